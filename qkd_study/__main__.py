@@ -1,0 +1,7 @@
+"""`python -m qkd_study` is `qkd-study`."""
+
+import sys
+
+from qkd_study.cli import main
+
+sys.exit(main())

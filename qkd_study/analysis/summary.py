@@ -1,0 +1,82 @@
+"""The table at the end of a run: test scores per cell and arm, and differences to the baseline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from qkd_study.analysis.paired import Interval, mean_interval
+
+
+def best_trials(runs: pd.DataFrame) -> pd.Series[int]:
+    """The number of the configuration that each cell and arm confirms.
+
+    The complete search trial with the highest mean validation accuracy; the first of equals.
+
+    Args:
+        runs: the `runs` table.
+
+    Returns:
+        Trial numbers, indexed by cell and arm.
+    """
+    search = runs[runs["phase"] == "search"]
+    by_trial = search.groupby(["cell", "arm", "trial"])
+    means = by_trial["metric.val_accuracy"].mean()
+    complete = by_trial["status"].agg(lambda s: bool((s == "ok").all()))
+    means = means[complete]
+    chosen = means.reset_index().sort_values(
+        ["metric.val_accuracy", "trial"], ascending=[False, True]
+    )
+    return chosen.groupby(["cell", "arm"])["trial"].first()
+
+
+def confirmed(runs: pd.DataFrame) -> pd.DataFrame:
+    """The rows that may support a claim: confirm runs of the chosen configurations.
+
+    Args:
+        runs: the `runs` table.
+    """
+    best = best_trials(runs).rename("best")
+    rows = runs[(runs["phase"] == "confirm") & (runs["status"] == "ok")]
+    rows = rows.join(best, on=["cell", "arm"])
+    return rows[rows["trial"] == rows["best"]].drop(columns="best")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One cell and arm of the summary, in shares (0 to 1).
+
+    Attributes:
+        score: test accuracy over the confirm replicates.
+        gain: difference to the baseline, paired by replicate; `None` for the baseline itself.
+    """
+
+    cell: str
+    arm: str
+    score: Interval
+    gain: Interval | None
+
+
+def summarise(
+    runs: pd.DataFrame, baseline: str | None, cells: tuple[str, ...], arms: tuple[str, ...]
+) -> list[Line]:
+    """Test accuracy and paired gain of every cell and arm.
+
+    Args:
+        runs: the `runs` table.
+        baseline: the arm to compare with; `None` if the study has none.
+        cells, arms: in the order wanted.
+    """
+    scores = confirmed(runs).set_index(["cell", "arm", "replicate"])["metric.test_accuracy"]
+    by_branch = {key: group.droplevel([0, 1]) for key, group in scores.groupby(level=[0, 1])}
+    empty = pd.Series(dtype=float)
+    lines = []
+    for cell in cells:
+        reference = by_branch.get((cell, baseline), empty)
+        for arm in arms:
+            own = by_branch.get((cell, arm), empty)
+            pairs = own.sub(reference).dropna()
+            gain = None if baseline is None or arm == baseline else mean_interval(pairs)
+            lines.append(Line(cell, arm, mean_interval(own), gain))
+    return lines

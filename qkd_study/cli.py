@@ -1,0 +1,105 @@
+"""The command line: `qkd-study`. Parsing only; `qkd_study.commands` does the work."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from qkd_study.errors import InputError, StudyWarning
+
+DONE, ERROR, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="qkd-study",
+        description="Hyperparameter and scaling studies of quantum knowledge distillation.",
+        epilog="Exit codes: 0 done, 2 bad input, 3 interrupted or incomplete, 1 anything else.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = commands.add_parser(
+        "run", help="run a study; the same command again goes on where it stopped"
+    )
+    _study_options(run)
+    run.add_argument("--new", action="store_true", help="start over in a new folder")
+    run.add_argument("--cpus", type=int, metavar="N", help="trials at once (default: all cores)")
+    _out_option(run)
+
+    plan = commands.add_parser("plan", help="count what a study would run, without running it")
+    _study_options(plan)
+    _json_option(plan)
+
+    listing = commands.add_parser("list", help="the runs there are")
+    _out_option(listing)
+    _json_option(listing)
+
+    status = commands.add_parser("status", help="how far a run is, and what failed and why")
+    status.add_argument("run", metavar="RUN", help="a run's folder, STUDY/RUN_ID, or STUDY")
+    _out_option(status)
+    _json_option(status)
+
+    data = commands.add_parser("data", help="the datasets: list them, fetch or check one")
+    data.add_argument("action", choices=("list", "fetch", "check"))
+    data.add_argument("name", nargs="?", help="of the dataset, for fetch and check")
+    return parser
+
+
+def _study_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", metavar="STUDY.py", help="the study file; it is code, and is run")
+    parser.add_argument("--quick", action="store_true", help="a small version of the same study")
+    parser.add_argument("--dataset", metavar="NAME", help="use this dataset")
+    parser.add_argument("--seed", type=int, metavar="N", help="where all randomness starts")
+    parser.add_argument("--trials", type=int, metavar="N", help="configurations per cell and arm")
+    parser.add_argument("--replicates", type=int, metavar="N", help="confirm replicates")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="fix a parameter, wherever the study has it; may be repeated",
+    )
+
+
+def _out_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", default="results", metavar="DIR", help="results folder (default: results)"
+    )
+
+
+def _json_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _say(warning: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+    if issubclass(category, StudyWarning):
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = _parser().parse_args(argv)
+    # Python's default filter shows a warning of one place and text once.
+    warnings.simplefilter("default", StudyWarning)
+    warnings.showwarning = _say
+    # Imported late: `--help` should not wait for torch.
+    command = getattr(importlib.import_module("qkd_study.commands"), options.command)
+    try:
+        code: int = command(options)
+    except InputError as error:
+        print(f"qkd-study: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("qkd-study: interrupted. The same command goes on.", file=sys.stderr)
+        return INCOMPLETE
+    except BrokenPipeError:
+        return ERROR
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,264 @@
+"""What the commands of `qkd-study` do. Each takes the parsed options and returns an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from argparse import Namespace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import qkd_study
+from qkd_study import data as datasets
+from qkd_study.cli import BAD_INPUT, DONE, INCOMPLETE
+from qkd_study.errors import InputError
+from qkd_study.study.config import PARAMETERS, Value, parameter
+from qkd_study.study.load import load_study
+from qkd_study.study.plan import Plan, make_plan
+from qkd_study.study.study import Replicates, Study
+
+
+def _study(options: Namespace) -> Study:
+    """The study of the options, with what the command line changes."""
+    study = load_study(options.study)
+    if options.quick:
+        study = study.quick()
+    for assignment in options.set:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise InputError(f"--set takes NAME=VALUE, but got {assignment!r}.")
+        study = study.with_fixed(name, _value(name, text))
+    changes: dict[str, Any] = {}
+    if options.dataset is not None:
+        changes["datasets"] = (options.dataset,)
+    if options.seed is not None:
+        changes["seed"] = options.seed
+    if options.trials is not None:
+        changes["trials"] = options.trials
+    if options.replicates is not None:
+        changes["replicates"] = Replicates(study.replicates.search, options.replicates)
+    return study.replaced(**changes) if changes else study
+
+
+def _value(name: str, text: str) -> Value:
+    kind = parameter(name).kind
+    try:
+        return text if kind == "choice" else int(text) if kind == "int" else float(text)
+    except ValueError:
+        raise InputError(
+            f"{name} must be {PARAMETERS[name].allowed}, but got --set {name}={text}."
+        ) from None
+
+
+def _plan(study: Study) -> tuple[Plan, datasets.Dataset, str]:
+    """The plan of a study on the dataset it gets, and a line that says which that is."""
+    name, said = datasets.choose(study.datasets, datasets.terminal_progress)
+    dataset = datasets.load(name)
+    return make_plan(study, dataset), dataset, said
+
+
+def plan(options: Namespace) -> int:
+    """`qkd-study plan`: count, and run nothing."""
+    study = _study(options)
+    counted, _, said = _plan(study)
+    if options.json:
+        print(json.dumps(counted.as_json(), indent=1))
+        return DONE
+    print(f"{study.name}: {study.question}")
+    print(said)
+    print(f"{len(counted.cells)} cells: {'; '.join(counted.cells)}")
+    print(f"{len(counted.arms)} arms: {', '.join(counted.arms)}")
+    print(f"{counted.trials} trials of {study.replicates.search} replicates: "
+          f"{counted.runs_search} search runs")
+    print(f"{counted.runs_confirm} confirm runs, {study.replicates.confirm} per cell and arm")
+    print(f"{counted.runs} runs and at most {counted.teachers} teachers in all")
+    return DONE
+
+
+def run(options: Namespace) -> int:
+    """`qkd-study run`: run what is missing, and show what was found."""
+    from rich.console import Console
+
+    from qkd_study.results import new_run, read_table, same_run, start_tables, write_about
+    from qkd_study.tune.environment import prepare_driver
+
+    prepare_driver()
+    from qkd_study.tune.schedule import Schedule
+
+    study = _study(options)
+    cpus = _cpus(options.cpus)
+    counted, dataset, said = _plan(study)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(said, markup=False)
+
+    out = Path(options.out)
+    found = None if options.new else same_run(study, dataset.digest, out)
+    folder = found or new_run(study, out)
+    with folder.locked():
+        start_tables(folder.path)
+        schedule = Schedule(study, dataset.name, read_table(folder.path, "runs"))
+        missing = schedule.missing_runs()
+        if missing:
+            what = "goes on in" if found else "writes to"
+            console.print(
+                f"{study.name}: {counted.runs} runs, {missing} to do; {what} {folder.path}",
+                markup=False,
+            )
+            provenance = _provenance(dataset.name, cpus)
+            write_about(folder, study, dataset.digest, Path(options.study), provenance)
+            code = _drive(schedule, dataset, folder, cpus, counted, console)
+        else:
+            console.print(f"{study.name}: the run in {folder.path} is complete.", markup=False)
+            code = DONE
+        _summary(study, folder, counted, console)
+    if code == INCOMPLETE:
+        console.print("Incomplete. The same command goes on where this one stopped.")
+    return code
+
+
+def _drive(
+    schedule: Any,
+    dataset: datasets.Dataset,
+    folder: Any,
+    cpus: int,
+    counted: Plan,
+    console: Any,
+) -> int:
+    from qkd_study.tune.driver import drive
+    from qkd_study.tune.progress import Display, in_words
+
+    start = time.monotonic()
+    done = counted.runs - schedule.missing_runs()
+    with Display(console, counted.runs, done, counted.arms) as display:
+        outcome = drive(schedule, dataset, folder, cpus, display)
+    ratio = outcome.seconds / (outcome.compute / cpus) if outcome.compute else float("nan")
+    console.print(
+        f"took {in_words(time.monotonic() - start)}; wall time was {ratio:.2f} times the "
+        f"runs' own {outcome.compute:.0f} s over {cpus} CPUs, start-up left out"
+    )
+    for branch in outcome.failed:
+        console.print(f"no configuration of {branch} ended well; see qkd-study status {folder.path}")
+    return DONE if outcome.complete and not outcome.failed else INCOMPLETE
+
+
+def _cpus(asked: int | None) -> int:
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if asked is not None and not 1 <= asked <= 4096:
+        raise InputError(f"--cpus must be an integer from 1 to 4096, but got {asked}.")
+    return asked or there
+
+
+def _provenance(dataset: str, cpus: int) -> dict[str, Any]:
+    packages = ("numpy", "optuna", "pennylane", "pennylane-lightning", "ray", "torch")
+    return {
+        "dataset": dataset,
+        "command": ["qkd-study", *sys.argv[1:]],
+        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "qkd_study": qkd_study.__version__,
+        "packages": {name: metadata.version(name) for name in packages},
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "cpus": cpus,
+    }
+
+
+def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> None:
+    from rich.table import Table
+
+    from qkd_study.analysis import summarise
+    from qkd_study.results import read_table
+
+    runs = read_table(folder.path, "runs")
+    table = Table(title="test accuracy in %, mean and 95 % interval", title_justify="left")
+    table.add_column("cell")
+    table.add_column("arm")
+    table.add_column("n", justify="right")
+    table.add_column("score", justify="right")
+    table.add_column(f"gain over {study.baseline}, paired" if study.baseline else "", justify="right")
+    for line in summarise(runs, study.baseline, counted.cells, counted.arms):
+        gain = line.gain
+        table.add_row(
+            line.cell,
+            line.arm,
+            str(line.score.count),
+            f"{100 * line.score.mean:.1f} ± {100 * line.score.half:.1f}",
+            f"{100 * gain.mean:+.1f} ± {100 * gain.half:.1f}" if gain else "",
+            end_section=line.arm == counted.arms[-1],
+        )
+    console.print(table)
+
+
+def list(options: Namespace) -> int:
+    """`qkd-study list`: the runs below the results folder."""
+    from qkd_study.results import runs_of
+
+    rows = []
+    for found in runs_of(Path(options.out)):
+        about = found.about()
+        rows.append(
+            {
+                "study": found.path.parent.name,
+                "run_id": found.run_id,
+                "dataset": about["dataset"]["name"],
+                "started_at": about["provenance"]["started_at"],
+            }
+        )
+    if options.json:
+        print(json.dumps(rows, indent=1))
+    elif not rows:
+        print(f"no runs in {options.out}")
+    for row in rows if not options.json else []:
+        print(f"{row['study']}/{row['run_id']}  {row['dataset']}  {row['started_at']}")
+    return DONE
+
+
+def status(options: Namespace) -> int:
+    """`qkd-study status`: how far a run is, and what failed and why."""
+    from qkd_study.results import find_run, read_table
+
+    folder = find_run(options.run, Path(options.out))
+    about = folder.about()
+    runs = read_table(folder.path, "runs")
+    counts = {
+        phase: {str(k): int(v) for k, v in rows["status"].value_counts().items()}
+        for phase, rows in runs.groupby("phase")
+    }
+    failed = runs[runs["status"] == "failed"]
+    keys = ["phase", "cell", "arm", "trial", "replicate", "reason"]
+    failures = failed[keys].to_dict("records")
+    if options.json:
+        said = {"run": str(folder.path), "dataset": about["dataset"]["name"], "rows": counts}
+        print(json.dumps({**said, "failed": failures}, indent=1))
+        return DONE
+    print(f"{folder.path} on {about['dataset']['name']}")
+    for phase, by_status in counts.items():
+        print(f"{phase}: " + ", ".join(f"{n} {name}" for name, n in by_status.items()))
+    for row in failures:
+        where = f"{row['phase']} {row['cell']} {row['arm']} trial {row['trial']}"
+        print(f"failed: {where} replicate {row['replicate']}: {row['reason']}")
+    return DONE
+
+
+def data(options: Namespace) -> int:
+    """`qkd-study data`: list the datasets, fetch one, check one."""
+    if options.action == "list":
+        for name, source in datasets.SOURCES.items():
+            there = "can be had" if source.available() else "not here, and out of reach"
+            print(f"{name}: {source.about} ({there})")
+        return DONE
+    if options.name is None:
+        print(f"qkd-study: `data {options.action}` needs the name of a dataset.", file=sys.stderr)
+        return BAD_INPUT
+    datasets.source(options.name).fetch(datasets.terminal_progress)
+    dataset = datasets.load(options.name)
+    print(
+        f"{dataset.name} is here and whole: {len(dataset.pool_labels):,} samples to draw from, "
+        f"{len(dataset.test_labels):,} for the test, sha256 {dataset.digest[:16]}..."
+    )
+    return DONE

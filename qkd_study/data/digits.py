@@ -1,0 +1,27 @@
+"""The 1,797 8x8 digits that ship with scikit-learn (UCI, E. Alpaydin and C. Kaynak, 1998)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qkd_study.data.dataset import Dataset
+
+#: Test images: a third, drawn once and for all, stratified by class.
+TEST_IMAGES = 597
+_SPLIT_SEED = 20_25
+
+
+def load_digits() -> Dataset:
+    """The digits with pixels in [0, 1]: a pool of 1,200 and a fixed test set of 597."""
+    from sklearn.datasets import load_digits as load
+    from sklearn.model_selection import train_test_split
+
+    bunch = load()
+    pixels = bunch.images.astype(np.uint8)
+    labels = bunch.target.astype(np.int64)
+    pool, test = train_test_split(
+        np.arange(len(labels)), test_size=TEST_IMAGES, stratify=labels, random_state=_SPLIT_SEED
+    )
+    return Dataset(
+        "digits", pixels[pool], labels[pool], pixels[test], labels[test], classes=10, white=16
+    )

@@ -1,0 +1,101 @@
+"""Fetching one file: resumed where it stopped, checked before it is given its name."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import socket
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from qkd_study.errors import InputError
+
+#: Seconds until a server that does not answer counts as out of reach.
+CONNECT_SECONDS = 3.0
+#: Seconds without a byte after which a started download gives up (and can be resumed).
+READ_SECONDS = 20.0
+_BLOCK = 1 << 16
+
+Progress = Callable[[int, int], None]
+
+
+def reachable(url: str, seconds: float = CONNECT_SECONDS) -> bool:
+    """Whether the server of `url` accepts a connection within `seconds`, name lookup included."""
+    parts = urllib.parse.urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    answers: list[bool] = []
+
+    def connect() -> None:
+        with contextlib.suppress(OSError):
+            socket.create_connection((parts.hostname or "", port), timeout=seconds).close()
+            answers.append(True)
+
+    # A name lookup knows no time limit of its own, so it may not hold up the caller.
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return bool(answers)
+
+
+def download(
+    urls: Sequence[str], target: Path, md5: str, progress: Progress = lambda done, total: None
+) -> Path:
+    """Fetch the first of `urls` that answers into `target`; a part left by an earlier try is kept.
+
+    Args:
+        urls: the same file at several servers, http or https.
+        target: where it goes, once its checksum is right.
+        md5: the published checksum of the file.
+        progress: called with the bytes done and in all.
+
+    Raises:
+        InputError: no server could be reached, or what they sent has another checksum.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    problems = []
+    for url in urls:
+        if not reachable(url):
+            problems.append(f"{url} is out of reach")
+            continue
+        try:
+            _fetch(url, part, progress)
+        except (OSError, urllib.error.URLError) as error:
+            problems.append(f"{url} failed: {error}")
+            continue
+        found = hashlib.md5(part.read_bytes(), usedforsecurity=False).hexdigest()
+        if found == md5:
+            os.replace(part, target)
+            return target
+        part.unlink()
+        problems.append(f"{url} sent a file with md5 {found}, expected {md5}")
+    raise InputError(f"{target.name} could not be downloaded: {'; '.join(problems)}.")
+
+
+def _fetch(url: str, part: Path, progress: Progress) -> None:
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"User-Agent": "qkd-study"})
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    try:
+        reply = urllib.request.urlopen(request, timeout=READ_SECONDS)
+    except urllib.error.HTTPError as error:
+        if error.code != 416:  # 416: nothing is left behind what we have
+            raise
+        return
+    with reply:
+        resumed = have > 0 and reply.status == 206
+        total = int(reply.headers.get("Content-Length") or 0) + (have if resumed else 0)
+        done = have if resumed else 0
+        with part.open("ab" if resumed else "wb") as out:
+            while block := reply.read(_BLOCK):
+                out.write(block)
+                done += len(block)
+                progress(done, total)
+        if total and done < total:
+            raise OSError(f"the connection closed after {done} of {total} bytes; try again to go on")

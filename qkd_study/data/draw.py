@@ -1,0 +1,97 @@
+"""Drawing the samples of a replicate: K for the student, M for the teacher, a validation set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qkd_study.data.dataset import Dataset, Ints
+from qkd_study.errors import InputError
+from qkd_study.seeds import generator
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """Indices into a dataset's pool; `student` is the beginning of `teacher`.
+
+    Attributes:
+        student: int64 (K,).
+        teacher: int64 (M,), with M >= K.
+        validation: int64 (V,), disjoint from both.
+    """
+
+    student: Ints
+    teacher: Ints
+    validation: Ints
+
+
+def check_draw(dataset: Dataset, samples: int, teacher_samples: int, validation: int) -> None:
+    """Check that such a draw exists.
+
+    Raises:
+        InputError: there are fewer samples than classes, M < K, or too many for the pool.
+    """
+    if samples < dataset.classes:
+        raise InputError(
+            f"samples={samples} is too few: {dataset.name} has {dataset.classes} classes, "
+            f"and a stratified draw takes at least one sample of each."
+        )
+    if teacher_samples < samples:
+        raise InputError(
+            f"teacher_samples={teacher_samples} must be >= samples={samples}: "
+            f"the teacher sees the student's samples, and more if it is given more."
+        )
+    room = len(dataset.pool_labels) - validation
+    for name, value in (("samples", samples), ("teacher_samples", teacher_samples)):
+        if value > room:
+            raise InputError(
+                f"{name}={value} is larger than the dataset: {dataset.name} has "
+                f"{len(dataset.pool_labels)} samples to draw from, of which validation_samples="
+                f"{validation} are held out. Allowed: up to {max(room, 0)}."
+            )
+
+
+def draw(
+    dataset: Dataset,
+    samples: int,
+    teacher_samples: int,
+    validation: int,
+    *,
+    seed: int,
+    replicate: int,
+) -> Draw:
+    """Draw a replicate's samples, stratified by class and without repetition.
+
+    The draws of one replicate are nested: fewer samples are a beginning of more, so that
+    differences between values of K are paired too.
+
+    Args:
+        samples: K.
+        teacher_samples: M >= K.
+        validation: V.
+        seed, replicate: fix the draw.
+
+    Raises:
+        InputError: the pool is too small (see `check_draw`).
+    """
+    check_draw(dataset, samples, teacher_samples, validation)
+    order = _stratified_order(
+        dataset.pool_labels, dataset.classes, generator(seed, replicate, "draw")
+    )
+    rest = order[validation:]
+    return Draw(rest[:samples], rest[:teacher_samples], order[:validation])
+
+
+def _stratified_order(labels: Ints, classes: int, rng: np.random.Generator) -> Ints:
+    """A random order of all indices, every stretch of which is as balanced as the labels allow.
+
+    Each class spreads its shuffled members evenly over (0, 1), shifted by a random offset of its
+    own; sorting by that position interleaves them.
+    """
+    position = np.empty(len(labels))
+    offsets = (rng.permutation(classes) + rng.random(classes)) / classes
+    for label in range(classes):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        position[members] = (np.arange(len(members)) + offsets[label]) / max(len(members), 1)
+    return np.argsort(position, kind="stable").astype(np.int64)

@@ -1,0 +1,86 @@
+"""The two models of the Q2C setting, which differ in their first layer only (Piperno et al.)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from qkd_study.models.outputs import Model, Outputs
+from qkd_study.quantum import Quanvolution
+
+
+def patches(shape: tuple[int, int], kernel: int, stride: int) -> int:
+    """Patches of an image of `shape` (height, width), without padding."""
+    height, width = ((side - kernel) // stride + 1 for side in shape)
+    return height * width
+
+
+class ConvolutionStudent(Model):
+    """A convolution with tanh, then a linear layer to the classes.
+
+    On 28x28 images with 10 classes, 3 filters of 2x2 at stride 2 have 15 + 5,890 = 5,905
+    parameters. tanh, because ReLU leaves a share of so few filters dead, and because its maps
+    then have the range [-1, 1] of a quanvolution's.
+
+    Args:
+        shape: height and width of the images.
+        classes: how many.
+        filters, kernel, stride: of the convolution.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int], classes: int, *, filters: int, kernel: int, stride: int
+    ) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(1, filters, kernel, stride)
+        self.head = nn.Linear(filters * patches(shape, kernel, stride), classes)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Images with a channel axis: (batch, 1, height, width)."""
+        return images[:, None]
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """Logits (batch, classes) and maps (batch, filters, patches down, patches across)."""
+        maps = torch.tanh(self.convolution(inputs))
+        return Outputs(self.head(maps.flatten(1)), maps)
+
+
+class QuanvolutionTeacher(Model):
+    """A quanvolution, then a linear layer to the classes.
+
+    On 28x28 images with 10 classes, 3 filters of 4 qubits have 33 + 5,890 = 5,923 parameters.
+
+    Args:
+        layer: the quanvolution.
+        shape: height and width of the images.
+        classes: how many.
+    """
+
+    def __init__(self, layer: Quanvolution, shape: tuple[int, int], classes: int) -> None:
+        super().__init__()
+        self.quanvolution = layer
+        self.head = nn.Linear(len(layer.theta) * patches(shape, layer.kernel, layer.stride), classes)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """The states of all patches; see `Quanvolution.embed`."""
+        return self.quanvolution.embed(images)
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """Logits (batch, classes) and maps (batch, filters, patches down, patches across)."""
+        maps = self.quanvolution(inputs)
+        return Outputs(self.head(maps.flatten(1)), maps)
+
+    @property
+    def circuit_executions(self) -> int:
+        """Circuit executions so far."""
+        return self.quanvolution.simulator.executions
+
+    @property
+    def circuit_gates(self) -> int:
+        """Gates of one filter's circuit."""
+        return len(self.quanvolution.circuit.gates)
+
+    @property
+    def quantum_parameters(self) -> int:
+        """Trainable angles of all filters."""
+        return self.quanvolution.theta.numel()

@@ -1,0 +1,79 @@
+"""What every model gives: logits, and the feature maps that teacher and student can share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Outputs(NamedTuple):
+    """A model's answer to a batch.
+
+    Attributes:
+        logits: (batch, classes).
+        features: (batch, ...), the maps that feature distillation compares.
+    """
+
+    logits: Tensor
+    features: Tensor
+
+
+class Model(nn.Module):
+    """A teacher or a student.
+
+    `prepare` turns images into the model's inputs and holds all that training does not change, so
+    that it is done once per dataset; `forward` maps inputs to `Outputs`.
+    """
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Inputs (batch, ...) from images in [0, 1], float32 (batch, height, width)."""
+        raise NotImplementedError
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """Logits and feature maps of a batch of inputs."""
+        raise NotImplementedError
+
+    @property
+    def circuit_executions(self) -> int:
+        """Circuit executions so far."""
+        return 0
+
+    @property
+    def circuit_gates(self) -> int:
+        """Gates of one circuit; 0 for a classical model."""
+        return 0
+
+    @property
+    def quantum_parameters(self) -> int:
+        """Trainable angles."""
+        return 0
+
+
+def count_parameters(model: nn.Module) -> int:
+    """How many numbers training adjusts."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Torch's random state set to `seed` inside, and left as it was after: for initial weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+@torch.no_grad()
+def predict(model: Model, images: Tensor, chunk: int = 1000) -> Outputs:
+    """Outputs for many images, `chunk` at a time to bound memory.
+
+    Args:
+        model: switched to evaluation.
+        images: float32 (n, height, width).
+    """
+    model.eval()
+    parts = [model(model.prepare(part)) for part in images.split(chunk)]
+    return Outputs(torch.cat([p.logits for p in parts]), torch.cat([p.features for p in parts]))

@@ -1,0 +1,28 @@
+"""The tables of a run, and the folder that holds them."""
+
+from qkd_study.results.folder import RunFolder, find_run, new_run, runs_of, same_run, write_about
+from qkd_study.results.rows import Record, Row, finished, score, without_result
+from qkd_study.results.schema import RUNS, TABLES, Column, describe, schema
+from qkd_study.results.tables import read_table, start_tables, write_records
+
+__all__ = [
+    "RUNS",
+    "TABLES",
+    "Column",
+    "Record",
+    "Row",
+    "RunFolder",
+    "describe",
+    "find_run",
+    "finished",
+    "new_run",
+    "read_table",
+    "runs_of",
+    "same_run",
+    "schema",
+    "score",
+    "start_tables",
+    "without_result",
+    "write_about",
+    "write_records",
+]

@@ -1,0 +1,116 @@
+"""Rows of the tables, from what a run found or why it found nothing."""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from qkd_study.study.plan import Trial
+
+if TYPE_CHECKING:  # tables are read without torch
+    from qkd_study.distill import RunResult
+
+Status = Literal["ok", "stopped", "failed"]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one replicate of a trial adds to the tables: a row of runs, and its curve."""
+
+    row: Row
+    curve: list[Row]
+
+
+def _keys(study: str, run_id: str, trial: Trial, replicate: int) -> Row:
+    return {
+        "study": study,
+        "run_id": run_id,
+        "phase": trial.phase,
+        "cell": trial.cell.key,
+        "arm": trial.arm.name,
+        "trial": trial.number,
+        "replicate": replicate,
+    }
+
+
+def _prefixed(prefix: str, values: Mapping[str, Any]) -> Row:
+    return {f"{prefix}.{name}": value for name, value in values.items()}
+
+
+def finished(
+    study: str, run_id: str, trial: Trial, replicate: int, result: RunResult, started: datetime
+) -> Record:
+    """The record of a run that ended well, made in the worker that ran it."""
+    keys = _keys(study, run_id, trial, replicate)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    row = {
+        **keys,
+        "status": "ok",
+        "reason": None,
+        **_prefixed("config", asdict(trial.config)),
+        **_prefixed("metric", result.metrics),
+        **_prefixed("cost", result.costs),
+        # Linux counts in KiB, macOS in bytes.
+        "cost.peak_rss_mb": peak / (1e6 if sys.platform == "darwin" else 1e6 / 1024),
+        **_where(result.backend, started),
+    }
+    curve = [
+        {
+            **keys,
+            "epoch": e.epoch,
+            "loss.cross_entropy": e.cross_entropy,
+            "loss.soft": e.soft,
+            "loss.features": e.features,
+            "loss.total": e.total,
+            "metric.train_accuracy": e.train_accuracy,
+            "metric.val_accuracy": e.val_accuracy,
+            "seconds": e.seconds,
+        }
+        for e in result.curve
+    ]
+    return Record(row, curve)
+
+
+def without_result(
+    study: str,
+    run_id: str,
+    trial: Trial,
+    replicate: int,
+    status: Status,
+    reason: str,
+    started: datetime | None = None,
+) -> Record:
+    """The record of a replicate that was stopped before it ran, or that failed."""
+    row = {
+        **_keys(study, run_id, trial, replicate),
+        "status": status,
+        "reason": reason,
+        **_prefixed("config", asdict(trial.config)),
+        **({} if started is None else _where(None, started)),
+    }
+    return Record(row, [])
+
+
+def _where(backend: str | None, started: datetime) -> Row:
+    return {
+        "where.backend": backend,
+        "where.node": socket.gethostname(),
+        "where.worker": os.getpid(),
+        "where.started_at": started,
+        "where.ended_at": datetime.now(started.tzinfo),
+    }
+
+
+def score(row: Row) -> float | None:
+    """What a search maximises: the validation accuracy of a run that ended well."""
+    value: float | None = row.get("metric.val_accuracy") if row["status"] == "ok" else None
+    return value
+
+

@@ -1,0 +1,153 @@
+"""The tables: every column with its type, unit and meaning. The one home of all of them."""
+
+from __future__ import annotations
+
+import types
+import typing
+from dataclasses import dataclass, fields
+
+import pyarrow as pa
+
+from qkd_study.study.config import PARAMETERS, Config
+
+#: Raised when a column changes its meaning or goes; a new column alone does not.
+TABLE_VERSION = 1
+
+TEXT, INT, REAL = pa.string(), pa.int64(), pa.float64()
+TIME = pa.timestamp("us", tz="UTC")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, Arrow type, unit (empty where there is none) and meaning."""
+
+    name: str
+    type: pa.DataType
+    unit: str
+    meaning: str
+
+
+KEYS = (
+    Column("study", TEXT, "", "name of the study"),
+    Column("run_id", TEXT, "", "the folder of results/<study>/ that holds the row"),
+    Column("phase", TEXT, "", "`search` (tunes on validation) or `confirm` (meets the test set)"),
+    Column("cell", TEXT, "", "the combination of factor values, as `name=value,...`"),
+    Column("arm", TEXT, "", "the way the student was trained"),
+    Column("trial", INT, "", "number of the configuration within its cell and arm"),
+    Column("replicate", INT, "", "the seed's number; confirm replicates start at 1000"),
+)
+
+STATUS = (
+    Column("status", TEXT, "", "`ok`, `stopped` (the search gave the configuration up) or `failed`"),
+    Column("reason", TEXT, "", "why it was stopped or failed; null if ok"),
+)
+
+METRICS = (
+    Column("metric.val_accuracy", REAL, "share", "accuracy on the validation samples, best epoch"),
+    Column("metric.val_f1_macro", REAL, "share", "macro F1 on the validation samples"),
+    Column("metric.test_accuracy", REAL, "share", "accuracy on the test set; confirm phase only"),
+    Column("metric.test_f1_macro", REAL, "share", "macro F1 on the test set; confirm phase only"),
+    Column("metric.test_nll", REAL, "nats", "mean of -log p(label) on the test set; confirm only"),
+    Column("metric.test_ece", REAL, "share", "expected calibration error, 15 bins; confirm only"),
+    Column("metric.teacher_test_accuracy", REAL, "share", "accuracy of the teacher; confirm only"),
+    Column("metric.teacher_agreement", REAL, "share", "test samples that both put into one class"),
+    Column("metric.best_epoch", INT, "epochs", "epoch with the highest validation accuracy"),
+)
+
+COSTS = (
+    Column("cost.parameters", INT, "", "trainable numbers of the student"),
+    Column("cost.parameters_quantum", INT, "", "those of them that are angles of circuits"),
+    Column("cost.teacher_parameters", INT, "", "trainable numbers of the teacher; null without one"),
+    Column("cost.gates", INT, "", "gates of one circuit of the quantum model; 0 without one"),
+    Column("cost.circuit_executions", INT, "", "circuit executions of this run, teacher included"),
+    Column("cost.seconds_train", REAL, "s", "wall time of training the student"),
+    Column("cost.seconds_teacher", REAL, "s", "wall time of training a teacher in this run, else 0"),
+    Column("cost.seconds_total", REAL, "s", "wall time of the run"),
+    Column("cost.peak_rss_mb", REAL, "MB", "peak memory of the worker process so far"),
+)
+
+WHERE = (
+    Column("where.backend", TEXT, "", "the device that ran circuits; `torch` where there were none"),
+    Column("where.node", TEXT, "", "host name"),
+    Column("where.worker", INT, "", "process id of the worker"),
+    Column("where.started_at", TIME, "UTC", "when the run started"),
+    Column("where.ended_at", TIME, "UTC", "when it ended"),
+)
+
+
+def _config_column(name: str, annotation: object, meaning: str) -> Column:
+    base = annotation
+    if isinstance(annotation, types.UnionType):
+        base = next(t for t in typing.get_args(annotation) if t is not types.NoneType)
+    kind = {int: INT, float: REAL, str: TEXT}[typing.cast(type, base)]
+    what = PARAMETERS.get(name)
+    off = f"; {'null' if name == 'temperature' else '0'} in arms without it"
+    note = off if what is not None and what.term in ("soft", "features") else ""
+    return Column(f"config.{name}", kind, "radians" if name == "angle_range" else "", meaning + note)
+
+
+_HINTS = typing.get_type_hints(Config)
+CONFIG = tuple(_config_column(f.name, _HINTS[f.name], f.metadata["meaning"]) for f in fields(Config))
+
+RUNS = (*KEYS, *STATUS, *CONFIG, *METRICS, *COSTS, *WHERE)
+
+CURVES = (
+    *KEYS,
+    Column("epoch", INT, "", "counted from 1"),
+    Column("loss.cross_entropy", REAL, "nats", "mean over the epoch, before its weight"),
+    Column("loss.soft", REAL, "nats", "T^2 KL(teacher, student), before its weight; null if off"),
+    Column("loss.features", REAL, "", "error between feature maps, before its weight; null if off"),
+    Column("loss.total", REAL, "", "the weighted sum that was minimised"),
+    Column("metric.train_accuracy", REAL, "share", "on the training samples, during the epoch"),
+    Column("metric.val_accuracy", REAL, "share", "on the validation samples, after the epoch"),
+    Column("seconds", REAL, "s", "wall time of the epoch"),
+)
+
+TABLES: dict[str, tuple[Column, ...]] = {"runs": RUNS, "curves": CURVES}
+
+
+def schema(table: str) -> pa.Schema:
+    """The Arrow schema of `runs` or `curves`; meanings and units are metadata of the columns."""
+    columns = [
+        pa.field(c.name, c.type, metadata={"meaning": c.meaning, "unit": c.unit})
+        for c in TABLES[table]
+    ]
+    return pa.schema(columns, {"qkd_study.table": table, "qkd_study.version": str(TABLE_VERSION)})
+
+
+def describe() -> str:
+    """results/README.md: what the tables hold."""
+    lines = [
+        "# What runs write here",
+        "",
+        "`results/<study>/<run id>/` holds one run; `results/<study>/latest` points at the newest.",
+        "Git ignores all of it but this page, which is generated from",
+        "`qkd_study/results/schema.py` (`python -m qkd_study.results.schema`).",
+        "",
+        "| entry | what it is |",
+        "| --- | --- |",
+        "| `study.py` | the study file as it was run |",
+        "| `study.json` | the resolved declaration, and where and with what it ran |",
+        "| `runs/` | Parquet: one row per training of one student |",
+        "| `curves/` | Parquet: one row per run and epoch |",
+        "| `optuna.journal` | the finished trials of the search, in Optuna's journal format |",
+        "| `teachers/` | trained teachers, as safetensors with JSON beside them |",
+        "",
+        "Both tables grow by one small file per finished trial, written whole or not at all, so",
+        "they can be read while a run is going:",
+        "",
+        "```python",
+        "import pandas",
+        'runs = pandas.read_parquet("results/q2c_low_data/latest/runs")',
+        "```",
+        "",
+        f"Version of the tables: {TABLE_VERSION}.",
+    ]
+    for table, columns in TABLES.items():
+        lines += ["", f"## {table}", "", "| column | type | unit | meaning |", "| --- | --- | --- | --- |"]
+        lines += [f"| `{c.name}` | {c.type} | {c.unit} | {c.meaning} |" for c in columns]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(describe(), end="")

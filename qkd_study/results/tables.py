@@ -1,0 +1,89 @@
+"""Writing and reading the tables of a run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet as pq
+
+from qkd_study.errors import InputError
+from qkd_study.results.rows import Record, Row
+from qkd_study.results.schema import TABLE_VERSION, TABLES, schema
+from qkd_study.study.plan import Trial
+
+
+def start_tables(folder: Path) -> None:
+    """Make `runs/` and `curves/` readable before the first row: a file with columns and no rows."""
+    for table in TABLES:
+        path = folder / table / "columns.parquet"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(path, table, [])
+
+
+def write_records(folder: Path, trial: Trial, records: Sequence[Record]) -> None:
+    """Add a finished trial: one file in `curves/`, then one in `runs/`, each whole or not at all."""
+    name = file_name(trial)
+    _write(folder / "curves" / name, "curves", [row for r in records for row in r.curve])
+    _write(folder / "runs" / name, "runs", [r.row for r in records])
+
+
+def file_name(trial: Trial) -> str:
+    """The name of a trial's files: the same whenever the same replicates are run again."""
+    branch = f"{quote(trial.cell.key, safe='=,.')}-{quote(trial.arm.name, safe='+.')}"
+    if len(branch) > 120:
+        branch = branch[:100] + hashlib.sha256(branch.encode()).hexdigest()[:16]
+    first, last = trial.replicates[0], trial.replicates[-1]
+    return f"{trial.phase}-{branch}-{trial.number:05d}-r{first}-{last}.parquet"
+
+
+def _write(path: Path, table: str, rows: Sequence[Row]) -> None:
+    columns = schema(table)
+    data = pa.table({f.name: pa.array([row.get(f.name) for row in rows], f.type) for f in columns})
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as out:
+            pq.write_table(data.cast(columns), out)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_table(folder: Path, table: str) -> pd.DataFrame:
+    """A table of the run in `folder`, sorted by its keys.
+
+    Args:
+        folder: `results/<study>/<run id>`.
+        table: `runs` or `curves`.
+
+    Raises:
+        InputError: the folder holds no such table, or one of another version, or a broken file.
+    """
+    files = sorted((folder / table).glob("[!.]*.parquet"))
+    if not files:
+        raise InputError(f"{folder} holds no {table}: it is not the folder of a run.")
+    try:
+        found = pq.read_schema(files[0]).metadata or {}
+        version = found.get(b"qkd_study.version", b"none").decode()
+        if version != str(TABLE_VERSION):
+            raise InputError(
+                f"{folder / table} has tables of version {version}, but this qkd-study reads "
+                f"version {TABLE_VERSION}. Read it with the version that wrote it."
+            )
+        data = pyarrow.dataset.dataset(files, schema=schema(table), format="parquet").to_table()
+    except (pa.ArrowException, OSError) as error:
+        said = re.sub(r"\s+", " ", str(error))
+        raise InputError(f"{folder / table} has a broken file: {said}") from None
+    frame: pd.DataFrame = data.to_pandas()
+    keys = ["phase", "cell", "arm", "trial", "replicate"]
+    return frame.sort_values(keys + (["epoch"] if table == "curves" else []), ignore_index=True)

@@ -1,0 +1,213 @@
+"""Every parameter of a run: its meaning, its bounds, and who uses it. The one home of all three."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, Literal
+
+from qkd_study.errors import InputError
+
+Value = int | float | str
+Kind = Literal["int", "float", "choice"]
+Role = Literal["student", "teacher", "both", "circuit"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What a value of one parameter may be.
+
+    Attributes:
+        name: as it is written in study files and, behind `config.`, in the tables.
+        kind: `int`, `float` or `choice`.
+        meaning: one sentence, with the unit where there is one.
+        default: the value when a study says nothing; `None` where it follows from others.
+        low, high: inclusive bounds of numbers.
+        above: an exclusive lower bound.
+        choices: the allowed words of a `choice`.
+        term: the loss term that alone reads this parameter; arms without it ignore it.
+        cost: what a larger value costs, for parameters that buy accuracy with it.
+        role: whose parameter it is; `circuit` belongs to whichever of the two is quantum.
+    """
+
+    name: str
+    kind: Kind
+    meaning: str
+    default: Value | None
+    low: float = -math.inf
+    high: float = math.inf
+    above: float = -math.inf
+    choices: tuple[str, ...] = ()
+    term: str | None = None
+    cost: str | None = None
+    role: Role = "student"
+
+    @property
+    def allowed(self) -> str:
+        """The allowed values, in words for a message."""
+        if self.kind == "choice":
+            return "one of " + ", ".join(repr(choice) for choice in self.choices)
+        noun = "an integer" if self.kind == "int" else "a number"
+        bounds = []
+        if self.above > -math.inf:
+            bounds.append(f"> {self.above:g}")
+        if self.low > -math.inf:
+            bounds.append(f">= {self.low:g}")
+        if self.high < math.inf:
+            bounds.append(f"<= {self.high:g}")
+        return " and ".join([f"{noun} {bounds[0]}", *bounds[1:]]) if bounds else noun
+
+    def check(self, value: object) -> Value:
+        """Return `value` in the parameter's type.
+
+        Raises:
+            InputError: the value has another type or lies outside the bounds.
+        """
+        problem = f"{self.name} must be {self.allowed}, but got {self.name}={value!r}."
+        if self.kind == "choice":
+            if not isinstance(value, str) or value not in self.choices:
+                raise InputError(problem)
+            return value
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InputError(problem)
+        if self.kind == "int" and value != int(value if math.isfinite(value) else 0):
+            raise InputError(problem)
+        if not math.isfinite(value) or not self.low <= value <= self.high or value <= self.above:
+            raise InputError(problem)
+        return int(value) if self.kind == "int" else float(value)
+
+
+def _parameter(kind: Kind, default: Value | None, meaning: str, **bounds: Any) -> Any:
+    return field(metadata={"kind": kind, "default": default, "meaning": meaning, **bounds})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Every resolved parameter of one run. The columns `config.*` of the tables are its fields.
+
+    `None` means that the run's arm does not use the parameter.
+    """
+
+    dataset: str = field(metadata={"meaning": "the dataset that the run was trained on"})
+    samples: int = _parameter(
+        "int",
+        100,
+        "training samples K of the student",
+        low=2,
+        cost="more data always helps accuracy",
+    )
+    teacher_samples: int = _parameter(
+        "int",
+        None,
+        "training samples M of the teacher; K of them are the student's. Default: as many as K",
+        low=2,
+        role="teacher",
+        cost="a teacher with more data is a better one",
+    )
+    validation_samples: int = _parameter(
+        "int",
+        400,
+        "samples held out to choose the epoch and the configuration",
+        low=10,
+        role="both",
+    )
+    temperature: float | None = _parameter(
+        "float",
+        4.0,
+        "softmax temperature T of the soft targets",
+        above=0,
+        high=1000,
+        term="soft",
+    )
+    weight_soft: float = _parameter(
+        "float",
+        1.0,
+        "weight of the soft-target term T^2 KL(teacher, student)",
+        low=0,
+        term="soft",
+    )
+    weight_features: float = _parameter(
+        "float",
+        1.0,
+        "weight of the mean squared error between the feature maps",
+        low=0,
+        term="features",
+    )
+    scale_cross_entropy: float = _parameter(
+        "float",
+        3.0,
+        "factor on the cross-entropy; 1 but for the control arm that scales it",
+        above=0,
+        term="scaled cross-entropy",
+    )
+    optimizer: str = _parameter(
+        "choice", "adam", "optimiser of the student; teachers use adam", choices=("adam", "sgd")
+    )
+    learning_rate: float = _parameter("float", 3e-3, "step size of the student's optimiser", above=0)
+    epochs: int = _parameter(
+        "int",
+        100,
+        "passes of the student over its K samples",
+        low=1,
+        cost="longer training costs time",
+    )
+    batch_size: int = _parameter(
+        "int", 32, "samples per step of the student; teachers use 32", low=1
+    )
+    teacher_learning_rate: float = _parameter(
+        "float", 1e-2, "step size of the teacher's optimiser", above=0, role="teacher"
+    )
+    teacher_epochs: int = _parameter(
+        "int", 100, "passes of the teacher over its M samples", low=1, role="teacher"
+    )
+    embedding: str = _parameter(
+        "choice",
+        "auto",
+        "how pixels enter the circuit; auto: angle where they have a qubit each, else amplitude",
+        choices=("auto", "angle", "amplitude"),
+        role="circuit",
+    )
+    angle_range: float = _parameter(
+        "float",
+        math.pi / 2,
+        "rotation angle of a pixel of value 1 under angle embedding, in radians",
+        above=0,
+        high=2 * math.pi,
+        role="circuit",
+    )
+    qubits: int = _parameter(
+        "int",
+        4,
+        "qubits of the quantum model's circuit",
+        low=1,
+        role="circuit",
+        cost="a wider circuit has more parameters and costs twice the time per qubit",
+    )
+    depth: int = _parameter(
+        "int",
+        1,
+        "repetitions of the circuit's trainable block",
+        low=1,
+        role="circuit",
+        cost="a deeper circuit has more parameters and costs time",
+    )
+    seed: int = field(metadata={"meaning": "the study's seed; with the replicate it fixes all draws"})
+
+
+#: Every parameter that a study file may fix, cross as a factor, or search, by name.
+PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
+    {f.name: Parameter(f.name, **f.metadata) for f in fields(Config) if "kind" in f.metadata}
+)
+
+
+def parameter(name: object) -> Parameter:
+    """The parameter called `name`.
+
+    Raises:
+        InputError: there is none; the message lists those there are.
+    """
+    if isinstance(name, str) and name in PARAMETERS:
+        return PARAMETERS[name]
+    raise InputError(f"unknown parameter {name!r}. Known parameters: {', '.join(PARAMETERS)}.")

@@ -1,0 +1,106 @@
+"""The search space: what Optuna may vary inside a cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qkd_study.errors import InputError
+from qkd_study.study.config import Parameter, Value
+
+
+def _ordered(owner: str, low: float, high: float) -> None:
+    for name, bound in (("low", low), ("high", high)):
+        if isinstance(bound, bool) or not isinstance(bound, int | float):
+            raise InputError(f"{owner} takes numbers, but got {name}={bound!r}.")
+    if not low < high:
+        raise InputError(f"`low < high` must hold, but got {owner}(low={low}, high={high}).")
+
+
+@dataclass(frozen=True)
+class Float:
+    """A real number between `low` and `high`, both included, drawn evenly."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        _ordered("Float", self.low, self.high)
+
+    def ends(self) -> tuple[Value, ...]:
+        """The values whose validity implies that of all others."""
+        return (self.low, self.high)
+
+
+@dataclass(frozen=True)
+class LogFloat:
+    """A positive number between `low` and `high`, both included, drawn evenly in its logarithm."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        _ordered("LogFloat", self.low, self.high)
+        if self.low <= 0:
+            raise InputError(f"`low > 0` must hold for a logarithm, but got LogFloat(low={self.low}).")
+
+    def ends(self) -> tuple[Value, ...]:
+        """The values whose validity implies that of all others."""
+        return (self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Int:
+    """An integer between `low` and `high`, both included, drawn evenly."""
+
+    low: int
+    high: int
+
+    def __post_init__(self) -> None:
+        _ordered("Int", self.low, self.high)
+        if self.low != int(self.low) or self.high != int(self.high):
+            raise InputError(f"Int takes integers, but got Int(low={self.low}, high={self.high}).")
+
+    def ends(self) -> tuple[Value, ...]:
+        """The values whose validity implies that of all others."""
+        return (self.low, self.high)
+
+
+@dataclass(frozen=True, init=False)
+class Choice:
+    """One of the given values, which have no order."""
+
+    values: tuple[Value, ...]
+
+    def __init__(self, *values: Value) -> None:
+        if not values:
+            raise InputError("Choice() is empty: it needs at least one value, as in Choice(1, 2).")
+        if len(set(values)) < len(values):
+            raise InputError(f"Choice{values} names a value twice.")
+        object.__setattr__(self, "values", values)
+
+    def ends(self) -> tuple[Value, ...]:
+        """The values whose validity implies that of all others."""
+        return self.values
+
+
+Range = Float | LogFloat | Int | Choice
+
+
+def check_range(parameter: Parameter, space: object) -> Range:
+    """Return `space` if every value in it is one that `parameter` may take.
+
+    Raises:
+        InputError: it is no range, reaches outside the bounds, or has the wrong kind.
+    """
+    if not isinstance(space, Float | LogFloat | Int | Choice):
+        raise InputError(
+            f"search[{parameter.name!r}] must be Float, LogFloat, Int or Choice, but got {space!r}. "
+            f"A value to keep goes into fixed={{...}}, values to cross into factors={{...}}."
+        )
+    if parameter.kind == "choice" and not isinstance(space, Choice):
+        raise InputError(f"{parameter.name} takes words: search it with Choice(...), not {space!r}.")
+    if parameter.kind == "int" and isinstance(space, Float | LogFloat):
+        raise InputError(f"{parameter.name} is an integer: search it with Int(...), not {space!r}.")
+    for value in space.ends():
+        parameter.check(value)
+    return space

@@ -1,0 +1,259 @@
+"""`Study`: the declaration of a question, checked when it is built."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from qkd_study.errors import InputError, StudyWarning
+from qkd_study.study.arms import Arm, resolve_arm
+from qkd_study.study.config import PARAMETERS, Config, Parameter, Value, parameter
+from qkd_study.study.settings import QuantumToClassical, Setting
+from qkd_study.study.space import Range, check_range
+
+#: Confirm replicates are numbered from here, so that no search ever saw them.
+FIRST_CONFIRM_REPLICATE = 1000
+
+
+def _count(name: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InputError(f"{name} must be an integer from {low} to {high}, but got {value!r}.")
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """How many seeds score a configuration.
+
+    Attributes:
+        search: replicates 0, 1, ... that every trial of the search is averaged over.
+        confirm: replicates 1000, 1001, ... that only the best configurations meet.
+    """
+
+    search: int = 3
+    confirm: int = 20
+
+    def __post_init__(self) -> None:
+        _count("Replicates(search)", self.search, 1, FIRST_CONFIRM_REPLICATE)
+        _count("Replicates(confirm)", self.confirm, 2, 100_000)
+
+    @property
+    def of_search(self) -> range:
+        """The numbers of the search replicates."""
+        return range(self.search)
+
+    @property
+    def of_confirm(self) -> range:
+        """The numbers of the confirm replicates."""
+        return range(FIRST_CONFIRM_REPLICATE, FIRST_CONFIRM_REPLICATE + self.confirm)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of factor values, in the order of the factors."""
+
+    values: tuple[tuple[str, Value], ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The cell as it stands in the tables, such as `samples=20,depth=2`."""
+        return ",".join(f"{name}={value}" for name, value in self.values) or "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A question, and all that is needed to answer it.
+
+    Attributes:
+        question: one sentence that the report answers.
+        setting: who teaches whom.
+        datasets: names in order of preference; the first that can be had is used.
+        factors: parameter -> values; all combinations are run, each is a cell.
+        search: parameter -> range; Optuna tunes these inside every cell and arm.
+        fixed: parameter -> value; all others keep their defaults (see `PARAMETERS`).
+        arms: names out of `ARMS`, or `Arm` objects.
+        trials: configurations tried per cell and arm.
+        replicates: seeds per configuration, of the search and of the confirmation.
+        seed: where all randomness starts.
+        name: default: the study file's name without `.py`.
+
+    Raises:
+        InputError: a value that cannot work; the message says what is allowed.
+    """
+
+    question: str
+    setting: Setting = field(default_factory=QuantumToClassical)
+    datasets: Sequence[str] = ("fashion-mnist", "digits")
+    factors: Mapping[str, Sequence[Value]] = field(default_factory=dict)
+    search: Mapping[str, Range] = field(default_factory=dict)
+    fixed: Mapping[str, Value] = field(default_factory=dict)
+    arms: Sequence[Arm | str] = ("scratch", "scaled-ce", "soft", "soft+features")
+    trials: int = 10
+    replicates: Replicates = field(default_factory=Replicates)
+    seed: int = 0
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.question, str) or not self.question.strip():
+            raise InputError(f"question must be a sentence, but got {self.question!r}.")
+        if not isinstance(self.setting, QuantumToClassical):
+            raise InputError(f"setting must be QuantumToClassical(...), but got {self.setting!r}.")
+        if not isinstance(self.replicates, Replicates):
+            raise InputError(f"replicates must be Replicates(...), but got {self.replicates!r}.")
+        if not isinstance(self.name, str) or not re.fullmatch(r"[\w.+-]*", self.name):
+            raise InputError(f"name must be letters, digits and `_.+-`, but got {self.name!r}.")
+        _count("trials", self.trials, 1, 1_000_000)
+        _count("seed", self.seed, 0, 2**63 - 1)
+        self._keep("datasets", self._sequence("datasets", self.datasets))
+        self._keep("arms", tuple(map(resolve_arm, self._sequence("arms", self.arms))))
+        names = [arm.name for arm in self.all_arms]
+        if len(set(names)) < len(names):
+            raise InputError(f"arms must have different names, but got {names}.")
+        self._keep("factors", {p.name: self._factor(p, v) for p, v in self._named("factors")})
+        self._keep("search", {p.name: check_range(p, v) for p, v in self._named("search")})
+        self._keep("fixed", {p.name: p.check(v) for p, v in self._named("fixed")})
+        self._check_places()
+        for cell in self.cells():
+            for config in self.extremes(cell):
+                self.setting.embedding(config["embedding"], config["qubits"])
+
+    def _keep(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _named(self, where: str) -> list[tuple[Parameter, Any]]:
+        given = getattr(self, where)
+        if not isinstance(given, Mapping):
+            raise InputError(f"{where} must be a dictionary by parameter, but got {given!r}.")
+        return [(parameter(name), value) for name, value in given.items()]
+
+    @staticmethod
+    def _sequence(name: str, values: object) -> tuple[Any, ...]:
+        if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+            raise InputError(f"{name} must be a tuple with at least one entry, but got {values!r}.")
+        return tuple(values)
+
+    def _factor(self, what: Parameter, values: object) -> tuple[Value, ...]:
+        checked = tuple(map(what.check, self._sequence(f"factors[{what.name!r}]", values)))
+        if len(set(checked)) < len(checked):
+            raise InputError(f"factors[{what.name!r}] names a value twice: {checked}.")
+        return checked
+
+    def _check_places(self) -> None:
+        places = {"factors": self.factors, "search": self.search, "fixed": self.fixed}
+        for (a, in_a), (b, in_b) in itertools.combinations(places.items(), 2):
+            for name in in_a:
+                if name in in_b:
+                    raise InputError(f"{name} stands in both {a} and {b}: keep it in one of them.")
+        for name in self.search:
+            if cost := PARAMETERS[name].cost:
+                warnings.warn(
+                    f"{name} is searched on accuracy alone, so the largest value tends to win: "
+                    f"{cost}. Make it a factor to see what each value gives.",
+                    StudyWarning,
+                    stacklevel=2,
+                )
+        for name in (*self.search, *self.factors):
+            if not any(self.uses(arm, PARAMETERS[name]) for arm in self.all_arms):
+                warnings.warn(f"no arm of this study reads {name}.", StudyWarning, stacklevel=2)
+
+    @property
+    def all_arms(self) -> tuple[Arm, ...]:
+        """The arms, resolved."""
+        return tuple(map(resolve_arm, self.arms))
+
+    @property
+    def baseline(self) -> str | None:
+        """The arm that the others are compared with: the one without any extra term."""
+        return next((arm.name for arm in self.all_arms if not arm.terms), None)
+
+    def arm(self, name: str) -> Arm:
+        """The arm called `name`."""
+        return next(arm for arm in self.all_arms if arm.name == name)
+
+    def cells(self) -> list[Cell]:
+        """Every combination of factor values."""
+        names = list(self.factors)
+        return [
+            Cell(tuple(zip(names, values, strict=True)))
+            for values in itertools.product(*self.factors.values())
+        ]
+
+    def uses(self, arm: Arm, what: Parameter) -> bool:
+        """Whether runs of `arm` depend on the parameter."""
+        if what.term is not None:
+            return what.term in arm.terms
+        if what.role == "teacher" or (
+            what.role == "circuit" and "student" not in self.setting.quantum
+        ):
+            return arm.needs_teacher
+        return True
+
+    def space(self, arm: Arm) -> dict[str, Range]:
+        """What is searched for `arm`: the ranges that it reads."""
+        return {name: r for name, r in self.search.items() if self.uses(arm, PARAMETERS[name])}
+
+    def trials_of(self, arm: Arm) -> int:
+        """Configurations tried per cell: one where nothing is left to search."""
+        return self.trials if self.space(arm) else 1
+
+    def _values(self, cell: Cell, chosen: Mapping[str, Value]) -> dict[str, Any]:
+        values: dict[str, Any] = {name: p.default for name, p in PARAMETERS.items()}
+        values |= dict(self.fixed) | dict(cell.values) | dict(chosen)
+        if values["teacher_samples"] is None:
+            values["teacher_samples"] = values["samples"]
+        return values
+
+    def extremes(self, cell: Cell) -> list[dict[str, Any]]:
+        """The parameters of a cell at the ends of every searched range, to check what fits.
+
+        Only `samples`, `teacher_samples`, `qubits` and `embedding` are crossed: others do not
+        decide what fits.
+        """
+        names = [
+            n for n in ("samples", "teacher_samples", "qubits", "embedding") if n in self.search
+        ]
+        ends = itertools.product(*(self.search[name].ends() for name in names))
+        return [self._values(cell, dict(zip(names, values, strict=True))) for values in ends]
+
+    def config(self, cell: Cell, arm: Arm, chosen: Mapping[str, Value], dataset: str) -> Config:
+        """Every parameter of a run of `arm` in `cell`, with the searched values `chosen`."""
+        values = self._values(cell, chosen)
+        values["embedding"] = self.setting.embedding(values["embedding"], values["qubits"])
+        off = {"temperature": None, "scale_cross_entropy": 1.0}
+        for name, what in PARAMETERS.items():
+            if what.term is not None and what.term not in arm.terms:
+                values[name] = off.get(name, 0.0)
+        return Config(**values, dataset=dataset, seed=self.seed)
+
+    def replaced(self, **changes: Any) -> Study:
+        """A copy with some fields changed, checked anew."""
+        return dataclasses.replace(self, **changes)
+
+    def with_fixed(self, name: str, value: Value) -> Study:
+        """A copy in which one parameter has one value, wherever it stood before."""
+        parameter(name)
+        return self.replaced(
+            factors={k: v for k, v in self.factors.items() if k != name},
+            search={k: v for k, v in self.search.items() if k != name},
+            fixed={**self.fixed, name: value},
+        )
+
+    def quick(self) -> Study:
+        """A small version of the same study: the first two values of each factor, few trials."""
+        epochs = {
+            name: min(int(self.fixed.get(name, PARAMETERS[name].default or 1)), most)
+            for name, most in (("epochs", 40), ("teacher_epochs", 30))
+            if name not in self.factors and name not in self.search
+        }
+        return self.replaced(
+            factors={name: tuple(values)[:2] for name, values in self.factors.items()},
+            fixed={**self.fixed, **epochs},
+            trials=min(self.trials, 3),
+            replicates=Replicates(
+                search=min(self.replicates.search, 2), confirm=min(self.replicates.confirm, 5)
+            ),
+        )

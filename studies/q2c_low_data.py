@@ -1,0 +1,26 @@
+"""Does a quantum teacher help a small classical student when samples are few?
+
+The Q2C part of Piperno et al. ("Quantum knowledge distillation"): a quanvolution teaches a
+convolution of the same shape on the same K samples. The claim is that distillation helps when K is
+small. Every arm gets the same search; `scaled-ce` asks whether larger steps alone do the same.
+"""
+
+from qkd_study import LogFloat, QuantumToClassical, Replicates, Study
+
+study = Study(
+    question="Does a quantum teacher trained on the same K samples improve a classical student?",
+    setting=QuantumToClassical(),
+    datasets=("fashion-mnist", "digits"),
+    factors={"samples": (20, 50, 100, 200)},
+    search={
+        "learning_rate": LogFloat(1e-3, 3e-2),
+        "temperature": LogFloat(1.0, 10.0),
+        "weight_soft": LogFloat(0.1, 10.0),
+        "weight_features": LogFloat(0.1, 10.0),
+        "scale_cross_entropy": LogFloat(1.0, 20.0),
+    },
+    fixed={"epochs": 150},
+    arms=("scratch", "scaled-ce", "soft", "soft+features"),
+    trials=12,
+    replicates=Replicates(search=3, confirm=20),
+)

@@ -1,0 +1,157 @@
+"""The simulator against default.qubit with backpropagation: another device, another derivative."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+
+import numpy as np
+import pennylane as qml
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from qkd_study.quantum import Circuit, Gate, Simulator, quanvolution_filter, z_values
+from qkd_study.quantum.circuit import GATES
+from qkd_study.quantum.simulator import CHUNK, Plan
+
+
+@st.composite
+def circuits(draw: st.DrawFn) -> Circuit:
+    qubits = draw(st.integers(1, 4))
+    names = [name for name, (wires, _) in GATES.items() if wires <= qubits]
+    gates: list[Gate] = []
+    parameters = 0
+    for name in draw(st.lists(st.sampled_from(names), min_size=1, max_size=12)):
+        wires, angle = GATES[name]
+        where = tuple(draw(st.permutations(range(qubits)))[:wires])
+        if not angle:
+            gates.append(Gate(name, where))
+        elif draw(st.booleans()):
+            gates.append(Gate(name, where, angle=draw(st.floats(-3, 3))))
+        else:
+            gates.append(Gate(name, where, parameter=parameters))
+            parameters += 1
+    return Circuit(qubits, tuple(gates))
+
+
+def random_states(batch: int, qubits: int, rng: np.random.Generator, real: bool) -> Tensor:
+    states = rng.normal(size=(batch, 2**qubits)) + (
+        0 if real else 1j * rng.normal(size=(batch, 2**qubits))
+    )
+    return torch.from_numpy(states / np.linalg.norm(states, axis=1, keepdims=True))
+
+
+def reference(circuit: Circuit, theta: Tensor, states: Tensor) -> Tensor:
+    """Probabilities by default.qubit, differentiable by backpropagation."""
+
+    @qml.qnode(qml.device("default.qubit"), interface="torch", diff_method="backprop")
+    def node(theta: Tensor, states: Tensor) -> object:
+        qml.StatePrep(states, wires=range(circuit.qubits), validate_norm=False)
+        for gate in circuit.gates:
+            angle = theta[gate.parameter] if gate.parameter is not None else gate.angle
+            getattr(qml, gate.name)(*([] if angle is None else [angle]), wires=gate.wires)
+        return qml.probs(wires=range(circuit.qubits))
+
+    out: Tensor = node(theta, states)
+    return out.reshape(len(states), -1)
+
+
+def values_and_gradients(
+    run: object, theta: Tensor, states: Tensor, weights: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    theta = theta.clone().requires_grad_()
+    states = states.clone().requires_grad_()
+    out = run(theta, states)  # type: ignore[operator]
+    ((out * weights).sum() + (out**2).sum()).backward()
+    assert states.grad is not None
+    grad = torch.zeros_like(theta) if theta.grad is None else theta.grad
+    return out.detach(), grad, states.grad
+
+
+@pytest.mark.parametrize("device", ["lightning.qubit", "default.qubit"])
+@pytest.mark.parametrize("plan", ["register", "matrix"])
+@given(circuits(), st.integers(1, 9), st.integers(0, 2**32 - 1), st.booleans())
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_agrees_with_backpropagation(
+    plan: Plan, device: str, circuit: Circuit, batch: int, seed: int, real: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    theta = torch.from_numpy(rng.uniform(-math.pi, math.pi, circuit.parameters))
+    states = random_states(batch, circuit.qubits, rng, real)
+    weights = torch.from_numpy(rng.normal(size=(batch, 2**circuit.qubits)))
+    # The public-interface path runs on lightning.qubit too, under a name that selects it.
+    simulator = Simulator() if device == "lightning.qubit" else _public_path()
+    ours = values_and_gradients(
+        lambda t, s: simulator.probabilities(circuit, t, s, plan=plan), theta, states, weights
+    )
+    theirs = values_and_gradients(
+        lambda t, s: reference(circuit, t, s), theta, states, weights
+    )
+    torch.testing.assert_close(ours[0], theirs[0], rtol=0, atol=1e-10)
+    torch.testing.assert_close(ours[1], theirs[1], rtol=0, atol=1e-8)
+    torch.testing.assert_close(ours[2], theirs[2], rtol=0, atol=1e-8)
+
+
+def _public_path() -> Simulator:
+    from qkd_study.quantum._device import DeviceState
+
+    class Public(Simulator):
+        def _state(self, circuit: Circuit, extra_wires: int) -> DeviceState:
+            return DeviceState("lightning.qubit", circuit, extra_wires)
+
+    return Public()
+
+
+def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    circuit = quanvolution_filter(3, 2)
+    theta = torch.from_numpy(rng.normal(size=circuit.parameters))
+    states, weights = random_states(21, 3, rng, True), torch.from_numpy(rng.normal(size=(21, 8)))
+    simulator = Simulator()
+
+    def run(t: Tensor, s: Tensor) -> Tensor:
+        return simulator.probabilities(circuit, t, s, plan="register")
+
+    whole = values_and_gradients(run, theta, states, weights)
+    before = simulator.executions
+    monkeypatch.setattr("qkd_study.quantum.simulator.CHUNK", 32)
+    parts = values_and_gradients(run, theta, states, weights)
+    assert CHUNK > 32
+    assert simulator.executions - before == 3 * math.ceil(21 / 4)
+    for a, b in zip(whole, parts, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+
+
+def test_a_fresh_process_and_a_copy_count_on() -> None:
+    simulator = Simulator()
+    circuit = quanvolution_filter()
+    theta = torch.linspace(-1, 1, 11, dtype=torch.float64)
+    simulator.unitary(circuit, theta)
+    again = pickle.loads(pickle.dumps(simulator))
+    assert again.executions == 1
+    torch.testing.assert_close(
+        again.unitary(circuit, theta), simulator.unitary(circuit, theta), rtol=0, atol=0
+    )
+    assert copy.deepcopy(simulator) is simulator
+
+
+def test_one_execution_whatever_the_batch() -> None:
+    circuit = quanvolution_filter()
+    states = random_states(5000, 4, np.random.default_rng(0), True)
+    simulator = Simulator()
+    simulator.probabilities(circuit, torch.zeros(11, dtype=torch.float64), states)
+    assert simulator.executions == 1
+    simulator.probabilities(
+        circuit, torch.zeros(11, dtype=torch.float64), states[:9], plan="register"
+    )
+    assert simulator.executions == 2
+
+
+def test_z_values_are_pennylanes() -> None:
+    for wire in range(3):
+        matrix = qml.matrix(qml.Z(wire), wire_order=range(3))
+        np.testing.assert_array_equal(z_values(3)[:, wire].numpy(), np.diag(matrix).real)
