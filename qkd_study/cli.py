@@ -7,7 +7,7 @@ import importlib
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TextIO
 
 from qkd_study.errors import InputError, StudyWarning
 
@@ -75,9 +75,17 @@ def _json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _say(warning: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+def _say(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Show a study's warnings as one line each, and no others."""
     if issubclass(category, StudyWarning):
-        print(f"warning: {warning}", file=sys.stderr)
+        print(f"warning: {message}", file=sys.stderr)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -87,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     warnings.simplefilter("default", StudyWarning)
     warnings.showwarning = _say
     # Imported late: `--help` should not wait for torch.
-    command = getattr(importlib.import_module("qkd_study.commands"), options.command)
+    command = importlib.import_module("qkd_study.commands").COMMANDS[options.command]
     try:
         code: int = command(options)
     except InputError as error:

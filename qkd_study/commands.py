@@ -8,6 +8,8 @@ import platform
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +28,20 @@ from qkd_study.study.study import Replicates, Study
 def _study(options: Namespace) -> Study:
     """The study of the options, with what the command line changes."""
     study = load_study(options.study)
+    with _about(options.study):
+        return _changed(study, options)
+
+
+@contextmanager
+def _about(study_file: str) -> Iterator[None]:
+    """Errors inside name the study file."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{study_file}: {error}") from None
+
+
+def _changed(study: Study, options: Namespace) -> Study:
     if options.quick:
         study = study.quick()
     for assignment in options.set:
@@ -55,17 +71,19 @@ def _value(name: str, text: str) -> Value:
         ) from None
 
 
-def _plan(study: Study) -> tuple[Plan, datasets.Dataset, str]:
+def _plan(study: Study, study_file: str) -> tuple[Plan, datasets.Dataset, str]:
     """The plan of a study on the dataset it gets, and a line that says which that is."""
-    name, said = datasets.choose(study.datasets, datasets.terminal_progress)
+    with _about(study_file):
+        name, said = datasets.choose(study.datasets, datasets.terminal_progress)
     dataset = datasets.load(name)
-    return make_plan(study, dataset), dataset, said
+    with _about(study_file):
+        return make_plan(study, dataset), dataset, said
 
 
 def plan(options: Namespace) -> int:
     """`qkd-study plan`: count, and run nothing."""
     study = _study(options)
-    counted, _, said = _plan(study)
+    counted, _, said = _plan(study, options.study)
     if options.json:
         print(json.dumps(counted.as_json(), indent=1))
         return DONE
@@ -73,8 +91,10 @@ def plan(options: Namespace) -> int:
     print(said)
     print(f"{len(counted.cells)} cells: {'; '.join(counted.cells)}")
     print(f"{len(counted.arms)} arms: {', '.join(counted.arms)}")
-    print(f"{counted.trials} trials of {study.replicates.search} replicates: "
-          f"{counted.runs_search} search runs")
+    print(
+        f"{counted.trials} trials of {study.replicates.search} replicates: "
+        f"{counted.runs_search} search runs"
+    )
     print(f"{counted.runs_confirm} confirm runs, {study.replicates.confirm} per cell and arm")
     print(f"{counted.runs} runs and at most {counted.teachers} teachers in all")
     return DONE
@@ -92,7 +112,7 @@ def run(options: Namespace) -> int:
 
     study = _study(options)
     cpus = _cpus(options.cpus)
-    counted, dataset, said = _plan(study)
+    counted, dataset, said = _plan(study, options.study)
     console = Console(highlight=False, soft_wrap=True)
     console.print(said, markup=False)
 
@@ -142,12 +162,16 @@ def _drive(
         f"runs' own {outcome.compute:.0f} s over {cpus} CPUs, start-up left out"
     )
     for branch in outcome.failed:
-        console.print(f"no configuration of {branch} ended well; see qkd-study status {folder.path}")
+        console.print(
+            f"no configuration of {branch} ended well; see qkd-study status {folder.path}"
+        )
     return DONE if outcome.complete and not outcome.failed else INCOMPLETE
 
 
 def _cpus(asked: int | None) -> int:
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    there = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     if asked is not None and not 1 <= asked <= 4096:
         raise InputError(f"--cpus must be an integer from 1 to 4096, but got {asked}.")
     return asked or there
@@ -180,7 +204,9 @@ def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> None:
     table.add_column("arm")
     table.add_column("n", justify="right")
     table.add_column("score", justify="right")
-    table.add_column(f"gain over {study.baseline}, paired" if study.baseline else "", justify="right")
+    table.add_column(
+        f"gain over {study.baseline}, paired" if study.baseline else "", justify="right"
+    )
     for line in summarise(runs, study.baseline, counted.cells, counted.arms):
         gain = line.gain
         table.add_row(
@@ -194,7 +220,7 @@ def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> None:
     console.print(table)
 
 
-def list(options: Namespace) -> int:
+def list_runs(options: Namespace) -> int:
     """`qkd-study list`: the runs below the results folder."""
     from qkd_study.results import runs_of
 
@@ -226,7 +252,7 @@ def status(options: Namespace) -> int:
     about = folder.about()
     runs = read_table(folder.path, "runs")
     counts = {
-        phase: {str(k): int(v) for k, v in rows["status"].value_counts().items()}
+        str(phase): {str(k): int(v) for k, v in rows["status"].value_counts().items()}
         for phase, rows in runs.groupby("phase")
     }
     failed = runs[runs["status"] == "failed"]
@@ -239,9 +265,9 @@ def status(options: Namespace) -> int:
     print(f"{folder.path} on {about['dataset']['name']}")
     for phase, by_status in counts.items():
         print(f"{phase}: " + ", ".join(f"{n} {name}" for name, n in by_status.items()))
-    for row in failures:
-        where = f"{row['phase']} {row['cell']} {row['arm']} trial {row['trial']}"
-        print(f"failed: {where} replicate {row['replicate']}: {row['reason']}")
+    for row in failed[keys].itertuples(index=False):
+        where = f"{row.phase} {row.cell} {row.arm} trial {row.trial}"
+        print(f"failed: {where} replicate {row.replicate}: {row.reason}")
     return DONE
 
 
@@ -262,3 +288,12 @@ def data(options: Namespace) -> int:
         f"{len(dataset.test_labels):,} for the test, sha256 {dataset.digest[:16]}..."
     )
     return DONE
+
+
+COMMANDS: dict[str, Callable[[Namespace], int]] = {
+    "run": run,
+    "plan": plan,
+    "list": list_runs,
+    "status": status,
+    "data": data,
+}

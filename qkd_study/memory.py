@@ -13,7 +13,7 @@ STATES = 4
 
 def state_bytes(qubits: int) -> int:
     """Bytes of one complex128 state of `qubits` qubits."""
-    return 16 * 2**qubits
+    return 16 << qubits
 
 
 def check_memory(qubits: int) -> None:
@@ -22,7 +22,7 @@ def check_memory(qubits: int) -> None:
     Raises:
         InputError: it does not; the message has the number of bytes.
     """
-    needed, there = STATES * state_bytes(qubits), psutil.virtual_memory().total
+    needed, there = STATES * state_bytes(qubits), int(psutil.virtual_memory().total)
     if needed > there:
         most = max(n for n in range(64) if STATES * state_bytes(n) <= there)
         raise InputError(

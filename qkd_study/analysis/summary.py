@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -69,8 +70,10 @@ def summarise(
         cells, arms: in the order wanted.
     """
     scores = confirmed(runs).set_index(["cell", "arm", "replicate"])["metric.test_accuracy"]
-    by_branch = {key: group.droplevel([0, 1]) for key, group in scores.groupby(level=[0, 1])}
-    empty = pd.Series(dtype=float)
+    by_branch: dict[Any, pd.Series[float]] = {
+        key: group.droplevel([0, 1]) for key, group in scores.groupby(level=[0, 1])
+    }
+    empty: pd.Series[float] = pd.Series(dtype=float)
     lines = []
     for cell in cells:
         reference = by_branch.get((cell, baseline), empty)

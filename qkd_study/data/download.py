@@ -98,4 +98,6 @@ def _fetch(url: str, part: Path, progress: Progress) -> None:
                 done += len(block)
                 progress(done, total)
         if total and done < total:
-            raise OSError(f"the connection closed after {done} of {total} bytes; try again to go on")
+            raise OSError(
+                f"the connection closed after {done} of {total} bytes; try again to go on"
+            )

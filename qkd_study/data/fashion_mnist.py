@@ -70,7 +70,7 @@ def _folders() -> list[Path]:
 
 
 def find(file: File) -> Path | None:
-    """The file in `QKD_STUDY_DATA` or the user's cache, packed or not; `None` if it is in neither."""
+    """The file in `QKD_STUDY_DATA` or the user's cache, packed or not; `None` if in neither."""
     candidates = (folder / (file.name + end) for folder in _folders() for end in (".gz", ""))
     return next((path for path in candidates if path.is_file()), None)
 
@@ -106,7 +106,9 @@ def read(file: File) -> NDArray[np.uint8]:
             f"{file.name}.gz is in none of {looked}. Run `qkd-study data fetch {FOLDER}`, "
             f"or set QKD_STUDY_DATA to a folder that holds {FOLDER}/."
         )
-    fix = "Delete it and run `qkd-study data fetch fashion-mnist`, or point QKD_STUDY_DATA elsewhere."
+    fix = (
+        "Delete it and run `qkd-study data fetch fashion-mnist`, or point QKD_STUDY_DATA elsewhere."
+    )
     try:
         content = path.read_bytes()
         content = gzip.decompress(content) if path.suffix == ".gz" else content
@@ -115,7 +117,8 @@ def read(file: File) -> NDArray[np.uint8]:
     found = hashlib.sha256(content).hexdigest()
     if found != file.sha256:
         raise InputError(
-            f"{path} is broken: its unpacked bytes have sha256 {found}, expected {file.sha256}. {fix}"
+            f"{path} is broken: its unpacked bytes have sha256 {found}, expected "
+            f"{file.sha256}. {fix}"
         )
     return parse_idx(content)
 

@@ -39,7 +39,9 @@ def feature_loss(student: Tensor, teacher: Tensor) -> Tensor:
         ValueError: the shapes differ; they would broadcast into a number without meaning.
     """
     if student.shape != teacher.shape:
-        raise ValueError(f"feature maps of {tuple(student.shape)} and {tuple(teacher.shape)} differ")
+        raise ValueError(
+            f"feature maps of {tuple(student.shape)} and {tuple(teacher.shape)} differ"
+        )
     return functional.mse_loss(student, teacher)
 
 

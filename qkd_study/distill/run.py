@@ -106,9 +106,7 @@ def run(
         "parameters_quantum": student.quantum_parameters,
         "teacher_parameters": None if teacher is None else teacher.parameters,
         "gates": max(student.circuit_gates, 0 if teacher is None else teacher.gates),
-        "circuit_executions": student.circuit_executions
-        + teachers.executions
-        - executions_before,
+        "circuit_executions": student.circuit_executions + teachers.executions - executions_before,
         "seconds_train": seconds_train,
         "seconds_teacher": teachers.seconds - seconds_before,
         "seconds_total": time.perf_counter() - start,

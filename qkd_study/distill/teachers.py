@@ -138,7 +138,9 @@ class TeacherStore:
             kept = read_tensors(path)
             if kept is None:
                 model = self._trained(order)
-                kept = {"logits": predict(model, torch.from_numpy(order.dataset.test_images())).logits}
+                kept = {
+                    "logits": predict(model, torch.from_numpy(order.dataset.test_images())).logits
+                }
                 self.executions += model.circuit_executions
                 write_tensors(path, kept, order.recipe())
         return kept["logits"]

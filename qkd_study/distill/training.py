@@ -113,7 +113,7 @@ def train(
             batch_targets = None if targets is None else detached(targets, index)
             terms = objective(outputs, labels, batch_targets)
             steps.zero_grad()
-            terms.total.backward()  # type: ignore[no-untyped-call]
+            terms.total.backward()
             steps.step()
             sums.add(terms, outputs.logits, labels)
         if not is_finite(sums.total):

@@ -59,7 +59,9 @@ class QuanvolutionTeacher(Model):
     def __init__(self, layer: Quanvolution, shape: tuple[int, int], classes: int) -> None:
         super().__init__()
         self.quanvolution = layer
-        self.head = nn.Linear(len(layer.theta) * patches(shape, layer.kernel, layer.stride), classes)
+        self.head = nn.Linear(
+            len(layer.theta) * patches(shape, layer.kernel, layer.stride), classes
+        )
 
     def prepare(self, images: Tensor) -> Tensor:
         """The states of all patches; see `Quanvolution.embed`."""

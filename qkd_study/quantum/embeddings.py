@@ -21,7 +21,9 @@ def angle_embedding(x: Tensor, qubits: int) -> Tensor:
     """
     features = x.shape[-1]
     if features > qubits:
-        raise ValueError(f"angle embedding of {features} features needs as many qubits, got {qubits}")
+        raise ValueError(
+            f"angle embedding of {features} features needs as many qubits, got {qubits}"
+        )
     pairs = torch.stack((torch.cos(x / 2), torch.sin(x / 2)), dim=-1)
     state = pairs[..., 0, :]
     for wire in range(1, features):
@@ -51,7 +53,9 @@ def amplitude_embedding(x: Tensor, qubits: int) -> Tensor:
     """
     size = 2**qubits
     if x.shape[-1] > size:
-        raise ValueError(f"{x.shape[-1]} features do not fit into the {size} amplitudes of {qubits} qubits")
+        raise ValueError(
+            f"{x.shape[-1]} features do not fit into the {size} amplitudes of {qubits} qubits"
+        )
     padded = torch.nn.functional.pad(x, (0, size - x.shape[-1]))
     norm = padded.norm(dim=-1, keepdim=True)
     ground = torch.zeros_like(padded)

@@ -86,7 +86,8 @@ class Quanvolution(nn.Module):
         observables = torch.cat([self._observable(theta) for theta in self.theta], dim=1)
         images = (flat @ observables.to(flat.dtype)).unflatten(1, (len(self.theta), -1))
         maps = (images * flat[:, None]).sum(-1)
-        return maps.unflatten(0, states.shape[:3]).movedim(-1, 1)
+        out: Tensor = maps.unflatten(0, states.shape[:3]).movedim(-1, 1)
+        return out
 
     def _observable(self, theta: Tensor) -> Tensor:
         """Re(W diag(z) W^dagger) of one filter with angles `theta` (P,): float64 (2^n, 2^n)."""

@@ -112,5 +112,3 @@ def score(row: Row) -> float | None:
     """What a search maximises: the validation accuracy of a run that ended well."""
     value: float | None = row.get("metric.val_accuracy") if row["status"] == "ok" else None
     return value
-
-

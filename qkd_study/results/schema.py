@@ -38,7 +38,9 @@ KEYS = (
 )
 
 STATUS = (
-    Column("status", TEXT, "", "`ok`, `stopped` (the search gave the configuration up) or `failed`"),
+    Column(
+        "status", TEXT, "", "`ok`, `stopped` (the search gave the configuration up) or `failed`"
+    ),
     Column("reason", TEXT, "", "why it was stopped or failed; null if ok"),
 )
 
@@ -57,17 +59,23 @@ METRICS = (
 COSTS = (
     Column("cost.parameters", INT, "", "trainable numbers of the student"),
     Column("cost.parameters_quantum", INT, "", "those of them that are angles of circuits"),
-    Column("cost.teacher_parameters", INT, "", "trainable numbers of the teacher; null without one"),
+    Column(
+        "cost.teacher_parameters", INT, "", "trainable numbers of the teacher; null without one"
+    ),
     Column("cost.gates", INT, "", "gates of one circuit of the quantum model; 0 without one"),
     Column("cost.circuit_executions", INT, "", "circuit executions of this run, teacher included"),
     Column("cost.seconds_train", REAL, "s", "wall time of training the student"),
-    Column("cost.seconds_teacher", REAL, "s", "wall time of training a teacher in this run, else 0"),
+    Column(
+        "cost.seconds_teacher", REAL, "s", "wall time of training a teacher in this run, else 0"
+    ),
     Column("cost.seconds_total", REAL, "s", "wall time of the run"),
     Column("cost.peak_rss_mb", REAL, "MB", "peak memory of the worker process so far"),
 )
 
 WHERE = (
-    Column("where.backend", TEXT, "", "the device that ran circuits; `torch` where there were none"),
+    Column(
+        "where.backend", TEXT, "", "the device that ran circuits; `torch` where there were none"
+    ),
     Column("where.node", TEXT, "", "host name"),
     Column("where.worker", INT, "", "process id of the worker"),
     Column("where.started_at", TIME, "UTC", "when the run started"),
@@ -83,11 +91,15 @@ def _config_column(name: str, annotation: object, meaning: str) -> Column:
     what = PARAMETERS.get(name)
     off = f"; {'null' if name == 'temperature' else '0'} in arms without it"
     note = off if what is not None and what.term in ("soft", "features") else ""
-    return Column(f"config.{name}", kind, "radians" if name == "angle_range" else "", meaning + note)
+    return Column(
+        f"config.{name}", kind, "radians" if name == "angle_range" else "", meaning + note
+    )
 
 
 _HINTS = typing.get_type_hints(Config)
-CONFIG = tuple(_config_column(f.name, _HINTS[f.name], f.metadata["meaning"]) for f in fields(Config))
+CONFIG = tuple(
+    _config_column(f.name, _HINTS[f.name], f.metadata["meaning"]) for f in fields(Config)
+)
 
 RUNS = (*KEYS, *STATUS, *CONFIG, *METRICS, *COSTS, *WHERE)
 
@@ -144,7 +156,13 @@ def describe() -> str:
         f"Version of the tables: {TABLE_VERSION}.",
     ]
     for table, columns in TABLES.items():
-        lines += ["", f"## {table}", "", "| column | type | unit | meaning |", "| --- | --- | --- | --- |"]
+        lines += [
+            "",
+            f"## {table}",
+            "",
+            "| column | type | unit | meaning |",
+            "| --- | --- | --- | --- |",
+        ]
         lines += [f"| `{c.name}` | {c.type} | {c.unit} | {c.meaning} |" for c in columns]
     return "\n".join(lines) + "\n"
 

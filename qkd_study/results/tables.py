@@ -30,7 +30,7 @@ def start_tables(folder: Path) -> None:
 
 
 def write_records(folder: Path, trial: Trial, records: Sequence[Record]) -> None:
-    """Add a finished trial: one file in `curves/`, then one in `runs/`, each whole or not at all."""
+    """Add a finished trial: a file in `curves/`, then one in `runs/`, each whole or not at all."""
     name = file_name(trial)
     _write(folder / "curves" / name, "curves", [row for r in records for row in r.curve])
     _write(folder / "runs" / name, "runs", [r.row for r in records])

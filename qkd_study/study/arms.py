@@ -65,4 +65,6 @@ def resolve_arm(arm: object) -> Arm:
         return arm
     if isinstance(arm, str) and arm in ARMS:
         return ARMS[arm]
-    raise InputError(f"unknown arm {arm!r}. Named arms: {', '.join(ARMS)}; or write Arm(name, terms).")
+    raise InputError(
+        f"unknown arm {arm!r}. Named arms: {', '.join(ARMS)}; or write Arm(name, terms)."
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from numbers import Real
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -70,13 +71,16 @@ class Parameter:
             if not isinstance(value, str) or value not in self.choices:
                 raise InputError(problem)
             return value
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, Real):
             raise InputError(problem)
-        if self.kind == "int" and value != int(value if math.isfinite(value) else 0):
+        try:
+            number = float(value)
+        except OverflowError:
+            raise InputError(problem) from None
+        fits = self.low <= number <= self.high and number > self.above
+        if not fits or not math.isfinite(number) or (self.kind == "int" and number % 1):
             raise InputError(problem)
-        if not math.isfinite(value) or not self.low <= value <= self.high or value <= self.above:
-            raise InputError(problem)
-        return int(value) if self.kind == "int" else float(value)
+        return int(number) if self.kind == "int" else number
 
 
 def _parameter(kind: Kind, default: Value | None, meaning: str, **bounds: Any) -> Any:
@@ -145,7 +149,9 @@ class Config:
     optimizer: str = _parameter(
         "choice", "adam", "optimiser of the student; teachers use adam", choices=("adam", "sgd")
     )
-    learning_rate: float = _parameter("float", 3e-3, "step size of the student's optimiser", above=0)
+    learning_rate: float = _parameter(
+        "float", 3e-3, "step size of the student's optimiser", above=0
+    )
     epochs: int = _parameter(
         "int",
         100,
@@ -193,7 +199,9 @@ class Config:
         role="circuit",
         cost="a deeper circuit has more parameters and costs time",
     )
-    seed: int = field(metadata={"meaning": "the study's seed; with the replicate it fixes all draws"})
+    seed: int = field(
+        metadata={"meaning": "the study's seed; with the replicate it fixes all draws"}
+    )
 
 
 #: Every parameter that a study file may fix, cross as a factor, or search, by name.

@@ -32,7 +32,7 @@ def load_study(path: str | Path) -> Study:
         code = compile(source, str(path), "exec", dont_inherit=True)
     except SyntaxError as error:
         raise InputError(f"{path}:{error.lineno or 1}: not Python: {error.msg}.") from None
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError, MemoryError) as error:
         raise InputError(f"{path}: not Python: {error}.") from None
 
     module = ModuleType("qkd_study_file")

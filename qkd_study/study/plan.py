@@ -117,7 +117,7 @@ def _teachers(study: Study) -> int:
         or (p.role == "circuit" and "teacher" in study.setting.quantum)
     ]
     searched = any(name in study.search for name in of_teacher) or (
-        "samples" in study.search and "teacher_samples" not in study.factors | study.fixed
+        "samples" in study.search and "teacher_samples" not in {*study.factors, *study.fixed}
     )
     count = 0
     seen = set()
@@ -133,5 +133,3 @@ def _teachers(study: Study) -> int:
                 count += study.replicates.search + study.replicates.confirm
                 seen.add(key)
     return count
-
-

@@ -33,7 +33,9 @@ class QuantumToClassical:
         for name in ("filters", "kernel", "stride"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(f"{name} of {self.kind} must be an integer >= 1, but got {value!r}.")
+                raise InputError(
+                    f"{name} of {self.kind} must be an integer >= 1, but got {value!r}."
+                )
 
     @property
     def inputs(self) -> int:
@@ -51,8 +53,8 @@ class QuantumToClassical:
         needed = self.inputs if embedding == "angle" else (self.inputs - 1).bit_length()
         if qubits < max(needed, 1):
             raise InputError(
-                f"{embedding} embedding of the {self.inputs} pixels of a {self.kernel}x{self.kernel} "
-                f"patch needs qubits >= {max(needed, 1)}, but got qubits={qubits}."
+                f"{embedding} embedding of the {self.inputs} pixels of a {self.kernel}x"
+                f"{self.kernel} patch needs qubits >= {max(needed, 1)}, but got qubits={qubits}."
             )
         return embedding
 

@@ -41,7 +41,9 @@ class LogFloat:
     def __post_init__(self) -> None:
         _ordered("LogFloat", self.low, self.high)
         if self.low <= 0:
-            raise InputError(f"`low > 0` must hold for a logarithm, but got LogFloat(low={self.low}).")
+            raise InputError(
+                f"`low > 0` must hold for a logarithm, but got LogFloat(low={self.low})."
+            )
 
     def ends(self) -> tuple[Value, ...]:
         """The values whose validity implies that of all others."""
@@ -74,6 +76,9 @@ class Choice:
     def __init__(self, *values: Value) -> None:
         if not values:
             raise InputError("Choice() is empty: it needs at least one value, as in Choice(1, 2).")
+        for value in values:
+            if not isinstance(value, int | float | str):
+                raise InputError(f"Choice takes numbers and words, but got {value!r}.")
         if len(set(values)) < len(values):
             raise InputError(f"Choice{values} names a value twice.")
         object.__setattr__(self, "values", values)
@@ -94,11 +99,14 @@ def check_range(parameter: Parameter, space: object) -> Range:
     """
     if not isinstance(space, Float | LogFloat | Int | Choice):
         raise InputError(
-            f"search[{parameter.name!r}] must be Float, LogFloat, Int or Choice, but got {space!r}. "
-            f"A value to keep goes into fixed={{...}}, values to cross into factors={{...}}."
+            f"search[{parameter.name!r}] must be Float, LogFloat, Int or Choice, but got "
+            f"{space!r}. A value to keep goes into fixed={{...}}, values to cross go into "
+            f"factors={{...}}."
         )
     if parameter.kind == "choice" and not isinstance(space, Choice):
-        raise InputError(f"{parameter.name} takes words: search it with Choice(...), not {space!r}.")
+        raise InputError(
+            f"{parameter.name} takes words: search it with Choice(...), not {space!r}."
+        )
     if parameter.kind == "int" and isinstance(space, Float | LogFloat):
         raise InputError(f"{parameter.name} is an integer: search it with Int(...), not {space!r}.")
     for value in space.ends():

@@ -35,6 +35,8 @@ from qkd_study.tune.trial import TrialRunner
 
 #: Attempts after the first for a trial whose worker died; a dead node counts as one.
 RETRIES = 2
+#: How long a worker may take to start before others stop waiting for it.
+START_SECONDS = 20.0
 
 
 @dataclass
@@ -50,6 +52,7 @@ class _Desk:
     live: dict[str, Trial] = field(default_factory=dict)
     records: dict[str, dict[int, Record]] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    starting: dict[str, float] = field(default_factory=dict)
     first_started: float | None = None
     compute: float = 0.0
 
@@ -64,33 +67,45 @@ class _Desk:
         if trial is not None:
             self.live[trial_id] = trial
             self.records[trial_id] = {}
+            self.starting[trial_id] = time.monotonic()
         return trial
 
-    def take(self, trial_id: str, record: Record) -> None:
-        self.records[trial_id][record.row["replicate"]] = record
-
-    def give_up(self, trial_id: str) -> bool:
+    def ends(self, trial_id: str, record: Record | None) -> bool:
+        """Take in a replicate's record; whether its trial should stop now."""
         trial, records = self.live[trial_id], self.records[trial_id]
-        rows = [record.row for record in records.values()]
-        if trial.phase == "search" and any(row["status"] == "failed" for row in rows):
-            self.reasons[trial_id] = "another replicate of this configuration failed"
-            return True
-        reason = self.schedule.give_up(trial, [row["metric.val_accuracy"] for row in rows]) if (
-            trial.phase == "search"
-        ) else None
-        if reason is not None:
-            self.reasons[trial_id] = reason
-        return reason is not None
+        if record is not None:
+            records[record.row["replicate"]] = record
+        if len(records) < len(trial.replicates):
+            if trial.phase == "search" and trial_id not in self.reasons:
+                reason = self._give_up(trial, [record.row for record in records.values()])
+                if reason is not None:
+                    self.reasons[trial_id] = reason
+            if trial_id not in self.reasons:
+                return False
+        # A worker that is free would take over the trial of one that is still starting, and Ray
+        # would end the start: with short trials, for ever.
+        now = time.monotonic()
+        return not any(now - since < START_SECONDS for since in self.starting.values())
+
+    def _give_up(self, trial: Trial, rows: list[Row]) -> str | None:
+        if any(row["status"] == "failed" for row in rows):
+            return "another replicate of this configuration failed"
+        return self.schedule.give_up(trial, [row["metric.val_accuracy"] for row in rows])
 
     def end(self, trial_id: str, failure: str | None = None) -> None:
         """Write the rows of a trial that ended, then tell Optuna."""
         trial, records = self.live.pop(trial_id), self.records.pop(trial_id)
+        self.starting.pop(trial_id, None)
         stopped = self.reasons.pop(trial_id, None)
         for replicate in trial.replicates:
             if replicate not in records:
-                status, reason = ("failed", failure) if failure else ("stopped", stopped)
                 records[replicate] = without_result(
-                    self.study.name, self.run.run_id, trial, replicate, status, reason or "stopped"
+                    self.study.name,
+                    self.run.run_id,
+                    trial,
+                    replicate,
+                    "failed" if failure else "stopped",
+                    failure or stopped or "stopped by Ray Tune",
                 )
         complete = [records[replicate] for replicate in trial.replicates]
         write_records(self.run.path, trial, complete)
@@ -160,20 +175,15 @@ class _Searcher(Searcher):  # type: ignore[misc]
 
 
 class _Stopper(FIFOScheduler):  # type: ignore[misc]
-    """Stops hopeless configurations between replicates."""
+    """Ends trials: those that are complete, and hopeless ones between replicates."""
 
     def __init__(self, desk: _Desk) -> None:
         super().__init__()
         self._desk = desk
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        self._desk.take(trial.trial_id, result["record"])
-        stop = self._desk.give_up(trial.trial_id)
-        return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
-
-    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        if "record" in result:
-            self._desk.take(trial.trial_id, result["record"])
+        ends = self._desk.ends(trial.trial_id, result["record"])
+        return str(TrialScheduler.STOP if ends else TrialScheduler.CONTINUE)
 
 
 class _Rows(Callback):  # type: ignore[misc]
@@ -183,6 +193,7 @@ class _Rows(Callback):  # type: ignore[misc]
         self._desk = desk
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._desk.starting.pop(trial.trial_id, None)
         if self._desk.first_started is None:
             self._desk.first_started = time.monotonic()
 
@@ -196,9 +207,8 @@ class _Rows(Callback):  # type: ignore[misc]
 
 def _error_text(trial: Any) -> str:
     said = ""
-    with contextlib.suppress(OSError, TypeError):
-        with open(trial.error_file) as file:
-            said = file.read().strip()
+    with contextlib.suppress(OSError, TypeError), open(trial.error_file) as file:
+        said = file.read().strip()
     return "the worker died: " + "\n".join(said.splitlines()[-12:])
 
 

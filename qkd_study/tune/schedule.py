@@ -20,6 +20,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import Trial as OptunaTrial
 
 from qkd_study.results import Row, score
 from qkd_study.seeds import derive
@@ -80,7 +81,7 @@ class Branch:
     broken: set[int] = field(default_factory=set)
     confirmed: dict[int, set[int]] = field(default_factory=dict)
     live: list[Trial] = field(default_factory=list)
-    asked: dict[int, optuna.Trial] = field(default_factory=dict)
+    asked: dict[int, OptunaTrial] = field(default_factory=dict)
 
     @property
     def searching(self) -> set[int]:
@@ -121,10 +122,13 @@ class Schedule:
             for arm in study.all_arms
         }
         groups = ["cell", "arm", "phase", "trial"]
-        for (cell_key, arm_name, phase, number), group in rows.groupby(groups, sort=True):
+        key: Any
+        for key, group in rows.groupby(groups, sort=True):
+            cell_key, arm_name, phase, number = key
             branch = self._branches.get((cell_key, arm_name))
             if branch is not None:
-                self._recall(branch, phase, int(number), group.to_dict("records"))
+                records: list[Any] = group.to_dict("records")
+                self._recall(branch, phase, int(number), records)
         for branch in self._branches.values():
             # A sampler restarts its random stream with its seed: move on with what is known.
             seed = derive(study.seed, len(branch.scores), f"{branch.cell.key}/{branch.arm.name}")
@@ -191,13 +195,14 @@ class Schedule:
         return not any(b.live for b in self._branches.values()) and not self._has_more()
 
     def _has_more(self) -> bool:
-        return any(
-            b.free_number() is not None or self._missing(b) for b in self._branches.values()
-        )
+        return any(b.free_number() is not None or self._missing(b) for b in self._branches.values())
 
     def missing_runs(self) -> int:
         """How many declared runs have no row yet."""
-        per_search, per_confirm = len(self.study.replicates.of_search), self.study.replicates.confirm
+        per_search, per_confirm = (
+            len(self.study.replicates.of_search),
+            self.study.replicates.confirm,
+        )
         count = 0
         for branch in self._branches.values():
             open_ = branch.trials - sum(n < branch.trials for n in branch.scores)
@@ -279,9 +284,7 @@ class Schedule:
         asked.set_user_attr("trial", trial.number)
         means = running_means([row for row in rows if row["status"] == "ok"])
         state = self._state(rows)
-        branch.optuna.tell(
-            asked, means[-1] if state == TrialState.COMPLETE else None, state=state
-        )
+        branch.optuna.tell(asked, means[-1] if state == TrialState.COMPLETE else None, state=state)
         return self._frozen(branch, trial.number, rows)
 
     def drop(self, trial: Trial) -> None:

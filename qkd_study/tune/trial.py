@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +19,11 @@ from qkd_study.study.study import Study
 
 #: Lines of a traceback that a failed row keeps.
 TRACEBACK_LINES = 12
+#: How long a step without work takes.
+IDLE_SECONDS = 0.02
 
 
-class TrialRunner(tune.Trainable):
+class TrialRunner(tune.Trainable):  # type: ignore[misc]
     """Runs the replicates of a trial, one per step; the actor is used for trial after trial.
 
     Its configuration is `{"trial": Trial}`; study, dataset, folder and run come as parameters.
@@ -42,7 +45,13 @@ class TrialRunner(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Run one replicate. An error becomes a failed row: Ray would throw the process away."""
+        """Run one replicate. An error becomes a failed row: Ray would throw the process away.
+
+        With no replicate left it waits: the driver says when a trial ends (see `_Stopper`).
+        """
+        if not self._left:
+            time.sleep(IDLE_SECONDS)
+            return {"record": None}
         trial, replicate = self._trial, self._left.pop(0)
         started = datetime.now(UTC)
         try:
@@ -61,7 +70,7 @@ class TrialRunner(tune.Trainable):
             record = without_result(
                 self._study.name, self._run_id, trial, replicate, "failed", reason, started
             )
-        return {"record": record, "done": not self._left}
+        return {"record": record}
 
 
 def _tail() -> str:

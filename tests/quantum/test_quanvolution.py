@@ -72,7 +72,9 @@ def test_feature_maps_and_gradients(
     ours = layer(layer.embed(images))
     (ours * weights).sum().backward()
     gradient, layer.theta.grad = layer.theta.grad, None
-    theirs = torch.stack([torch.stack([patch_by_patch(layer, x, f) for f in (0, 1)]) for x in images])
+    theirs = torch.stack(
+        [torch.stack([patch_by_patch(layer, x, f) for f in (0, 1)]) for x in images]
+    )
     (theirs * weights).sum().backward()
 
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
@@ -105,7 +107,9 @@ def test_one_execution_per_filter_forward_and_one_backward() -> None:
 
 
 def test_same_seed_same_layer() -> None:
-    torch.testing.assert_close(Quanvolution(seed=5).theta, Quanvolution(seed=5).theta, rtol=0, atol=0)
+    torch.testing.assert_close(
+        Quanvolution(seed=5).theta, Quanvolution(seed=5).theta, rtol=0, atol=0
+    )
     assert not torch.equal(Quanvolution(seed=5).theta, Quanvolution(seed=6).theta)
 
 

@@ -88,9 +88,7 @@ def test_agrees_with_backpropagation(
     ours = values_and_gradients(
         lambda t, s: simulator.probabilities(circuit, t, s, plan=plan), theta, states, weights
     )
-    theirs = values_and_gradients(
-        lambda t, s: reference(circuit, t, s), theta, states, weights
-    )
+    theirs = values_and_gradients(lambda t, s: reference(circuit, t, s), theta, states, weights)
     torch.testing.assert_close(ours[0], theirs[0], rtol=0, atol=1e-10)
     torch.testing.assert_close(ours[1], theirs[1], rtol=0, atol=1e-8)
     torch.testing.assert_close(ours[2], theirs[2], rtol=0, atol=1e-8)

@@ -1,0 +1,66 @@
+"""What several tests share: a tiny study, and the command line as a function."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+TINY = """
+from qkd_study import LogFloat, Replicates, Study
+
+study = Study(
+    question="Does it run?",
+    datasets=("digits",),
+    factors={"samples": (20, 30)},
+    search={"learning_rate": LogFloat(1e-3, 3e-2), "weight_soft": LogFloat(0.1, 10.0)},
+    fixed={"epochs": 3, "teacher_epochs": 2, "validation_samples": 50},
+    arms=("scratch", "soft"),
+    trials=2,
+    replicates=Replicates(search=2, confirm=3),
+)
+"""
+
+
+@pytest.fixture
+def tiny_study(tmp_path: Path) -> Path:
+    """The file of a study of 28 short runs on digits."""
+    path = tmp_path / "tiny.py"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """`qkd-study` in a process of its own, in an empty folder."""
+
+    def run(*arguments: str | Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "qkd_study", *map(str, arguments)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            env={**os.environ, "COLUMNS": "200"},
+        )
+
+    return run
+
+
+@pytest.fixture
+def fashion_mnist() -> Path:
+    """The folder with the real Fashion-MNIST files, where there is one."""
+    folder = os.environ.get("QKD_STUDY_DATA")
+    if folder is None or not (Path(folder) / "fashion-mnist").is_dir():
+        pytest.skip("QKD_STUDY_DATA does not point at Fashion-MNIST")
+    return Path(folder)

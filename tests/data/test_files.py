@@ -1,0 +1,178 @@
+"""Fashion-MNIST from files, and downloads from a real server on loopback."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import http.server
+import re
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qkd_study import InputError
+from qkd_study.data import choose, fashion_mnist
+from qkd_study.data.download import download, reachable
+from qkd_study.data.idx import parse_idx
+
+CONTENT = bytes(range(256)) * 1000
+MD5 = hashlib.md5(CONTENT).hexdigest()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves CONTENT with ranges; `/cut` closes half-way, `/wrong` sends something else."""
+
+    seen: list[str | None]
+
+    def do_GET(self) -> None:
+        asked = self.headers.get("Range")
+        self.seen.append(asked)
+        start = int(re.findall(r"\d+", asked)[0]) if asked else 0
+        body = b"wrong" if self.path == "/wrong" else CONTENT[start:]
+        if start >= len(CONTENT):
+            self.send_error(416)
+            return
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if self.path == "/cut" else body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    Handler.seen = []
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+
+
+def test_a_cut_download_goes_on_where_it_stopped(server: str, tmp_path: Path) -> None:
+    target = tmp_path / "sub" / "file"
+    with pytest.raises(InputError, match="the connection closed after 128000 of 256000 bytes"):
+        download([f"{server}/cut"], target, MD5)
+    assert not target.exists()
+    progress: list[tuple[int, int]] = []
+    download([f"{server}/file"], target, MD5, lambda *seen: progress.append(seen))
+    assert target.read_bytes() == CONTENT
+    assert Handler.seen == [None, "bytes=128000-"]
+    assert progress[0][0] > 128000
+    assert progress[-1] == (256000, 256000)
+    assert [p.name for p in target.parent.iterdir()] == ["file"]
+
+
+def test_a_whole_part_needs_only_its_checksum(server: str, tmp_path: Path) -> None:
+    (tmp_path / "file.part").write_bytes(CONTENT)
+    download([f"{server}/file"], tmp_path / "file", MD5)
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_the_next_server_is_tried(server: str, tmp_path: Path) -> None:
+    download([f"{server}/wrong", f"{server}/file"], tmp_path / "file", MD5)
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_wrong_bytes_are_thrown_away(server: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"sent a file with md5 .*, expected {MD5}"):
+        download([f"{server}/wrong"], tmp_path / "file", MD5)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nobody_there_is_found_out_fast(tmp_path: Path) -> None:
+    start = time.monotonic()
+    assert not reachable("http://127.0.0.1:9/")
+    assert not reachable("http://no-such-host.invalid/")
+    with pytest.raises(InputError, match="is out of reach"):
+        download(["http://127.0.0.1:9/file"], tmp_path / "file", MD5)
+    assert time.monotonic() - start < 15
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty data folder and cache, and servers that do not answer."""
+    monkeypatch.setenv("QKD_STUDY_DATA", str(tmp_path / "given"))
+    monkeypatch.setattr(fashion_mnist, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(fashion_mnist, "SERVERS", ("http://127.0.0.1:9/",))
+    return tmp_path
+
+
+def test_the_first_dataset_that_can_be_had(no_network: Path) -> None:
+    name, said = choose(("fashion-mnist", "digits"))
+    assert name == "digits"
+    assert said == "dataset: digits (fashion-mnist is not here and cannot be downloaded now)"
+    with pytest.raises(InputError, match=r"no dataset can be had.*QKD_STUDY_DATA"):
+        choose(("fashion-mnist",))
+    with pytest.raises(InputError, match="unknown dataset 'mnits'. Known datasets: fashion-mnist,"):
+        choose(("mnits", "digits"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no gzip at all", "is broken: Not a gzipped file"),
+        (gzip.compress(b"other bytes"), "its unpacked bytes have sha256"),
+        (gzip.compress(b"0" * 1000)[:20], "is broken"),
+    ],
+)
+def test_broken_files_are_named(no_network: Path, content: bytes, message: str) -> None:
+    path = no_network / "given" / "fashion-mnist" / "train-labels-idx1-ubyte.gz"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=re.escape(str(path)) + ".*" + re.escape(message)):
+        fashion_mnist.read(fashion_mnist.FILES[1])
+
+
+def test_missing_files_say_where_they_were_looked_for(no_network: Path) -> None:
+    with pytest.raises(InputError, match=r"train-images-idx3-ubyte\.gz is in none of .*given"):
+        fashion_mnist.load_fashion_mnist()
+
+
+def test_fetch_uses_what_servers_send(
+    server: str, no_network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = (fashion_mnist.File("file", MD5, ""),)
+    monkeypatch.setattr(fashion_mnist, "FILES", files)
+    monkeypatch.setattr(fashion_mnist, "SERVERS", (server + "/",))
+    assert fashion_mnist.available()
+    fashion_mnist.fetch()
+    assert (no_network / "cache" / "fashion-mnist" / "file.gz").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_real_fashion_mnist(
+    fashion_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool
+) -> None:
+    from qkd_study.data.fashion_mnist import load_fashion_mnist
+
+    if not packed:  # unpacked files, in the folder itself
+        for path in (fashion_mnist / "fashion-mnist").glob("*.gz"):
+            with gzip.open(path) as source, (tmp_path / path.stem).open("wb") as target:
+                shutil.copyfileobj(source, target)
+        monkeypatch.setenv("QKD_STUDY_DATA", str(tmp_path))
+    dataset = load_fashion_mnist()
+    assert dataset.pool_pixels.shape == (60_000, 28, 28)
+    assert dataset.test_pixels.shape == (10_000, 28, 28)
+    assert set(np.bincount(dataset.pool_labels)) == {6000}
+    assert dataset.test_images().max() == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\0\0\x08", b"\0\0\x09\1\0\0\0\1x", b"\0\0\x08\1\0\0\0\2x", b"\0\0\x08\3\0\0\0\2"],
+)
+def test_idx_with_a_wrong_header(content: bytes) -> None:
+    with pytest.raises(ValueError, match="it"):
+        parse_idx(content)
+
+
+def test_idx() -> None:
+    content = b"\0\0\x08\2\0\0\0\2\0\0\0\3" + bytes(range(6))
+    np.testing.assert_array_equal(parse_idx(content), np.arange(6).reshape(2, 3))

@@ -1,0 +1,260 @@
+"""A study is checked when it is built, and says what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qkd_study import (
+    PARAMETERS,
+    Arm,
+    Choice,
+    Float,
+    InputError,
+    Int,
+    LogFloat,
+    QuantumToClassical,
+    Replicates,
+    Study,
+    StudyWarning,
+)
+from qkd_study.study.config import Config, parameter
+
+
+def study(**changes: Any) -> Study:
+    return Study(**{"question": "why?", **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"question": " "}, "question must be a sentence, but got ' '"),
+        (
+            {"fixed": {"weight_soft": -1}},
+            "weight_soft must be a number >= 0, but got weight_soft=-1",
+        ),
+        ({"fixed": {"temperature": 0}}, "temperature must be a number > 0 and <= 1000, but got"),
+        ({"fixed": {"epochs": 2.5}}, "epochs must be an integer >= 1, but got epochs=2.5"),
+        ({"fixed": {"epochs": True}}, "epochs must be an integer >= 1, but got epochs=True"),
+        ({"fixed": {"epochs": 10**400}}, "epochs must be an integer >= 1"),
+        ({"fixed": {"learning_rate": float("nan")}}, "learning_rate must be a number > 0"),
+        ({"fixed": {"optimizer": "lion"}}, "optimizer must be one of 'adam', 'sgd', but got"),
+        ({"fixed": {"tempratur": 1}}, "unknown parameter 'tempratur'. Known parameters: samples,"),
+        ({"fixed": {3: 1}}, "unknown parameter 3"),
+        ({"fixed": [1]}, "fixed must be a dictionary by parameter, but got [1]"),
+        (
+            {"factors": {"samples": ()}},
+            "factors['samples'] must be a tuple with at least one entry",
+        ),
+        (
+            {"factors": {"samples": 20}},
+            "factors['samples'] must be a tuple with at least one entry",
+        ),
+        ({"factors": {"samples": (20, 20)}}, "factors['samples'] names a value twice"),
+        ({"search": {"temperature": 4.0}}, "search['temperature'] must be Float, LogFloat, Int or"),
+        ({"search": {"temperature": Float(-1, 2)}}, "temperature must be a number > 0"),
+        ({"search": {"epochs": Float(1, 2)}}, "epochs is an integer: search it with Int(...)"),
+        ({"search": {"optimizer": Int(1, 2)}}, "optimizer takes words: search it with Choice(...)"),
+        (
+            {"search": {"depth": Int(1, 2)}, "fixed": {"depth": 1}},
+            "depth stands in both search and fixed",
+        ),
+        ({"arms": ()}, "arms must be a tuple with at least one entry"),
+        ({"arms": "soft"}, "arms must be a tuple with at least one entry"),
+        ({"arms": ("softer",)}, "unknown arm 'softer'. Named arms: scratch, scaled-ce, soft,"),
+        ({"arms": ("soft", Arm("soft"))}, "arms must have different names"),
+        ({"trials": 0}, "trials must be an integer from 1 to 1000000, but got 0"),
+        ({"seed": -1}, "seed must be an integer from 0 to"),
+        ({"name": "a/b"}, "name must be letters, digits"),
+        ({"setting": "Q2C"}, "setting must be QuantumToClassical(...), but got 'Q2C'"),
+        ({"replicates": 3}, "replicates must be Replicates(...), but got 3"),
+        (
+            {"fixed": {"qubits": 3, "embedding": "angle"}},
+            "angle embedding of the 4 pixels of a 2x2 patch needs qubits >= 4, but got qubits=3",
+        ),
+        (
+            {"factors": {"qubits": (1, 4)}},
+            "amplitude embedding of the 4 pixels of a 2x2 patch needs",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        study(**changes)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Choice(), "Choice() is empty"),
+        (lambda: Choice(1, 1), "Choice(1, 1) names a value twice"),
+        (lambda: Choice([1]), "Choice takes numbers and words, but got [1]"),
+        (lambda: Float(2, 1), "`low < high` must hold, but got Float(low=2, high=1)"),
+        (lambda: Float("a", 1), "Float takes numbers, but got low='a'"),
+        (lambda: LogFloat(0, 1), "`low > 0` must hold for a logarithm, but got LogFloat(low=0)"),
+        (lambda: Int(1, 2.5), "Int takes integers"),
+        (lambda: Replicates(confirm=1), "Replicates(confirm) must be an integer from 2"),
+        (lambda: Replicates(search=1001), "Replicates(search) must be an integer from 1 to 1000"),
+        (lambda: Arm("two words"), "an arm's name must be a word without spaces"),
+        (lambda: Arm("x", ("hard",)), "terms of an arm are a tuple of 'soft', 'features'"),
+        (
+            lambda: QuantumToClassical(filters=0),
+            "filters of quantum to classical must be an integer",
+        ),
+    ],
+)
+def test_parts_are_checked_too(build: Any, message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        build()
+
+
+def test_searching_a_cost_on_accuracy_warns() -> None:
+    with pytest.warns(StudyWarning, match="samples is searched on accuracy alone"):
+        study(search={"samples": Int(20, 200)})
+
+
+def test_a_parameter_that_no_arm_reads_warns() -> None:
+    with pytest.warns(StudyWarning, match="no arm of this study reads temperature"):
+        study(search={"temperature": Float(1, 9)}, arms=("scratch",))
+
+
+@pytest.mark.filterwarnings("ignore::qkd_study.StudyWarning")
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_every_parameter_can_be_fixed_crossed_or_searched(name: str) -> None:
+    what = PARAMETERS[name]
+    if what.kind == "choice":
+        values: tuple[Any, ...] = what.choices[:2]
+    elif what.kind == "int":
+        values = (max(int(what.low), 4), max(int(what.low), 4) + 1)
+    else:
+        values = (0.5, 1.0)
+    space = (
+        Choice(*values)
+        if what.kind == "choice"
+        else (Int if what.kind == "int" else Float)(*values)
+    )
+    arms = ("scratch", "scaled-ce", "soft", "soft+features")
+    for changes in (
+        {"fixed": {name: values[0]}},
+        {"factors": {name: values}},
+        {"search": {name: space}},
+    ):
+        made = study(arms=arms, **changes)
+        users = [a for a in made.all_arms if made.uses(a, what)]
+        assert users
+        cell = made.cells()[0]
+        config = made.config(cell, users[0], {name: values[0]} if made.search else {}, "digits")
+        assert getattr(config, name) == values[0] or name == "embedding"
+
+
+def test_cells_cross_factors_in_order() -> None:
+    cells = study(factors={"samples": (20, 50), "depth": (1, 2)}).cells()
+    assert [c.key for c in cells] == [
+        "samples=20,depth=1",
+        "samples=20,depth=2",
+        "samples=50,depth=1",
+        "samples=50,depth=2",
+    ]
+    assert [c.key for c in study().cells()] == ["all"]
+
+
+def test_an_arm_reads_only_its_own_parameters() -> None:
+    made = study(
+        search={
+            "temperature": Float(1, 9),
+            "weight_features": Float(0, 1),
+            "scale_cross_entropy": Float(1, 9),
+            "learning_rate": LogFloat(1e-3, 1e-1),
+        }
+    )
+    assert {arm.name: set(made.space(arm)) for arm in made.all_arms} == {
+        "scratch": {"learning_rate"},
+        "scaled-ce": {"learning_rate", "scale_cross_entropy"},
+        "soft": {"learning_rate", "temperature"},
+        "soft+features": {"learning_rate", "temperature", "weight_features"},
+    }
+    cell = made.cells()[0]
+    scratch = made.config(cell, made.arm("scratch"), {}, "digits")
+    assert (scratch.temperature, scratch.weight_soft, scratch.weight_features) == (None, 0, 0)
+    assert scratch.scale_cross_entropy == 1
+    soft = made.config(cell, made.arm("soft"), {"temperature": 2.0}, "digits")
+    assert (soft.temperature, soft.weight_soft, soft.weight_features) == (2, 1, 0)
+
+
+def test_an_arm_without_a_search_space_is_tried_once() -> None:
+    made = study(search={"temperature": Float(1, 9)}, trials=7)
+    assert {arm.name: made.trials_of(arm) for arm in made.all_arms} == {
+        "scratch": 1,
+        "scaled-ce": 1,
+        "soft": 7,
+        "soft+features": 7,
+    }
+
+
+def test_embedding_follows_from_qubits() -> None:
+    made = study(factors={"qubits": (2, 3, 4, 5)})
+    configs = [made.config(c, made.arm("soft"), {}, "digits") for c in made.cells()]
+    assert [c.embedding for c in configs] == ["amplitude", "amplitude", "angle", "angle"]
+
+
+def test_teacher_sees_as_many_samples_as_the_student_by_default() -> None:
+    made = study(factors={"samples": (20, 50)})
+    configs = [made.config(c, made.arm("soft"), {}, "digits") for c in made.cells()]
+    assert [c.teacher_samples for c in configs] == [20, 50]
+
+
+def test_with_fixed_moves_a_parameter() -> None:
+    made = study(factors={"samples": (20, 50)}).with_fixed("samples", 30)
+    assert made.cells()[0].key == "all"
+    assert made.fixed["samples"] == 30
+    with pytest.raises(InputError, match="unknown parameter 'sample'"):
+        made.with_fixed("sample", 30)
+
+
+def test_quick_is_smaller_and_the_same_question() -> None:
+    made = study(factors={"samples": (20, 50, 100)}, trials=50)
+    quick = made.quick()
+    assert quick.factors == {"samples": (20, 50)}
+    assert (quick.trials, quick.replicates) == (3, Replicates(2, 5))
+    assert quick.question == made.question
+    assert quick.arms == made.arms
+
+
+def test_a_study_travels_to_workers() -> None:
+    made = study(factors={"samples": (20, 50)}, search={"temperature": Float(1, 9)})
+    assert pickle.loads(pickle.dumps(made)) == made
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.trials = 3  # type: ignore[misc]
+
+
+@given(st.one_of(st.integers(), st.floats(), st.text(), st.none(), st.booleans()))
+def test_a_checked_value_obeys_the_bounds(value: object) -> None:
+    for what in PARAMETERS.values():
+        try:
+            checked = what.check(value)
+        except InputError as error:
+            assert what.allowed in str(error)
+            continue
+        if what.kind == "choice":
+            assert checked in what.choices
+        else:
+            assert isinstance(checked, int if what.kind == "int" else float)
+            assert what.low <= checked <= what.high
+            assert checked > what.above
+
+
+def test_numpy_numbers_are_numbers() -> None:
+    assert parameter("samples").check(np.int64(5)) == 5
+    assert type(parameter("samples").check(np.int64(5))) is int
+
+
+def test_config_fields_are_the_parameters() -> None:
+    names = {f.name for f in dataclasses.fields(Config)}
+    assert names == {*PARAMETERS, "dataset", "seed"}

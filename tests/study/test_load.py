@@ -1,0 +1,69 @@
+"""Study files, good and bad."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from qkd_study import InputError
+from qkd_study.study.load import load_study
+
+SHIPPED = sorted((Path(__file__).parents[2] / "studies").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
+def test_shipped_studies_load_and_say_what_they_ask(path: Path) -> None:
+    study = load_study(path)
+    assert study.name == path.stem
+    assert study.question.endswith("?")
+    assert len(path.read_text().splitlines()) < 60
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("study = ", "bad.py:1: not Python: invalid syntax"),
+        ("x = 1\nif:", "bad.py:2: not Python:"),
+        ("a\0b", "bad.py"),
+        ("x = 1", "bad.py binds no `study`. It must bind one, as in: study = Study("),
+        ("study = 3", "bad.py: `study` is int, not a Study."),
+        ("import nothing_of_that_name", "bad.py:1: the study file failed: ModuleNotFoundError"),
+        ("x = 1\nx / 0", "bad.py:2: the study file failed: ZeroDivisionError: division by zero"),
+        ("raise SystemExit(5)", "bad.py:1: the study file failed: SystemExit: 5"),
+        (
+            "from qkd_study import Study\n\nstudy = Study(question='?', fixed={'epochs': 0})",
+            "bad.py:3: epochs must be an integer >= 1, but got epochs=0",
+        ),
+        (
+            "from qkd_study import Study\nstudy = Study()",
+            "bad.py:2: the study file failed: TypeError",
+        ),
+    ],
+)
+def test_bad_files(tmp_path: Path, source: str, message: str) -> None:
+    path = tmp_path / "bad.py"
+    path.write_text(source)
+    with pytest.raises(InputError, match=re.escape(message)):
+        load_study(path)
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "bad.py"
+    path.write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(InputError, match=r"bad\.py:?1?: not Python"):
+        load_study(path)
+
+
+def test_missing_files_name_their_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text("")
+    with pytest.raises(InputError, match=r"there is no such study file.*holds: other\.py"):
+        load_study(tmp_path / "absent.py")
+    with pytest.raises(InputError, match=r"is a folder.*holds: other\.py"):
+        load_study(tmp_path)
+
+
+def test_loading_leaves_nothing_behind(tiny_study: Path) -> None:
+    load_study(tiny_study)
+    assert [p.name for p in tiny_study.parent.iterdir()] == [tiny_study.name]
