@@ -21,6 +21,9 @@ from qkd_study.results.tables import start_tables
 from qkd_study.study.identity import declaration, fingerprint
 from qkd_study.study.study import Study
 
+#: What study.json says at least.
+_ABOUT = {"declaration", "fingerprint", "dataset", "provenance"}
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -50,11 +53,13 @@ class RunFolder:
             InputError: there is none, or it is no JSON.
         """
         try:
-            said: dict[str, Any] = json.loads((self.path / "study.json").read_text())
+            said = json.loads((self.path / "study.json").read_text())
         except FileNotFoundError:
             raise InputError(f"{self.path} is not the folder of a run: no study.json.") from None
         except ValueError as error:
             raise InputError(f"{self.path / 'study.json'} is broken: {error}.") from None
+        if not isinstance(said, dict) or not said.keys() >= _ABOUT:
+            raise InputError(f"{self.path / 'study.json'} is broken: it lacks {sorted(_ABOUT)}.")
         return said
 
     @contextmanager

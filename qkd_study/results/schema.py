@@ -134,7 +134,7 @@ def describe() -> str:
         "",
         "`results/<study>/<run id>/` holds one run; `results/<study>/latest` points at the newest.",
         "Git ignores all of it but this page, which is generated from",
-        "`qkd_study/results/schema.py` (`python -m qkd_study.results.schema`).",
+        "`qkd_study/results/schema.py` (`python -m qkd_study.results`).",
         "",
         "| entry | what it is |",
         "| --- | --- |",
@@ -150,6 +150,7 @@ def describe() -> str:
         "",
         "```python",
         "import pandas",
+        "",
         'runs = pandas.read_parquet("results/q2c_low_data/latest/runs")',
         "```",
         "",
@@ -165,7 +166,3 @@ def describe() -> str:
         ]
         lines += [f"| `{c.name}` | {c.type} | {c.unit} | {c.meaning} |" for c in columns]
     return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    print(describe(), end="")

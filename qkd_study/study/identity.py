@@ -44,9 +44,10 @@ _AMOUNTS = ("question", "datasets", "trials", "replicates", "arms")
 def fingerprint(study: Study, dataset_digest: str) -> str:
     """A hash of all that a row's meaning depends on, beyond what the row says itself.
 
-    Trials, replicates, factor values and arms are left out: more of them extend a run.
+    Trials, confirm replicates, factor values and arms are left out: more of them extend a run.
     """
     kept: dict[str, Any] = {k: v for k, v in declaration(study).items() if k not in _AMOUNTS}
     kept["factors"] = sorted(kept["factors"])
+    kept["search_replicates"] = study.replicates.search
     kept["data"] = dataset_digest
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()

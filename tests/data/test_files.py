@@ -110,7 +110,9 @@ def test_the_first_dataset_that_can_be_had(no_network: Path) -> None:
     assert said == "dataset: digits (fashion-mnist is not here and cannot be downloaded now)"
     with pytest.raises(InputError, match=r"no dataset can be had.*QKD_STUDY_DATA"):
         choose(("fashion-mnist",))
-    with pytest.raises(InputError, match="unknown dataset 'mnits'. Known datasets: fashion-mnist,"):
+    with pytest.raises(
+        InputError, match=r"unknown dataset 'mnits'\. Known datasets: fashion-mnist,"
+    ):
         choose(("mnits", "digits"))
 
 

@@ -240,7 +240,8 @@ def test_a_checked_value_obeys_the_bounds(value: object) -> None:
         try:
             checked = what.check(value)
         except InputError as error:
-            assert what.allowed in str(error)
+            said = str(error)
+            assert said.startswith(f"{what.name} must be {what.allowed}, but got")
             continue
         if what.kind == "choice":
             assert checked in what.choices

@@ -1,0 +1,91 @@
+"""Selection on validation, scores on test, differences in pairs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from qkd_study.analysis import best_trials, confirmed, mean_interval, summarise
+
+
+def row(phase: str, arm: str, trial: int, replicate: int, **more: Any) -> dict[str, Any]:
+    base = {"phase": phase, "cell": "k=1", "arm": arm, "trial": trial, "replicate": replicate}
+    empty = {"metric.val_accuracy": np.nan, "metric.test_accuracy": np.nan}
+    return {**base, "status": "ok", **empty, **more}
+
+
+def search(arm: str, trial: int, *values: float | None) -> list[dict[str, Any]]:
+    return [
+        row("search", arm, trial, r, status="stopped")
+        if v is None
+        else row("search", arm, trial, r, **{"metric.val_accuracy": v})
+        for r, v in enumerate(values)
+    ]
+
+
+def confirm(arm: str, trial: int, values: dict[int, float]) -> list[dict[str, Any]]:
+    return [row("confirm", arm, trial, r, **{"metric.test_accuracy": v}) for r, v in values.items()]
+
+
+def test_interval_is_students() -> None:
+    values = [0.1, 0.4, 0.2, 0.7]
+    found = mean_interval(values)
+    low, high = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
+    assert (found.mean - found.half, found.mean + found.half) == pytest.approx((low, high))
+    assert found.count == 4
+
+
+def test_interval_of_few_values() -> None:
+    assert np.isnan(mean_interval([]).mean)
+    assert mean_interval([0.3]).mean == 0.3
+    assert np.isnan(mean_interval([0.3]).half)
+
+
+def test_the_best_is_complete_and_the_first_of_equals() -> None:
+    rows = [
+        *search("a", 0, 0.5, 0.6),
+        *search("a", 1, 0.99, None),  # stopped: its first replicate is not its score
+        *search("a", 2, 0.7, 0.8),
+        *search("a", 3, 0.8, 0.7),
+        *search("b", 0, 0.1, 0.1),
+    ]
+    best = best_trials(pd.DataFrame(rows))
+    assert best.to_dict() == {("k=1", "a"): 2, ("k=1", "b"): 0}
+
+
+def test_only_the_chosen_configuration_counts_and_pairs_are_by_replicate() -> None:
+    rows = [
+        *search("scratch", 0, 0.5),
+        *search("soft", 0, 0.5),
+        *search("soft", 1, 0.6),
+        *confirm("scratch", 0, {1000: 0.50, 1001: 0.60, 1002: 0.90}),
+        *confirm("soft", 0, {1000: 0.0, 1001: 0.0, 1002: 0.0}),  # best before more trials came
+        *confirm("soft", 1, {1002: 0.93, 1001: 0.61, 1000: 0.52}),
+    ]
+    runs = pd.DataFrame(rows)
+    assert len(confirmed(runs)) == 6
+    scratch, soft = summarise(runs, "scratch", ("k=1",), ("scratch", "soft"))
+    assert scratch.gain is None
+    assert scratch.score.mean == pytest.approx(2 / 3)
+    assert soft.gain is not None
+    assert soft.gain.mean == pytest.approx(0.02)
+    expected = mean_interval([0.02, 0.01, 0.03])
+    assert soft.gain.half == pytest.approx(expected.half)
+
+
+def test_missing_pairs_are_counted_out() -> None:
+    rows = [
+        *search("scratch", 0, 0.5),
+        *search("soft", 0, 0.5),
+        *confirm("scratch", 0, {1000: 0.5, 1001: 0.6}),
+        *confirm("soft", 0, {1001: 0.7, 1002: 0.9}),
+    ]
+    _, soft = summarise(pd.DataFrame(rows), "scratch", ("k=1", "k=2"), ("scratch", "soft"))[:2]
+    assert soft.gain is not None
+    assert (soft.gain.count, soft.gain.mean) == (1, pytest.approx(0.1))
+    empty = summarise(pd.DataFrame(rows), "scratch", ("k=2",), ("soft",))[0]
+    assert empty.score.count == 0

@@ -1,0 +1,126 @@
+"""Which runs are the same, and who may write them."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qkd_study import Arm, Float, InputError, Replicates, Study
+from qkd_study.results import RunFolder, find_run, new_run, runs_of, same_run, write_about
+
+
+def study(**changes: Any) -> Study:
+    base: dict[str, Any] = {
+        "question": "?",
+        "name": "made",
+        "factors": {"samples": (20, 50)},
+        "search": {"temperature": Float(1, 9)},
+    }
+    return Study(**{**base, **changes})
+
+
+def make(out: Path, of: Study, digest: str = "d") -> RunFolder:
+    source = out.parent / "source.py"
+    source.write_text("study")
+    run = new_run(of, out)
+    write_about(run, of, digest, source, {"dataset": "digits", "started_at": "now"})
+    return run
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"trials": 50},
+        {"replicates": Replicates(search=3, confirm=40)},
+        {"factors": {"samples": (20, 50, 100)}},
+        {"arms": ("scratch", "soft")},
+        {"question": "other words?"},
+    ],
+)
+def test_more_of_the_same_goes_on(tmp_path: Path, more: dict[str, Any]) -> None:
+    run = make(tmp_path / "out", study())
+    assert same_run(study(**more), "d", tmp_path / "out") == run
+
+
+@pytest.mark.filterwarnings("ignore::qkd_study.StudyWarning")
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"seed": 1},
+        {"fixed": {"epochs": 7}},
+        {"search": {"temperature": Float(1, 8)}},
+        {"factors": {"depth": (1, 2)}},
+        {"replicates": Replicates(search=4, confirm=20)},
+        {"arms": ("scratch", Arm("soft", ("features",)))},
+        {"name": "other"},
+    ],
+)
+def test_another_question_does_not(tmp_path: Path, other: dict[str, Any]) -> None:
+    make(tmp_path / "out", study())
+    assert same_run(study(**other), "d", tmp_path / "out") is None
+
+
+def test_other_data_do_not(tmp_path: Path) -> None:
+    make(tmp_path / "out", study())
+    assert same_run(study(), "e", tmp_path / "out") is None
+
+
+def test_runs_are_found_by_path_name_and_study(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first, second = make(out, study()), make(out, study())
+    assert runs_of(out) == [first, second]
+    assert find_run("made", out).path == second.path.resolve()
+    assert find_run(f"made/{first.run_id}", out).path == first.path.resolve()
+    assert find_run(str(first.path), out).path == first.path.resolve()
+    assert (out / "made" / "latest").resolve() == second.path.resolve()
+    with pytest.raises(InputError, match=f"'nothing' is no run. Runs in .*made/{first.run_id}"):
+        find_run("nothing", out)
+
+
+def test_study_json_and_a_copy_of_the_file(tmp_path: Path) -> None:
+    run = make(tmp_path / "out", study())
+    said = json.loads((run.path / "study.json").read_text())
+    assert said["declaration"]["factors"] == {"samples": [20, 50]}
+    assert said["declaration"]["fixed"]["learning_rate"] == 3e-3
+    assert said["dataset"] == {"name": "digits", "sha256": "d"}
+    assert (run.path / "study.py").read_text() == "study"
+
+
+def _try(path: Path, queue: Any) -> None:
+    try:
+        with RunFolder(path).locked():
+            queue.put("held")
+    except InputError as error:
+        queue.put(str(error))
+
+
+def test_a_second_driver_is_refused_at_once(tmp_path: Path) -> None:
+    run = make(tmp_path / "out", study())
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    with run.locked():
+        other = context.Process(target=_try, args=(run.path, queue))
+        other.start()
+        said = queue.get(timeout=60)
+        other.join()
+    assert "is being written by process" in said
+    with run.locked():
+        pass
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"cannot be written: .*Choose another folder with --out"):
+        new_run(study(), tmp_path / "file")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"declaration": {}}'])
+def test_a_broken_study_json_is_passed_over(tmp_path: Path, content: str) -> None:
+    run = make(tmp_path / "out", study())
+    (run.path / "study.json").write_text(content)
+    assert same_run(study(), "d", tmp_path / "out") is None

@@ -1,0 +1,173 @@
+"""The tables: a contract of names and types, files written whole, readers of several makes."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from qkd_study import InputError, Study
+from qkd_study.distill import Epoch, RunResult
+from qkd_study.results import (
+    Record,
+    describe,
+    finished,
+    read_table,
+    schema,
+    start_tables,
+    without_result,
+    write_records,
+)
+from qkd_study.results.tables import file_name
+from qkd_study.study import Config
+from qkd_study.study.plan import Trial
+
+#: The contract that notebooks rely on, written out once more on purpose.
+CONTRACT = {
+    "": "study run_id phase cell arm trial replicate status reason",
+    "config.": "dataset samples teacher_samples temperature weight_soft weight_features "
+    "learning_rate epochs optimizer qubits depth seed",
+    "metric.": "val_accuracy val_f1_macro test_accuracy test_f1_macro test_nll test_ece "
+    "teacher_test_accuracy teacher_agreement best_epoch",
+    "cost.": "parameters parameters_quantum teacher_parameters gates circuit_executions "
+    "seconds_train seconds_teacher seconds_total peak_rss_mb",
+    "where.": "backend node worker started_at ended_at",
+}
+CURVES = {
+    "": "study run_id phase cell arm trial replicate epoch",
+    "loss.": "cross_entropy soft features total",
+    "metric.": "train_accuracy val_accuracy",
+    "seconds": "",
+}
+
+
+def columns(contract: dict[str, str]) -> list[str]:
+    return [prefix + name for prefix, names in contract.items() for name in names.split() or [""]]
+
+
+STUDY = Study(question="?", factors={"samples": (20, 30)})
+
+
+def trial(number: int = 0, replicates: tuple[int, ...] = (0, 1), arm: str = "soft") -> Trial:
+    cell = STUDY.cells()[0]
+    config = STUDY.config(cell, STUDY.arm(arm), {}, "digits")
+    return Trial("search", cell, STUDY.arm(arm), number, config, replicates)
+
+
+def record(of: Trial, replicate: int) -> Record:
+    curve = [
+        Epoch(1, 2.0, None, 0.5, 2.5, 0.1, 0.2, 0.01),
+        Epoch(2, 1.0, None, 0.4, 1.4, 0.3, 0.4, 0.01),
+    ]
+    metrics = {"val_accuracy": 0.4, "val_f1_macro": 0.3, "best_epoch": 2}
+    result = RunResult(
+        metrics, {"parameters": 5905, "seconds_total": 0.1}, "lightning.qubit", curve
+    )
+    return finished("s", "r", of, replicate, result, datetime.now(UTC))
+
+
+def test_the_contract() -> None:
+    assert not set(columns(CONTRACT)) - set(schema("runs").names)
+    assert schema("curves").names == columns(CURVES)
+    assert {f"config.{f.name}" for f in dataclasses.fields(Config)} <= set(schema("runs").names)
+
+
+def test_rows_round_trip(tmp_path: Path) -> None:
+    start_tables(tmp_path)
+    of = trial()
+    rows = [record(of, 0), without_result("s", "r", of, 1, "stopped", "hopeless")]
+    write_records(tmp_path, of, rows)
+    runs = read_table(tmp_path, "runs")
+    assert runs["status"].tolist() == ["ok", "stopped"]
+    assert runs["reason"].tolist()[1] == "hopeless"
+    assert runs.loc[0, "config.temperature"] == 4.0
+    assert runs["metric.test_accuracy"].isna().all()
+    assert str(runs["where.started_at"].dtype).endswith("UTC]")
+    curves = read_table(tmp_path, "curves")
+    assert curves["epoch"].tolist() == [1, 2]
+    assert curves["loss.soft"].isna().all()
+    assert curves["loss.features"].tolist() == [0.5, 0.4]
+
+
+def test_a_run_can_be_read_from_its_first_moment(tmp_path: Path) -> None:
+    start_tables(tmp_path)
+    for table in ("runs", "curves"):
+        frame = pd.read_parquet(tmp_path / table)
+        assert len(frame) == 0
+        assert list(frame.columns) == schema(table).names
+    # A column that is all null in one file has its type all the same.
+    write_records(tmp_path, trial(arm="scratch"), [record(trial(arm="scratch"), r) for r in (0, 1)])
+    write_records(tmp_path, trial(1), [record(trial(1), r) for r in (0, 1)])
+    (tmp_path / "runs" / ".half.parquet.77.partial").write_bytes(b"PAR1 half")
+    frame = pd.read_parquet(tmp_path / "runs")
+    assert len(frame) == 4
+    assert frame["config.temperature"].isna().sum() == 2
+
+
+def test_meanings_and_units_stand_in_the_files(tmp_path: Path) -> None:
+    start_tables(tmp_path)
+    read = pq.read_schema(tmp_path / "runs" / "columns.parquet")
+    for field in read:
+        assert field.metadata[b"meaning"]
+    assert read.field("cost.seconds_train").metadata[b"unit"] == b"s"
+
+
+def test_the_readme_is_generated() -> None:
+    readme = Path(__file__).parents[2] / "results" / "README.md"
+    said = subprocess.run(
+        [sys.executable, "-m", "qkd_study.results"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert readme.read_text() == describe() == said.stdout
+
+
+def test_writing_twice_leaves_one_file(tmp_path: Path) -> None:
+    start_tables(tmp_path)
+    for _ in range(2):
+        write_records(tmp_path, trial(), [record(trial(), r) for r in (0, 1)])
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+    assert len(read_table(tmp_path, "runs")) == 2
+
+
+def test_file_names_are_short_and_differ() -> None:
+    names_of_factors = ("learning_rate", "weight_soft", "weight_features", "teacher_learning_rate")
+    long = Study(question="?", factors=dict.fromkeys(names_of_factors, (0.123456789,)))
+    arm = long.arm("soft+features")
+    cell = long.cells()[0]
+    config = long.config(cell, arm, {}, "digits")
+    names = {
+        file_name(Trial("search", cell, arm, n, config, r))
+        for n in (0, 1)
+        for r in ((0, 1), (2, 3))
+    }
+    assert len(names) == 4
+    assert max(map(len, names)) < 200
+    assert file_name(trial()) == "search-samples=20-soft-00000-r0-1.parquet"
+
+
+def test_bad_folders(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no runs: it is not the folder of a run"):
+        read_table(tmp_path, "runs")
+    start_tables(tmp_path)
+    (tmp_path / "runs" / "x.parquet").write_bytes(b"PAR1 cut off")
+    with pytest.raises(InputError, match=r"runs has a broken file: .*x\.parquet"):
+        read_table(tmp_path, "runs")
+
+
+def test_tables_of_another_version(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    other = schema("runs").with_metadata({"qkd_study.version": "99"})
+    pq.write_table(pa.Table.from_batches([], other), tmp_path / "runs" / "a.parquet")
+    with pytest.raises(
+        InputError, match="has tables of version 99, but this qkd-study reads version 1"
+    ):
+        read_table(tmp_path, "runs")
