@@ -17,7 +17,7 @@ from typing import Any
 
 import qkd_study
 from qkd_study import data as datasets
-from qkd_study.cli import BAD_INPUT, DONE, INCOMPLETE
+from qkd_study.cli import BAD_INPUT, DONE, ERROR, INCOMPLETE
 from qkd_study.errors import InputError
 from qkd_study.study.config import PARAMETERS, Value, parameter
 from qkd_study.study.load import load_study
@@ -136,9 +136,14 @@ def run(options: Namespace) -> int:
             console.print(f"{study.name}: the run in {folder.path} is complete.", markup=False)
             code = DONE
         _summary(study, folder, counted, console)
+    failed = schedule.failed_branches()
+    for branch in failed:
+        console.print(
+            f"no configuration of {branch} ended well; see qkd-study status {folder.path}"
+        )
     if code == INCOMPLETE:
         console.print("Incomplete. The same command goes on where this one stopped.")
-    return code
+    return ERROR if failed and code == DONE else code
 
 
 def _drive(
@@ -161,11 +166,7 @@ def _drive(
         f"took {in_words(time.monotonic() - start)}; wall time was {ratio:.2f} times the "
         f"runs' own {outcome.compute:.0f} s over {cpus} CPUs, start-up left out"
     )
-    for branch in outcome.failed:
-        console.print(
-            f"no configuration of {branch} ended well; see qkd-study status {folder.path}"
-        )
-    return DONE if outcome.complete and not outcome.failed else INCOMPLETE
+    return DONE if outcome.complete else INCOMPLETE
 
 
 def _cpus(asked: int | None) -> int:

@@ -220,13 +220,11 @@ class Outcome:
         complete: whether all declared rows are there.
         seconds: wall time from the first trial's start.
         compute: the sum of `cost.seconds_total` of the rows that were written.
-        failed: cells and arms whose search found nothing.
     """
 
     complete: bool
     seconds: float
     compute: float
-    failed: list[str]
 
 
 def drive(
@@ -270,7 +268,7 @@ def drive(
         ).fit()
         seconds = time.monotonic() - (desk.first_started or started)
     desk.abandon()
-    return Outcome(schedule.done, seconds, desk.compute, schedule.failed_branches())
+    return Outcome(schedule.done, seconds, desk.compute)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,159 @@
+"""Bad input: one clear message, exit code 2, no traceback, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from qkd_study.cli import main
+from tests.conftest import TINY, Cli
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("samples", "sample"), "tiny.py:4: unknown parameter 'sample'. Known parameters:"),
+        (("LogFloat(0.1, 10.0)", "LogFloat(-1, 10.0)"), "`low > 0` must hold for a logarithm"),
+        (('"epochs": 3', '"temperature": 0'), "temperature must be a number > 0"),
+        (('"epochs": 3', '"weight_features": -1'), "weight_features must be a number >= 0"),
+        (("(20, 30)", "(20, 30_000)"), "tiny.py: samples=30000 is larger than the dataset: digits"),
+        (("(20, 30)", "()"), "factors['samples'] must be a tuple with at least one entry"),
+        (("LogFloat(0.1, 10.0)", "Choice()"), "the study file failed: NameError"),
+        (('"epochs": 3', '"qubits": 60'), "tiny.py: qubits=60 needs"),
+        (('"digits"', '"mnist"'), "tiny.py: unknown dataset 'mnist'. Known datasets:"),
+        (("study = ", "question = "), "tiny.py binds no `study`"),
+    ],
+)
+def test_bad_studies(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    change: tuple[str, str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.py").write_text(TINY.replace(*change))
+    for command in (["plan"], ["run"]):
+        assert main([*command, "tiny.py"]) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.startswith("qkd-study: ")
+        assert message in said.err
+        assert "Traceback" not in said.err
+    assert [p.name for p in tmp_path.iterdir()] == ["tiny.py"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--set", "epochs"], "--set takes NAME=VALUE, but got 'epochs'"),
+        (["--set", "epochs=many"], "epochs must be an integer >= 1, but got --set epochs=many"),
+        (["--set", "epoch=3"], "unknown parameter 'epoch'"),
+        (["--set", "temperature=0"], "tiny.py: temperature must be a number > 0"),
+        (["--dataset", "mnits"], "unknown dataset 'mnits'"),
+        (["--seed", "-1"], "seed must be an integer from 0"),
+        (["--trials", "0"], "trials must be an integer from 1"),
+        (["--replicates", "1"], "Replicates(confirm) must be an integer from 2"),
+    ],
+)
+def test_bad_options(
+    tiny_study: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    assert main(["plan", str(tiny_study), *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_bad_cpus_and_folder(
+    tiny_study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny_study.parent)
+    assert main(["run", str(tiny_study), "--cpus", "0"]) == 2
+    assert "--cpus must be an integer from 1" in capsys.readouterr().err
+    assert main(["run", str(tiny_study), "--out", str(tiny_study)]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    assert main(["run", str(tiny_study), "--out", "/proc/qkd"]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    assert [p.name for p in tiny_study.parent.iterdir()] == ["tiny.py"]
+
+
+def test_a_broken_dataset_file(
+    tiny_study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qkd_study.data.datasets import load
+    from qkd_study.data.fashion_mnist import FILES
+
+    folder = tiny_study.parent / "data" / "fashion-mnist"
+    folder.mkdir(parents=True)
+    for file in FILES:
+        (folder / f"{file.name}.gz").write_bytes(b"broken")
+    monkeypatch.setenv("QKD_STUDY_DATA", str(folder.parent))
+    load.cache_clear()
+    assert main(["plan", str(tiny_study), "--dataset", "fashion-mnist"]) == 2
+    said = capsys.readouterr().err
+    assert f"{folder}/train-images-idx3-ubyte.gz is broken: Not a gzipped file" in said
+    assert "or point QKD_STUDY_DATA elsewhere" in said
+
+
+def test_plan_counts(tiny_study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", str(tiny_study), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert {k: said[k] for k in ("cells", "arms", "trials", "runs_search", "runs_confirm")} == {
+        "cells": 2,
+        "arms": 2,
+        "trials": 8,
+        "runs_search": 16,
+        "runs_confirm": 12,
+    }
+    assert (said["runs"], said["teachers"]) == (28, 10)
+    assert main(["plan", str(tiny_study)]) == 0
+    assert "28 runs and at most 10 teachers in all" in capsys.readouterr().out
+
+
+def test_options_change_the_plan(tiny_study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--set", "samples=40", "--trials", "3", "--replicates", "4", "--json"]
+    assert main(["plan", str(tiny_study), *options]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["cells"], said["runs_search"], said["runs_confirm"]) == (1, 12, 8)
+
+
+def test_warnings_are_one_line(tiny_study: Path, cli: Cli) -> None:
+    tiny_study.write_text(
+        TINY.replace('factors={"samples": (20, 30)},', "")
+        .replace('search={"learning', 'search={"samples": Int(20, 90), "learning')
+        .replace("import LogFloat", "import Int, LogFloat")
+    )
+    said = cli("plan", tiny_study)
+    assert said.returncode == 0
+    assert re.fullmatch(r"warning: samples is searched on accuracy alone[^\n]*\n", said.stderr)
+
+
+def test_data(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "list"]) == 0
+    assert "digits: 8x8 handwritten digits" in capsys.readouterr().out
+    assert main(["data", "check", "digits"]) == 0
+    assert "digits is here and whole: 1,200 samples" in capsys.readouterr().out
+    assert main(["data", "check"]) == 2
+    assert main(["data", "fetch", "mnits"]) == 2
+
+
+def test_help_imports_nothing_heavy(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "probe.py").write_text(
+        "import sys\n"
+        "from qkd_study.cli import main\n"
+        "try:\n    main(['--help'])\n"
+        "except SystemExit:\n    pass\n"
+        "heavy = {'torch', 'ray', 'pennylane', 'optuna', 'pandas', 'pyarrow', 'numpy'}\n"
+        "print('heavy:', sorted(heavy & set(sys.modules)))\n"
+    )
+    import subprocess
+    import sys
+
+    said = subprocess.run(
+        [sys.executable, "probe.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "heavy: []" in said.stdout
+    assert cli("--help").returncode == 0
+    assert cli("run").returncode == 2

@@ -1,0 +1,241 @@
+"""Whole runs through the command line: real Ray, real Optuna storage, real tables."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pandas as pd
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from tests.conftest import TINY, Cli
+
+KEYS = ["phase", "cell", "arm", "trial", "replicate"]
+RESULTS = Path("results") / "tiny" / "latest"
+#: 2 cells x 2 arms x (2 trials x 2 replicates + 3 confirm replicates)
+RUNS = 28
+#: What two runs of one declaration may differ in.
+OWN = ["run_id", "cost.", "where."]
+
+
+def runs(folder: Path) -> pd.DataFrame:
+    return pd.read_parquet(folder / RESULTS / "runs").sort_values(KEYS, ignore_index=True)
+
+
+def results_only(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[[c for c in frame.columns if not c.startswith(tuple(OWN))]]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a complete run of the tiny study."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "tiny.py").write_text(TINY)
+    done = subprocess.run(
+        [sys.executable, "-m", "qkd_study", "run", "tiny.py", "--cpus", "1"],
+        cwd=folder, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert "dataset: digits\n" in done.stdout
+    assert "gain over scratch, paired" in done.stdout
+    return folder
+
+
+def test_every_declared_run_is_there_once(finished: Path) -> None:
+    frame = runs(finished)
+    assert len(frame) == RUNS
+    assert not frame.duplicated(KEYS).any()
+    assert set(frame["status"]) <= {"ok", "stopped"}
+    confirm = frame[frame["phase"] == "confirm"]
+    assert len(confirm) == 12
+    assert confirm["metric.test_accuracy"].between(0, 1).all()
+    assert frame.loc[frame["phase"] == "search", "metric.test_accuracy"].isna().all()
+    assert set(frame.loc[frame["arm"] == "soft", "where.backend"]) == {"lightning.qubit"}
+    assert set(frame["config.dataset"]) == {"digits"}
+    curves = pd.read_parquet(finished / RESULTS / "curves")
+    ok = frame[frame["status"] == "ok"]
+    assert len(curves) == 3 * len(ok)
+    assert curves.groupby(KEYS)["epoch"].apply(list).apply(lambda e: e == [1, 2, 3]).all()
+
+
+def test_teachers_are_trained_once_per_data_and_replicate(finished: Path) -> None:
+    frame = runs(finished)
+    trained = frame[frame["cost.seconds_teacher"] > 0]
+    assert len(trained) == 2 * (2 + 3)
+    weights = [
+        p for p in (finished / RESULTS / "teachers").glob("*.safetensors") if "-test" not in p.name
+    ]
+    assert len(weights) == 10
+
+
+def test_optuna_storage_mirrors_the_rows(finished: Path) -> None:
+    journal = finished / RESULTS / "optuna.journal"
+    storage = JournalStorage(JournalFileBackend(str(journal)))
+    studies = optuna.get_all_study_names(storage)
+    assert sorted(studies) == [
+        f"samples={k} {arm}" for k in (20, 30) for arm in ("scratch", "soft")
+    ]
+    frame = runs(finished)
+    for name in studies:
+        _cell, _arm = name.split()
+        trials = optuna.load_study(study_name=name, storage=storage).get_trials()
+        assert {t.state for t in trials} == {TrialState.COMPLETE}
+        for trial in trials:
+            trial.user_attrs["trial"]
+            own = frame.query(
+                "phase == 'search' and cell == @cell and arm == @arm and trial == @number"
+            )
+            assert own["metric.val_accuracy"].mean() == pytest.approx(trial.value)
+            assert set(own["config.learning_rate"]) == {trial.params["learning_rate"]}
+
+
+def test_study_json_says_what_ran(finished: Path) -> None:
+    said = json.loads((finished / RESULTS / "study.json").read_text())
+    assert said["provenance"]["command"] == ["qkd-study", "run", "tiny.py", "--cpus", "1"]
+    assert said["provenance"]["packages"]["ray"]
+    assert (finished / RESULTS / "study.py").read_text() == TINY
+
+
+def copy(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path, symlinks=True, dirs_exist_ok=True)
+
+
+def test_a_second_identical_command_does_nothing(finished: Path, tmp_path: Path, cli: Cli) -> None:
+    copy(finished, tmp_path)
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / RESULTS).rglob("*.parquet")}
+    again = cli("run", "tiny.py")
+    assert again.returncode == 0
+    assert "is complete." in again.stdout
+    assert "gain over scratch" in again.stdout
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / RESULTS).rglob("*.parquet")} == before
+
+
+def test_list_and_status(finished: Path, tmp_path: Path, cli: Cli) -> None:
+    copy(finished, tmp_path)
+    (listed,) = json.loads(cli("list", "--json").stdout)
+    assert (listed["study"], listed["dataset"]) == ("tiny", "digits")
+    said = json.loads(cli("status", "tiny", "--json").stdout)
+    assert sum(sum(c.values()) for c in said["rows"].values()) == RUNS
+    assert said["failed"] == []
+    assert cli("status", "other").returncode == 2
+
+
+def test_missing_rows_are_run_again_to_the_same_numbers(
+    finished: Path, tmp_path: Path, cli: Cli
+) -> None:
+    copy(finished, tmp_path)
+    whole = runs(tmp_path)
+    lost = list((tmp_path / RESULTS / "runs").glob("confirm-*soft*.parquet"))
+    for path in lost:
+        path.unlink()
+    shutil.rmtree(tmp_path / RESULTS / "teachers")
+    again = cli("run", "tiny.py")
+    assert again.returncode == 0
+    assert "28 runs, 6 to do; goes on in" in again.stdout
+    pd.testing.assert_frame_equal(results_only(runs(tmp_path)), results_only(whole))
+
+
+def test_more_replicates_extend(finished: Path, tmp_path: Path, cli: Cli) -> None:
+    copy(finished, tmp_path)
+    before = runs(tmp_path)
+    again = cli("run", "tiny.py", "--replicates", "5")
+    assert "36 runs, 8 to do; goes on in" in again.stdout
+    after = runs(tmp_path)
+    assert len(after) == RUNS + 8
+    assert len(after.merge(before[KEYS], on=KEYS)) == RUNS
+
+
+@pytest.mark.slow
+def test_two_workers_one_worker_and_a_killed_driver_give_the_same_confirmation(
+    tmp_path: Path, cli: Cli
+) -> None:
+    """Nothing to search, so no suggestion depends on the order of completion."""
+    lines = [line for line in TINY.splitlines() if "search={" not in line]
+    source = "\n".join(lines).replace("LogFloat, ", "").replace('"epochs": 3', '"epochs": 40')
+    (tmp_path / "tiny.py").write_text(source)
+    assert cli("run", "tiny.py", "--cpus", "2").returncode == 0
+    two = runs(tmp_path)
+    assert len(two) == 4 * (2 + 3)
+    assert cli("run", "tiny.py", "--cpus", "1", "--new").returncode == 0
+    pd.testing.assert_frame_equal(results_only(runs(tmp_path)), results_only(two))
+
+    kills = 0
+    command = [
+        sys.executable,
+        "-m",
+        "qkd_study",
+        "run",
+        "tiny.py",
+        "--cpus",
+        "2",
+        "--out",
+        "killed",
+    ]
+    for seconds in (9, 10, 11):
+        driver = subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        time.sleep(seconds)
+        if driver.poll() is None:
+            os.killpg(driver.pid, signal.SIGKILL)
+            kills += 1
+        driver.wait()
+    last = cli("run", "tiny.py", "--out", "killed")
+    assert last.returncode == 0, last.stderr
+    shutil.rmtree(tmp_path / "results")
+    (tmp_path / "killed").rename(tmp_path / "results")
+    assert kills >= 1
+    pd.testing.assert_frame_equal(results_only(runs(tmp_path)), results_only(two))
+
+
+def test_ctrl_c_is_resumable(tmp_path: Path, cli: Cli) -> None:
+    (tmp_path / "tiny.py").write_text(TINY.replace('"epochs": 3', '"epochs": 400'))
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "qkd_study", "run", "tiny.py", "--cpus", "1"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    started = time.monotonic()
+    while time.monotonic() - started < 60:
+        if len(list(tmp_path.glob(str(RESULTS / "runs" / "search-*.parquet")))) >= 2:
+            break
+        time.sleep(0.2)
+    driver.send_signal(signal.SIGINT)
+    out, err = driver.communicate(timeout=60)
+    assert driver.returncode == 3, out + err
+    assert "The same command goes on" in out + err
+    assert "Traceback" not in out + err
+    kept = runs(tmp_path)
+    assert 4 <= len(kept) < RUNS
+    assert cli("run", "tiny.py").returncode == 0
+    after = runs(tmp_path)
+    assert len(after) == RUNS
+    merged = after.merge(kept[[*KEYS, "where.started_at"]], on=[*KEYS, "where.started_at"])
+    assert len(merged) == len(kept)
+
+
+def test_divergence_is_a_failed_row_with_its_reason(tmp_path: Path, cli: Cli) -> None:
+    source = TINY.replace(
+        '"learning_rate": LogFloat(1e-3, 3e-2)', '"learning_rate": LogFloat(1e39, 1e41)'
+    ).replace('"epochs": 3', '"epochs": 3, "optimizer": "sgd"')
+    (tmp_path / "tiny.py").write_text(source)
+    ran = cli("run", "tiny.py")
+    assert ran.returncode == 1
+    assert "no configuration of samples=20 scratch ended well" in ran.stdout
+    frame = runs(tmp_path)
+    failed = frame[frame["status"] == "failed"]
+    assert len(failed) > 0
+    assert failed["reason"].str.startswith("diverged: the loss was").all()
+    said = cli("status", "tiny")
+    assert "failed: search samples=20 scratch trial 0 replicate 0: diverged" in said.stdout

@@ -1,0 +1,260 @@
+"""The schedule without Ray: what is handed out, what is remembered, what is given up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import optuna
+import pandas as pd
+import pytest
+from optuna.trial import TrialState
+
+from qkd_study import Choice, Float, Int, LogFloat, Replicates, Study
+from qkd_study.results import RUNS, Row, without_result
+from qkd_study.study.plan import Trial
+from qkd_study.tune.schedule import CONFIRM_BLOCK, Schedule, running_means
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+EMPTY = pd.DataFrame({column.name: [] for column in RUNS})
+
+
+def study(**changes: Any) -> Study:
+    base: dict[str, Any] = {
+        "question": "?",
+        "factors": {"samples": (20, 50)},
+        "search": {"learning_rate": LogFloat(1e-3, 1e-1), "temperature": Float(1, 9)},
+        "arms": ("scratch", "soft"),
+        "trials": 4,
+        "replicates": Replicates(search=2, confirm=7),
+    }
+    return Study(**{**base, **changes})
+
+
+def ok(trial: Trial, replicate: int, value: float) -> Row:
+    row = without_result("s", "r", trial, replicate, "ok", "").row
+    name = "metric.val_accuracy" if trial.phase == "search" else "metric.test_accuracy"
+    return {**row, "reason": None, "metric.val_accuracy": value, name: value}
+
+
+def good_near(trial: Trial) -> float:
+    """A score with its peak at a learning rate of 0.01."""
+    return 1 - abs(trial.config.learning_rate - 0.01)
+
+
+def drain(schedule: Schedule, stop_after: int = 10**9) -> list[Row]:
+    rows: list[Row] = []
+    for _ in range(stop_after):
+        trial = schedule.next()
+        if trial is None:
+            break
+        new = [ok(trial, r, good_near(trial)) for r in trial.replicates]
+        schedule.finish(trial, new)
+        rows += new
+    return rows
+
+
+def keys(rows: list[Row]) -> list[tuple[Any, ...]]:
+    return [(r["phase"], r["cell"], r["arm"], r["trial"], r["replicate"]) for r in rows]
+
+
+def frame(rows: list[Row]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=[c.name for c in RUNS]) if rows else EMPTY
+
+
+def test_exact_counts_per_cell_and_arm() -> None:
+    made = study()
+    schedule = Schedule(made, "digits", EMPTY)
+    assert schedule.missing_runs() == 4 * (4 * 2 + 7)
+    rows = drain(schedule)
+    assert schedule.done
+    assert schedule.missing_runs() == 0
+    assert len(set(keys(rows))) == len(rows)
+    counts = Counter((r["phase"], r["cell"], r["arm"]) for r in rows)
+    assert len(counts) == 2 * 4
+    assert {n for (phase, *_), n in counts.items() if phase == "search"} == {8}
+    assert {n for (phase, *_), n in counts.items() if phase == "confirm"} == {7}
+
+
+def test_confirmation_takes_the_best_and_fresh_replicates() -> None:
+    schedule = Schedule(study(), "digits", EMPTY)
+    rows = drain(schedule)
+    for cell in ("samples=20", "samples=50"):
+        own = [r for r in rows if r["cell"] == cell and r["arm"] == "soft"]
+        search = [r for r in own if r["phase"] == "search"]
+        best = max(search, key=lambda r: r["metric.val_accuracy"])
+        confirm = [r for r in own if r["phase"] == "confirm"]
+        assert {r["trial"] for r in confirm} == {best["trial"]}
+        assert {r["config.learning_rate"] for r in confirm} == {best["config.learning_rate"]}
+        assert {r["config.temperature"] for r in confirm} == {best["config.temperature"]}
+        assert sorted(r["replicate"] for r in confirm) == list(range(1000, 1007))
+    assert {r["replicate"] for r in rows if r["phase"] == "search"} == {0, 1}
+
+
+def test_the_first_trial_is_the_default() -> None:
+    schedule = Schedule(study(search={"learning_rate": LogFloat(1e-2, 1e-1)}), "digits", EMPTY)
+    trial = schedule.next()
+    assert trial is not None
+    assert trial.config.learning_rate == 1e-2  # 3e-3, moved into the range
+
+
+@pytest.mark.parametrize("cut", range(0, 30, 3))
+def test_rows_are_all_that_a_new_driver_needs(cut: int) -> None:
+    made = study()
+    before = drain(Schedule(made, "digits", EMPTY), stop_after=cut)
+    again = Schedule(made, "digits", frame(before))
+    assert again.missing_runs() == 4 * 15 - len(before)
+    rows = before + drain(again)
+    assert again.done
+    assert len(set(keys(rows))) == len(rows) == 4 * 15
+
+
+def test_a_new_driver_does_not_repeat_suggestions() -> None:
+    made = study(factors={}, arms=("soft",), trials=30)
+    before = drain(Schedule(made, "digits", EMPTY), stop_after=10)
+    rows = before + drain(Schedule(made, "digits", frame(before)), stop_after=10)
+    assert len({r["config.learning_rate"] for r in rows}) == 20
+
+
+def test_the_same_seed_gives_the_same_suggestions() -> None:
+    first = drain(Schedule(study(), "digits", EMPTY))
+    again = drain(Schedule(study(), "digits", EMPTY))
+    other = drain(Schedule(study(seed=1), "digits", EMPTY))
+    assert [r["config.learning_rate"] for r in first] == [r["config.learning_rate"] for r in again]
+    assert [r["config.learning_rate"] for r in first] != [r["config.learning_rate"] for r in other]
+
+
+@pytest.mark.parametrize(
+    ("more", "added"),
+    [
+        ({"trials": 6}, 4 * 2 * 2),
+        ({"replicates": Replicates(search=2, confirm=9)}, 4 * 2),
+        ({"factors": {"samples": (20, 50, 100)}}, 2 * 15),
+        ({"arms": ("scratch", "soft", "scaled-ce")}, 2 * 15),
+    ],
+)
+def test_more_adds_only_what_is_missing(more: dict[str, Any], added: int) -> None:
+    before = drain(Schedule(study(), "digits", EMPTY))
+    new = drain(Schedule(study(**more), "digits", frame(before)))
+    assert not set(keys(new)) & set(keys(before))
+    # More trials may find a better configuration, which is then confirmed afresh.
+    search = [r for r in new if r["phase"] == "search"]
+    confirm = [r for r in new if r["phase"] == "confirm"]
+    if "trials" in more:
+        assert len(search) == added
+        assert len(confirm) % 7 == 0
+    else:
+        assert len(new) == added
+
+
+def test_a_dropped_trial_is_handed_out_again() -> None:
+    made = study(factors={}, arms=("soft",), trials=2)
+    schedule = Schedule(made, "digits", EMPTY)
+    trial = schedule.next()
+    assert trial is not None
+    schedule.drop(trial)
+    rows = drain(schedule)
+    assert schedule.done
+    assert {r["trial"] for r in rows if r["phase"] == "search"} == {0, 1}
+
+
+def test_failed_trials_count_and_never_win() -> None:
+    made = study(factors={}, arms=("soft",), trials=3)
+    schedule = Schedule(made, "digits", EMPTY)
+    for number in range(3):
+        trial = schedule.next()
+        assert trial is not None
+        rows = [ok(trial, 0, 0.9 if number == 1 else 0.2)]
+        rows += (
+            [without_result("s", "r", trial, 1, "failed", "nan").row]
+            if number == 1
+            else [ok(trial, 1, 0.2)]
+        )
+        frozen = schedule.finish(trial, rows)
+        assert frozen is not None
+        assert frozen.state == (TrialState.FAIL if number == 1 else TrialState.COMPLETE)
+        assert frozen.user_attrs == {"trial": number}
+    confirm = schedule.next()
+    assert confirm is not None
+    assert (confirm.phase, confirm.number) == ("confirm", 0)
+
+
+def test_a_branch_of_failures_is_reported_and_ends() -> None:
+    made = study(factors={}, arms=("soft",), trials=2)
+    schedule = Schedule(made, "digits", EMPTY)
+    for _ in range(2):
+        trial = schedule.next()
+        assert trial is not None
+        schedule.finish(
+            trial, [without_result("s", "r", trial, r, "failed", "x").row for r in (0, 1)]
+        )
+    assert schedule.next() is None
+    assert schedule.done
+    assert schedule.failed_branches() == ["all soft"]
+
+
+def test_confirmation_waits_for_the_search_and_comes_in_blocks() -> None:
+    made = study(factors={}, arms=("soft",), trials=2)
+    schedule = Schedule(made, "digits", EMPTY)
+    first, second = schedule.next(), schedule.next()
+    assert first is not None
+    assert second is not None
+    assert schedule.next() is None
+    schedule.finish(first, [ok(first, r, 0.5) for r in (0, 1)])
+    assert schedule.next() is None
+    assert not schedule.done
+    schedule.finish(second, [ok(second, r, 0.4) for r in (0, 1)])
+    blocks = [schedule.next(), schedule.next()]
+    assert [len(b.replicates) for b in blocks if b] == [CONFIRM_BLOCK, 7 - CONFIRM_BLOCK]
+    assert schedule.next() is None
+
+
+def test_concurrent_trials_spread_over_branches() -> None:
+    schedule = Schedule(study(), "digits", EMPTY)
+    handed = [schedule.next() for _ in range(4)]
+    assert len({(t.cell.key, t.arm.name) for t in handed if t}) == 4
+
+
+def test_hopeless_trials_are_given_up_and_good_ones_are_not() -> None:
+    made = study(factors={}, arms=("soft",), trials=20)
+    schedule = Schedule(made, "digits", EMPTY)
+    given_up = []
+    for number in range(20):
+        trial = schedule.next()
+        assert trial is not None
+        value = 0.1 if number % 4 == 3 else 0.8 + number / 1000
+        reason = schedule.give_up(trial, [value])
+        given_up.append(reason is not None)
+        rows = [ok(trial, 0, value)]
+        if reason is None:
+            rows.append(ok(trial, 1, value))
+        else:
+            assert "validation accuracy 0.100 after 1 of 2 replicates" in reason
+            rows.append(without_result("s", "r", trial, 1, "stopped", reason).row)
+        frozen = schedule.finish(trial, rows)
+        assert frozen is not None
+        assert frozen.state == (TrialState.PRUNED if reason else TrialState.COMPLETE)
+    assert not any(given_up[:5])
+    assert {n for n, gone in enumerate(given_up) if gone} == {7, 11, 15, 19}
+
+
+def test_choices_and_integers_survive_the_table() -> None:
+    made = study(
+        factors={},
+        arms=("soft",),
+        search={"optimizer": Choice("adam", "sgd"), "batch_size": Int(8, 64)},
+        trials=6,
+    )
+    before = drain(Schedule(made, "digits", EMPTY), stop_after=6)
+    trial = Schedule(made, "digits", frame(before)).next()
+    assert trial is not None
+    assert trial.phase == "confirm"
+    assert type(trial.config.batch_size) is int
+    assert trial.config.optimizer in ("adam", "sgd")
+
+
+def test_running_means_follow_the_replicates() -> None:
+    trial = Schedule(study(), "digits", EMPTY).next()
+    assert trial is not None
+    rows = [ok(trial, 1, 0.2), ok(trial, 0, 0.4)]
+    assert running_means(rows) == [0.4, pytest.approx(0.3)]
