@@ -8,11 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
 from ray import tune
 
 from qkd_study.data import Dataset
-from qkd_study.distill import Diverged, TeacherStore, run
 from qkd_study.results import finished, without_result
 from qkd_study.study.plan import Trial
 from qkd_study.study.study import Study
@@ -33,6 +31,11 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         self, config: dict[str, Any], study: Study, dataset: Dataset, teachers: str, run_id: str
     ) -> None:
         """Called once per worker process."""
+        # Imported here: the driver needs neither torch nor PennyLane, and starts sooner without.
+        import torch
+
+        from qkd_study.distill import TeacherStore
+
         torch.set_num_threads(1)
         self._study, self._dataset, self._run_id = study, dataset, run_id
         self._teachers = TeacherStore(Path(teachers))
@@ -52,6 +55,8 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         if not self._left:
             time.sleep(IDLE_SECONDS)
             return {"record": None}
+        from qkd_study.distill import Diverged, run
+
         trial, replicate = self._trial, self._left.pop(0)
         started = datetime.now(UTC)
         try:
