@@ -7,6 +7,7 @@ import hashlib
 import os
 import socket
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -16,7 +17,7 @@ from pathlib import Path
 from qkd_study.errors import InputError
 
 #: Seconds until a server that does not answer counts as out of reach.
-CONNECT_SECONDS = 3.0
+CONNECT_SECONDS = 2.0
 #: Seconds without a byte after which a started download gives up (and can be resumed).
 READ_SECONDS = 20.0
 _BLOCK = 1 << 16
@@ -24,22 +25,30 @@ _BLOCK = 1 << 16
 Progress = Callable[[int, int], None]
 
 
-def reachable(url: str, seconds: float = CONNECT_SECONDS) -> bool:
-    """Whether the server of `url` accepts a connection within `seconds`, name lookup included."""
-    parts = urllib.parse.urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    answers: list[bool] = []
+def reachable(*urls: str, seconds: float = CONNECT_SECONDS) -> bool:
+    """Whether the server of any of `urls` accepts a connection within `seconds`, all asked at once.
 
-    def connect() -> None:
+    The time includes the look-up of the servers' names.
+    """
+    answered = threading.Event()
+
+    def connect(url: str) -> None:
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
         with contextlib.suppress(OSError):
             socket.create_connection((parts.hostname or "", port), timeout=seconds).close()
-            answers.append(True)
+            answered.set()
 
-    # A name lookup knows no time limit of its own, so it may not hold up the caller.
-    thread = threading.Thread(target=connect, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return bool(answers)
+    # A name look-up knows no time limit of its own, so it may not hold up the caller.
+    threads = [threading.Thread(target=connect, args=(url,), daemon=True) for url in urls]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + seconds
+    while not answered.is_set() and any(thread.is_alive() for thread in threads):
+        if time.monotonic() > deadline:
+            break
+        answered.wait(0.01)
+    return answered.is_set()
 
 
 def download(

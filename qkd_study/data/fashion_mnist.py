@@ -77,7 +77,7 @@ def find(file: File) -> Path | None:
 
 def available() -> bool:
     """Whether the dataset is here or its server answers, found out within seconds."""
-    return all(map(find, FILES)) or any(map(reachable, SERVERS))
+    return all(map(find, FILES)) or reachable(*SERVERS)
 
 
 def fetch(progress: Progress = lambda done, total: None) -> None:

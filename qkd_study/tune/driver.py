@@ -96,7 +96,10 @@ class _Desk:
         """Write the rows of a trial that ended, then tell Optuna."""
         trial, records = self.live.pop(trial_id), self.records.pop(trial_id)
         self.starting.pop(trial_id, None)
-        stopped = self.reasons.pop(trial_id, None)
+        reason = failure or self.reasons.pop(trial_id, None)
+        if reason is None and len(records) < len(trial.replicates):
+            self.schedule.drop(trial)  # interrupted: nothing is known of it yet
+            return
         for replicate in trial.replicates:
             if replicate not in records:
                 records[replicate] = without_result(
@@ -105,7 +108,7 @@ class _Desk:
                     trial,
                     replicate,
                     "failed" if failure else "stopped",
-                    failure or stopped or "stopped by Ray Tune",
+                    reason or "",
                 )
         complete = [records[replicate] for replicate in trial.replicates]
         write_records(self.run.path, trial, complete)
@@ -113,7 +116,7 @@ class _Desk:
         self.compute += sum(row.get("cost.seconds_total") or 0.0 for row in rows)
         frozen = self.schedule.finish(trial, rows)
         if frozen is not None:
-            self.journal.add(trial, frozen)
+            self.journal.add(trial.cell.key, trial.arm.name, frozen)
         self.display.advance(len(rows), trial.cell.key, trial.arm.name, _mean(trial, rows))
 
     def abandon(self) -> None:
@@ -130,18 +133,29 @@ def _mean(trial: Trial, rows: list[Row]) -> float | None:
 class _Journal:
     """Optuna's storage on disk: finished trials only, so nothing in it can be left half-done.
 
-    It mirrors the rows for Optuna's own tools; a run never reads it for what to do.
+    It mirrors the rows for Optuna's own tools; a run never reads it for what to do. A trial that a
+    killed driver wrote but did not add is added at the next start.
     """
 
-    def __init__(self, run: RunFolder) -> None:
+    def __init__(self, run: RunFolder, schedule: Schedule) -> None:
         # Ours alone under the run's lock: a lock file in the way was left by a process that died.
         for stale in run.path.glob(f"{run.journal.name}.lock*"):
             stale.unlink(missing_ok=True)
         self._storage = JournalStorage(JournalFileBackend(str(run.journal)))
         self._studies: dict[str, optuna.Study] = {}
+        known = {
+            (study.study_name, trial.user_attrs.get("trial"))
+            for study in optuna.get_all_study_summaries(self._storage)
+            for trial in optuna.load_study(
+                study_name=study.study_name, storage=self._storage
+            ).get_trials(deepcopy=False)
+        }
+        for cell, arm, frozen in schedule.finished():
+            if (f"{cell} {arm}", frozen.user_attrs["trial"]) not in known:
+                self.add(cell, arm, frozen)
 
-    def add(self, trial: Trial, frozen: FrozenTrial) -> None:
-        name = f"{trial.cell.key} {trial.arm.name}"
+    def add(self, cell: str, arm: str, frozen: FrozenTrial) -> None:
+        name = f"{cell} {arm}"
         if name not in self._studies:
             self._studies[name] = optuna.create_study(
                 storage=self._storage, study_name=name, direction="maximize", load_if_exists=True
@@ -240,7 +254,7 @@ def drive(
         display: told of every trial that ends.
     """
     study = schedule.study
-    desk = _Desk(study, run, schedule, display, _Journal(run), limit=cpus)
+    desk = _Desk(study, run, schedule, display, _Journal(run, schedule), limit=cpus)
     with _local_ray(cpus), tempfile.TemporaryDirectory(prefix="qkd-study-") as scratch:
         started = time.monotonic()
         tune.Tuner(

@@ -7,7 +7,7 @@ rows are all that must survive a crash; Optuna's in-memory studies follow from t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -294,6 +294,13 @@ class Schedule:
         asked = branch.asked.pop(trial.number, None) if trial.phase == "search" else None
         if asked is not None:
             branch.optuna.tell(asked, state=TrialState.FAIL)
+
+    def finished(self) -> Iterator[tuple[str, str, FrozenTrial]]:
+        """Cell, arm and Optuna's record of every search trial that has its rows."""
+        for branch in self._branches.values():
+            for trial in branch.optuna.get_trials(deepcopy=False):
+                if trial.state.is_finished() and "trial" in trial.user_attrs:
+                    yield branch.cell.key, branch.arm.name, trial
 
     def failed_branches(self) -> list[str]:
         """Cells and arms whose search ended without a complete trial."""

@@ -218,11 +218,44 @@ def test_ctrl_c_is_resumable(tmp_path: Path, cli: Cli) -> None:
     assert "Traceback" not in out + err
     kept = runs(tmp_path)
     assert 4 <= len(kept) < RUNS
+    assert set(kept["status"]) == {"ok"}
     assert cli("run", "tiny.py").returncode == 0
     after = runs(tmp_path)
     assert len(after) == RUNS
     merged = after.merge(kept[[*KEYS, "where.started_at"]], on=[*KEYS, "where.started_at"])
     assert len(merged) == len(kept)
+
+
+def test_a_lost_optuna_storage_is_rebuilt_from_the_rows(
+    finished: Path, tmp_path: Path, cli: Cli
+) -> None:
+    copy(finished, tmp_path)
+    (tmp_path / RESULTS / "optuna.journal").unlink()
+    assert cli("run", "tiny.py", "--trials", "3").returncode == 0
+    test_optuna_storage_mirrors_the_rows(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "tiny.py").write_text(TINY.replace('"epochs": 3', '"epochs": 300'))
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "qkd_study", "run", "tiny.py", "--cpus", "1"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    while driver.poll() is None:
+        if list(tmp_path.glob(str(RESULTS / "runs" / "search-*.parquet"))):
+            (worker,) = set(runs(tmp_path)["where.worker"])
+            os.kill(worker, signal.SIGKILL)
+            break
+        time.sleep(0.1)
+    out, _ = driver.communicate(timeout=120)
+    assert driver.returncode == 0, out
+    frame = runs(tmp_path)
+    assert len(frame) == RUNS
+    assert set(frame["status"]) <= {"ok", "stopped"}
+    assert frame["where.worker"].nunique() == 2
 
 
 def test_divergence_is_a_failed_row_with_its_reason(tmp_path: Path, cli: Cli) -> None:
