@@ -1,11 +1,18 @@
 """Quantum circuits over whole batches, exactly, on lightning.qubit."""
 
 from qkd_study.memory import check_memory
-from qkd_study.quantum.ansatze import quanvolution_filter
+from qkd_study.quantum.ansatze import (
+    arbitrary_unitary,
+    brickwork,
+    hardware_efficient,
+    quanvolution_filter,
+    random_layers,
+    strongly_entangling,
+)
 from qkd_study.quantum.circuit import Circuit, Gate
-from qkd_study.quantum.embeddings import amplitude_embedding, angle_embedding
+from qkd_study.quantum.embeddings import amplitude_embedding, angle_embedding, basis_embedding
 from qkd_study.quantum.quanvolution import Quanvolution
-from qkd_study.quantum.readouts import mean_z, z_values
+from qkd_study.quantum.readouts import class_groups, marginal, mean_z, z_values
 from qkd_study.quantum.simulator import Simulator
 
 __all__ = [
@@ -15,8 +22,16 @@ __all__ = [
     "Simulator",
     "amplitude_embedding",
     "angle_embedding",
+    "arbitrary_unitary",
+    "basis_embedding",
+    "brickwork",
     "check_memory",
+    "class_groups",
+    "hardware_efficient",
+    "marginal",
     "mean_z",
     "quanvolution_filter",
+    "random_layers",
+    "strongly_entangling",
     "z_values",
 ]

@@ -1,15 +1,59 @@
-"""Ansatze: circuits by number of qubits and depth."""
+"""Ansatze: circuits by number of qubits and depth, with their sizes by formula.
+
+Angles are numbered in the order of the gates that take them.
+"""
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import numpy as np
+
 from qkd_study.quantum.circuit import Circuit, Gate
+
+#: A gate to be: its name, its wires, and its angle if it has a fixed one.
+_Step = tuple[str, tuple[int, ...], float | None]
+
+_ROTATIONS = ("RX", "RY", "RZ")
+_TRAINED = (*_ROTATIONS, "CRX", "CRY", "CRZ")
+
+
+def _check(qubits: int, depth: int = 1) -> None:
+    if qubits < 1 or depth < 1:
+        raise ValueError(f"qubits and depth must be >= 1, but got {qubits=}, {depth=}")
+
+
+def _circuit(qubits: int, steps: Iterable[_Step]) -> Circuit:
+    """Number the angles of the gates that take one and have none."""
+    counter = itertools.count()
+    return Circuit(
+        qubits,
+        tuple(
+            Gate(name, wires, next(counter) if name in _TRAINED and angle is None else None, angle)
+            for name, wires, angle in steps
+        ),
+    )
+
+
+def _pairs(qubits: int, entangler: Literal["ring", "chain"], reach: int = 1) -> list[_Step]:
+    """CNOTs from each wire to the one `reach` further; a ring closes, a chain does not."""
+    if entangler not in ("ring", "chain"):
+        raise ValueError(f"entangler must be 'ring' or 'chain', but got {entangler!r}")
+    if qubits == 1:
+        return []
+    count = qubits if entangler == "ring" else qubits - 1
+    return [("CNOT", (wire, (wire + reach) % qubits), None) for wire in range(count)]
 
 
 def quanvolution_filter(qubits: int = 4, depth: int = 1) -> Circuit:
     """The circuit of one quanvolution filter: RY on each wire, a chain of CRY, RY on each wire.
 
-    It has `depth * (3 * qubits - 1)` parameters, 11 for 4 qubits: the number per filter that the
-    5,923 parameters of the Q2C teacher imply (Piperno et al.); their slides print no circuit.
+    It has `depth * (3 * qubits - 1)` parameters, as many gates, and `depth * (qubits - 1)` of them
+    act on two wires. For 4 qubits there are 11 parameters: the number per filter that the 5,923
+    parameters of the Q2C teacher imply (Piperno et al.); their slides print no circuit.
 
     Args:
         qubits: n >= 1.
@@ -18,12 +62,157 @@ def quanvolution_filter(qubits: int = 4, depth: int = 1) -> Circuit:
     Raises:
         ValueError: `qubits` or `depth` is below 1.
     """
-    if qubits < 1 or depth < 1:
-        raise ValueError(f"qubits and depth must be >= 1, but got {qubits=}, {depth=}")
-    wires: list[tuple[str, tuple[int, ...]]] = [
-        *(("RY", (wire,)) for wire in range(qubits)),
-        *(("CRY", (wire, wire + 1)) for wire in range(qubits - 1)),
-        *(("RY", (wire,)) for wire in range(qubits)),
+    _check(qubits, depth)
+    block: list[_Step] = [
+        *(("RY", (wire,), None) for wire in range(qubits)),
+        *(("CRY", (wire, wire + 1), None) for wire in range(qubits - 1)),
+        *(("RY", (wire,), None) for wire in range(qubits)),
     ]
-    gates = (Gate(name, where, index) for index, (name, where) in enumerate(wires * depth))
-    return Circuit(qubits, tuple(gates))
+    return _circuit(qubits, block * depth)
+
+
+def hardware_efficient(
+    qubits: int, depth: int = 1, *, entangler: Literal["ring", "chain"] = "ring"
+) -> Circuit:
+    """RY and RZ on each wire, then CNOTs in a ring or a chain; `depth` times.
+
+    It has `2 * qubits * depth` parameters. A layer has `qubits` CNOTs in a ring (none on one
+    qubit), `qubits - 1` in a chain. After Kandala et al. 2017 (arXiv:1704.05018).
+
+    Args:
+        qubits: n >= 1.
+        depth: layers.
+        entangler: `ring` or `chain`.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+    _check(qubits, depth)
+    block: list[_Step] = [
+        *((name, (wire,), None) for wire in range(qubits) for name in ("RY", "RZ")),
+        *_pairs(qubits, entangler),
+    ]
+    return _circuit(qubits, block * depth)
+
+
+def strongly_entangling(qubits: int, depth: int = 1) -> Circuit:
+    """RZ RY RZ on each wire, then a ring of CNOTs whose reach grows with the layer.
+
+    It has `3 * qubits * depth` parameters and `qubits * depth` CNOTs (none on one qubit). Layer l
+    links wires at distance `l mod (qubits - 1) + 1`, as PennyLane's `StronglyEntanglingLayers`
+    does. After Schuld et al. 2018 (arXiv:1804.00633).
+
+    Args:
+        qubits: n >= 1.
+        depth: layers.
+
+    Raises:
+        ValueError: `qubits` or `depth` is below 1.
+    """
+    _check(qubits, depth)
+    steps: list[_Step] = []
+    for layer in range(depth):
+        for wire in range(qubits):
+            steps += [(name, (wire,), None) for name in ("RZ", "RY", "RZ")]
+        if qubits > 1:
+            steps += _pairs(qubits, "ring", reach=layer % (qubits - 1) + 1)
+    return _circuit(qubits, steps)
+
+
+def brickwork(qubits: int, depth: int = 1) -> Circuit:
+    """Universal two-qubit blocks on neighbours, layers alternating between even and odd pairs.
+
+    A block has 15 parameters and 3 CNOTs and reaches every two-qubit unitary up to a phase (Vatan
+    and Williams 2004, arXiv:quant-ph/0308006). Layer l has `(qubits - l mod 2) // 2` blocks.
+
+    Args:
+        qubits: n >= 2.
+        depth: layers.
+
+    Raises:
+        ValueError: `qubits` is below 2 or `depth` below 1.
+    """
+    _check(qubits, depth)
+    if qubits < 2:
+        raise ValueError(f"brickwork needs qubits >= 2, but got {qubits=}")
+    steps: list[_Step] = []
+    for layer in range(depth):
+        for first in range(layer % 2, qubits - 1, 2):
+            steps += _universal_block(first, first + 1)
+    return _circuit(qubits, steps)
+
+
+def _universal_block(a: int, b: int) -> list[_Step]:
+    def any_rotations() -> list[_Step]:
+        return [(name, (wire,), None) for wire in (a, b) for name in ("RZ", "RY", "RZ")]
+
+    return [
+        *any_rotations(),
+        ("CNOT", (b, a), None),
+        ("RZ", (a,), None),
+        ("RY", (b,), None),
+        ("CNOT", (a, b), None),
+        ("RY", (b,), None),
+        ("CNOT", (b, a), None),
+        *any_rotations(),
+    ]
+
+
+def arbitrary_unitary(qubits: int) -> Circuit:
+    """A rotation about every Pauli word, `4^qubits - 1` parameters: any unitary, up to a phase.
+
+    Each rotation exp(-i theta P / 2) is a basis change, a ladder of CNOTs, RZ, and both undone. The
+    words come in the order XI.., counting with I, X, Y, Z as digits.
+
+    Args:
+        qubits: 1, 2 or 3; more make circuits that nothing trains.
+
+    Raises:
+        ValueError: `qubits` is not 1, 2 or 3.
+    """
+    if qubits not in (1, 2, 3):
+        raise ValueError(f"arbitrary_unitary needs 1, 2 or 3 qubits, but got {qubits=}")
+    steps: list[_Step] = []
+    for word in itertools.product("IXYZ", repeat=qubits):
+        if set(word) != {"I"}:
+            steps += _pauli_rotation(word)
+    return _circuit(qubits, steps)
+
+
+def _pauli_rotation(word: Sequence[str]) -> list[_Step]:
+    wires = [wire for wire, letter in enumerate(word) if letter != "I"]
+    into: list[_Step] = []
+    back: list[_Step] = []
+    for wire in wires:
+        if word[wire] == "X":
+            into.append(("Hadamard", (wire,), None))
+            back.append(("Hadamard", (wire,), None))
+        elif word[wire] == "Y":
+            into.append(("RX", (wire,), math.pi / 2))
+            back.append(("RX", (wire,), -math.pi / 2))
+    ladder: list[_Step] = [("CNOT", pair, None) for pair in itertools.pairwise(wires)]
+    return [*into, *ladder, ("RZ", (wires[-1],), None), *reversed(ladder), *back]
+
+
+def random_layers(qubits: int, depth: int = 1, *, seed: int) -> Circuit:
+    """Fixed random rotations, each layer closed by a ring of CNOTs: nothing to train.
+
+    A layer turns each wire about a random axis by a random angle, even in [-pi, pi).
+
+    Args:
+        qubits: n >= 1.
+        depth: layers.
+        seed: of axes and angles.
+
+    Raises:
+        ValueError: `qubits` or `depth` is below 1.
+    """
+    _check(qubits, depth)
+    rng = np.random.default_rng(seed)
+    steps: list[_Step] = []
+    for _ in range(depth):
+        for wire in range(qubits):
+            axis = _ROTATIONS[int(rng.integers(3))]
+            steps.append((axis, (wire,), float(rng.uniform(-math.pi, math.pi))))
+        steps += _pairs(qubits, "ring")
+    return _circuit(qubits, steps)

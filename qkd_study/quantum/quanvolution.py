@@ -71,7 +71,7 @@ class Quanvolution(nn.Module):
         pixels = patches.flatten(-2)
         if self.embedding == "angle":
             return angle_embedding(pixels * self.angle_range, self.circuit.qubits)
-        return amplitude_embedding(pixels, self.circuit.qubits)
+        return amplitude_embedding(pixels, self.circuit.qubits, zeros="ground")  # black patches
 
     def forward(self, states: Tensor) -> Tensor:
         """Feature maps of embedded images.

@@ -87,15 +87,15 @@ def test_optuna_storage_mirrors_the_rows(finished: Path) -> None:
         f"samples={k} {arm}" for k in (20, 30) for arm in ("scratch", "soft")
     ]
     frame = runs(finished)
+    search = frame[frame["phase"] == "search"]
     for name in studies:
-        _cell, _arm = name.split()
+        cell, arm = name.split()
         trials = optuna.load_study(study_name=name, storage=storage).get_trials()
         assert {t.state for t in trials} == {TrialState.COMPLETE}
         for trial in trials:
-            trial.user_attrs["trial"]
-            own = frame.query(
-                "phase == 'search' and cell == @cell and arm == @arm and trial == @number"
-            )
+            number = trial.user_attrs["trial"]
+            own = search[(search["cell"] == cell) & (search["arm"] == arm)]
+            own = own[own["trial"] == number]
             assert own["metric.val_accuracy"].mean() == pytest.approx(trial.value)
             assert set(own["config.learning_rate"]) == {trial.params["learning_rate"]}
 
