@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: study test test-slow lint lock
+.PHONY: study test test-slow lint bench lock
 
 # Exact versions from requirements.lock, then this project in place.
 $(BIN)/.installed: requirements.lock pyproject.toml
@@ -24,6 +24,10 @@ lint: $(BIN)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Ratios on one thread; run it on a quiet machine.
+bench: $(BIN)/.installed
+	$(BIN)/python benchmarks/quantum_step.py
 
 # Freeze what a fresh environment resolves to. Torch is named first, so that its version is chosen here.
 lock:

@@ -106,6 +106,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INCOMPLETE
     except BrokenPipeError:
         return ERROR
+    except OSError as error:
+        print(f"qkd-study: {error}. What was written is kept.", file=sys.stderr)
+        return ERROR
     return code
 
 

@@ -227,7 +227,11 @@ def list_runs(options: Namespace) -> int:
 
     rows = []
     for found in runs_of(Path(options.out)):
-        about = found.about()
+        try:
+            about = found.about()
+        except InputError as error:
+            print(f"warning: {error}", file=sys.stderr)
+            continue
         rows.append(
             {
                 "study": found.path.parent.name,

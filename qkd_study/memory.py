@@ -1,4 +1,4 @@
-"""How much memory a state takes, checked before anything is allocated."""
+"""How much memory a quanvolution takes, checked before anything is allocated."""
 
 from __future__ import annotations
 
@@ -6,26 +6,37 @@ import psutil
 
 from qkd_study.errors import InputError
 
-#: States of 2^n complex128 amplitudes alive at once in a gradient: the state, the cotangent, the
-#: derivative of one gate, and the copy that torch keeps.
-STATES = 4
+#: Complex matrices of 2^n x 2^n alive at once in a gradient: the circuit's unitary, the identity it
+#: comes from, their gradients, and products with the observable.
+MATRICES = 6
+#: Images whose patches are embedded at once when many are predicted.
+PREDICTED_IMAGES = 1000
 
 
-def state_bytes(qubits: int) -> int:
-    """Bytes of one complex128 state of `qubits` qubits."""
-    return 16 << qubits
+def quanvolution_bytes(qubits: int, patches: int, images: int) -> int:
+    """Bytes that training a quanvolution takes at its peak, roughly.
+
+    Args:
+        qubits: n of a circuit: its matrix has 4^n complex128 entries.
+        patches: of an image; each is a state of 2^n float32 amplitudes, and a temporary of it.
+        images: in the training and validation draws together.
+    """
+    matrices = MATRICES * 16 << 2 * qubits
+    return matrices + (2 * 4 << qubits) * patches * max(images, PREDICTED_IMAGES)
 
 
-def check_memory(qubits: int) -> None:
-    """Check that a gradient over `qubits` qubits fits into this machine's memory.
+def check_memory(qubits: int, patches: int, images: int) -> None:
+    """Check that a quanvolution fits into this machine's memory; see `quanvolution_bytes`.
 
     Raises:
         InputError: it does not; the message has the number of bytes.
     """
-    needed, there = STATES * state_bytes(qubits), int(psutil.virtual_memory().total)
+    there = int(psutil.virtual_memory().total)
+    needed = quanvolution_bytes(qubits, patches, images)
     if needed > there:
-        most = max(n for n in range(64) if STATES * state_bytes(n) <= there)
+        fits = [n for n in range(1, 64) if quanvolution_bytes(n, patches, images) <= there]
         raise InputError(
-            f"qubits={qubits} needs {needed:,} bytes ({STATES} states of 2^{qubits} complex "
-            f"amplitudes), but this machine has {there:,}. Allowed here: up to {most} qubits."
+            f"qubits={qubits} needs {needed:,} bytes (matrices of 2^{qubits} x 2^{qubits} complex "
+            f"numbers, and a state of 2^{qubits} amplitudes for each patch), but this machine has "
+            f"{there:,}. Allowed here: up to {max(fits, default=0)} qubits."
         )

@@ -17,7 +17,7 @@ def build_student(setting: Setting, config: Config, dataset: Dataset, *, replica
     """The student with the initial weights of a replicate, the same for every arm."""
     with seeded(derive(config.seed, replicate, "student weights")):
         return ConvolutionStudent(
-            dataset.shape,
+            setting.patches(dataset.shape),
             dataset.classes,
             filters=setting.filters,
             kernel=setting.kernel,
@@ -39,4 +39,4 @@ def build_teacher(setting: Setting, config: Config, dataset: Dataset, *, replica
         seed=seed,
     )
     with seeded(seed):
-        return QuanvolutionTeacher(layer, dataset.shape, dataset.classes)
+        return QuanvolutionTeacher(layer, setting.patches(dataset.shape), dataset.classes)

@@ -9,12 +9,6 @@ from qkd_study.models.outputs import Model, Outputs
 from qkd_study.quantum import Quanvolution
 
 
-def patches(shape: tuple[int, int], kernel: int, stride: int) -> int:
-    """Patches of an image of `shape` (height, width), without padding."""
-    height, width = ((side - kernel) // stride + 1 for side in shape)
-    return height * width
-
-
 class ConvolutionStudent(Model):
     """A convolution with tanh, then a linear layer to the classes.
 
@@ -23,17 +17,17 @@ class ConvolutionStudent(Model):
     then have the range [-1, 1] of a quanvolution's.
 
     Args:
-        shape: height and width of the images.
+        patches: of an image.
         classes: how many.
         filters, kernel, stride: of the convolution.
     """
 
     def __init__(
-        self, shape: tuple[int, int], classes: int, *, filters: int, kernel: int, stride: int
+        self, patches: int, classes: int, *, filters: int, kernel: int, stride: int
     ) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(1, filters, kernel, stride)
-        self.head = nn.Linear(filters * patches(shape, kernel, stride), classes)
+        self.head = nn.Linear(filters * patches, classes)
 
     def prepare(self, images: Tensor) -> Tensor:
         """Images with a channel axis: (batch, 1, height, width)."""
@@ -52,16 +46,14 @@ class QuanvolutionTeacher(Model):
 
     Args:
         layer: the quanvolution.
-        shape: height and width of the images.
+        patches: of an image.
         classes: how many.
     """
 
-    def __init__(self, layer: Quanvolution, shape: tuple[int, int], classes: int) -> None:
+    def __init__(self, layer: Quanvolution, patches: int, classes: int) -> None:
         super().__init__()
         self.quanvolution = layer
-        self.head = nn.Linear(
-            len(layer.theta) * patches(shape, layer.kernel, layer.stride), classes
-        )
+        self.head = nn.Linear(len(layer.theta) * patches, classes)
 
     def prepare(self, images: Tensor) -> Tensor:
         """The states of all patches; see `Quanvolution.embed`."""

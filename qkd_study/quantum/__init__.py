@@ -1,6 +1,5 @@
 """Quantum circuits over whole batches, exactly, on lightning.qubit."""
 
-from qkd_study.memory import check_memory
 from qkd_study.quantum.ansatze import (
     arbitrary_unitary,
     brickwork,
@@ -25,7 +24,6 @@ __all__ = [
     "arbitrary_unitary",
     "basis_embedding",
     "brickwork",
-    "check_memory",
     "class_groups",
     "hardware_efficient",
     "marginal",

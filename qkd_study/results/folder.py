@@ -78,6 +78,8 @@ class RunFolder:
                     f"{self.path} is being written by {owner.read_text()}. Wait for it, or stop it."
                 ) from None
             raise InputError(f"{self.path} is being written by another process.") from None
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
         try:
             owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
             yield
@@ -120,6 +122,11 @@ def same_run(study: Study, digest: str, out: Path) -> RunFolder | None:
     return None
 
 
+def _unwritable(path: Path, error: OSError) -> InputError:
+    said = error.strerror or error
+    return InputError(f"{path} cannot be written: {said}. Choose another folder with --out.")
+
+
 def new_run(study: Study, out: Path) -> RunFolder:
     """A new folder for a run.
 
@@ -132,9 +139,7 @@ def new_run(study: Study, out: Path) -> RunFolder:
         path.mkdir(parents=True)
         start_tables(path)
     except OSError as error:
-        raise InputError(
-            f"{path} cannot be written: {error.strerror}. Choose another folder with --out."
-        ) from None
+        raise _unwritable(path, error) from None
     return RunFolder(path)
 
 

@@ -80,12 +80,13 @@ def make_plan(study: Study, dataset: Dataset) -> Plan:
         InputError: a cell asks for more samples than there are, more qubits than memory holds, or
             images too small for the kernel.
     """
-    study.setting.check_image(dataset.shape)
+    patches = study.setting.patches(dataset.shape)
     cells = study.cells()
     for cell in cells:
         for values in study.extremes(cell):
             try:
-                check_memory(values["qubits"])
+                images = values["teacher_samples"] + values["validation_samples"]
+                check_memory(values["qubits"], patches, images)
                 check_draw(
                     dataset,
                     values["samples"],

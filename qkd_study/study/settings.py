@@ -58,14 +58,16 @@ class QuantumToClassical:
             )
         return embedding
 
-    def check_image(self, shape: tuple[int, int]) -> None:
-        """Check that images of `shape` (height, width) have room for one patch.
+    def patches(self, shape: tuple[int, int]) -> int:
+        """Patches of an image of `shape` (height, width), without padding.
 
         Raises:
-            InputError: they have not.
+            InputError: there is no room for one.
         """
         if min(shape) < self.kernel:
             raise InputError(f"kernel={self.kernel} is larger than the images of {shape} pixels.")
+        height, width = ((side - self.kernel) // self.stride + 1 for side in shape)
+        return height * width
 
 
 Setting = QuantumToClassical
