@@ -122,6 +122,12 @@ def run(options: Namespace) -> int:
     with folder.locked():
         start_tables(folder.path)
         schedule = Schedule(study, dataset.name, read_table(folder.path, "runs"))
+        if schedule.most_trials > study.trials:
+            raise InputError(
+                f"{options.study}: the run in {folder.path} has {schedule.most_trials} trials in "
+                f"some cell and arm already, more than trials={study.trials}. A smaller budget "
+                f"would be unequal: ask for as many or more, or start over with --new."
+            )
         missing = schedule.missing_runs()
         if missing:
             what = "goes on in" if found else "writes to"
@@ -129,18 +135,25 @@ def run(options: Namespace) -> int:
                 f"{study.name}: {counted.runs} runs, {missing} to do; {what} {folder.path}",
                 markup=False,
             )
-            provenance = _provenance(dataset.name, cpus)
-            write_about(folder, study, dataset.digest, Path(options.study), provenance)
+            write_about(
+                folder,
+                study,
+                Path(options.study),
+                dataset=dataset.name,
+                digest=dataset.digest,
+                plan=counted.as_json(),
+                session=_session(cpus),
+            )
             code = _drive(schedule, dataset, folder, cpus, counted, console)
         else:
             console.print(f"{study.name}: the run in {folder.path} is complete.", markup=False)
             code = DONE
-        _summary(study, folder, counted, console)
-    failed = schedule.failed_branches()
-    for branch in failed:
-        console.print(
-            f"no configuration of {branch} ended well; see qkd-study status {folder.path}"
-        )
+        failed = _summary(study, folder, counted, console)
+    for branch in schedule.failed_branches():
+        failed = True
+        console.print(f"no configuration of {branch} ended well", markup=False)
+    if failed:
+        console.print(f"What failed and why: qkd-study status {folder.path}", markup=False)
     if code == INCOMPLETE:
         console.print("Incomplete. The same command goes on where this one stopped.")
     return ERROR if failed and code == DONE else code
@@ -178,10 +191,10 @@ def _cpus(asked: int | None) -> int:
     return asked or there
 
 
-def _provenance(dataset: str, cpus: int) -> dict[str, Any]:
+def _session(cpus: int) -> dict[str, Any]:
+    """Where, when and with what this command runs."""
     packages = ("numpy", "optuna", "pennylane", "pennylane-lightning", "ray", "torch")
     return {
-        "dataset": dataset,
         "command": ["qkd-study", *sys.argv[1:]],
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "qkd_study": qkd_study.__version__,
@@ -193,7 +206,9 @@ def _provenance(dataset: str, cpus: int) -> dict[str, Any]:
     }
 
 
-def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> None:
+def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> bool:
+    """Show test scores and gains; returns whether a confirm run failed."""
+    from rich.markup import escape
     from rich.table import Table
 
     from qkd_study.analysis import summarise
@@ -211,14 +226,22 @@ def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> None:
     for line in summarise(runs, study.baseline, counted.cells, counted.arms):
         gain = line.gain
         table.add_row(
-            line.cell,
-            line.arm,
+            escape(line.cell),
+            escape(line.arm),
             str(line.score.count),
             f"{100 * line.score.mean:.1f} ± {100 * line.score.half:.1f}",
             f"{100 * gain.mean:+.1f} ± {100 * gain.half:.1f}" if gain else "",
             end_section=line.arm == counted.arms[-1],
         )
     console.print(table)
+    failures = runs[(runs["phase"] == "confirm") & (runs["status"] == "failed")]
+    for (cell, arm), rows in failures.groupby(["cell", "arm"]):
+        console.print(
+            f"{len(rows)} confirm runs of {cell} {arm} failed: its n is smaller, and its score "
+            f"that of the survivors",
+            markup=False,
+        )
+    return len(failures) > 0
 
 
 def list_runs(options: Namespace) -> int:
@@ -236,8 +259,8 @@ def list_runs(options: Namespace) -> int:
             {
                 "study": found.path.parent.name,
                 "run_id": found.run_id,
-                "dataset": about["dataset"]["name"],
-                "started_at": about["provenance"]["started_at"],
+                "dataset": about["dataset"],
+                "started_at": about["sessions"][0]["started_at"],
             }
         )
     if options.json:
@@ -264,10 +287,17 @@ def status(options: Namespace) -> int:
     keys = ["phase", "cell", "arm", "trial", "replicate", "reason"]
     failures = failed[keys].to_dict("records")
     if options.json:
-        said = {"run": str(folder.path), "dataset": about["dataset"]["name"], "rows": counts}
+        said = {
+            "run": str(folder.path),
+            "dataset": about["dataset"],
+            "declared": about["plan"]["runs"],
+            "done": len(runs),
+            "rows": counts,
+        }
         print(json.dumps({**said, "failed": failures}, indent=1))
         return DONE
-    print(f"{folder.path} on {about['dataset']['name']}")
+    print(f"{folder.path} on {about['dataset']}")
+    print(f"{len(runs)} rows, {about['plan']['runs']} declared")
     for phase, by_status in counts.items():
         print(f"{phase}: " + ", ".join(f"{n} {name}" for name, n in by_status.items()))
     for row in failed[keys].itertuples(index=False):
@@ -286,7 +316,9 @@ def data(options: Namespace) -> int:
     if options.name is None:
         print(f"qkd-study: `data {options.action}` needs the name of a dataset.", file=sys.stderr)
         return BAD_INPUT
-    datasets.source(options.name).fetch(datasets.terminal_progress)
+    source = datasets.source(options.name)
+    if options.action == "fetch":
+        source.fetch(datasets.terminal_progress)
     dataset = datasets.load(options.name)
     print(
         f"{dataset.name} is here and whole: {len(dataset.pool_labels):,} samples to draw from, "

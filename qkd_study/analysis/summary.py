@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from qkd_study.analysis.paired import Interval, mean_interval
+from qkd_study.results import mean_score
 
 
 def best_trials(runs: pd.DataFrame) -> pd.Series[int]:
@@ -23,7 +24,7 @@ def best_trials(runs: pd.DataFrame) -> pd.Series[int]:
     """
     search = runs[runs["phase"] == "search"]
     by_trial = search.groupby(["cell", "arm", "trial"])
-    means = by_trial["metric.val_accuracy"].mean()
+    means = by_trial["metric.val_accuracy"].agg(mean_score)
     complete = by_trial["status"].agg(lambda s: bool((s == "ok").all()))
     means = means[complete]
     chosen = means.reset_index().sort_values(
@@ -40,6 +41,8 @@ def confirmed(runs: pd.DataFrame) -> pd.DataFrame:
     """
     best = best_trials(runs).rename("best")
     rows = runs[(runs["phase"] == "confirm") & (runs["status"] == "ok")]
+    if rows.empty or best.empty:
+        return rows.iloc[:0]
     rows = rows.join(best, on=["cell", "arm"])
     return rows[rows["trial"] == rows["best"]].drop(columns="best")
 

@@ -65,7 +65,10 @@ def download(
     Raises:
         InputError: no server could be reached, or what they sent has another checksum.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{target.parent} cannot be made: {error.strerror}.") from None
     part = target.with_name(target.name + ".part")
     problems = []
     for url in urls:

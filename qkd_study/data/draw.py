@@ -35,7 +35,7 @@ def check_draw(dataset: Dataset, samples: int, teacher_samples: int, validation:
     if samples < dataset.classes:
         raise InputError(
             f"samples={samples} is too few: {dataset.name} has {dataset.classes} classes, "
-            f"and a stratified draw takes at least one sample of each."
+            f"and a stratified draw of fewer would leave some out."
         )
     if teacher_samples < samples:
         raise InputError(

@@ -58,11 +58,8 @@ def run(
     Raises:
         Diverged: the loss is no longer a number.
     """
-    start, seconds_before, executions_before = (
-        time.perf_counter(),
-        teachers.seconds,
-        teachers.executions,
-    )
+    start, waited_before = time.perf_counter(), teachers.waited
+    seconds_before, executions_before = teachers.seconds, teachers.executions
     order = Order(setting, config, dataset, replicate)
     teacher = teachers.get(order) if arm.needs_teacher else None
     training, _, validation = order.samples()
@@ -109,7 +106,7 @@ def run(
         "circuit_executions": student.circuit_executions + teachers.executions - executions_before,
         "seconds_train": seconds_train,
         "seconds_teacher": teachers.seconds - seconds_before,
-        "seconds_total": time.perf_counter() - start,
+        "seconds_total": time.perf_counter() - start - (teachers.waited - waited_before),
     }
     quantum = student.quantum_parameters > 0 or bool(arm.needs_teacher and setting.quantum)
     return RunResult(metrics, costs, Simulator.device if quantum else "torch", trained.curve)

@@ -6,6 +6,8 @@ import hashlib
 import json
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -108,11 +110,13 @@ class TeacherStore:
     Attributes:
         seconds: spent on training teachers by this store, so far.
         executions: circuit executions of teachers by this store, so far.
+        waited: seconds spent on waiting for other processes that trained one, so far.
     """
 
     def __init__(self, folder: Path) -> None:
         self.seconds = 0.0
         self.executions = 0
+        self.waited = 0.0
         self._folder = folder
         self._recent: OrderedDict[tuple[str, int], Teacher] = OrderedDict()
 
@@ -145,9 +149,13 @@ class TeacherStore:
                 write_tensors(path, kept, order.recipe())
         return kept["logits"]
 
-    def _lock(self, order: Order) -> FileLock:
+    @contextmanager
+    def _lock(self, order: Order) -> Iterator[None]:
         self._folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(self._folder / f"{order.name()}.lock")
+        start = time.perf_counter()
+        with FileLock(self._folder / f"{order.name()}.lock"):
+            self.waited += time.perf_counter() - start
+            yield
 
     def _trained(self, order: Order) -> Model:
         """The model with its kept weights, or trained and kept. Call it under the lock."""

@@ -1,7 +1,7 @@
 """The tables of a run, and the folder that holds them."""
 
 from qkd_study.results.folder import RunFolder, find_run, new_run, runs_of, same_run, write_about
-from qkd_study.results.rows import Record, Row, finished, score, without_result
+from qkd_study.results.rows import Record, Row, finished, mean_score, score, without_result
 from qkd_study.results.schema import RUNS, TABLES, Column, describe, schema
 from qkd_study.results.tables import read_table, start_tables, write_records
 
@@ -15,6 +15,7 @@ __all__ = [
     "describe",
     "find_run",
     "finished",
+    "mean_score",
     "new_run",
     "read_table",
     "runs_of",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +21,14 @@ from qkd_study.study.identity import declaration, fingerprint
 from qkd_study.study.study import Study
 
 #: What study.json says at least.
-_ABOUT = {"declaration", "fingerprint", "dataset", "provenance"}
+_ABOUT = {
+    "declaration": dict,
+    "fingerprint": str,
+    "dataset": str,
+    "arms": dict,
+    "plan": dict,
+    "sessions": list,
+}
 
 
 @dataclass(frozen=True)
@@ -50,16 +56,18 @@ class RunFolder:
         """What study.json says.
 
         Raises:
-            InputError: there is none, or it is no JSON.
+            InputError: there is none, or it is not what `write_about` writes.
         """
+        path = self.path / "study.json"
         try:
-            said = json.loads((self.path / "study.json").read_text())
+            said: dict[str, Any] = json.loads(path.read_text())
         except FileNotFoundError:
             raise InputError(f"{self.path} is not the folder of a run: no study.json.") from None
-        except ValueError as error:
-            raise InputError(f"{self.path / 'study.json'} is broken: {error}.") from None
-        if not isinstance(said, dict) or not said.keys() >= _ABOUT:
-            raise InputError(f"{self.path / 'study.json'} is broken: it lacks {sorted(_ABOUT)}.")
+        except (ValueError, OSError) as error:
+            raise InputError(f"{path} is broken: {error}.") from None
+        for name, kind in _ABOUT.items():
+            if not isinstance(said, dict) or not isinstance(said.get(name), kind):
+                raise InputError(f"{path} is broken: it has no {name!r} that is a {kind.__name__}.")
         return said
 
     @contextmanager
@@ -104,6 +112,8 @@ def find_run(name: str, out: Path) -> RunFolder:
     for path in (Path(name), out / name, out / name / "latest", Path(name) / "latest"):
         if (path / "study.json").is_file():
             return RunFolder(path.resolve())
+    if name and (newest := runs_of(out, name)):  # a file system without links has no `latest`
+        return newest[-1]
     there = ", ".join(f"{run.path.parent.name}/{run.run_id}" for run in runs_of(out))
     raise InputError(f"{name!r} is no run. Runs in {out}: {there or 'none'}.")
 
@@ -115,7 +125,7 @@ def same_run(study: Study, digest: str, out: Path) -> RunFolder | None:
     for run in reversed(runs_of(out, study.name)):
         with contextlib.suppress(InputError):
             said = run.about()
-            before = said["declaration"]["arms"]
+            before = said["arms"]
             alike = all(before[name] == arms[name] for name in before.keys() & arms.keys())
             if said["fingerprint"] == wanted and alike:
                 return run
@@ -144,22 +154,48 @@ def new_run(study: Study, out: Path) -> RunFolder:
 
 
 def write_about(
-    run: RunFolder, study: Study, digest: str, source: Path, provenance: dict[str, Any]
+    run: RunFolder,
+    study: Study,
+    source: Path,
+    *,
+    dataset: str,
+    digest: str,
+    plan: dict[str, Any],
+    session: dict[str, Any],
 ) -> None:
-    """Write study.json and study.py, and point `latest` at the run."""
+    """Write study.json and study.py, and point `latest` at the run.
+
+    Arms that the run ever had and the sessions that worked on it are kept.
+
+    Args:
+        study, source: the declaration, and the file it came from.
+        dataset, digest: the name of the data, and their SHA-256.
+        plan: the counts of what is declared.
+        session: where, when and with what this command runs.
+    """
+    before: dict[str, Any] = {}
+    with contextlib.suppress(InputError):
+        before = run.about()
     about = {
         "run_id": run.run_id,
         "declaration": declaration(study),
         "fingerprint": fingerprint(study, digest),
-        "dataset": {"name": provenance.pop("dataset"), "sha256": digest},
-        "provenance": provenance,
+        "dataset": dataset,
+        "dataset_sha256": digest,
+        "arms": {**before.get("arms", {}), **declaration(study)["arms"]},
+        "plan": plan,
+        "sessions": [*before.get("sessions", []), session],
     }
-    partial = run.path / ".study.json.partial"
-    partial.write_text(json.dumps(about, indent=1) + "\n")
-    os.replace(partial, run.path / "study.json")
-    shutil.copyfile(source, run.path / "study.py")
+    _replace(run.path / "study.json", json.dumps(about, indent=1).encode() + b"\n")
+    _replace(run.path / "study.py", source.read_bytes())
     link = run.path.parent / f".latest.{os.getpid()}"
     with contextlib.suppress(OSError):  # a file system without links does without
         link.unlink(missing_ok=True)
         link.symlink_to(run.run_id)
         os.replace(link, run.path.parent / "latest")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -106,6 +107,16 @@ def _where(backend: str | None, started: datetime) -> Row:
         "where.started_at": started,
         "where.ended_at": datetime.now(started.tzinfo),
     }
+
+
+def mean_score(values: Iterable[float]) -> float:
+    """The mean of a configuration's scores, equal for equal scores in any order.
+
+    Accuracies are fractions with small denominators, so ties are common; without rounding, the
+    order of summation would break them.
+    """
+    numbers = list(values)
+    return round(math.fsum(numbers) / len(numbers), 12)
 
 
 def score(row: Row) -> float | None:

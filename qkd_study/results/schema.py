@@ -68,7 +68,7 @@ COSTS = (
     Column(
         "cost.seconds_teacher", REAL, "s", "wall time of training a teacher in this run, else 0"
     ),
-    Column("cost.seconds_total", REAL, "s", "wall time of the run"),
+    Column("cost.seconds_total", REAL, "s", "wall time of the run, without waiting for a teacher"),
     Column("cost.peak_rss_mb", REAL, "MB", "peak memory of the worker process so far"),
 )
 
@@ -132,7 +132,8 @@ def describe() -> str:
     lines = [
         "# What runs write here",
         "",
-        "`results/<study>/<run id>/` holds one run; `results/<study>/latest` points at the newest.",
+        "`results/<study>/<run id>/` holds one run; `results/<study>/latest` points at the",
+        "one that was worked on last.",
         "Git ignores all of it but this page, which is generated from",
         "`qkd_study/results/schema.py` (`python -m qkd_study.results`).",
         "",

@@ -21,7 +21,16 @@ from qkd_study.study.plan import Trial
 
 
 def start_tables(folder: Path) -> None:
-    """Make `runs/` and `curves/` readable before the first row: a file with columns and no rows."""
+    """Make `runs/` and `curves/` readable before the first row: a file with columns and no rows.
+
+    In the folder of a driver that was killed, this also removes what it left half-done: partial
+    files, and curves of trials whose rows were not written. Call it under the run's lock.
+    """
+    for path in folder.glob("*/.*.partial"):
+        path.unlink()
+    for path in folder.glob("curves/*.parquet"):
+        if not (folder / "runs" / path.name).exists():
+            path.unlink()
     for table in TABLES:
         path = folder / table / "columns.parquet"
         if not path.exists():

@@ -188,6 +188,7 @@ class Config:
         4,
         "qubits of the quantum model's circuit",
         low=1,
+        high=64,
         role="circuit",
         cost="a wider circuit has more parameters and costs twice the time per qubit",
     )

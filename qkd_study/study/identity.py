@@ -47,7 +47,7 @@ def fingerprint(study: Study, dataset_digest: str) -> str:
     Trials, confirm replicates, factor values and arms are left out: more of them extend a run.
     """
     kept: dict[str, Any] = {k: v for k, v in declaration(study).items() if k not in _AMOUNTS}
-    kept["factors"] = sorted(kept["factors"])
+    kept["factors"] = list(kept["factors"])  # their order is that of the cells' names
     kept["search_replicates"] = study.replicates.search
     kept["data"] = dataset_digest
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()

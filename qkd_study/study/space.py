@@ -109,6 +109,12 @@ def check_range(parameter: Parameter, space: object) -> Range:
         )
     if parameter.kind == "int" and isinstance(space, Float | LogFloat):
         raise InputError(f"{parameter.name} is an integer: search it with Int(...), not {space!r}.")
-    for value in space.ends():
-        parameter.check(value)
+    checked = [parameter.check(value) for value in space.ends()]
+    if isinstance(space, Choice):
+        if "auto" in checked:
+            raise InputError(
+                f"{parameter.name}='auto' follows from other parameters and cannot be searched: "
+                f"name the values, but got {space!r}."
+            )
+        return Choice(*checked)
     return space

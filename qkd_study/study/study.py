@@ -210,12 +210,11 @@ class Study:
     def extremes(self, cell: Cell) -> list[dict[str, Any]]:
         """The parameters of a cell at the ends of every searched range, to check what fits.
 
-        Only `samples`, `teacher_samples`, `qubits` and `embedding` are crossed: others do not
-        decide what fits.
+        Only the numbers of samples, `qubits` and `embedding` are crossed: others do not decide
+        what fits.
         """
-        names = [
-            n for n in ("samples", "teacher_samples", "qubits", "embedding") if n in self.search
-        ]
+        deciding = ("samples", "teacher_samples", "validation_samples", "qubits", "embedding")
+        names = [name for name in deciding if name in self.search]
         ends = itertools.product(*(self.search[name].ends() for name in names))
         return [self._values(cell, dict(zip(names, values, strict=True))) for values in ends]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -141,18 +142,27 @@ class _Journal:
         # Ours alone under the run's lock: a lock file in the way was left by a process that died.
         for stale in run.path.glob(f"{run.journal.name}.lock*"):
             stale.unlink(missing_ok=True)
-        self._storage = JournalStorage(JournalFileBackend(str(run.journal)))
-        self._studies: dict[str, optuna.Study] = {}
-        known = {
-            (study.study_name, trial.user_attrs.get("trial"))
-            for study in optuna.get_all_study_summaries(self._storage)
-            for trial in optuna.load_study(
-                study_name=study.study_name, storage=self._storage
-            ).get_trials(deepcopy=False)
-        }
+        try:
+            known = self._open(run)
+        except Exception:  # cut off by a full disk or a power failure: the rows have it all
+            run.journal.unlink()
+            known = self._open(run)
         for cell, arm, frozen in schedule.finished():
             if (f"{cell} {arm}", frozen.user_attrs["trial"]) not in known:
                 self.add(cell, arm, frozen)
+
+    def _open(self, run: RunFolder) -> set[tuple[str, int]]:
+        """Open the file, and return study and number of the trials in it."""
+        self._storage = JournalStorage(JournalFileBackend(str(run.journal)))
+        self._studies = {
+            name: optuna.load_study(study_name=name, storage=self._storage)
+            for name in optuna.get_all_study_names(self._storage)
+        }
+        return {
+            (name, trial.user_attrs["trial"])
+            for name, study in self._studies.items()
+            for trial in study.get_trials(deepcopy=False)
+        }
 
     def add(self, cell: str, arm: str, frozen: FrozenTrial) -> None:
         name = f"{cell} {arm}"
@@ -297,7 +307,10 @@ def _local_ray(cpus: int) -> Iterator[None]:
         logging_level=logging.ERROR,
         configure_logging=True,
     )
+    # Ray's own handler would end the process here and now; Tune ends cleanly on SIGINT.
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield
     finally:
+        signal.signal(signal.SIGTERM, before)
         ray.shutdown()

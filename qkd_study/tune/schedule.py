@@ -6,7 +6,6 @@ rows are all that must survive a crash; Optuna's in-memory studies follow from t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +21,7 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from optuna.trial import Trial as OptunaTrial
 
-from qkd_study.results import Row, score
+from qkd_study.results import Row, mean_score, score
 from qkd_study.seeds import derive
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import PARAMETERS, Value
@@ -95,9 +94,7 @@ class Branch:
 
     def best(self) -> int | None:
         """The number of the complete trial with the highest mean score, the first of equals."""
-        means = {
-            n: sum(s.values()) / len(s) for n, s in self.scores.items() if n not in self.broken
-        }
+        means = {n: mean_score(s.values()) for n, s in self.scores.items() if n not in self.broken}
         return min(means, key=lambda n: (-means[n], n), default=None)
 
 
@@ -210,6 +207,11 @@ class Schedule:
             count += per_confirm if open_ else len(self._missing(branch))
         return count
 
+    @property
+    def most_trials(self) -> int:
+        """The largest number of search trials that a cell and arm has had."""
+        return max((n + 1 for b in self._branches.values() for n in b.scores), default=0)
+
     def _branch_of(self, trial: Trial) -> Branch:
         return self._branches[trial.cell.key, trial.arm.name]
 
@@ -258,7 +260,7 @@ class Schedule:
         asked = self._branch_of(trial).asked.get(trial.number)
         if trial.phase != "search" or asked is None or len(scores) == len(trial.replicates):
             return None
-        mean = math.fsum(scores) / len(scores)
+        mean = mean_score(scores)
         asked.report(mean, len(scores) - 1)
         if not asked.should_prune():
             return None
@@ -314,7 +316,7 @@ class Schedule:
 def running_means(rows: list[Row]) -> list[float]:
     """The mean score after the first replicate, the first two, ..., in order of replicates."""
     values = [score(row) or 0.0 for row in sorted(rows, key=lambda row: row["replicate"])]
-    return [math.fsum(values[: i + 1]) / (i + 1) for i in range(len(values))]
+    return [mean_score(values[: i + 1]) for i in range(len(values))]
 
 
 def _python(value: Any, name: str, space: Range) -> Value:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from scipy import stats
 
 from qkd_study.analysis import best_trials, confirmed, mean_interval, summarise
+from qkd_study.results import mean_score, read_table, start_tables
 
 
 def row(phase: str, arm: str, trial: int, replicate: int, **more: Any) -> dict[str, Any]:
@@ -89,3 +92,19 @@ def test_missing_pairs_are_counted_out() -> None:
     assert (soft.gain.count, soft.gain.mean) == (1, pytest.approx(0.1))
     empty = summarise(pd.DataFrame(rows), "scratch", ("k=2",), ("soft",))[0]
     assert empty.score.count == 0
+
+
+def test_ties_are_broken_alike_by_the_search_and_by_the_analysis() -> None:
+    rows = [
+        *search("a", 0, 0.7, 0.6, 0.5),
+        *search("a", 1, 0.5, 0.6, 0.7),
+        *search("a", 2, 0.6, 0.7, 0.5),
+    ]
+    assert best_trials(pd.DataFrame(rows)).tolist() == [0]
+    assert len({mean_score(p) for p in itertools.permutations((0.1, 0.2, 0.3, 0.7))}) == 1
+
+
+def test_a_run_without_rows_has_an_empty_summary(tmp_path: Path) -> None:
+    start_tables(tmp_path)
+    (line,) = summarise(read_table(tmp_path, "runs"), "a", ("k=1",), ("a",))
+    assert line.score.count == 0

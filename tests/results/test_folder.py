@@ -27,7 +27,8 @@ def make(out: Path, of: Study, digest: str = "d") -> RunFolder:
     source = out.parent / "source.py"
     source.write_text("study")
     run = new_run(of, out)
-    write_about(run, of, digest, source, {"dataset": "digits", "started_at": "now"})
+    session = {"started_at": "now"}
+    write_about(run, of, source, dataset="digits", digest=digest, plan={}, session=session)
     return run
 
 
@@ -58,6 +59,7 @@ def test_more_of_the_same_goes_on(tmp_path: Path, more: dict[str, Any]) -> None:
         {"replicates": Replicates(search=4, confirm=20)},
         {"arms": ("scratch", Arm("soft", ("features",)))},
         {"name": "other"},
+        {"factors": {"depth": (1, 2), "samples": (20, 50)}},
     ],
 )
 def test_another_question_does_not(tmp_path: Path, other: dict[str, Any]) -> None:
@@ -87,7 +89,8 @@ def test_study_json_and_a_copy_of_the_file(tmp_path: Path) -> None:
     said = json.loads((run.path / "study.json").read_text())
     assert said["declaration"]["factors"] == {"samples": [20, 50]}
     assert said["declaration"]["fixed"]["learning_rate"] == 3e-3
-    assert said["dataset"] == {"name": "digits", "sha256": "d"}
+    assert (said["dataset"], said["dataset_sha256"]) == ("digits", "d")
+    assert said["sessions"] == [{"started_at": "now"}]
     assert (run.path / "study.py").read_text() == "study"
 
 
@@ -119,8 +122,27 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
         new_run(study(), tmp_path / "file")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"declaration": {}}'])
+@pytest.mark.parametrize("content", ["{", "[]", '{"declaration": {}}', '{"arms": 3}'])
 def test_a_broken_study_json_is_passed_over(tmp_path: Path, content: str) -> None:
     run = make(tmp_path / "out", study())
     (run.path / "study.json").write_text(content)
     assert same_run(study(), "d", tmp_path / "out") is None
+
+
+def test_an_arm_keeps_its_meaning_while_it_is_away(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with_arm = study(arms=("scratch", Arm("x", ("soft",))))
+    run = make(out, with_arm)
+    without = study(arms=("scratch", "soft"))
+    source = tmp_path / "source.py"
+    write_about(run, without, source, dataset="digits", digest="d", plan={}, session={})
+    assert same_run(with_arm, "d", out) == run
+    assert same_run(study(arms=("scratch", Arm("x", ("soft", "features")))), "d", out) is None
+    assert len(run.about()["sessions"]) == 2
+
+
+def test_a_run_can_be_started_from_its_own_copy(tmp_path: Path) -> None:
+    run = make(tmp_path / "out", study())
+    copy = run.path / "study.py"
+    write_about(run, study(), copy, dataset="digits", digest="d", plan={}, session={})
+    assert copy.read_text() == "study"

@@ -171,3 +171,15 @@ def test_tables_of_another_version(tmp_path: Path) -> None:
         InputError, match="has tables of version 99, but this qkd-study reads version 1"
     ):
         read_table(tmp_path, "runs")
+
+
+def test_what_a_killed_driver_left_is_removed(tmp_path: Path) -> None:
+    start_tables(tmp_path)
+    write_records(tmp_path, trial(), [record(trial(), r) for r in (0, 1)])
+    write_records(tmp_path, trial(1), [record(trial(1), r) for r in (0, 1)])
+    (tmp_path / "runs" / file_name(trial(1))).unlink()  # killed between curves and runs
+    (tmp_path / "runs" / ".half.parquet.77.partial").write_bytes(b"PAR1 half")
+    start_tables(tmp_path)
+    assert set(read_table(tmp_path, "curves")["trial"]) == {0}
+    assert len(read_table(tmp_path, "runs")) == 2
+    assert not list(tmp_path.glob("*/.*"))

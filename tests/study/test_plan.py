@@ -74,6 +74,10 @@ def test_a_searched_teacher_is_counted_per_configuration() -> None:
         ({"fixed": {"validation_samples": 1150}}, "Allowed: up to 50"),
         ({"fixed": {"qubits": 45}}, f"qubits=45 needs {quanvolution_bytes(45, 16, 500):,} bytes"),
         ({"factors": {}, "search": {"samples": Int(20, 3000)}}, "samples=3000 is larger than"),
+        (
+            {"search": {"validation_samples": Int(100, 1190)}},
+            "validation_samples=1190 are held out",
+        ),
         ({"factors": {}, "search": {"qubits": Int(4, 50)}}, "qubits=50 needs"),
     ],
 )

@@ -102,8 +102,9 @@ def test_optuna_storage_mirrors_the_rows(finished: Path) -> None:
 
 def test_study_json_says_what_ran(finished: Path) -> None:
     said = json.loads((finished / RESULTS / "study.json").read_text())
-    assert said["provenance"]["command"] == ["qkd-study", "run", "tiny.py", "--cpus", "1"]
-    assert said["provenance"]["packages"]["ray"]
+    (session,) = said["sessions"]
+    assert session["command"] == ["qkd-study", "run", "tiny.py", "--cpus", "1"]
+    assert session["packages"]["ray"]
     assert (finished / RESULTS / "study.py").read_text() == TINY
 
 
@@ -128,6 +129,7 @@ def test_list_and_status(finished: Path, tmp_path: Path, cli: Cli) -> None:
     said = json.loads(cli("status", "tiny", "--json").stdout)
     assert sum(sum(c.values()) for c in said["rows"].values()) == RUNS
     assert said["failed"] == []
+    assert said["declared"] == said["done"] == RUNS
     assert cli("status", "other").returncode == 2
 
 
@@ -199,7 +201,8 @@ def test_two_workers_one_worker_and_a_killed_driver_give_the_same_confirmation(
     pd.testing.assert_frame_equal(results_only(runs(tmp_path)), results_only(two))
 
 
-def test_ctrl_c_is_resumable(tmp_path: Path, cli: Cli) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_can_be_resumed(tmp_path: Path, cli: Cli, sent: signal.Signals) -> None:
     (tmp_path / "tiny.py").write_text(TINY.replace('"epochs": 3', '"epochs": 400'))
     driver = subprocess.Popen(
         [sys.executable, "-m", "qkd_study", "run", "tiny.py", "--cpus", "1"],
@@ -211,7 +214,7 @@ def test_ctrl_c_is_resumable(tmp_path: Path, cli: Cli) -> None:
         if len(list(tmp_path.glob(str(RESULTS / "runs" / "search-*.parquet")))) >= 2:
             break
         time.sleep(0.2)
-    driver.send_signal(signal.SIGINT)
+    driver.send_signal(sent)
     out, err = driver.communicate(timeout=60)
     assert driver.returncode == 3, out + err
     assert "The same command goes on" in out + err
@@ -226,13 +229,17 @@ def test_ctrl_c_is_resumable(tmp_path: Path, cli: Cli) -> None:
     assert len(merged) == len(kept)
 
 
-def test_a_lost_optuna_storage_is_rebuilt_from_the_rows(
+def test_a_damaged_optuna_storage_is_rebuilt_from_the_rows(
     finished: Path, tmp_path: Path, cli: Cli
 ) -> None:
     copy(finished, tmp_path)
-    (tmp_path / RESULTS / "optuna.journal").unlink()
+    journal = tmp_path / RESULTS / "optuna.journal"
+    journal.write_bytes(journal.read_bytes()[:-40])
     assert cli("run", "tiny.py", "--trials", "3").returncode == 0
     test_optuna_storage_mirrors_the_rows(tmp_path)
+    fewer = cli("run", "tiny.py", "--trials", "2")
+    assert fewer.returncode == 2
+    assert "has 3 trials in some cell and arm already, more than trials=2" in fewer.stderr
 
 
 @pytest.mark.slow
