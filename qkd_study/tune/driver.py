@@ -8,12 +8,14 @@ Tune's own state, and makes no Tune checkpoints.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import signal
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -142,11 +144,9 @@ class _Journal:
         # Ours alone under the run's lock: a lock file in the way was left by a process that died.
         for stale in run.path.glob(f"{run.journal.name}.lock*"):
             stale.unlink(missing_ok=True)
-        try:
-            known = self._open(run)
-        except Exception:  # cut off by a full disk or a power failure: the rows have it all
-            run.journal.unlink()
-            known = self._open(run)
+        if not _is_whole(run.journal):
+            run.journal.unlink()  # cut off by a full disk or a power failure: the rows have it all
+        known = self._open(run)
         for cell, arm, frozen in schedule.finished():
             if (f"{cell} {arm}", frozen.user_attrs["trial"]) not in known:
                 self.add(cell, arm, frozen)
@@ -171,6 +171,19 @@ class _Journal:
                 storage=self._storage, study_name=name, direction="maximize", load_if_exists=True
             )
         self._studies[name].add_trial(frozen)
+
+
+def _is_whole(journal: Path) -> bool:
+    """Whether every line of a journal is complete; Optuna would append to half a line."""
+    try:
+        content = journal.read_bytes()
+        for line in content.splitlines():
+            json.loads(line)
+    except FileNotFoundError:
+        return True
+    except ValueError:
+        return False
+    return not content or content.endswith(b"\n")
 
 
 class _Searcher(Searcher):  # type: ignore[misc]
