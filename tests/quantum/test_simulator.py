@@ -72,19 +72,19 @@ def values_and_gradients(
     return out.detach(), grad, states.grad
 
 
-@pytest.mark.parametrize("device", ["lightning.qubit", "default.qubit"])
+@pytest.mark.parametrize("path", ["bindings", "public interface"])
 @pytest.mark.parametrize("plan", ["register", "matrix"])
 @given(circuits(), st.integers(1, 9), st.integers(0, 2**32 - 1), st.booleans())
 @settings(max_examples=40, deadline=None, derandomize=True)
 def test_agrees_with_backpropagation(
-    plan: Plan, device: str, circuit: Circuit, batch: int, seed: int, real: bool
+    plan: Plan, path: str, circuit: Circuit, batch: int, seed: int, real: bool
 ) -> None:
     rng = np.random.default_rng(seed)
     theta = torch.from_numpy(rng.uniform(-math.pi, math.pi, circuit.parameters))
     states = random_states(batch, circuit.qubits, rng, real)
     weights = torch.from_numpy(rng.normal(size=(batch, 2**circuit.qubits)))
-    # The public-interface path runs on lightning.qubit too, under a name that selects it.
-    simulator = Simulator() if device == "lightning.qubit" else _public_path()
+    # Both run on lightning.qubit; by its name alone, a simulator would take the bindings.
+    simulator = Simulator() if path == "bindings" else _public_path()
     ours = values_and_gradients(
         lambda t, s: simulator.probabilities(circuit, t, s, plan=plan), theta, states, weights
     )
@@ -153,3 +153,18 @@ def test_z_values_are_pennylanes() -> None:
     for wire in range(3):
         matrix = qml.matrix(qml.Z(wire), wire_order=range(3))
         np.testing.assert_array_equal(z_values(3)[:, wire].numpy(), np.diag(matrix).real)
+
+
+def test_another_device_by_name() -> None:
+    rng = np.random.default_rng(2)
+    circuit = quanvolution_filter(2, 2)
+    theta = torch.from_numpy(rng.normal(size=circuit.parameters))
+    states, weights = random_states(3, 2, rng, True), torch.from_numpy(rng.normal(size=(3, 4)))
+    results = [
+        values_and_gradients(
+            lambda t, s, of=simulator: of.probabilities(circuit, t, s), theta, states, weights
+        )
+        for simulator in (Simulator(device="lightning.qubit"), Simulator(device="default.qubit"))
+    ]
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
