@@ -13,7 +13,6 @@ from qkd_study.distill.losses import Objective
 from qkd_study.distill.teachers import Order, TeacherStore
 from qkd_study.distill.training import Epoch, train
 from qkd_study.models import build_student, count_parameters, predict
-from qkd_study.quantum import Simulator
 from qkd_study.seeds import derive
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
@@ -108,5 +107,7 @@ def run(
         "seconds_teacher": teachers.seconds - seconds_before,
         "seconds_total": time.perf_counter() - start - (teachers.waited - waited_before),
     }
-    quantum = student.quantum_parameters > 0 or bool(arm.needs_teacher and setting.quantum)
-    return RunResult(metrics, costs, Simulator.device if quantum else "torch", trained.curve)
+    backend = student.backend
+    if backend == "torch" and teacher is not None:
+        backend = teacher.backend
+    return RunResult(metrics, costs, backend, trained.curve)

@@ -94,11 +94,13 @@ class Teacher:
         train: its outputs for the student's K training samples.
         parameters: how many numbers were trained.
         gates: gates of one of its circuits.
+        backend: the device that ran them; `torch` for a classical teacher.
     """
 
     train: Outputs
     parameters: int
     gates: int
+    backend: str
 
 
 class TeacherStore:
@@ -128,7 +130,8 @@ class TeacherStore:
                 model = self._trained(order)
             outputs = predict(model, order.samples()[0].images)
             self.executions += model.circuit_executions
-            teacher = Teacher(outputs, count_parameters(model), model.circuit_gates)
+            size = (count_parameters(model), model.circuit_gates)
+            teacher = Teacher(outputs, *size, model.backend)
             self._recent[key] = teacher
             while len(self._recent) > 1 and sum(map(_bytes, self._recent.values())) > MEMORY_BYTES:
                 self._recent.popitem(last=False)

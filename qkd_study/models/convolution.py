@@ -65,6 +65,11 @@ class QuanvolutionTeacher(Model):
         return Outputs(self.head(maps.flatten(1)), maps)
 
     @property
+    def backend(self) -> str:
+        """The device that runs the quanvolution."""
+        return self.quanvolution.simulator.device
+
+    @property
     def circuit_executions(self) -> int:
         """Circuit executions so far."""
         return self.quanvolution.simulator.executions

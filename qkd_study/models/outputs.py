@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -22,20 +23,25 @@ class Outputs(NamedTuple):
     features: Tensor
 
 
-class Model(nn.Module):
+class Model(nn.Module, ABC):
     """A teacher or a student.
 
     `prepare` turns images into the model's inputs and holds all that training does not change, so
     that it is done once per dataset; `forward` maps inputs to `Outputs`.
     """
 
+    @abstractmethod
     def prepare(self, images: Tensor) -> Tensor:
         """Inputs (batch, ...) from images in [0, 1], float32 (batch, height, width)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits and feature maps of a batch of inputs."""
-        raise NotImplementedError
+
+    @property
+    def backend(self) -> str:
+        """The device that runs the model's circuits; `torch` for a classical model."""
+        return "torch"
 
     @property
     def circuit_executions(self) -> int:

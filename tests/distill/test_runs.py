@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from qkd_study.data import load
+from qkd_study.data import Dataset, load
 from qkd_study.distill import Diverged, Objective, Order, Samples, TeacherStore, run, train
 from qkd_study.models import build_student, predict
 from qkd_study.study import Config, Study
@@ -59,16 +59,26 @@ def test_every_arm_learns(tmp_path: Path, arm: str) -> None:
     assert result.costs["teacher_parameters"] == (33 + 48 * 10 + 10 if with_teacher else None)
 
 
+class Untouchable(Dataset):
+    """A dataset whose test set must not be looked at."""
+
+    def test_images(self) -> Any:
+        raise AssertionError("the test set was touched")
+
+
 def test_search_runs_never_touch_the_test_set(tmp_path: Path) -> None:
-    unseen = dataclasses.replace(
-        DIGITS, test_pixels=np.full_like(DIGITS.test_pixels, 255), test_labels=DIGITS.test_labels
-    )
-    result = run(
-        STUDY.setting, STUDY.arm("soft"), config("soft"), unseen, TeacherStore(tmp_path),
-        replicate=0, test=False,
-    )  # fmt: skip
+    names = ("name", "pool_pixels", "pool_labels", "test_pixels", "test_labels", "classes", "white")
+    guarded = Untouchable(**{name: getattr(DIGITS, name) for name in names})
+
+    def search(test: bool) -> Any:
+        arm, store = STUDY.arm("soft"), TeacherStore(tmp_path)
+        return run(STUDY.setting, arm, config("soft"), guarded, store, replicate=0, test=test)
+
+    result = search(test=False)
     assert not [name for name in result.metrics if "test" in name or "teacher" in name]
     assert not list(tmp_path.glob("*-test*"))
+    with pytest.raises(AssertionError, match="the test set was touched"):
+        search(test=True)
 
 
 def test_the_same_run_gives_the_same_numbers_in_a_fresh_process(tmp_path: Path) -> None:
