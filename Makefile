@@ -25,8 +25,9 @@ lint: $(BIN)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Ratios on one thread; run it on a quiet machine.
+# Ratios on one thread; run it on a quiet machine. The extra brings jax, a rival, and matplotlib.
 bench: $(BIN)/.installed
+	$(BIN)/pip install --quiet ".[bench]"
 	$(BIN)/python benchmarks/quantum_step.py
 
 # Freeze what a fresh environment resolves to. Torch is named first, so that its version is chosen here.

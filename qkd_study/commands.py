@@ -64,7 +64,7 @@ def _changed(study: Study, options: Namespace) -> Study:
 def _value(name: str, text: str) -> Value:
     kind = parameter(name).kind
     try:
-        return text if kind == "choice" else int(text) if kind == "int" else float(text)
+        return text if kind in ("choice", "text") else int(text) if kind == "int" else float(text)
     except ValueError:
         raise InputError(
             f"{name} must be {PARAMETERS[name].allowed}, but got --set {name}={text}."

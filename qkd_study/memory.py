@@ -1,4 +1,4 @@
-"""How much memory a quanvolution takes, checked before anything is allocated."""
+"""How much memory something takes, checked before anything is allocated."""
 
 from __future__ import annotations
 
@@ -11,6 +11,23 @@ from qkd_study.errors import InputError
 MATRICES = 6
 #: Images whose patches are embedded at once when many are predicted.
 PREDICTED_IMAGES = 1000
+
+
+#: Below this many bytes nobody asks what is free.
+_SMALL = 2**26
+
+
+def check_allocation(needed: int, what: str) -> None:
+    """Check that `needed` bytes are free.
+
+    Raises:
+        ValueError: they are not; the message has both numbers.
+    """
+    if needed < _SMALL:
+        return
+    free = int(psutil.virtual_memory().available)
+    if needed > free:
+        raise ValueError(f"{what} needs {needed:,} bytes of memory, but {free:,} are free")
 
 
 def quanvolution_bytes(qubits: int, patches: int, images: int) -> int:

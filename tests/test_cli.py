@@ -23,7 +23,10 @@ from tests.conftest import TINY, Cli
         (("(20, 30)", "()"), "factors['samples'] must be a tuple with at least one entry"),
         (("LogFloat(0.1, 10.0)", "Choice()"), "the study file failed: NameError"),
         (('"epochs": 3', '"qubits": 60'), "tiny.py: qubits=60 needs"),
-        (('"digits"', '"mnist"'), "tiny.py: unknown dataset 'mnist'. Known datasets:"),
+        (('"digits"', '"mnits"'), "tiny.py: unknown dataset 'mnits'. Known datasets:"),
+        (('"epochs": 3', '"device": "lightning.qbit"'), "device 'lightning.qbit' is unknown or"),
+        (('"epochs": 3', '"device": "default.mixed"'), "'default.mixed' has no adjoint"),
+        (('"epochs": 3', '"plan": "choi"'), "plan must be one of 'auto', 'register', 'matrix'"),
         (("study = ", "question = "), "tiny.py binds no `study`"),
     ],
 )

@@ -22,9 +22,9 @@ class Dataset:
 
     Attributes:
         name: as studies name it.
-        pool_pixels: (n, height, width), for training and validation draws.
+        pool_raw: (n, height, width), for training and validation draws.
         pool_labels: int64 (n,), in 0 .. classes - 1.
-        test_pixels: (t, height, width), touched in the confirm phase only.
+        test_raw: (t, height, width), touched in the confirm phase only.
         test_labels: int64 (t,).
         classes: how many there are.
         white: the pixel value that means 1.
@@ -32,9 +32,9 @@ class Dataset:
     """
 
     name: str
-    pool_pixels: Pixels
+    pool_raw: Pixels
     pool_labels: Ints
-    test_pixels: Pixels
+    test_raw: Pixels
     test_labels: Ints
     classes: int
     white: float
@@ -42,7 +42,7 @@ class Dataset:
 
     def __post_init__(self) -> None:
         digest = hashlib.sha256(f"{self.name} {self.classes} {self.white}".encode())
-        for array in (self.pool_pixels, self.pool_labels, self.test_pixels, self.test_labels):
+        for array in (self.pool_raw, self.pool_labels, self.test_raw, self.test_labels):
             digest.update(f"{array.shape} {array.dtype}".encode())
             digest.update(np.ascontiguousarray(array).data)
         object.__setattr__(self, "digest", digest.hexdigest())
@@ -50,16 +50,16 @@ class Dataset:
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width of an image, in pixels."""
-        height, width = self.pool_pixels.shape[1:]
+        height, width = self.pool_raw.shape[1:]
         return int(height), int(width)
 
-    def pool_images(self, index: Ints) -> Floats:
+    def pool_inputs(self, index: Ints) -> Floats:
         """Images of the pool by index (k,): float32 (k, height, width) in [0, 1]."""
-        return self._images(self.pool_pixels[index])
+        return self._images(self.pool_raw[index])
 
-    def test_images(self) -> Floats:
+    def test_inputs(self) -> Floats:
         """All test images: float32 (t, height, width) in [0, 1]."""
-        return self._images(self.test_pixels)
+        return self._images(self.test_raw)
 
     def _images(self, pixels: Pixels) -> Floats:
         return (pixels / np.float32(self.white)).astype(np.float32, copy=False)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 from qkd_study.data.dataset import Dataset
 from qkd_study.data.download import Progress, download, reachable
 from qkd_study.data.idx import parse_idx
 from qkd_study.errors import InputError
+from qkd_study.paths import cache_folder
 
 FOLDER = "fashion-mnist"
 SERVERS = (
@@ -56,11 +56,6 @@ FILES = (
         "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     ),
 )
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept for this user."""
-    return Path(platformdirs.user_cache_dir("qkd-study"))
 
 
 def _folders() -> list[Path]:
@@ -129,12 +124,12 @@ def load_fashion_mnist() -> Dataset:
     Raises:
         InputError: a file is missing or broken.
     """
-    train_images, train_labels, test_images, test_labels = map(read, FILES)
+    train_images, train_labels, test_inputs, test_labels = map(read, FILES)
     return Dataset(
         FOLDER,
         train_images,
         train_labels.astype(np.int64),
-        test_images,
+        test_inputs,
         test_labels.astype(np.int64),
         classes=10,
         white=255,

@@ -1,15 +1,10 @@
-"""The terms of the loss, and their weighted sum."""
+"""Loss functions: each a formula with its source, from tensors to a scalar."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from qkd_study.models import Outputs
-from qkd_study.study.config import Config
 
 
 def soft_target_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -45,65 +40,183 @@ def feature_loss(student: Tensor, teacher: Tensor) -> Tensor:
     return functional.mse_loss(student, teacher)
 
 
-@dataclass(frozen=True)
-class Terms:
-    """The loss of one batch, its terms before weighting; a term that is off is `None`."""
+def smoothed_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    """-sum_c q_c log p_c with q = (1 - s) one-hot + s / C, averaged over samples.
 
-    cross_entropy: Tensor
-    soft: Tensor | None
-    features: Tensor | None
-    total: Tensor
+    Label smoothing (Szegedy et al. 2016, arXiv:1512.00567, section 7); s = 0 is cross entropy.
 
+    Args:
+        logits: (batch, classes C).
+        labels: class indices (batch,).
+        smoothing: s in [0, 1).
 
-@dataclass(frozen=True)
-class Objective:
-    """scale * CE + weight_soft * T^2 KL + weight_features * MSE.
+    Returns:
+        A scalar in nats; its minimum is the entropy of q, above 0 where s is.
 
-    Terms whose weight is `None` are off: they are neither computed nor recorded. A weight of 0
-    keeps the term in the record and out of the gradient.
+    Raises:
+        ValueError: s is outside [0, 1), or the shapes are others.
     """
+    _check_labels(logits, labels)
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"smoothing {smoothing} is outside [0, 1)")
+    return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
 
-    scale_cross_entropy: float = 1.0
-    weight_soft: float | None = None
-    temperature: float = 1.0
-    weight_features: float | None = None
 
-    @classmethod
-    def of(cls, config: Config, terms: tuple[str, ...]) -> Objective:
-        """The objective of an arm with `terms` under a configuration."""
-        return cls(
-            scale_cross_entropy=config.scale_cross_entropy,
-            weight_soft=config.weight_soft if "soft" in terms else None,
-            temperature=config.temperature or 1.0,
-            weight_features=config.weight_features if "features" in terms else None,
+def decoupled_loss(
+    student: Tensor, teacher: Tensor, labels: Tensor, temperature: float, alpha: float, beta: float
+) -> Tensor:
+    """T^2 (alpha TCKD + beta NCKD), averaged over samples.
+
+    TCKD is KL(teacher, student) between (p, 1 - p), p the probability of the label at temperature
+    T; NCKD is KL(teacher, student) between the softmax outputs over the other classes alone, 0 for
+    two classes. Of one sample, alpha = 1 and beta = 1 - p of the teacher give `soft_target_loss`
+    (Zhao et al. 2022, arXiv:2203.08679). Both come from logits, so NCKD keeps its value where the
+    teacher's 1 - p rounds to 0.
+
+    Args:
+        student: finite logits (batch, classes), of two classes or more.
+        teacher: finite logits (batch, classes).
+        labels: class indices (batch,).
+        temperature: T > 0.
+        alpha: weight of TCKD, >= 0.
+        beta: weight of NCKD, >= 0.
+
+    Returns:
+        A scalar in nats.
+
+    Raises:
+        ValueError: a number is out of range, or the shapes are others.
+    """
+    if student.shape != teacher.shape:
+        raise ValueError(f"logits of {tuple(student.shape)} and {tuple(teacher.shape)} differ")
+    _check_labels(student, labels)
+    if student.shape[1] < 2:
+        raise ValueError(f"logits of {tuple(student.shape)} have fewer than two classes")
+    if not temperature > 0:
+        raise ValueError(f"temperature {temperature} is not above 0")
+    if not (alpha >= 0 and beta >= 0):
+        raise ValueError(f"weights alpha {alpha} and beta {beta} must be at least 0")
+    target_s, others_s = _decoupled(student / temperature, labels)
+    target_t, others_t = _decoupled(teacher / temperature, labels)
+    tckd = soft_target_loss(target_s, target_t, 1.0)
+    nckd = soft_target_loss(others_s, others_t, 1.0)
+    return temperature**2 * (alpha * tckd + beta * nckd)
+
+
+def distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """Huber loss (delta 1) between relative distances, averaged over pairs of distinct samples.
+
+    The relative distance of samples i and j is |x_i - x_j| over its mean in the batch: RKD-D (Park
+    et al. 2019, arXiv:1904.05068, where it is a sum; a mean keeps its size at any batch). Where
+    samples coincide their distance has gradient 0; where all do, every distance is 0.
+
+    Args:
+        student: features (batch, ...), flattened.
+        teacher: features (batch, ...), flattened; their number may differ from the student's.
+
+    Returns:
+        A scalar without unit; 0 for a batch of one.
+
+    Raises:
+        ValueError: the batch sizes differ, or features have no dimension after the batch.
+    """
+    _check_batches(student, teacher)
+    s, t = _relative_distances(student), _relative_distances(teacher)
+    return functional.huber_loss(s, t, reduction="sum") / max(s.numel(), 1)
+
+
+def angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """Huber loss (delta 1) between cosines of angles, averaged over triplets of distinct samples.
+
+    The cosine at j is <x_i - x_j, x_k - x_j> / (|x_i - x_j| |x_k - x_j|): RKD-A (Park et al. 2019,
+    arXiv:1904.05068, where it is a sum). It is taken as 0, with gradient 0, where i or k is nearer
+    to j than sqrt(machine epsilon) of the batch's mean distance: the direction there is rounding,
+    and its gradient would be without bound. Needs memory of order batch^3.
+
+    Args:
+        student: features (batch, ...), flattened.
+        teacher: features (batch, ...), flattened; their number may differ from the student's.
+
+    Returns:
+        A scalar without unit; 0 for a batch of one or two.
+
+    Raises:
+        ValueError: the batch sizes differ, or features have no dimension after the batch.
+    """
+    _check_batches(student, teacher)
+    n = len(student)
+    total = functional.huber_loss(_cosines(student), _cosines(teacher), reduction="sum")
+    return total / max(n * (n - 1) * (n - 2), 1)
+
+
+def fidelity_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """1 - |<teacher|student>|^2 of pure states, averaged over samples; blind to a global phase.
+
+    This fidelity is the square of that in Nielsen and Chuang 2010, section 9.2.2.
+
+    Args:
+        student: state vectors of norm 1 (batch, 2^n), real or complex.
+        teacher: state vectors of norm 1 (batch, 2^n), real or complex.
+
+    Returns:
+        A scalar in [0, 1], up to rounding.
+
+    Raises:
+        ValueError: the shapes differ or are not (batch, 2^n).
+    """
+    if student.shape != teacher.shape:
+        raise ValueError(f"states of {tuple(student.shape)} and {tuple(teacher.shape)} differ")
+    if student.ndim != 2:
+        raise ValueError(f"states of {tuple(student.shape)} are not (batch, amplitudes)")
+    overlap = (teacher.conj() * student).sum(dim=1)
+    return 1 - overlap.abs().square().mean()
+
+
+def _check_labels(logits: Tensor, labels: Tensor) -> None:
+    if logits.ndim != 2 or labels.shape != logits.shape[:1]:
+        raise ValueError(
+            f"logits of {tuple(logits.shape)} and labels of {tuple(labels.shape)} "
+            "are not (batch, classes) and (batch,)"
         )
 
-    def __call__(self, student: Outputs, labels: Tensor, teacher: Outputs | None) -> Terms:
-        """The loss of a batch.
 
-        Args:
-            student: logits (batch, classes) and feature maps.
-            labels: int64 (batch,).
-            teacher: the same of the teacher, without gradient; `None` if no term needs it.
-        """
-        cross_entropy = functional.cross_entropy(student.logits, labels)
-        total = self.scale_cross_entropy * cross_entropy
-        soft = features = None
-        if teacher is not None and self.weight_soft is not None:
-            soft = soft_target_loss(student.logits, teacher.logits, self.temperature)
-            total = total + self.weight_soft * soft
-        if teacher is not None and self.weight_features is not None:
-            features = feature_loss(student.features, teacher.features)
-            total = total + self.weight_features * features
-        return Terms(cross_entropy, soft, features, total)
+def _check_batches(student: Tensor, teacher: Tensor) -> None:
+    if min(student.ndim, teacher.ndim) < 2 or len(student) != len(teacher):
+        raise ValueError(
+            f"features of {tuple(student.shape)} and {tuple(teacher.shape)} "
+            "are not (batch, ...) of one batch"
+        )
 
 
-def detached(outputs: Outputs, index: Tensor | None = None) -> Outputs:
-    """The outputs of some samples (all if `index` is None), cut off from the graph."""
-    logits, features = outputs.logits.detach(), outputs.features.detach()
-    return Outputs(logits, features) if index is None else Outputs(logits[index], features[index])
+def _decoupled(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits (batch, 2) of "the label, or not" and (batch, classes - 1) of the other classes."""
+    target = labels.long()[:, None]
+    index = torch.arange(logits.shape[1] - 1, device=logits.device)
+    others = logits.gather(1, index + (index >= target).long())
+    rest = torch.logsumexp(others, dim=1, keepdim=True)
+    return torch.cat([logits.gather(1, target), rest], dim=1), others
 
 
-def is_finite(total: Tensor) -> bool:
-    """Whether a loss is still a number."""
-    return bool(torch.isfinite(total).all())
+def _relative_distances(features: Tensor) -> Tensor:
+    """Distances over their mean, (batch (batch - 1) / 2,), in the order of `triu_indices`."""
+    distances = functional.pdist(features.flatten(1))
+    mean = distances.sum() / max(distances.numel(), 1)
+    return distances / torch.where(mean == 0, 1, mean)
+
+
+def _cosines(features: Tensor) -> Tensor:
+    """Cosines [j, i, k] (batch, batch, batch) of the angles at j; 0 where two indices agree.
+
+    By the law of cosines, so that nothing of size batch^2 times the features is kept.
+    """
+    n = len(features)
+    pairs = _relative_distances(features)
+    rows, columns = torch.triu_indices(n, n, offset=1, device=features.device)
+    upper = pairs.new_zeros(n, n).index_put((rows, columns), pairs)
+    distances = upper + upper.T
+    apart = distances > torch.finfo(distances.dtype).eps ** 0.5
+    inverse = torch.where(apart, 1 / torch.where(apart, distances, 1), 0)
+    square = distances.square()
+    doubled = square[:, :, None] + square[:, None, :] - square
+    cosines = doubled / 2 * inverse[:, :, None] * inverse[:, None, :]
+    return cosines * ~torch.eye(n, dtype=torch.bool, device=features.device)

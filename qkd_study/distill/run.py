@@ -9,10 +9,10 @@ import torch
 
 from qkd_study.data import Dataset
 from qkd_study.distill import scores
-from qkd_study.distill.losses import Objective
-from qkd_study.distill.teachers import Order, TeacherStore
+from qkd_study.distill.objective import Objective
+from qkd_study.distill.teachers import Order, Teacher, TeacherStore
 from qkd_study.distill.training import Epoch, train
-from qkd_study.models import build_student, count_parameters, predict
+from qkd_study.models import Model, build_student, count_parameters, predict
 from qkd_study.seeds import derive
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
@@ -26,12 +26,14 @@ class RunResult:
     Attributes:
         metrics, costs: by the names that the tables give them.
         backend: the device that ran circuits; `torch` where there were none.
+        plan: how it ran them; `None` where there were none.
         curve: one entry per epoch.
     """
 
     metrics: dict[str, float | int | None]
     costs: dict[str, float | int | None]
     backend: str
+    plan: str | None
     curve: list[Epoch]
 
 
@@ -84,7 +86,7 @@ def run(
     }
     if test:
         labels = torch.from_numpy(dataset.test_labels.copy())
-        logits = predict(student, torch.from_numpy(dataset.test_images())).logits
+        logits = predict(student, torch.from_numpy(dataset.test_inputs())).logits
         metrics |= {
             "test_accuracy": scores.accuracy(logits, labels),
             "test_f1_macro": scores.f1_macro(logits, labels),
@@ -107,7 +109,7 @@ def run(
         "seconds_teacher": teachers.seconds - seconds_before,
         "seconds_total": time.perf_counter() - start - (teachers.waited - waited_before),
     }
-    backend = student.backend
-    if backend == "torch" and teacher is not None:
-        backend = teacher.backend
-    return RunResult(metrics, costs, backend, trained.curve)
+    quantum: Model | Teacher = student
+    if student.backend == "torch" and teacher is not None:
+        quantum = teacher
+    return RunResult(metrics, costs, quantum.backend, quantum.plan, trained.curve)

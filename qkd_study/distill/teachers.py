@@ -17,7 +17,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from qkd_study.data import Dataset, draw
-from qkd_study.distill.losses import Objective
+from qkd_study.distill.objective import Objective
 from qkd_study.distill.tensors import read_tensors, write_tensors
 from qkd_study.distill.training import Samples, train
 from qkd_study.models import Model, Outputs, build_teacher, count_parameters, predict
@@ -78,7 +78,7 @@ class Order:
         )
         student, teacher, validation = (
             Samples(
-                torch.from_numpy(self.dataset.pool_images(i)),
+                torch.from_numpy(self.dataset.pool_inputs(i)),
                 torch.from_numpy(self.dataset.pool_labels[i]),
             )
             for i in (index.student, index.teacher, index.validation)
@@ -95,12 +95,14 @@ class Teacher:
         parameters: how many numbers were trained.
         gates: gates of one of its circuits.
         backend: the device that ran them; `torch` for a classical teacher.
+        plan: how it ran them; `None` for a classical teacher.
     """
 
     train: Outputs
     parameters: int
     gates: int
     backend: str
+    plan: str | None
 
 
 class TeacherStore:
@@ -131,7 +133,7 @@ class TeacherStore:
             outputs = predict(model, order.samples()[0].images)
             self.executions += model.circuit_executions
             size = (count_parameters(model), model.circuit_gates)
-            teacher = Teacher(outputs, *size, model.backend)
+            teacher = Teacher(outputs, *size, model.backend, model.plan)
             self._recent[key] = teacher
             while len(self._recent) > 1 and sum(map(_bytes, self._recent.values())) > MEMORY_BYTES:
                 self._recent.popitem(last=False)
@@ -146,7 +148,7 @@ class TeacherStore:
             if kept is None:
                 model = self._trained(order)
                 kept = {
-                    "logits": predict(model, torch.from_numpy(order.dataset.test_images())).logits
+                    "logits": predict(model, torch.from_numpy(order.dataset.test_inputs())).logits
                 }
                 self.executions += model.circuit_executions
                 write_tensors(path, kept, order.recipe())
@@ -187,4 +189,4 @@ class TeacherStore:
 
 
 def _bytes(teacher: Teacher) -> int:
-    return sum(t.numel() * t.element_size() for t in teacher.train)
+    return sum(t.numel() * t.element_size() for t in teacher.train if t is not None)

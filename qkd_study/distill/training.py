@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from qkd_study.distill.losses import Objective, Terms, detached, is_finite
+from qkd_study.distill.objective import Objective, Terms, detached, is_finite
 from qkd_study.distill.scores import accuracy
 from qkd_study.models import Model, Outputs
 

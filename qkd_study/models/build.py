@@ -7,10 +7,19 @@ from typing import Literal, cast
 from qkd_study.data import Dataset
 from qkd_study.models.convolution import ConvolutionStudent, QuanvolutionTeacher
 from qkd_study.models.outputs import Model, seeded
-from qkd_study.quantum import Quanvolution
+from qkd_study.quantum import Plan, Precision, Quanvolution, Simulator
 from qkd_study.seeds import derive
 from qkd_study.study.config import Config
 from qkd_study.study.settings import Setting
+
+
+def simulator(config: Config) -> Simulator:
+    """What runs the circuits of a configuration."""
+    return Simulator(
+        config.device,
+        cast(Precision, config.precision),
+        None if config.plan == "auto" else cast(Plan, config.plan),
+    )
 
 
 def build_student(setting: Setting, config: Config, dataset: Dataset, *, replicate: int) -> Model:
@@ -37,6 +46,7 @@ def build_teacher(setting: Setting, config: Config, dataset: Dataset, *, replica
         embedding=cast(Literal["angle", "amplitude"], config.embedding),
         angle_range=config.angle_range,
         seed=seed,
+        simulator=simulator(config),
     )
     with seeded(seed):
         return QuanvolutionTeacher(layer, setting.patches(dataset.shape), dataset.classes)

@@ -38,6 +38,10 @@ class ConvolutionStudent(Model):
         maps = torch.tanh(self.convolution(inputs))
         return Outputs(self.head(maps.flatten(1)), maps)
 
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Weights and biases of the linear layer."""
+        return list(self.head.parameters())
+
 
 class QuanvolutionTeacher(Model):
     """A quanvolution, then a linear layer to the classes.
@@ -64,10 +68,19 @@ class QuanvolutionTeacher(Model):
         maps = self.quanvolution(inputs)
         return Outputs(self.head(maps.flatten(1)), maps)
 
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Weights and biases of the linear layer."""
+        return list(self.head.parameters())
+
     @property
     def backend(self) -> str:
         """The device that runs the quanvolution."""
         return self.quanvolution.simulator.device
+
+    @property
+    def plan(self) -> str | None:
+        """How the circuits were run so far."""
+        return self.quanvolution.simulator.plans_used
 
     @property
     def circuit_executions(self) -> int:

@@ -16,32 +16,50 @@ class Outputs(NamedTuple):
 
     Attributes:
         logits: (batch, classes).
-        features: (batch, ...), the maps that feature distillation compares.
+        features: (batch, ...), what feature distillation compares.
+        state: the circuit's final states (batch, 2^n), complex, where the model has them.
     """
 
     logits: Tensor
     features: Tensor
+    state: Tensor | None = None
 
 
 class Model(nn.Module, ABC):
     """A teacher or a student.
 
-    `prepare` turns images into the model's inputs and holds all that training does not change, so
+    `prepare` turns samples into the model's inputs and holds all that training does not change, so
     that it is done once per dataset; `forward` maps inputs to `Outputs`.
     """
 
+    def fit(self, samples: Tensor) -> None:
+        """Learn what is not trained by gradient, such as principal components.
+
+        Called once, before training, with the raw training samples (K, ...) alone.
+        """
+
     @abstractmethod
-    def prepare(self, images: Tensor) -> Tensor:
-        """Inputs (batch, ...) from images in [0, 1], float32 (batch, height, width)."""
+    def prepare(self, samples: Tensor) -> Tensor:
+        """Inputs (batch, ...) from samples, float32 (batch, features), (batch, height, width) or
+        (batch, channels, height, width); pixels lie in [0, 1]."""
 
     @abstractmethod
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits and feature maps of a batch of inputs."""
 
+    @abstractmethod
+    def head_parameters(self) -> list[nn.Parameter]:
+        """The parameters of the last layer: what a teacher with frozen random features trains."""
+
     @property
     def backend(self) -> str:
         """The device that runs the model's circuits; `torch` for a classical model."""
         return "torch"
+
+    @property
+    def plan(self) -> str | None:
+        """How the circuits were run so far: `register`, `matrix`, `plain`; `None` without any."""
+        return None
 
     @property
     def circuit_executions(self) -> int:

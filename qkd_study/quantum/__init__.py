@@ -1,22 +1,28 @@
 """Quantum circuits over whole batches, exactly, on lightning.qubit."""
 
+from qkd_study.quantum._device import check_device
 from qkd_study.quantum.ansatze import (
     arbitrary_unitary,
     brickwork,
+    data_reuploading,
     hardware_efficient,
     quanvolution_filter,
     random_layers,
     strongly_entangling,
 )
 from qkd_study.quantum.circuit import Circuit, Gate
+from qkd_study.quantum.costs import Costs, Plan, machine_costs
 from qkd_study.quantum.embeddings import amplitude_embedding, angle_embedding, basis_embedding
 from qkd_study.quantum.quanvolution import Quanvolution
 from qkd_study.quantum.readouts import class_groups, marginal, mean_z, z_values
-from qkd_study.quantum.simulator import Simulator
+from qkd_study.quantum.simulator import Precision, Simulator
 
 __all__ = [
     "Circuit",
+    "Costs",
     "Gate",
+    "Plan",
+    "Precision",
     "Quanvolution",
     "Simulator",
     "amplitude_embedding",
@@ -24,8 +30,11 @@ __all__ = [
     "arbitrary_unitary",
     "basis_embedding",
     "brickwork",
+    "check_device",
     "class_groups",
+    "data_reuploading",
     "hardware_efficient",
+    "machine_costs",
     "marginal",
     "mean_z",
     "quanvolution_filter",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +10,44 @@ import pennylane as qml
 import scipy.sparse
 from numpy.typing import NDArray
 from pennylane.devices import ExecutionConfig
+from pennylane.exceptions import DeviceError
 from pennylane.tape import QuantumScript
 
 from qkd_study.quantum.circuit import Circuit
 
-Complex = NDArray[np.complex128]
+Complex = NDArray[np.complexfloating]
 Real = NDArray[np.float64]
+
+
+def check_device(name: str) -> None:
+    """Check that PennyLane has the device, and that it differentiates by the adjoint method.
+
+    Raises:
+        ValueError: it does not; the message lists the devices that do.
+    """
+    device_with_adjoint(name, 1)
+
+
+def device_with_adjoint(name: str, wires: int, **options: object) -> qml.devices.Device:
+    """The PennyLane device called `name`.
+
+    Raises:
+        ValueError: it is not installed, or has no adjoint differentiation.
+    """
+    problem = "is unknown or not installed"
+    try:
+        device = qml.device(name, wires=wires, **options)
+        adjoint = ExecutionConfig(gradient_method="adjoint")
+        if isinstance(device, qml.devices.Device) and device.supports_derivatives(adjoint):
+            return device
+        problem = "has no adjoint differentiation"
+    except (DeviceError, ImportError):
+        pass
+    raise ValueError(
+        f"device {name!r} {problem}. Devices that can be used: lightning.qubit (the default), and "
+        f"others with state preparation, adjoint differentiation and sparse observables, such as "
+        f"default.qubit, lightning.kokkos or lightning.gpu where they are installed."
+    )
 
 
 class DeviceState:
@@ -24,13 +57,21 @@ class DeviceState:
         device: a PennyLane device's name.
         circuit: the gates.
         extra_wires: wires in front of them that no gate touches (the batch register).
+        precision: complex64 or complex128; default.qubit knows the latter only.
+
+    Raises:
+        ValueError: the device is unknown, cannot differentiate, or not in that precision.
     """
 
-    def __init__(self, device: str, circuit: Circuit, extra_wires: int) -> None:
+    def __init__(self, device: str, circuit: Circuit, extra_wires: int, precision: str) -> None:
         self._circuit = circuit
         self._first = extra_wires
         self._wires = range(extra_wires + circuit.qubits)
-        self._device = qml.device(device, wires=len(self._wires))
+        self._type = np.dtype(precision)
+        options = {"c_dtype": self._type.type} if device.startswith("lightning.") else {}
+        if precision != "complex128" and not options:
+            raise ValueError(f"device {device!r} has no precision {precision!r}, only complex128.")
+        self._device = device_with_adjoint(device, len(self._wires), **options)
         adjoint = ExecutionConfig(gradient_method="adjoint", use_device_gradient=True)
         # Without this, lightning devices keep a state per tape under a hash of its printed form.
         self._config = replace(
@@ -45,38 +86,42 @@ class DeviceState:
         prepare, norm = self._prepare(state)
         script = QuantumScript([prepare, *operators], [qml.state()])
         (out,) = self._device.execute([script], self._config)
-        return np.asarray(out, np.complex128) * norm
+        final: Complex = np.asarray(out, self._type) * self._type.type(norm)
+        return final
 
-    def run(self, state: Complex, theta: Real) -> Complex:
+    def run(self, state: Complex, values: Real) -> Complex:
         """Apply the circuit; see `LightningState.run`."""
-        return self._execute(state, self._circuit.operators(theta, first_wire=self._first))
+        return self._execute(state, self._circuit.operators(values, first_wire=self._first))
 
-    def run_inverse(self, state: Complex, theta: Real) -> Complex:
+    def run_inverse(self, state: Complex, values: Real) -> Complex:
         """Apply the adjoint of the circuit; see `LightningState.run_inverse`."""
-        operators = self._circuit.operators(theta, first_wire=self._first)
+        operators = self._circuit.operators(values, first_wire=self._first)
         return self._execute(state, [qml.adjoint(gate) for gate in reversed(operators)])
 
-    def gradient(self, state: Complex, final: Complex, cotangent: Complex, theta: Real) -> Real:
-        """Re<cotangent| d final / d theta>; see `LightningState.gradient`.
+    def gradient(
+        self, state: Callable[[], Complex], final: Complex, cotangent: Complex, values: Real
+    ) -> Real:
+        """Re<cotangent| d final / d values>; see `LightningState.gradient`.
 
         Adjoint differentiation reads an observable O only as O|final>, so a sparse observable that
         maps the final state to half the cotangent does. It exists for every loss that a global
         phase leaves alone, which all losses of probabilities are.
         """
-        prepare, norm = self._prepare(state)
+        prepare, norm = self._prepare(state())
         observable = qml.SparseHamiltonian(
             _arrow(final / norm, cotangent * (norm / 2)), wires=self._wires
         )
         script = QuantumScript(
-            [prepare, *self._circuit.operators(theta, first_wire=self._first)],
+            [prepare, *self._circuit.operators(values, first_wire=self._first)],
             [qml.expval(observable)],
         )
-        angled = [g for g in self._circuit.gates if g.parameter is not None or g.angle is not None]
         # Parameter 0 is the prepared state.
-        script.trainable_params = [i + 1 for i, g in enumerate(angled) if g.parameter is not None]
-        _, (jacobian,) = self._device.execute_and_compute_derivatives([script], self._config)
-        out = np.empty(self._circuit.parameters)
-        out[[g.parameter for g in angled if g.parameter is not None]] = np.ravel(jacobian)
+        varied = self._circuit.varied
+        script.trainable_params = [i + 1 for i in varied]
+        out = np.zeros(len(values))
+        if varied:
+            _, (jacobian,) = self._device.execute_and_compute_derivatives([script], self._config)
+            np.add.at(out, self._circuit.slots, np.ravel(jacobian))
         return out
 
 

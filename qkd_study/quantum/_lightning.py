@@ -8,6 +8,7 @@ adjoint differentiation with new angles.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from qkd_study.quantum.circuit import Circuit
 
-Complex = NDArray[np.complex128]
+Complex = NDArray[np.complexfloating]
 Real = NDArray[np.float64]
 
 
@@ -26,71 +27,70 @@ class LightningState:
     Args:
         circuit: the gates.
         extra_wires: wires in front of them that no gate touches (the batch register).
+        precision: complex64 or complex128.
     """
 
-    def __init__(self, circuit: Circuit, extra_wires: int) -> None:
+    def __init__(self, circuit: Circuit, extra_wires: int, precision: str) -> None:
         from pennylane_lightning.lightning_qubit_ops import algorithms
 
         self._circuit = circuit
-        self._device = qml.device("lightning.qubit", wires=extra_wires + circuit.qubits)
-        self._state = self._device.LightningStateVector(num_wires=len(self._device.wires))
+        kind, suffix = np.dtype(precision).type, "C64" if precision == "complex64" else "C128"
+        device = qml.device("lightning.qubit", wires=extra_wires + circuit.qubits, c_dtype=kind)
+        self._state = device.LightningStateVector(num_wires=len(device.wires), dtype=kind)
         self._vector: Any = self._state.state_vector
         gates = circuit.gates
         self._names = [gate.name for gate in gates]
         self._wires = [[extra_wires + wire for wire in gate.wires] for gate in gates]
         self._methods = [getattr(self._vector, name) for name in self._names]
-        self._vjp: Any = algorithms.VectorJacobianProductC128()
-        self._list_gates: Any = algorithms.create_ops_listC128
-        self._no_matrices = [np.zeros(0, np.complex128) for _ in gates]
-        # The library counts every angle, trained or not; ours are numbered on their own.
-        angled = [gate for gate in gates if gate.parameter is not None or gate.angle is not None]
-        positions = {g.parameter: i for i, g in enumerate(angled) if g.parameter is not None}
-        self._trained = sorted(positions.values())
-        order = {position: index for index, position in positions.items()}
-        self._order = [order[position] for position in self._trained]
+        self._vjp: Any = getattr(algorithms, f"VectorJacobianProduct{suffix}")()
+        self._list_gates: Any = getattr(algorithms, f"create_ops_list{suffix}")
+        self._no_matrices = [np.zeros(0, kind) for _ in gates]
+        self._varied, self._slots = circuit.varied, circuit.slots
 
-    def _angles(self, theta: Real) -> list[tuple[float, ...]]:
-        values = theta.tolist()
-        return [self._circuit.angle(gate, values) for gate in self._circuit.gates]
-
-    def _apply(self, state: Complex, theta: Real, inverse: bool) -> Complex:
+    def _apply(self, state: Complex, values: Real, inverse: bool) -> Complex:
         self._vector.updateData(state)
-        steps = list(zip(self._methods, self._wires, self._angles(theta), strict=True))
-        for method, wires, angles in reversed(steps) if inverse else steps:
-            method(wires, inverse, angles)
+        angles = self._circuit.angles(values.tolist())
+        steps = list(zip(self._methods, self._wires, angles, strict=True))
+        for method, wires, angle in reversed(steps) if inverse else steps:
+            method(wires, inverse, angle)
         out = np.empty_like(state)
         self._vector.getState(out)
         return out
 
-    def run(self, state: Complex, theta: Real) -> Complex:
+    def run(self, state: Complex, values: Real) -> Complex:
         """Apply the circuit.
 
         Args:
             state: amplitudes of all wires, (2^(extra + n),); of any norm.
-            theta: angles in radians, (P,).
+            values: the parameters, then a sample's features, (P + F,), in radians.
         """
-        return self._apply(state, theta, inverse=False)
+        return self._apply(state, values, inverse=False)
 
-    def run_inverse(self, state: Complex, theta: Real) -> Complex:
+    def run_inverse(self, state: Complex, values: Real) -> Complex:
         """Apply the adjoint of the circuit; arguments as for `run`."""
-        return self._apply(state, theta, inverse=True)
+        return self._apply(state, values, inverse=True)
 
-    def gradient(self, state: Complex, final: Complex, cotangent: Complex, theta: Real) -> Real:
-        """Re<cotangent| d final / d theta>, by one adjoint sweep from the final state.
+    def gradient(
+        self, state: Callable[[], Complex], final: Complex, cotangent: Complex, values: Real
+    ) -> Real:
+        """Re<cotangent| d final / d values>, by one adjoint sweep from the final state.
 
         Args:
-            state: what went in; not needed here.
+            state: gives what went in; not needed here.
             final: what `run` returned for it, (2^(extra + n),).
             cotangent: dL/dRe(final) + i dL/dIm(final), of the same shape.
-            theta: angles in radians, (P,).
+            values: as for `run`.
 
         Returns:
-            dL/dtheta, (P,).
+            dL/dvalues, (P + F,).
         """
+        out = np.zeros(len(values))
+        if not self._varied:
+            return out
         empty: list[list[int]] = [[] for _ in self._names]
         gates = self._list_gates(
             self._names,
-            self._angles(theta),
+            self._circuit.angles(values.tolist()),
             self._wires,
             [False] * len(self._names),
             self._no_matrices,
@@ -98,7 +98,6 @@ class LightningState:
             empty,
         )
         self._vector.updateData(final)
-        products = self._vjp(self._vector, gates, cotangent, self._trained)
-        out = np.empty(len(self._order))
-        out[self._order] = np.asarray(products).real
+        products = self._vjp(self._vector, gates, cotangent, self._varied)
+        np.add.at(out, self._slots, np.asarray(products).real)
         return out

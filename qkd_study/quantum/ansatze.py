@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -93,6 +94,35 @@ def hardware_efficient(
         *_pairs(qubits, entangler),
     ]
     return _circuit(qubits, block * depth)
+
+
+def data_reuploading(qubits: int, depth: int = 1, *, features: int) -> Circuit:
+    """Data between trainable layers: per layer RX(feature) on the wires, then a trainable layer.
+
+    The trainable layer is one of `hardware_efficient` with a ring; feature i turns wire i. It has
+    `2 * qubits * depth` parameters. After Perez-Salinas et al. 2020 (arXiv:1907.02085).
+
+    Args:
+        qubits: n >= 1.
+        depth: layers.
+        features: of a sample, 1 to n.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+    _check(qubits, depth)
+    if not 1 <= features <= qubits:
+        raise ValueError(f"features must be from 1 to qubits={qubits}, but got {features=}")
+    enter = [Gate("RX", (wire,), feature=wire) for wire in range(features)]
+    gates: list[Gate] = []
+    for layer in range(depth):
+        trained = hardware_efficient(qubits).gates
+        first = 2 * qubits * layer
+        gates += enter
+        gates += [
+            g if g.parameter is None else replace(g, parameter=first + g.parameter) for g in trained
+        ]
+    return Circuit(qubits, tuple(gates))
 
 
 def strongly_entangling(qubits: int, depth: int = 1) -> Circuit:

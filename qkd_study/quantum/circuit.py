@@ -1,9 +1,10 @@
-"""`Circuit`: the trainable part of a quantum model, as data."""
+"""`Circuit`: the gates of a quantum model, as data."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pennylane as qml
@@ -32,24 +33,30 @@ class Gate:
         wires: the data wires it acts on; control first.
         parameter: index of the trainable angle, or `None`.
         angle: the angle in radians of a gate that takes one but does not train it.
+        feature: index of the sample's feature that is the angle, where data enters again.
     """
 
     name: str
     wires: tuple[int, ...]
     parameter: int | None = None
     angle: float | None = None
+    feature: int | None = None
 
 
 @dataclass(frozen=True)
 class Circuit:
-    """Gates on `qubits` wires. Data enters before them; the same gates act on every sample.
+    """Gates on `qubits` wires, which act on a state that holds the data.
+
+    Without features, the same gates act on every sample. With features, data enters again between
+    the gates (Perez-Salinas et al. 2020, arXiv:1907.02085), and every sample has gates of its own.
 
     Attributes:
         qubits: n; wire 0 is the most significant bit of a basis state's index.
         gates: in order of application.
 
     Raises:
-        ValueError: a gate is unknown, has wrong wires, or the parameters are not 0 .. P - 1.
+        ValueError: a gate is unknown, has wrong wires or angles, the parameters are not 0 .. P - 1
+            once each, or the features not 0 .. F - 1.
     """
 
     qubits: int
@@ -62,40 +69,88 @@ class Circuit:
                 raise ValueError(f"{gate} is not a gate: known are {', '.join(GATES)}")
             if not all(0 <= wire < self.qubits for wire in gate.wires):
                 raise ValueError(f"{gate} acts outside of {self.qubits} qubits")
-            if angle != ((gate.parameter is None) != (gate.angle is None)):
-                raise ValueError(f"{gate} needs exactly one of parameter and angle if it rotates")
+            given = (gate.parameter, gate.angle, gate.feature)
+            if sum(value is not None for value in given) != angle:
+                raise ValueError(
+                    f"{gate} needs exactly one of parameter, angle and feature if it rotates, "
+                    f"and none if it does not"
+                )
         indices = sorted(g.parameter for g in self.gates if g.parameter is not None)
         if indices != list(range(len(indices))):
             raise ValueError(f"parameters must be numbered 0, 1, ... once each, but got {indices}")
+        entered = sorted({g.feature for g in self.gates if g.feature is not None})
+        if entered != list(range(len(entered))):
+            raise ValueError(f"features must be numbered 0, 1, ..., but got {entered}")
 
-    @property
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __getstate__(self) -> dict[str, object]:
+        # What is computed stays behind: hashes of strings differ between processes.
+        return {"qubits": self.qubits, "gates": self.gates}
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.qubits, self.gates))
+
+    @cached_property
     def parameters(self) -> int:
         """How many trainable angles there are: P."""
         return sum(gate.parameter is not None for gate in self.gates)
+
+    @cached_property
+    def features(self) -> int:
+        """How many features of a sample enter between the gates: F; 0 if data only enters first."""
+        return 1 + max((g.feature for g in self.gates if g.feature is not None), default=-1)
 
     @property
     def two_qubit_gates(self) -> int:
         """How many gates act on two wires."""
         return sum(len(gate.wires) == 2 for gate in self.gates)
 
-    def angle(self, gate: Gate, theta: Sequence[float] | NDArray[np.float64]) -> tuple[float, ...]:
-        """The angle of a gate under parameters `theta` (P,), as a tuple that may be empty."""
-        if gate.parameter is not None:
-            return (float(theta[gate.parameter]),)
-        return () if gate.angle is None else (gate.angle,)
+    @cached_property
+    def slots(self) -> list[int]:
+        """For every gate whose angle varies, in order: its place in (theta, features), (P + F,)."""
+        places = (
+            gate.parameter if gate.feature is None else self.parameters + gate.feature
+            for gate in self.gates
+        )
+        return [place for place in places if place is not None]
+
+    @cached_property
+    def varied(self) -> list[int]:
+        """Which of the gates that take an angle, counted from 0, have one of `slots`."""
+        angled = [gate for gate in self.gates if GATES[gate.name][1]]
+        return [i for i, gate in enumerate(angled) if gate.angle is None]
+
+    def angles(self, values: Sequence[float]) -> list[tuple[float, ...]]:
+        """The angle of every gate, as a tuple that is empty if it takes none.
+
+        Args:
+            values: the parameters, then a sample's features, (P + F,), in radians.
+        """
+        first = self.parameters
+        return [
+            (values[gate.parameter],)
+            if gate.parameter is not None
+            else (values[first + gate.feature],)
+            if gate.feature is not None
+            else ()
+            if gate.angle is None
+            else (gate.angle,)
+            for gate in self.gates
+        ]
 
     def operators(
-        self, theta: Sequence[float] | NDArray[np.float64], *, first_wire: int = 0
+        self, values: Sequence[float] | NDArray[np.float64], *, first_wire: int = 0
     ) -> list[qml.operation.Operation]:
         """The gates as PennyLane operators.
 
         Args:
-            theta: angles in radians, (P,).
+            values: the parameters, then a sample's features, (P + F,), in radians.
             first_wire: the label of data wire 0.
         """
         return [
-            getattr(qml, gate.name)(
-                *self.angle(gate, theta), wires=[first_wire + wire for wire in gate.wires]
-            )
-            for gate in self.gates
+            getattr(qml, gate.name)(*angle, wires=[first_wire + wire for wire in gate.wires])
+            for gate, angle in zip(self.gates, self.angles(list(values)), strict=True)
         ]

@@ -7,11 +7,20 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from qkd_study.memory import check_allocation
+
 
 def _finite(x: Tensor, what: str) -> None:
     if not torch.isfinite(x).all():
         where = (~torch.isfinite(x)).nonzero()[0].tolist()
         raise ValueError(f"{what} needs finite features, but got {x[tuple(where)]} at {where}")
+
+
+def _room(x: Tensor, qubits: int, itemsize: int) -> None:
+    samples = max(x.numel() // max(x.shape[-1], 1), 1)
+    check_allocation(
+        (samples * itemsize) << qubits, f"embedding {samples} samples in {qubits} qubits"
+    )
 
 
 def angle_embedding(x: Tensor, qubits: int, *, axis: Literal["X", "Y", "Z"] = "Y") -> Tensor:
@@ -30,7 +39,8 @@ def angle_embedding(x: Tensor, qubits: int, *, axis: Literal["X", "Y", "Z"] = "Y
         significant bit.
 
     Raises:
-        ValueError: there are more features than qubits or none, or one is not finite.
+        ValueError: there are more features than qubits or none, one is not finite, or memory does
+            not hold the states.
     """
     features = x.shape[-1]
     if not 1 <= features <= qubits:
@@ -38,6 +48,7 @@ def angle_embedding(x: Tensor, qubits: int, *, axis: Literal["X", "Y", "Z"] = "Y
             f"angle embedding of {features} features needs as many qubits, got {qubits}"
         )
     _finite(x, "angle embedding")
+    _room(x, qubits, x.element_size() * (1 if axis == "Y" else 2))
     cosine, sine = torch.cos(x / 2), torch.sin(x / 2)
     if axis == "Y":
         zero, one = cosine, sine
@@ -80,6 +91,7 @@ def amplitude_embedding(
             f"{features} features do not fit into the {size} amplitudes of {qubits} qubits"
         )
     _finite(x, "amplitude embedding")
+    _room(x, qubits, 2 * x.element_size())
     padded = torch.nn.functional.pad(x, (0, size - features))
     norm = padded.norm(dim=-1, keepdim=True)
     if zeros == "error" and not (norm > 0).all():
@@ -110,6 +122,7 @@ def basis_embedding(x: Tensor, qubits: int) -> Tensor:
     if not ((x == 0) | (x == 1)).all():
         wrong = x[(x != 0) & (x != 1)][0].item()
         raise ValueError(f"basis embedding takes bits 0 and 1, but got {wrong}")
+    _room(x, qubits, 16)
     weights = 2 ** torch.arange(qubits - 1, -1, -1)
     index = (x.long() * weights).sum(-1)
     return torch.nn.functional.one_hot(index, 2**qubits).to(torch.float64)

@@ -1,45 +1,49 @@
 """`Simulator`: a whole batch of samples in few executions of one device, with exact gradients.
 
-Data enters first and the same gates act on every sample, which allows two exact shortcuts:
+Where data enters first and the same gates act on every sample, there are two exact shortcuts:
 
-- *batch register*: the sample's index becomes extra wires in front, so that one run of the circuit
-  on sum_b |b>|x_b> transforms all samples at once. Large batches run in chunks that fit the cache.
-- *matrix* (the Choi state): the batch register over all basis states yields the circuit's whole
-  unitary; torch then multiplies any number of samples with it.
+- *register*: the sample's index becomes extra wires in front, so that one run of the circuit on
+  sum_b |b>|x_b> transforms all samples at once. Large batches run in chunks that fit the cache.
+- *matrix* (the Choi state): the register over all basis states yields the circuit's whole unitary;
+  torch then multiplies any number of samples with it.
+
+Where data enters again between the gates, every sample is a circuit of its own: *plain*.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from qkd_study.memory import check_allocation
 from qkd_study.quantum._device import DeviceState
 from qkd_study.quantum._lightning import LightningState
+from qkd_study.quantum._product import Product
 from qkd_study.quantum.circuit import Circuit
+from qkd_study.quantum.costs import Plan, chunks, machine_costs
 
-Plan = Literal["register", "matrix"]
+Precision = Literal["complex128", "complex64"]
+Complex = NDArray[np.complexfloating]
+Real = NDArray[np.float64]
 
-#: Amplitudes per chunk: beyond about 2^17 a state falls out of the cache.
-CHUNK = 2**16
+#: States of a chunk alive in a backward pass: the device's, the cotangent, three in the sweep.
+STATES = 5
 
 
 class _State(Protocol):
-    def run(self, state: NDArray[np.complex128], theta: NDArray[np.float64]) -> Any: ...
+    def run(self, state: Complex, values: Real) -> Any: ...
 
-    def run_inverse(self, state: NDArray[np.complex128], theta: NDArray[np.float64]) -> Any: ...
+    def run_inverse(self, state: Complex, values: Real) -> Any: ...
 
     def gradient(
-        self,
-        state: NDArray[np.complex128],
-        final: NDArray[np.complex128],
-        cotangent: NDArray[np.complex128],
-        theta: NDArray[np.float64],
-    ) -> NDArray[np.float64]: ...
+        self, state: Callable[[], Complex], final: Complex, cotangent: Complex, values: Real
+    ) -> Real: ...
 
 
 @dataclass
@@ -48,149 +52,309 @@ class Simulator:
 
     Attributes:
         device: `lightning.qubit` is driven through its own state vector; any other PennyLane
-            device with adjoint derivatives through its public interface.
+            device with state preparation, adjoint derivatives and sparse observables through its
+            public interface.
+        precision: of the amplitudes. complex64 halves the memory; see docs/performance.md for what
+            it does to gradients.
+        forced: the plan of every batch; `None`: the cheapest by the costs of this machine.
         executions: circuit executions so far: forward, adjoint and inverse runs each count one.
+        plans: the plans that were used so far.
+
+    Raises:
+        ValueError: the device is unknown, cannot differentiate, or not in that precision (when the
+            first circuit runs).
     """
 
     device: str = "lightning.qubit"
+    precision: Precision = "complex128"
+    forced: Plan | None = None
     executions: int = 0
+    plans: set[str] = field(default_factory=set)
     _states: dict[tuple[Circuit, int], _State] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.precision not in get_args(Precision):
+            raise ValueError(
+                f"precision must be one of {get_args(Precision)}, got {self.precision!r}"
+            )
+        _check_plan(self.forced)
 
     def __getstate__(self) -> dict[str, Any]:
         # Devices stay in their process.
-        return {"device": self.device, "executions": self.executions, "_states": {}}
+        return {**self.__dict__, "_states": {}}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Simulator:
         return self
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The amplitudes' torch type."""
+        return torch.complex64 if self.precision == "complex64" else torch.complex128
+
+    @property
+    def plans_used(self) -> str | None:
+        """The plans used so far, joined by `+`; `None` before the first circuit."""
+        return "+".join(sorted(self.plans)) or None
+
     def _state(self, circuit: Circuit, extra_wires: int) -> _State:
         key = (circuit, extra_wires)
         if key not in self._states:
+            wires = extra_wires + circuit.qubits
+            check_allocation(
+                (STATES * self.dtype.itemsize) << wires, f"simulating {circuit.qubits} qubits"
+            )
             self._states[key] = (
-                LightningState(circuit, extra_wires)
+                LightningState(circuit, extra_wires, self.precision)
                 if self.device == "lightning.qubit"
-                else DeviceState(self.device, circuit, extra_wires)
+                else DeviceState(self.device, circuit, extra_wires, self.precision)
             )
         return self._states[key]
 
-    def plan(self, circuit: Circuit, batch: int) -> Plan:
-        """How a batch of `batch` samples would be run: by matrix if that is the smaller state."""
-        return "matrix" if circuit.qubits <= 6 and batch >= 2**circuit.qubits else "register"
+    def plan(self, circuit: Circuit, batch: int, *, real: bool = True) -> Plan:
+        """How a batch would be run.
+
+        Args:
+            circuit: what is run.
+            batch: samples B.
+            real: whether their amplitudes are real numbers.
+        """
+        if circuit.features:
+            return "plain"
+        return self.forced or machine_costs().cheapest(circuit, batch, real=real)
 
     def unitary(self, circuit: Circuit, theta: Tensor) -> Tensor:
         """The circuit as a matrix, from one execution on 2n wires.
 
         Args:
-            circuit: n qubits, P parameters.
+            circuit: n qubits, P parameters, no features.
             theta: angles in radians, (P,).
 
         Returns:
-            complex128 (2^n, 2^n): row i holds U|i>, so that a batch of states (B, 2^n) is
-            transformed by `states @ unitary`.
+            (2^n, 2^n), complex in the simulator's precision: row i holds U|i>, so that a batch of
+            states (B, 2^n) is transformed by `states @ unitary`.
+
+        Raises:
+            ValueError: an angle is not finite, or the matrix does not fit into memory.
         """
-        identity = torch.eye(2**circuit.qubits, dtype=torch.complex128)
-        return _evolve(theta, identity, circuit, self)
+        self.plans.add("matrix")
+        size = 2**circuit.qubits
+        check_allocation(
+            STATES * self.dtype.itemsize * size**2, f"the matrix of {circuit.qubits} qubits"
+        )
+        return self._run(circuit, theta, torch.eye(size, dtype=self.dtype), None, "register")
 
     def evolve(
-        self, circuit: Circuit, theta: Tensor, states: Tensor, *, plan: Plan | None = None
+        self,
+        circuit: Circuit,
+        theta: Tensor,
+        states: Tensor,
+        *,
+        features: Tensor | None = None,
+        plan: Plan | None = None,
     ) -> Tensor:
         """Apply the circuit to a batch of states.
 
         Args:
-            circuit: n qubits, P parameters.
+            circuit: n qubits, P parameters, F features.
             theta: angles in radians, (P,).
             states: amplitudes, real or complex, (B, 2^n).
-            plan: `register` or `matrix`; default: what `plan()` says.
+            features: the samples' angles between the gates, in radians, (B, F); only where F > 0.
+            plan: `register`, `matrix` or `plain`; default: what `plan()` says.
 
         Returns:
             Amplitudes (B, 2^n), complex, in the precision of `states`.
+
+        Raises:
+            ValueError: an angle or a feature is not finite, a shape does not fit the circuit, a
+                circuit with features is to run by another plan than `plain`, or a state does not
+                fit into memory.
         """
-        if (plan or self.plan(circuit, len(states))) == "register":
-            out = _evolve(theta, states.to(torch.complex128), circuit, self)
+        plan = self._chosen(circuit, states, features, plan)
+        if plan != "matrix":
+            self.plans.add(plan)
+            out = self._run(circuit, theta, states, features, plan)
             return out.to(torch.promote_types(states.dtype, torch.complex64))
         matrix = self.unitary(circuit, theta)
         if states.is_complex():
             return states @ matrix.to(states.dtype)
-        real = matrix.real.to(states.dtype)
-        imaginary = matrix.imag.to(states.dtype)
-        return torch.complex(states @ real, states @ imaginary)
+        both = states @ _real_and_imaginary(matrix, states.dtype)
+        size = states.shape[-1]
+        return torch.complex(both[:, :size].contiguous(), both[:, size:].contiguous())
 
     def probabilities(
-        self, circuit: Circuit, theta: Tensor, states: Tensor, *, plan: Plan | None = None
+        self,
+        circuit: Circuit,
+        theta: Tensor,
+        states: Tensor,
+        *,
+        features: Tensor | None = None,
+        plan: Plan | None = None,
     ) -> Tensor:
         """Probabilities of the basis states after the circuit, (B, 2^n); see `evolve`."""
-        out = self.evolve(circuit, theta, states, plan=plan)
-        return out.real**2 + out.imag**2
+        plan = self._chosen(circuit, states, features, plan)
+        if plan == "matrix" and not states.is_complex():
+            both = _real_and_imaginary(self.unitary(circuit, theta), states.dtype)
+            product: Tensor = Product.apply(states, both)  # type: ignore[no-untyped-call]
+            return product
+        if plan == "matrix":
+            out = self.evolve(circuit, theta, states, plan=plan)
+            return out.real**2 + out.imag**2
+        self.plans.add(plan)
+        return self._run(circuit, theta, states, features, plan, squared=True).to(_real(states))
+
+    def _chosen(
+        self, circuit: Circuit, states: Tensor, features: Tensor | None, plan: Plan | None
+    ) -> Plan:
+        """The plan of a batch, once its shapes are checked."""
+        if states.ndim != 2 or states.shape[1] != 2**circuit.qubits:
+            raise ValueError(
+                f"states of {circuit.qubits} qubits have the shape (batch, {2**circuit.qubits}), "
+                f"but got {tuple(states.shape)}"
+            )
+        shape = None if features is None else tuple(features.shape)
+        if shape != ((len(states), circuit.features) if circuit.features else None):
+            raise ValueError(
+                f"a circuit with {circuit.features} features needs features of the shape "
+                f"({len(states)}, {circuit.features}) or none for 0, but got {shape}"
+            )
+        _check_plan(plan)
+        if plan not in (None, "plain") and circuit.features:
+            raise ValueError(
+                f"plan={plan!r} needs one circuit for all samples, but data enters between the "
+                f"gates of this one: leave the plan out, or say 'plain'"
+            )
+        return plan or self.plan(circuit, len(states), real=not states.is_complex())
+
+    def _run(
+        self,
+        circuit: Circuit,
+        theta: Tensor,
+        states: Tensor,
+        features: Tensor | None,
+        plan: Plan,
+        *,
+        squared: bool = False,
+    ) -> Tensor:
+        if theta.shape != (circuit.parameters,):
+            raise ValueError(
+                f"the circuit has {circuit.parameters} parameters, but theta has the shape "
+                f"{tuple(theta.shape)}"
+            )
+        for name, values in (("theta", theta), ("features", features)):
+            if values is not None and not torch.isfinite(values).all():
+                where = (~torch.isfinite(values)).nonzero()[0].tolist()
+                raise ValueError(f"{name} must be finite, but is {values[tuple(where)]} at {where}")
+        out: Tensor = _Evolve.apply(theta, states, features, circuit, self, plan, squared)  # type: ignore[no-untyped-call]
+        return out
 
 
-def _evolve(theta: Tensor, states: Tensor, circuit: Circuit, simulator: Simulator) -> Tensor:
-    out: Tensor = _Evolve.apply(theta, states, circuit, simulator)  # type: ignore[no-untyped-call]
-    return out
+def _check_plan(plan: str | None) -> None:
+    if plan not in (None, *get_args(Plan)):
+        raise ValueError(f"plan must be one of {get_args(Plan)}, but got {plan!r}")
 
 
-def _chunks(batch: int, qubits: int) -> list[tuple[int, int, int]]:
-    """(first, last, extra wires) of every chunk of a batch."""
-    size = max(CHUNK >> qubits, 1)
-    bounds = [(i, min(i + size, batch)) for i in range(0, batch, size)]
-    return [(a, b, (b - a - 1).bit_length()) for a, b in bounds]
+def _real(states: Tensor) -> torch.dtype:
+    return states.real.dtype if states.is_complex() else states.dtype
 
 
-def _register(rows: NDArray[np.complex128], extra_wires: int) -> NDArray[np.complex128]:
-    """Stacked states (b, 2^n) as one vector of (2^extra * 2^n,), unused rows zero."""
-    missing = 2**extra_wires - len(rows)
-    if missing:
-        rows = np.concatenate((rows, np.zeros((missing, rows.shape[1]), rows.dtype)))
-    return np.ascontiguousarray(rows).reshape(-1)
+def _real_and_imaginary(matrix: Tensor, dtype: torch.dtype) -> Tensor:
+    """(N, N) complex as (N, 2N) real: one product gives both parts."""
+    return torch.cat((matrix.real, matrix.imag), dim=1).to(dtype)
+
+
+def _register(rows: NDArray[Any], extra_wires: int, kind: type) -> Complex:
+    """Stacked states (b, 2^n) as one complex vector of (2^extra * 2^n,), unused rows zero."""
+    if len(rows) == 2**extra_wires:
+        return np.ascontiguousarray(rows, kind).reshape(-1)
+    out = np.zeros((2**extra_wires, rows.shape[1]), kind)
+    out[: len(rows)] = rows
+    return out.reshape(-1)
+
+
+def _parts(plan: Plan, batch: int, qubits: int) -> list[tuple[int, int, int]]:
+    """(first, last, extra wires) of every execution."""
+    return chunks(batch, qubits) if plan == "register" else [(b, b + 1, 0) for b in range(batch)]
+
+
+def _values(theta: Tensor, features: Tensor | None, sample: int) -> Real:
+    """The angles of an execution: the parameters, then a sample's features."""
+    angles = theta.detach().to(torch.float64)
+    if features is not None:
+        angles = torch.cat((angles, features[sample].detach().to(torch.float64)))
+    return angles.numpy()
 
 
 class _Evolve(torch.autograd.Function):
-    """The batch register as a torch function of the angles and the states."""
+    """Executions of a circuit as a torch function of the angles, the states and the features.
+
+    It returns amplitudes, or their squared absolute values: then no complex array of the batch's
+    size but the final states is ever made.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, theta: Tensor, states: Tensor, circuit: Circuit, simulator: Simulator
+        ctx: Any,
+        theta: Tensor,
+        states: Tensor,
+        features: Tensor | None,
+        circuit: Circuit,
+        simulator: Simulator,
+        plan: Plan,
+        squared: bool,
     ) -> Tensor:
-        angles = theta.detach().to(torch.float64).numpy()
         rows = states.detach().resolve_conj().numpy()
-        out = np.empty_like(rows)
-        for first, last, extra in _chunks(len(rows), circuit.qubits):
-            final = simulator._state(circuit, extra).run(_register(rows[first:last], extra), angles)
-            out[first:last] = final.reshape(-1, rows.shape[1])[: last - first]
+        kind = np.dtype(simulator.precision).type
+        final = np.empty(rows.shape, kind)
+        for first, last, extra in _parts(plan, len(rows), circuit.qubits):
+            state = simulator._state(circuit, extra)
+            register = _register(rows[first:last], extra, kind)
+            out = state.run(register, _values(theta, features, first))
+            final[first:last] = out.reshape(-1, rows.shape[1])[: last - first]
             simulator.executions += 1
-        ctx.circuit, ctx.simulator = circuit, simulator
-        result = torch.from_numpy(out)
-        ctx.save_for_backward(theta, states, result)
-        return result
+        ctx.of, ctx.final = (circuit, simulator, plan, squared), final
+        ctx.save_for_backward(theta, states, features)
+        return torch.from_numpy(final.real**2 + final.imag**2 if squared else final)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        theta, states, final = ctx.saved_tensors
-        circuit, simulator = ctx.circuit, ctx.simulator
-        angles = theta.detach().to(torch.float64).numpy()
-        rows_in = states.detach().resolve_conj().numpy()
-        rows_out = final.detach().numpy()
-        cotangents = grads[0].detach().resolve_conj().to(torch.complex128).numpy()
-        need_theta, need_states = ctx.needs_input_grad[:2]
-        for_theta = np.zeros(circuit.parameters)
-        for_states = np.empty_like(rows_in) if need_states else None
-        for first, last, extra in _chunks(len(rows_in), circuit.qubits):
-            state = simulator._state(circuit, extra)
-            cotangent = _register(cotangents[first:last], extra)
-            if need_theta and circuit.parameters:
-                for_theta += state.gradient(
-                    _register(rows_in[first:last], extra),
-                    _register(rows_out[first:last], extra),
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        theta, states, features = ctx.saved_tensors
+        circuit, simulator, plan, squared = ctx.of
+        final = ctx.final
+        rows = states.detach().resolve_conj().numpy()
+        given = grads[0].detach().resolve_conj().numpy()
+        need_theta, need_states, need_features = ctx.needs_input_grad[:3]
+        count = circuit.parameters
+        for_theta = np.zeros(count)
+        for_states = np.empty(final.shape, final.dtype) if need_states else None
+        for_features = np.zeros((len(final), circuit.features))
+        for first, last, extra in _parts(plan, len(final), circuit.qubits):
+            state, values = simulator._state(circuit, extra), _values(theta, features, first)
+            there, kind = final[first:last], final.dtype.type
+            if squared:
+                cotangent = _register(there * given[first:last], extra, kind)
+                cotangent *= 2
+            else:
+                cotangent = _register(given[first:last], extra, kind)
+            if (need_theta and count) or need_features:
+                gradient = state.gradient(
+                    lambda a=first, b=last, m=extra, k=kind: _register(rows[a:b], m, k),
+                    _register(there, extra, kind),
                     cotangent,
-                    angles,
+                    values,
                 )
+                for_theta += gradient[:count]
+                for_features[first:last] = gradient[count:]
                 simulator.executions += 1
             if for_states is not None:
-                back = state.run_inverse(cotangent, angles)
-                for_states[first:last] = back.reshape(-1, rows_in.shape[1])[: last - first]
+                back = state.run_inverse(cotangent, values)
+                for_states[first:last] = back.reshape(-1, final.shape[1])[: last - first]
                 simulator.executions += 1
+        to_states = None if for_states is None else torch.from_numpy(for_states)
+        if to_states is not None and not states.is_complex():
+            to_states = to_states.real
         return (
             torch.from_numpy(for_theta).to(theta.dtype) if need_theta else None,
-            torch.from_numpy(for_states) if for_states is not None else None,
-            None,
-            None,
+            None if to_states is None else to_states.to(states.dtype),
+            torch.from_numpy(for_features).to(features.dtype) if need_features else None,
+            *[None] * 4,
         )

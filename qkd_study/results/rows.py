@@ -60,7 +60,7 @@ def finished(
         **_prefixed("cost", result.costs),
         # Linux counts in KiB, macOS in bytes.
         "cost.peak_rss_mb": peak / (1e6 if sys.platform == "darwin" else 1e6 / 1024),
-        **_where(result.backend, started),
+        **_where(result.backend, result.plan, started),
     }
     curve = [
         {
@@ -94,14 +94,15 @@ def without_result(
         "status": status,
         "reason": reason,
         **_prefixed("config", asdict(trial.config)),
-        **({} if started is None else _where(None, started)),
+        **({} if started is None else _where(None, None, started)),
     }
     return Record(row, [])
 
 
-def _where(backend: str | None, started: datetime) -> Row:
+def _where(backend: str | None, plan: str | None, started: datetime) -> Row:
     return {
         "where.backend": backend,
+        "where.plan": plan,
         "where.node": socket.gethostname(),
         "where.worker": os.getpid(),
         "where.started_at": started,

@@ -76,6 +76,12 @@ WHERE = (
     Column(
         "where.backend", TEXT, "", "the device that ran circuits; `torch` where there were none"
     ),
+    Column(
+        "where.plan",
+        TEXT,
+        "",
+        "how circuits were run: `register`, `matrix`, `plain`, joined by `+`; null without any",
+    ),
     Column("where.node", TEXT, "", "host name"),
     Column("where.worker", INT, "", "process id of the worker"),
     Column("where.started_at", TIME, "UTC", "when the run started"),

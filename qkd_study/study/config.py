@@ -12,7 +12,7 @@ from typing import Any, Literal
 from qkd_study.errors import InputError
 
 Value = int | float | str
-Kind = Literal["int", "float", "choice"]
+Kind = Literal["int", "float", "choice", "text"]
 Role = Literal["student", "teacher", "both", "circuit"]
 
 
@@ -22,7 +22,7 @@ class Parameter:
 
     Attributes:
         name: as it is written in study files and, behind `config.`, in the tables.
-        kind: `int`, `float` or `choice`.
+        kind: `int`, `float`, `choice`, or `text`, which is any word without spaces.
         meaning: one sentence, with the unit where there is one.
         default: the value when a study says nothing; `None` where it follows from others.
         low, high: inclusive bounds of numbers.
@@ -50,6 +50,8 @@ class Parameter:
         """The allowed values, in words for a message."""
         if self.kind == "choice":
             return "one of " + ", ".join(repr(choice) for choice in self.choices)
+        if self.kind == "text":
+            return "a word without spaces"
         noun = "an integer" if self.kind == "int" else "a number"
         bounds = []
         if self.above > -math.inf:
@@ -69,6 +71,10 @@ class Parameter:
         problem = f"{self.name} must be {self.allowed}, but got {self.name}={value!r}."
         if self.kind == "choice":
             if not isinstance(value, str) or value not in self.choices:
+                raise InputError(problem)
+            return value
+        if self.kind == "text":
+            if not isinstance(value, str) or not value or any(c.isspace() for c in value):
                 raise InputError(problem)
             return value
         if isinstance(value, bool) or not isinstance(value, Real):
@@ -199,6 +205,26 @@ class Config:
         low=1,
         role="circuit",
         cost="a deeper circuit has more parameters and costs time",
+    )
+    device: str = _parameter(
+        "text",
+        "lightning.qubit",
+        "PennyLane device that runs the circuits",
+        role="circuit",
+    )
+    precision: str = _parameter(
+        "choice",
+        "complex128",
+        "precision of the circuit's amplitudes",
+        choices=("complex128", "complex64"),
+        role="circuit",
+    )
+    plan: str = _parameter(
+        "choice",
+        "auto",
+        "how a batch runs on the device; auto: as is cheapest on the machine",
+        choices=("auto", "register", "matrix", "plain"),
+        role="circuit",
     )
     seed: int = field(
         metadata={"meaning": "the study's seed; with the replicate it fixes all draws"}

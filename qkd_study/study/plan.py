@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -73,6 +74,17 @@ class Plan:
         }
 
 
+def _check_device(name: str) -> None:
+    if name == "lightning.qubit":  # ours by requirement; PennyLane takes seconds to import
+        return
+    from qkd_study.quantum import check_device
+
+    try:
+        check_device(name)
+    except ValueError as error:
+        raise InputError(f"{error}") from None
+
+
 def make_plan(study: Study, dataset: Dataset) -> Plan:
     """Check that a study can run on a dataset and count what it will run.
 
@@ -80,6 +92,8 @@ def make_plan(study: Study, dataset: Dataset) -> Plan:
         InputError: a cell asks for more samples than there are, more qubits than memory holds, or
             images too small for the kernel.
     """
+    for values in itertools.chain.from_iterable(map(study.extremes, study.cells())):
+        _check_device(values["device"])
     patches = study.setting.patches(dataset.shape)
     cells = study.cells()
     for cell in cells:

@@ -213,7 +213,14 @@ class Study:
         Only the numbers of samples, `qubits` and `embedding` are crossed: others do not decide
         what fits.
         """
-        deciding = ("samples", "teacher_samples", "validation_samples", "qubits", "embedding")
+        deciding = (
+            "samples",
+            "teacher_samples",
+            "validation_samples",
+            "qubits",
+            "embedding",
+            "device",
+        )
         names = [name for name in deciding if name in self.search]
         ends = itertools.product(*(self.search[name].ends() for name in names))
         return [self._values(cell, dict(zip(names, values, strict=True))) for values in ends]

@@ -86,6 +86,6 @@ def test_digits() -> None:
     digits = load("digits")
     assert digits.shape == (8, 8)
     assert (len(digits.pool_labels), len(digits.test_labels), digits.classes) == (1200, 597, 10)
-    images = digits.test_images()
+    images = digits.test_inputs()
     assert images.dtype == np.float32
     assert (images.min(), images.max()) == (0, 1)

@@ -160,10 +160,10 @@ def test_real_fashion_mnist(
                 shutil.copyfileobj(source, target)
         monkeypatch.setenv("QKD_STUDY_DATA", str(tmp_path))
     dataset = load_fashion_mnist()
-    assert dataset.pool_pixels.shape == (60_000, 28, 28)
-    assert dataset.test_pixels.shape == (10_000, 28, 28)
+    assert dataset.pool_raw.shape == (60_000, 28, 28)
+    assert dataset.test_raw.shape == (10_000, 28, 28)
     assert set(np.bincount(dataset.pool_labels)) == {6000}
-    assert dataset.test_images().max() == 1
+    assert dataset.test_inputs().max() == 1
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_every_term_reaches_the_student(term: str) -> None:
     digits = load("digits")
     config = study.config(study.cells()[0], study.arm("soft+features"), {}, "digits")
     student = build_student(study.setting, config, digits, replicate=0)
-    out = student(student.prepare(torch.from_numpy(digits.pool_images(np.arange(6)))))
+    out = student(student.prepare(torch.from_numpy(digits.pool_inputs(np.arange(6)))))
     teacher = Outputs(torch.randn(6, 10), torch.randn_like(out.features))
     labels = torch.from_numpy(digits.pool_labels[:6])
     terms = Objective.of(config, study.arm("soft+features").terms)(out, labels, teacher)

@@ -54,6 +54,7 @@ def test_every_arm_learns(tmp_path: Path, arm: str) -> None:
     with_teacher = arm.startswith("soft")
     assert (result.metrics.get("teacher_agreement") is not None) == with_teacher
     assert result.backend == ("lightning.qubit" if with_teacher else "torch")
+    assert result.plan == ("matrix" if with_teacher else None)
     assert (result.costs["circuit_executions"] > 0) == with_teacher
     assert result.costs["parameters"] == 15 + 48 * 10 + 10
     assert result.costs["teacher_parameters"] == (33 + 48 * 10 + 10 if with_teacher else None)
@@ -62,12 +63,12 @@ def test_every_arm_learns(tmp_path: Path, arm: str) -> None:
 class Untouchable(Dataset):
     """A dataset whose test set must not be looked at."""
 
-    def test_images(self) -> Any:
+    def test_inputs(self) -> Any:
         raise AssertionError("the test set was touched")
 
 
 def test_search_runs_never_touch_the_test_set(tmp_path: Path) -> None:
-    names = ("name", "pool_pixels", "pool_labels", "test_pixels", "test_labels", "classes", "white")
+    names = ("name", "pool_raw", "pool_labels", "test_raw", "test_labels", "classes", "white")
     guarded = Untouchable(**{name: getattr(DIGITS, name) for name in names})
 
     def search(test: bool) -> Any:
@@ -222,7 +223,7 @@ def test_test_logits_are_the_trained_teachers(tmp_path: Path) -> None:
     from qkd_study.distill.tensors import read_tensors
 
     model.load_state_dict(read_tensors(tmp_path / f"{order().name()}.safetensors") or {})
-    expected = predict(model, torch.from_numpy(DIGITS.test_images())).logits
+    expected = predict(model, torch.from_numpy(DIGITS.test_inputs())).logits
     assert torch.equal(logits, expected)
     executions = store.executions
     assert torch.equal(store.test_logits(order()), logits)
@@ -243,7 +244,7 @@ def test_diverging_says_so() -> None:
 
 def test_the_curve_is_the_loss_of_the_samples() -> None:
     model = build_student(STUDY.setting, config("scratch"), DIGITS, replicate=0)
-    images = torch.from_numpy(DIGITS.pool_images(np.arange(50)))
+    images = torch.from_numpy(DIGITS.pool_inputs(np.arange(50)))
     labels = torch.from_numpy(DIGITS.pool_labels[:50].copy())
     with torch.no_grad():
         logits = model(model.prepare(images)).logits

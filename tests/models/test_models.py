@@ -73,7 +73,7 @@ def test_counts_by_formula(
 def test_teacher_and_student_maps_can_be_compared(qubits: int) -> None:
     dataset = images(9, 8, 3)
     teacher, student = models(dataset, QuantumToClassical(), qubits=qubits)
-    x = torch.from_numpy(dataset.test_images())
+    x = torch.from_numpy(dataset.test_inputs())
     for model in (teacher, student):
         out = predict(model, x, chunk=4)
         assert out.logits.shape == (6, 3)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from qkd_study.quantum import Circuit, Gate, Simulator, quanvolution_filter, z_values
 from qkd_study.quantum.circuit import GATES
-from qkd_study.quantum.simulator import CHUNK, Plan
+from qkd_study.quantum.costs import CHUNK, Plan
 
 
 @st.composite
@@ -99,7 +99,7 @@ def _public_path() -> Simulator:
 
     class Public(Simulator):
         def _state(self, circuit: Circuit, extra_wires: int) -> DeviceState:
-            return DeviceState("lightning.qubit", circuit, extra_wires)
+            return DeviceState("lightning.qubit", circuit, extra_wires, self.precision)
 
     return Public()
 
@@ -116,7 +116,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     whole = values_and_gradients(run, theta, states, weights)
     before = simulator.executions
-    monkeypatch.setattr("qkd_study.quantum.simulator.CHUNK", 32)
+    monkeypatch.setattr("qkd_study.quantum.costs.CHUNK", 32)
     parts = values_and_gradients(run, theta, states, weights)
     assert CHUNK > 32
     assert simulator.executions - before == 3 * math.ceil(21 / 4)

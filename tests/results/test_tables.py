@@ -68,7 +68,7 @@ def record(of: Trial, replicate: int) -> Record:
     ]
     metrics = {"val_accuracy": 0.4, "val_f1_macro": 0.3, "best_epoch": 2}
     result = RunResult(
-        metrics, {"parameters": 5905, "seconds_total": 0.1}, "lightning.qubit", curve
+        metrics, {"parameters": 5905, "seconds_total": 0.1}, "lightning.qubit", "matrix", curve
     )
     return finished("s", "r", of, replicate, result, datetime.now(UTC))
 

@@ -133,13 +133,15 @@ def test_every_parameter_can_be_fixed_crossed_or_searched(name: str) -> None:
     what = PARAMETERS[name]
     if what.kind == "choice":
         values: tuple[Any, ...] = tuple(c for c in what.choices if c != "auto")[:2]
+    elif what.kind == "text":
+        values = ("default.qubit", "lightning.qubit")
     elif what.kind == "int":
         values = (max(int(what.low), 4), max(int(what.low), 4) + 1)
     else:
         values = (0.5, 1.0)
     space = (
         Choice(*values)
-        if what.kind == "choice"
+        if what.kind in ("choice", "text")
         else (Int if what.kind == "int" else Float)(*values)
     )
     arms = ("scratch", "scaled-ce", "soft", "soft+features")
@@ -247,6 +249,9 @@ def test_a_checked_value_obeys_the_bounds(value: object) -> None:
             continue
         if what.kind == "choice":
             assert checked in what.choices
+        elif what.kind == "text":
+            assert checked == value
+            assert str(checked).split() == [checked]
         else:
             assert isinstance(checked, int if what.kind == "int" else float)
             assert what.low <= checked <= what.high
