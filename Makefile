@@ -27,7 +27,7 @@ lint: $(BIN)/.installed
 
 # Ratios on one thread; run it on a quiet machine. The extra brings jax, a rival, and matplotlib.
 bench: $(BIN)/.installed
-	$(BIN)/pip install --quiet ".[bench]"
+	$(BIN)/pip install --quiet --editable ".[bench]"
 	$(BIN)/python benchmarks/quantum_step.py
 
 # Freeze what a fresh environment resolves to. Torch is named first, so that its version is chosen here.

@@ -1,33 +1,87 @@
 """qkd-study: hyperparameter and scaling studies of quantum knowledge distillation."""
 
-from qkd_study.errors import InputError, StudyWarning
-from qkd_study.study import (
-    ARMS,
-    PARAMETERS,
-    Arm,
-    Choice,
-    Float,
-    Int,
-    LogFloat,
-    QuantumToClassical,
-    Replicates,
-    Study,
-)
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qkd_study.data import Arrays, DataFile, Subset
+    from qkd_study.errors import InputError, StudyWarning
+    from qkd_study.study import (
+        ARMS,
+        PARAMETERS,
+        AlexNet,
+        Arm,
+        Choice,
+        ClassicalToClassical,
+        ClassicalToHybrid,
+        ClassicalToQuantum,
+        ConvNet,
+        Convolution,
+        Ensemble,
+        Float,
+        FullyQuantum,
+        HybridCircuit,
+        HybridImage,
+        Int,
+        LeNet,
+        LogFloat,
+        Mlp,
+        Own,
+        QuantumToClassical,
+        QuantumToQuantum,
+        Quanvolution,
+        Replicates,
+        SelfDistillation,
+        Study,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ARMS",
     "PARAMETERS",
+    "AlexNet",
     "Arm",
+    "Arrays",
     "Choice",
+    "ClassicalToClassical",
+    "ClassicalToHybrid",
+    "ClassicalToQuantum",
+    "ConvNet",
+    "Convolution",
+    "DataFile",
+    "Ensemble",
     "Float",
+    "FullyQuantum",
+    "HybridCircuit",
+    "HybridImage",
     "InputError",
     "Int",
+    "LeNet",
     "LogFloat",
+    "Mlp",
+    "Own",
     "QuantumToClassical",
+    "QuantumToQuantum",
+    "Quanvolution",
     "Replicates",
+    "SelfDistillation",
     "Study",
     "StudyWarning",
+    "Subset",
     "__version__",
 ]
+
+_HOMES = {
+    **dict.fromkeys(("Arrays", "DataFile", "Subset"), "qkd_study.data"),
+    **dict.fromkeys(("InputError", "StudyWarning"), "qkd_study.errors"),
+}
+
+
+def __getattr__(name: str) -> object:
+    # Looked up when first used, so that `qkd-study --help` need not import numpy.
+    if name not in __all__:
+        raise AttributeError(f"module 'qkd_study' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES.get(name, "qkd_study.study")), name)

@@ -51,7 +51,8 @@ def _changed(study: Study, options: Namespace) -> Study:
         study = study.with_fixed(name, _value(name, text))
     changes: dict[str, Any] = {}
     if options.dataset is not None:
-        changes["datasets"] = (options.dataset,)
+        declared = [entry for entry in study.datasets if datasets.name_of(entry) == options.dataset]
+        changes["datasets"] = tuple(declared) or (options.dataset,)
     if options.seed is not None:
         changes["seed"] = options.seed
     if options.trials is not None:
@@ -74,9 +75,8 @@ def _value(name: str, text: str) -> Value:
 def _plan(study: Study, study_file: str) -> tuple[Plan, datasets.Dataset, str]:
     """The plan of a study on the dataset it gets, and a line that says which that is."""
     with _about(study_file):
-        name, said = datasets.choose(study.datasets, datasets.terminal_progress)
-    dataset = datasets.load(name)
-    with _about(study_file):
+        entry, said = datasets.choose(study.datasets, datasets.terminal_progress)
+        dataset = datasets.load(entry)
         return make_plan(study, dataset), dataset, said
 
 
@@ -216,7 +216,7 @@ def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> bool:
 
     runs = read_table(folder.path, "runs")
     table = Table(title="test accuracy in %, mean and 95 % interval", title_justify="left")
-    table.add_column("cell")
+    table.add_column("cell", overflow="fold")
     table.add_column("arm")
     table.add_column("n", justify="right")
     table.add_column("score", justify="right")
@@ -309,9 +309,9 @@ def status(options: Namespace) -> int:
 def data(options: Namespace) -> int:
     """`qkd-study data`: list the datasets, fetch one, check one."""
     if options.action == "list":
-        for name, source in datasets.SOURCES.items():
-            there = "can be had" if source.available() else "not here, and out of reach"
-            print(f"{name}: {source.about} ({there})")
+        for name, known in datasets.SOURCES.items():
+            there = "can be had" if known.available() else "not here, and out of reach"
+            print(f"{name}: {known.about} ({there})")
         return DONE
     if options.name is None:
         print(f"qkd-study: `data {options.action}` needs the name of a dataset.", file=sys.stderr)

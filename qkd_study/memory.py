@@ -9,8 +9,10 @@ from qkd_study.errors import InputError
 #: Complex matrices of 2^n x 2^n alive at once in a gradient: the circuit's unitary, the identity it
 #: comes from, their gradients, and products with the observable.
 MATRICES = 6
-#: Images whose patches are embedded at once when many are predicted.
-PREDICTED_IMAGES = 1000
+#: States alive at once where the circuit's matrix is not needed: a sweep's, and a batch's.
+STATES = 5 + 3 * 32
+#: Samples that are embedded at once when many are predicted.
+PREDICTED_SAMPLES = 1000
 
 
 #: Below this many bytes nobody asks what is free.
@@ -30,30 +32,35 @@ def check_allocation(needed: int, what: str) -> None:
         raise ValueError(f"{what} needs {needed:,} bytes of memory, but {free:,} are free")
 
 
-def quanvolution_bytes(qubits: int, patches: int, images: int) -> int:
-    """Bytes that training a quanvolution takes at its peak, roughly.
+def circuit_bytes(qubits: int, states: int, samples: int, *, matrices: bool) -> int:
+    """Bytes that training a quantum model takes at its peak, roughly.
 
     Args:
-        qubits: n of a circuit: its matrix has 4^n complex128 entries.
-        patches: of an image; each is a state of 2^n float32 amplitudes, and a temporary of it.
-        images: in the training and validation draws together.
+        qubits: n of a circuit.
+        states: of a sample: its patches in a quanvolution, else 1; each has 2^n float32 amplitudes,
+            and a temporary of them.
+        samples: in the training and validation draws together.
+        matrices: whether the model needs the circuit's matrix of 4^n complex128 entries.
     """
-    matrices = MATRICES * 16 << 2 * qubits
-    return matrices + (2 * 4 << qubits) * patches * max(images, PREDICTED_IMAGES)
+    held = MATRICES * 16 << 2 * qubits if matrices else STATES * 16 << qubits
+    return held + (2 * 4 << qubits) * states * max(samples, PREDICTED_SAMPLES)
 
 
-def check_memory(qubits: int, patches: int, images: int) -> None:
-    """Check that a quanvolution fits into this machine's memory; see `quanvolution_bytes`.
+def check_memory(qubits: int, states: int, samples: int, *, matrices: bool) -> None:
+    """Check that a quantum model fits into this machine's memory; see `circuit_bytes`.
 
     Raises:
         InputError: it does not; the message has the number of bytes.
     """
     there = int(psutil.virtual_memory().total)
-    needed = quanvolution_bytes(qubits, patches, images)
+    needed = circuit_bytes(qubits, states, samples, matrices=matrices)
     if needed > there:
-        fits = [n for n in range(1, 64) if quanvolution_bytes(n, patches, images) <= there]
+        fits = [
+            n for n in range(1, 64) if circuit_bytes(n, states, samples, matrices=matrices) <= there
+        ]
+        of = f"matrices of 2^{qubits} x 2^{qubits} complex numbers, and " if matrices else ""
         raise InputError(
-            f"qubits={qubits} needs {needed:,} bytes (matrices of 2^{qubits} x 2^{qubits} complex "
-            f"numbers, and a state of 2^{qubits} amplitudes for each patch), but this machine has "
-            f"{there:,}. Allowed here: up to {max(fits, default=0)} qubits."
+            f"qubits={qubits} needs {needed:,} bytes ({of}a state of 2^{qubits} amplitudes for "
+            f"each {'patch' if matrices else 'sample'}), but this machine has {there:,}. Allowed "
+            f"here: up to {max(fits, default=0)} qubits."
         )

@@ -1,8 +1,10 @@
 """Does a quantum teacher help a small classical student when samples are few?
 
 The Q2C part of Piperno et al. ("Quantum knowledge distillation"): a quanvolution teaches a
-convolution of the same shape on the same K samples. The claim is that distillation helps when K is
-small. Every arm gets the same search; `scaled-ce` asks whether larger steps alone do the same.
+convolution of the same shape on the same K samples. The claim is that distillation helps when K
+is small. Every arm gets the same search. `scaled-ce` asks whether larger steps alone do the same,
+`constant-features` whether the teacher's maps say anything, `classical-teacher` whether the
+teacher has to be quantum.
 """
 
 from qkd_study import LogFloat, QuantumToClassical, Replicates, Study
@@ -20,7 +22,14 @@ study = Study(
         "scale_cross_entropy": LogFloat(1.0, 20.0),
     },
     fixed={"epochs": 150},
-    arms=("scratch", "scaled-ce", "soft", "soft+features"),
+    arms=(
+        "scratch",
+        "scaled-ce",
+        "soft",
+        "soft+features",
+        "constant-features",
+        "classical-teacher",
+    ),
     trials=12,
     replicates=Replicates(search=3, confirm=20),
 )

@@ -11,33 +11,35 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
-Pixels = NDArray[Any]
+Raw = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images with labels, split into a pool to draw from and a test set.
+    """Samples with labels, split into a pool to draw from and a test set.
 
-    Pixels stay as they were stored (bytes, mostly) and become numbers in [0, 1] when drawn.
+    A sample is a vector (features,), a grey image (height, width) or a colour image
+    (channels, height, width). Samples stay as they were stored (bytes, for most images) and are
+    divided by `white` when they are used: images come out in [0, 1], other data as they are.
 
     Attributes:
         name: as studies name it.
-        pool_raw: (n, height, width), for training and validation draws.
+        pool_raw: (n, *shape), for training and validation draws.
         pool_labels: int64 (n,), in 0 .. classes - 1.
-        test_raw: (t, height, width), touched in the confirm phase only.
+        test_raw: (t, *shape), touched in the confirm phase only.
         test_labels: int64 (t,).
         classes: how many there are.
-        white: the pixel value that means 1.
+        white: the stored value that means 1; 1 for data that are no bytes.
         digest: SHA-256 over all of the above, so that a row says what it was computed from.
     """
 
     name: str
-    pool_raw: Pixels
+    pool_raw: Raw
     pool_labels: Ints
-    test_raw: Pixels
+    test_raw: Raw
     test_labels: Ints
     classes: int
-    white: float
+    white: float = 1
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -48,18 +50,17 @@ class Dataset:
         object.__setattr__(self, "digest", digest.hexdigest())
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width of an image, in pixels."""
-        height, width = self.pool_raw.shape[1:]
-        return int(height), int(width)
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample: (features,), (height, width) or (channels, height, width)."""
+        return tuple(int(side) for side in self.pool_raw.shape[1:])
 
     def pool_inputs(self, index: Ints) -> Floats:
-        """Images of the pool by index (k,): float32 (k, height, width) in [0, 1]."""
-        return self._images(self.pool_raw[index])
+        """Samples of the pool by index (k,): float32 (k, *shape)."""
+        return self._inputs(self.pool_raw[index])
 
     def test_inputs(self) -> Floats:
-        """All test images: float32 (t, height, width) in [0, 1]."""
-        return self._images(self.test_raw)
+        """All test samples: float32 (t, *shape)."""
+        return self._inputs(self.test_raw)
 
-    def _images(self, pixels: Pixels) -> Floats:
-        return (pixels / np.float32(self.white)).astype(np.float32, copy=False)
+    def _inputs(self, raw: Raw) -> Floats:
+        return (raw / np.float32(self.white)).astype(np.float32, copy=False)

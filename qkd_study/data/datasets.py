@@ -1,88 +1,85 @@
-"""The datasets by name, and the choice among those that a study would accept."""
+"""The datasets of a study, named or declared, and the choice among those it would accept."""
 
 from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Sequence
 
-from qkd_study.data import digits, fashion_mnist
 from qkd_study.data.dataset import Dataset
+from qkd_study.data.declared import Arrays, DataFile, DataSource, Subset
 from qkd_study.data.download import Progress
+from qkd_study.data.sources import SOURCES, Source, named
 from qkd_study.errors import InputError
 
-
-@dataclass(frozen=True)
-class Source:
-    """Where a dataset comes from.
-
-    Attributes:
-        available: whether it can be had, found out within seconds.
-        fetch: makes it local; takes a progress function of bytes done and in all.
-        load: reads and checks it.
-    """
-
-    about: str
-    available: Callable[[], bool]
-    fetch: Callable[[Progress], None]
-    load: Callable[[], Dataset]
+__all__ = ["SOURCES", "Source", "choose", "load", "name_of", "source", "terminal_progress"]
 
 
-SOURCES: Mapping[str, Source] = MappingProxyType(
-    {
-        "fashion-mnist": Source(
-            "28x28 images of clothing, 10 classes, 60,000 + 10,000",
-            fashion_mnist.available,
-            fashion_mnist.fetch,
-            fashion_mnist.load_fashion_mnist,
-        ),
-        "digits": Source(
-            "8x8 handwritten digits, 10 classes, 1,200 + 597; ships with scikit-learn",
-            lambda: True,
-            lambda progress: None,
-            digits.load_digits,
-        ),
-    }
-)
-
-
-def source(name: str) -> Source:
-    """The source called `name`.
+def source(entry: DataSource) -> Source | Subset | Arrays | DataFile:
+    """What makes an entry of a study's `datasets` available, fetches and loads it.
 
     Raises:
-        InputError: there is none.
+        InputError: no dataset has this name, or it is neither a name nor a declaration.
     """
-    if name not in SOURCES:
-        raise InputError(f"unknown dataset {name!r}. Known datasets: {', '.join(SOURCES)}.")
-    return SOURCES[name]
+    if isinstance(entry, Subset | Arrays | DataFile):
+        return entry
+    if not isinstance(entry, str):
+        raise InputError(
+            f"a dataset must be a name ({', '.join(SOURCES)}) or one of Subset(...), Arrays(...) "
+            f"and DataFile(...), but got {entry!r}."
+        )
+    return named(entry)
 
 
-def choose(names: Sequence[str], progress: Progress = lambda done, total: None) -> tuple[str, str]:
-    """The first of `names` that can be had, made local.
+def name_of(entry: DataSource) -> str:
+    """The name of the dataset of an entry, as rows have it.
+
+    Raises:
+        InputError: see `source`.
+    """
+    source(entry)
+    return entry if isinstance(entry, str) else entry.name
+
+
+def choose(
+    entries: Sequence[DataSource], progress: Progress = lambda done, total: None
+) -> tuple[DataSource, str]:
+    """The first of `entries` that can be had, made local.
+
+    Args:
+        entries: names and declarations, in order of preference.
+        progress: called with the bytes done and in all of a download.
 
     Returns:
-        Its name, and one line that says why it was chosen.
+        The entry, and one line that says why it was chosen.
 
     Raises:
-        InputError: a name is unknown, or none of them can be had.
+        InputError: an entry is no dataset, or none of them can be had.
     """
     missing: list[str] = []
-    for name, candidate in [(name, source(name)) for name in names]:
+    for entry, candidate in [(entry, source(entry)) for entry in entries]:
+        name = name_of(entry)
         if not candidate.available():
-            missing.append(f"{name} is not here and cannot be downloaded now")
+            missing.append(_absence(entry))
             continue
         try:
             candidate.fetch(progress)
         except InputError as error:
             missing.append(str(error).rstrip("."))
             continue
-        return name, f"dataset: {name}" + (f" ({'; '.join(missing)})" if missing else "")
+        return entry, f"dataset: {name}" + (f" ({'; '.join(missing)})" if missing else "")
     raise InputError(
         f"no dataset can be had: {'; '.join(missing)}. "
         f"Set QKD_STUDY_DATA to a folder with the files, or add 'digits' to the study's datasets."
     )
+
+
+def _absence(entry: DataSource) -> str:
+    root = entry
+    while isinstance(root, Subset):
+        root = root.of
+    where = f" ({root.path})" if isinstance(root, DataFile) else ""
+    return f"{name_of(entry)}{where} is not here and cannot be downloaded now"
 
 
 def terminal_progress(done: int, total: int) -> None:
@@ -93,10 +90,10 @@ def terminal_progress(done: int, total: int) -> None:
 
 
 @functools.lru_cache(maxsize=2)
-def load(name: str) -> Dataset:
+def load(entry: DataSource) -> Dataset:
     """The dataset, read once per process.
 
     Raises:
         InputError: it is unknown, missing or broken.
     """
-    return source(name).load()
+    return source(entry).load()

@@ -63,6 +63,9 @@ def draw(
 ) -> Draw:
     """Draw a replicate's samples, stratified by class and without repetition.
 
+    Stratified is in proportion: the share of a class in the dataset times K, give or take less
+    than 2. So a class whose share is below that may be missing from a small draw.
+
     The draws of one replicate are nested: fewer samples are a beginning of more, so that
     differences between values of K are paired too.
 
@@ -81,6 +84,42 @@ def draw(
     )
     rest = order[validation:]
     return Draw(rest[:samples], rest[:teacher_samples], order[:validation])
+
+
+def noisy_labels(labels: Ints, share: float, classes: int, *, seed: int, replicate: int) -> Ints:
+    """Labels of which a share is wrong, each wrong class as likely (symmetric label noise).
+
+    Exactly `round(share * n)` labels differ. Each place has a priority and a wrong class of its
+    own, which depend on seed and replicate only, and the places of least priority are changed. So:
+
+    - A larger share changes all that a smaller one does, to the same classes.
+    - For labels that begin longer ones (see `draw`) a place that is wrong in both is wrong alike.
+      What is wrong in one only are the places between the two thresholds: keeping the count exact
+      for every length shifts the threshold a little.
+
+    Args:
+        labels: int64 (n,), in 0 .. classes - 1; they are not changed.
+        share: in [0, 1].
+        classes: how many there are, at least 2.
+        seed, replicate: fix the noise.
+
+    Returns:
+        int64 (n,).
+
+    Raises:
+        InputError: the share is not in [0, 1], or there are fewer than 2 classes.
+    """
+    if not 0 <= share <= 1:
+        raise InputError(f"the share of noisy labels must be from 0 to 1, but got {share!r}.")
+    if classes < 2:
+        raise InputError(f"noisy labels need at least 2 classes, but got {classes}.")
+    # Row by row, so that the numbers of a place do not depend on how many follow.
+    priority, other = generator(seed, replicate, "label noise").random((len(labels), 2)).T
+    changed = np.argsort(priority, kind="stable")[: round(share * len(labels))]
+    shift = 1 + np.floor(other[changed] * (classes - 1)).astype(np.int64)
+    noisy = labels.copy()
+    noisy[changed] = (labels[changed] + shift) % classes
+    return noisy
 
 
 def _stratified_order(labels: Ints, classes: int, rng: np.random.Generator) -> Ints:

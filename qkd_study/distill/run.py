@@ -9,10 +9,10 @@ import torch
 
 from qkd_study.data import Dataset
 from qkd_study.distill import scores
-from qkd_study.distill.objective import Objective
-from qkd_study.distill.teachers import Order, Teacher, TeacherStore
-from qkd_study.distill.training import Epoch, train
-from qkd_study.models import Model, build_student, count_parameters, predict
+from qkd_study.distill.objective import Objective, spoiled
+from qkd_study.distill.teachers import Order, Teacher, TeacherStore, drawn
+from qkd_study.distill.training import Epoch, Recipe, train
+from qkd_study.models import Model, build_model, count_parameters, predict
 from qkd_study.seeds import derive
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
@@ -35,6 +35,20 @@ class RunResult:
     backend: str
     plan: str | None
     curve: list[Epoch]
+
+
+def recipe_of(config: Config) -> Recipe:
+    """How a configuration trains its student."""
+    return Recipe(
+        optimizer=config.optimizer,
+        learning_rate=config.learning_rate,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        schedule=config.schedule,
+        epoch_choice=config.epoch_choice,
+    )
 
 
 def run(
@@ -61,21 +75,29 @@ def run(
     """
     start, waited_before = time.perf_counter(), teachers.waited
     seconds_before, executions_before = teachers.seconds, teachers.executions
-    order = Order(setting, config, dataset, replicate)
+    order = Order.of(setting, arm, config, dataset, replicate)
     teacher = teachers.get(order) if arm.needs_teacher else None
-    training, _, validation = order.samples()
-    student = build_student(setting, config, dataset, replicate=replicate)
+    training, _, validation = drawn(config, dataset, replicate)
+    student = build_model(
+        setting.student_model,
+        config,
+        dataset.shape,
+        dataset.classes,
+        seed=derive(config.seed, replicate, "student weights"),
+    )
+    student.keeps_state = order.wants_state
+    targets = None
+    if teacher is not None:
+        seed = derive(config.seed, replicate, "spoiled teacher")
+        targets = spoiled(teacher.train, arm.spoiled, seed=seed)
     started = time.perf_counter()
     trained = train(
         student,
         training,
         validation,
-        Objective.of(config, arm.terms),
-        teacher=None if teacher is None else teacher.train,
-        optimizer=config.optimizer,
-        learning_rate=config.learning_rate,
-        epochs=config.epochs,
-        batch_size=config.batch_size,
+        Objective.of(config, arm),
+        recipe_of(config),
+        teacher=targets,
         seed=derive(config.seed, replicate, "student order"),
     )
     seconds_train = time.perf_counter() - started

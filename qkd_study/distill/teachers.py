@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,74 +16,133 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from qkd_study.data import Dataset, draw
+from qkd_study.data import Dataset, draw, noisy_labels
 from qkd_study.distill.objective import Objective
 from qkd_study.distill.tensors import read_tensors, write_tensors
-from qkd_study.distill.training import Samples, train
-from qkd_study.models import Model, Outputs, build_teacher, count_parameters, predict
+from qkd_study.distill.training import Recipe, Samples, train
+from qkd_study.models import (
+    EnsembleModel,
+    Model,
+    Outputs,
+    build_model,
+    count_parameters,
+    predict,
+)
 from qkd_study.seeds import derive
-from qkd_study.study.config import PARAMETERS, Config
+from qkd_study.study.arms import Arm
+from qkd_study.study.config import Config
+from qkd_study.study.identity import described
 from qkd_study.study.settings import Setting
 
 #: Raised when the training of teachers changes, so that old files are not mistaken for new ones.
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 #: Bytes of teacher outputs that a process keeps.
 MEMORY_BYTES = 256 * 2**20
 BATCH_SIZE = 32
+#: Of the soft targets by which each further generation of teachers is taught.
+TEMPERATURE = 4.0
 
 
 @dataclass(frozen=True)
 class Order:
-    """Which teacher is wanted: everything that it depends on."""
+    """Which teacher is wanted: everything that it depends on.
+
+    Attributes:
+        generation: of teachers in a row; the first is trained without a teacher.
+    """
 
     setting: Setting
+    arm: Arm
     config: Config
     dataset: Dataset
     replicate: int
+    generation: int = 1
+
+    @classmethod
+    def of(
+        cls, setting: Setting, arm: Arm, config: Config, dataset: Dataset, replicate: int
+    ) -> Order:
+        """The teacher of an arm's run."""
+        return cls(setting, arm, config, dataset, replicate, config.generations)
 
     def recipe(self) -> dict[str, Any]:
         """All that the teacher depends on, as JSON values."""
-        own = {
-            name: getattr(self.config, name)
-            for name, p in PARAMETERS.items()
-            if p.role in ("teacher", "both", "circuit")
-        }
+        reads = self.setting.read_by_teacher(self.arm)
+        own = {name: getattr(self.config, name) for name in reads if name != "generations"}
         return {
             "version": RECIPE_VERSION,
-            "setting": {"kind": self.setting.kind, **asdict(self.setting)},
+            "model": described(self.setting.teacher_of(self.arm)),
+            "frozen": self.arm.teacher == "random",
             **own,
+            "generation": self.generation,
             "data": self.dataset.digest,
             "seed": self.config.seed,
             "replicate": self.replicate,
         }
+
+    @property
+    def wants_state(self) -> bool:
+        """Whether the arm compares quantum states."""
+        return "fidelity" in self.arm.terms
 
     def name(self) -> str:
         """A hash of the recipe."""
         said = json.dumps(self.recipe(), sort_keys=True)
         return hashlib.sha256(said.encode()).hexdigest()[:32]
 
+    def before(self) -> Order | None:
+        """The teacher of this teacher; `None` for the first generation."""
+        return None if self.generation == 1 else replace(self, generation=self.generation - 1)
+
     def build(self) -> Model:
-        """The teacher before training."""
-        return build_teacher(self.setting, self.config, self.dataset, replicate=self.replicate)
+        """The teacher before training. Of frozen random ones, only the last layer is trained."""
+        values = self.setting.of_teacher(vars(self.config), self.arm)
+        purpose = "teacher weights" + (f" {self.generation}" if self.generation > 1 else "")
+        model = build_model(
+            self.setting.teacher_of(self.arm),
+            Config(**values),
+            self.dataset.shape,
+            self.dataset.classes,
+            seed=derive(self.config.seed, self.replicate, purpose),
+        )
+        if self.arm.teacher == "random":
+            head = {id(p) for p in model.head_parameters()}
+            for parameter in model.parameters():
+                parameter.requires_grad_(id(parameter) in head)
+        return model
 
     def samples(self) -> tuple[Samples, Samples, Samples]:
         """The student's K training samples, the teacher's M, and the validation samples."""
-        index = draw(
-            self.dataset,
-            self.config.samples,
-            self.config.teacher_samples,
-            self.config.validation_samples,
-            seed=self.config.seed,
-            replicate=self.replicate,
+        return drawn(self.config, self.dataset, self.replicate)
+
+
+def drawn(config: Config, dataset: Dataset, replicate: int) -> tuple[Samples, Samples, Samples]:
+    """The student's K training samples, the teacher's M, and the validation samples.
+
+    Wrong labels, if any, are the same for teacher and student; validation labels stay right.
+    """
+    index = draw(
+        dataset,
+        config.samples,
+        config.teacher_samples,
+        config.validation_samples,
+        seed=config.seed,
+        replicate=replicate,
+    )
+    labels = dataset.pool_labels[index.teacher]
+    if config.label_noise:
+        labels = noisy_labels(
+            labels, config.label_noise, dataset.classes, seed=config.seed, replicate=replicate
         )
-        student, teacher, validation = (
-            Samples(
-                torch.from_numpy(self.dataset.pool_inputs(i)),
-                torch.from_numpy(self.dataset.pool_labels[i]),
-            )
-            for i in (index.student, index.teacher, index.validation)
-        )
-        return student, teacher, validation
+    teacher = Samples(
+        torch.from_numpy(dataset.pool_inputs(index.teacher)), torch.from_numpy(labels)
+    )
+    student = Samples(teacher.inputs[: config.samples], teacher.labels[: config.samples])
+    validation = Samples(
+        torch.from_numpy(dataset.pool_inputs(index.validation)),
+        torch.from_numpy(dataset.pool_labels[index.validation]),
+    )
+    return student, teacher, validation
 
 
 @dataclass(frozen=True)
@@ -122,15 +181,16 @@ class TeacherStore:
         self.executions = 0
         self.waited = 0.0
         self._folder = folder
-        self._recent: OrderedDict[tuple[str, int], Teacher] = OrderedDict()
+        self._recent: OrderedDict[tuple[str, int, bool], Teacher] = OrderedDict()
 
     def get(self, order: Order) -> Teacher:
         """The teacher, trained now if nobody has yet, with its outputs for the training samples."""
-        key = (order.name(), order.config.samples)
+        key = (order.name(), order.config.samples, order.wants_state)
         if key not in self._recent:
             with self._lock(order):
                 model = self._trained(order)
-            outputs = predict(model, order.samples()[0].images)
+            model.keeps_state = order.wants_state
+            outputs = predict(model, order.samples()[0].inputs)
             self.executions += model.circuit_executions
             size = (count_parameters(model), model.circuit_gates)
             teacher = Teacher(outputs, *size, model.backend, model.plan)
@@ -172,17 +232,23 @@ class TeacherStore:
             return model
         start = time.perf_counter()
         _, training, validation = order.samples()
-        train(
-            model,
-            training,
-            validation,
-            Objective(),
-            optimizer="adam",
-            learning_rate=order.config.teacher_learning_rate,
-            epochs=order.config.teacher_epochs,
-            batch_size=BATCH_SIZE,
-            seed=derive(order.config.seed, order.replicate, "teacher order"),
+        recipe = Recipe(
+            "adam",
+            order.config.teacher_learning_rate,
+            order.config.teacher_epochs,
+            BATCH_SIZE,
         )
+        objective, targets = Objective(), None
+        before = order.before()
+        if before is not None:
+            with self._lock(before):
+                targets = predict(self._trained(before), training.inputs)
+            objective = Objective(temperature=TEMPERATURE, weights={"soft": 1.0})
+        members = model.models if isinstance(model, EnsembleModel) else [model]
+        for number, member in enumerate(members):
+            purpose = "teacher order" + (f" {number}" if number else "")
+            seed = derive(order.config.seed, order.replicate, purpose)
+            train(member, training, validation, objective, recipe, teacher=targets, seed=seed)
         write_tensors(path, model.state_dict(), order.recipe())
         self.seconds += time.perf_counter() - start
         return model

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from qkd_study.distill.objective import Objective, Terms, detached, is_finite
 from qkd_study.distill.scores import accuracy
@@ -20,14 +20,14 @@ class Diverged(Exception):
 
 
 class Samples(NamedTuple):
-    """Images with labels.
+    """Samples with labels.
 
     Attributes:
-        images: float32 (n, height, width).
+        inputs: float32 (n, ...).
         labels: int64 (n,).
     """
 
-    images: Tensor
+    inputs: Tensor
     labels: Tensor
 
 
@@ -37,8 +37,7 @@ class Epoch:
 
     epoch: int
     cross_entropy: float
-    soft: float | None
-    features: float | None
+    parts: dict[str, float]
     total: float
     train_accuracy: float
     val_accuracy: float
@@ -47,12 +46,13 @@ class Epoch:
 
 @dataclass
 class Training:
-    """The result of `train`; the model holds the weights of the best epoch.
+    """The result of `train`; the model holds the weights of the chosen epoch.
 
     Attributes:
         curve: one entry per epoch.
-        best_epoch: the first epoch, counted from 1, with the highest validation accuracy.
-        val_logits: float32 (V, classes), of the best epoch.
+        best_epoch: the chosen epoch, counted from 1: the first with the highest validation
+            accuracy, or the last.
+        val_logits: (V, classes), of that epoch.
     """
 
     curve: list[Epoch] = field(default_factory=list)
@@ -60,10 +60,47 @@ class Training:
     val_logits: Tensor = field(default_factory=lambda: torch.zeros(0))
 
 
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "sgd": torch.optim.SGD,
-}
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained.
+
+    Attributes:
+        optimizer: `adam`, `adamw` or `sgd`.
+        learning_rate: its step size, in the first epoch.
+        epochs: passes over the training samples.
+        batch_size: samples per step; the last batch of an epoch may be smaller.
+        momentum: of sgd.
+        weight_decay: of adamw.
+        schedule: `constant`, or `cosine`: the step size falls to 0 along half a cosine, by epochs.
+        epoch_choice: `best` keeps the weights of the best epoch on validation, `last` the last.
+    """
+
+    optimizer: str
+    learning_rate: float
+    epochs: int
+    batch_size: int
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    epoch_choice: str = "best"
+
+    def make(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """The optimiser."""
+        # At these sizes a fused Adam step took 29 us instead of 75; torch's default is not fused.
+        rate = self.learning_rate
+        match self.optimizer:
+            case "sgd":
+                return torch.optim.SGD(parameters, lr=rate, momentum=self.momentum, fused=True)
+            case "adamw":
+                decay = self.weight_decay
+                return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
+        return torch.optim.Adam(parameters, lr=rate, fused=True)
+
+    def rate(self, epoch: int) -> float:
+        """The step size in an epoch, counted from 1."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        return self.learning_rate * (1 + math.cos(math.pi * (epoch - 1) / self.epochs)) / 2
 
 
 def train(
@@ -71,50 +108,48 @@ def train(
     training: Samples,
     validation: Samples,
     objective: Objective,
+    recipe: Recipe,
     *,
     teacher: Outputs | None = None,
-    optimizer: str,
-    learning_rate: float,
-    epochs: int,
-    batch_size: int,
     seed: int,
 ) -> Training:
-    """Train `model` in place and leave it with the weights of its best epoch on validation.
+    """Train `model` in place and leave it with the weights of the chosen epoch.
 
     Args:
-        model: teacher or student.
+        model: teacher or student; its parameters that need no gradient stay as they are.
         training: the samples to learn from.
-        validation: the samples that choose the epoch.
+        validation: the samples that score every epoch.
         objective: the loss.
+        recipe: how it is minimised.
         teacher: outputs of the teacher for the training samples, computed once.
-        optimizer: one of `OPTIMIZERS`.
-        learning_rate: its step size.
-        epochs: passes over the training samples.
-        batch_size: samples per step; the last batch of an epoch may be smaller.
         seed: of the order of the samples.
 
     Raises:
         Diverged: a loss is NaN or infinite.
     """
     order = torch.Generator().manual_seed(seed)
-    # At these sizes a fused Adam step took 29 us instead of 75; torch's default is not fused.
-    steps = OPTIMIZERS[optimizer](model.parameters(), lr=learning_rate, fused=True)
+    trained = [p for p in model.parameters() if p.requires_grad and p.numel()]
+    steps = recipe.make(trained) if trained else None
     with torch.no_grad():
-        inputs, val_inputs = model.prepare(training.images), model.prepare(validation.images)
+        model.fit(training.inputs)
+        inputs, val_inputs = model.prepare(training.inputs), model.prepare(validation.inputs)
     targets = None if teacher is None else detached(teacher)
     result, best, weights = Training(), -1.0, {}
-    for epoch in range(1, epochs + 1):
+    for epoch in range(1, recipe.epochs + 1):
         start = time.perf_counter()
         model.train()
         sums = _Sums()
-        for index in torch.randperm(len(inputs), generator=order).split(batch_size):
+        for group in steps.param_groups if steps is not None else []:
+            group["lr"] = recipe.rate(epoch)
+        for index in torch.randperm(len(inputs), generator=order).split(recipe.batch_size):
             labels = training.labels[index]
             outputs = model(inputs[index])
             batch_targets = None if targets is None else detached(targets, index)
             terms = objective(outputs, labels, batch_targets)
-            steps.zero_grad()
-            terms.total.backward()
-            steps.step()
+            if steps is not None:
+                steps.zero_grad()
+                terms.total.backward()
+                steps.step()
             sums.add(terms, outputs.logits, labels)
         if not is_finite(sums.total):
             raise Diverged(f"the loss was {sums.total.item()} in epoch {epoch}")
@@ -123,7 +158,7 @@ def train(
             val_logits = model(val_inputs).logits
         score = accuracy(val_logits, validation.labels)
         result.curve.append(sums.epoch(epoch, score, time.perf_counter() - start))
-        if score > best:
+        if score > best or recipe.epoch_choice == "last":
             best, result.best_epoch, result.val_logits = score, epoch, val_logits
             weights = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(weights)
@@ -137,28 +172,23 @@ class _Sums:
         self.samples = 0
         self.total = torch.zeros(())
         self.hits = torch.zeros((), dtype=torch.int64)
-        self.terms: dict[str, Tensor | None] = {}
+        self.cross_entropy = torch.zeros(())
+        self.parts: dict[str, Tensor] = {}
 
     def add(self, terms: Terms, logits: Tensor, labels: Tensor) -> None:
         count = len(labels)
         self.samples += count
         self.total = self.total + count * terms.total.detach()
         self.hits = self.hits + (logits.detach().argmax(-1) == labels).sum()
-        for name in ("cross_entropy", "soft", "features"):
-            value: Tensor | None = getattr(terms, name)
-            if value is not None:
-                self.terms[name] = (self.terms.get(name) or 0) + count * value.detach()
-
-    def _mean(self, name: str) -> float | None:
-        value = self.terms.get(name)
-        return None if value is None else value.item() / self.samples
+        self.cross_entropy = self.cross_entropy + count * terms.cross_entropy.detach()
+        for name, value in terms.parts.items():
+            self.parts[name] = self.parts.get(name, torch.zeros(())) + count * value.detach()
 
     def epoch(self, number: int, val_accuracy: float, seconds: float) -> Epoch:
         return Epoch(
             epoch=number,
-            cross_entropy=self._mean("cross_entropy") or 0.0,
-            soft=self._mean("soft"),
-            features=self._mean("features"),
+            cross_entropy=self.cross_entropy.item() / self.samples,
+            parts={name: value.item() / self.samples for name, value in self.parts.items()},
             total=self.total.item() / self.samples,
             train_accuracy=self.hits.item() / self.samples,
             val_accuracy=val_accuracy,

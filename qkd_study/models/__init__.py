@@ -1,17 +1,32 @@
 """Students and teachers."""
 
-from qkd_study.models.build import build_student, build_teacher
+from qkd_study.models.build import BUILDERS, build_ansatz, build_model
+from qkd_study.models.circuits import FullyQuantumModel, HybridImageModel, HybridModel
+from qkd_study.models.classical import MLP, AlexNet, ConvNet, LeNet5
 from qkd_study.models.convolution import ConvolutionStudent, QuanvolutionTeacher
+from qkd_study.models.ensemble import EnsembleModel
 from qkd_study.models.outputs import Model, Outputs, count_parameters, predict, seeded
+from qkd_study.models.reductions import Reduction, make_reduction
 
 __all__ = [
+    "BUILDERS",
+    "MLP",
+    "AlexNet",
+    "ConvNet",
     "ConvolutionStudent",
+    "EnsembleModel",
+    "FullyQuantumModel",
+    "HybridImageModel",
+    "HybridModel",
+    "LeNet5",
     "Model",
     "Outputs",
     "QuanvolutionTeacher",
-    "build_student",
-    "build_teacher",
+    "Reduction",
+    "build_ansatz",
+    "build_model",
     "count_parameters",
+    "make_reduction",
     "predict",
     "seeded",
 ]

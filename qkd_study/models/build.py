@@ -1,52 +1,197 @@
-"""From a setting and a configuration to models with their initial weights."""
+"""From a declared model and a configuration to a model with its initial weights."""
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from collections.abc import Callable
+from typing import Any, cast
 
-from qkd_study.data import Dataset
+from qkd_study.errors import InputError
+from qkd_study.models.circuits import (
+    Ansatz,
+    CircuitModel,
+    FullyQuantumModel,
+    HybridImageModel,
+    HybridModel,
+)
+from qkd_study.models.classical import MLP, AlexNet, ConvNet, LeNet5
 from qkd_study.models.convolution import ConvolutionStudent, QuanvolutionTeacher
+from qkd_study.models.ensemble import EnsembleModel
 from qkd_study.models.outputs import Model, seeded
-from qkd_study.quantum import Plan, Precision, Quanvolution, Simulator
+from qkd_study.models.reductions import Reduction, make_reduction
+from qkd_study.quantum import (
+    Circuit,
+    Plan,
+    Precision,
+    Quanvolution,
+    Simulator,
+    arbitrary_unitary,
+    brickwork,
+    hardware_efficient,
+    random_layers,
+    strongly_entangling,
+)
 from qkd_study.seeds import derive
+from qkd_study.study import circuits as quantum_spec
+from qkd_study.study import models as spec
 from qkd_study.study.config import Config
-from qkd_study.study.settings import Setting
+
+Shape = tuple[int, ...]
 
 
 def simulator(config: Config) -> Simulator:
     """What runs the circuits of a configuration."""
     return Simulator(
-        config.device,
-        cast(Precision, config.precision),
-        None if config.plan == "auto" else cast(Plan, config.plan),
+        config.device or "lightning.qubit",
+        cast(Precision, config.precision or "complex128"),
+        None if config.plan in (None, "auto") else cast(Plan, config.plan),
     )
 
 
-def build_student(setting: Setting, config: Config, dataset: Dataset, *, replicate: int) -> Model:
-    """The student with the initial weights of a replicate, the same for every arm."""
-    with seeded(derive(config.seed, replicate, "student weights")):
-        return ConvolutionStudent(
-            setting.patches(dataset.shape),
-            dataset.classes,
-            filters=setting.filters,
-            kernel=setting.kernel,
-            stride=setting.stride,
-        )
+def build_ansatz(config: Config, own: Ansatz | None, seed: int) -> Circuit:
+    """The circuit of a configuration, or what the study's own function gives.
+
+    Raises:
+        InputError: the study's function gave no circuit of that many qubits.
+    """
+    qubits, depth = cast(int, config.qubits), cast(int, config.depth)
+    if own is not None:
+        made = own(qubits, depth)
+        if not isinstance(made, Circuit) or made.qubits != qubits or made.features:
+            raise InputError(
+                f"ansatz({qubits}, {depth}) must give a Circuit on {qubits} qubits without "
+                f"features, but gave {made!r}."
+            )
+        return made
+    match config.ansatz:
+        case "hardware-efficient":
+            return hardware_efficient(qubits, depth)
+        case "hardware-efficient-chain":
+            return hardware_efficient(qubits, depth, entangler="chain")
+        case "strongly-entangling":
+            return strongly_entangling(qubits, depth)
+        case "brickwork":
+            return brickwork(qubits, depth)
+        case "arbitrary":
+            return arbitrary_unitary(qubits)
+    return random_layers(qubits, depth, seed=seed)
 
 
-def build_teacher(setting: Setting, config: Config, dataset: Dataset, *, replicate: int) -> Model:
-    """The untrained teacher of a replicate."""
-    seed = derive(config.seed, replicate, "teacher weights")
+def _reduction(config: Config, shape: Shape) -> Reduction:
+    kind, qubits = config.reduction or "none", cast(int, config.qubits)
+    room = 2**qubits if config.embedding == "amplitude" else qubits
+    inputs = Reduction(shape, 0)  # keeps all
+    return inputs if kind == "none" else make_reduction(kind, shape, room)
+
+
+def _convolution(
+    of: spec.Convolution, config: Config, shape: Shape, classes: int, seed: int
+) -> Model:
+    down, across = of.patches(shape)
+    return ConvolutionStudent(
+        down * across, classes, filters=of.filters, kernel=of.kernel, stride=of.stride
+    )
+
+
+def _quanvolution(
+    of: quantum_spec.Quanvolution, config: Config, shape: Shape, classes: int, seed: int
+) -> Model:
+    down, across = of.patches(shape)
     layer = Quanvolution(
-        filters=setting.filters,
-        kernel=setting.kernel,
-        stride=setting.stride,
-        qubits=config.qubits,
-        depth=config.depth,
-        embedding=cast(Literal["angle", "amplitude"], config.embedding),
-        angle_range=config.angle_range,
+        filters=of.filters,
+        kernel=of.kernel,
+        stride=of.stride,
+        qubits=cast(int, config.qubits),
+        depth=cast(int, config.depth),
+        embedding=cast(Any, config.embedding),
+        angle_range=cast(float, config.angle_range),
         seed=seed,
         simulator=simulator(config),
     )
+    layer.theta.requires_grad_(of.trainable)
+    return QuanvolutionTeacher(layer, down * across, classes)
+
+
+def _circuit(of: Any, config: Config, shape: Shape, classes: int, seed: int) -> CircuitModel:
+    circuit, runs_on = build_ansatz(config, of.ansatz, seed), simulator(config)
+    angle_range = cast(float, config.angle_range)
+    if isinstance(of, quantum_spec.HybridImage):
+        return HybridImageModel(
+            circuit,
+            runs_on,
+            classes,
+            shape=shape,
+            channels=of.channels,
+            angle_range=angle_range,
+        )
+    reduction, embedding = _reduction(config, shape), cast(str, config.embedding)
+    if isinstance(of, quantum_spec.FullyQuantum):
+        return FullyQuantumModel(
+            circuit,
+            runs_on,
+            classes,
+            reduction=reduction,
+            embedding=embedding,
+            angle_range=angle_range,
+            scale=of.scale,
+            assignment=of.assignment,
+        )
+    return HybridModel(
+        circuit,
+        runs_on,
+        classes,
+        reduction=reduction,
+        embedding=embedding,
+        angle_range=angle_range,
+    )
+
+
+def _ensemble(of: spec.Ensemble, config: Config, shape: Shape, classes: int, seed: int) -> Model:
+    members = [
+        build_model(of.of, config, shape, classes, seed=derive(seed, member, "member"))
+        for member in range(of.members)
+    ]
+    return EnsembleModel(members, of_probabilities=of.mean == "probabilities")
+
+
+def _own(of: spec.Own, config: Config, shape: Shape, classes: int, seed: int) -> Model:
+    made = of.build(config, shape, classes)
+    if not isinstance(made, Model):
+        raise InputError(
+            f"build of {of!r} must give a qkd_study.models.Model, but gave {type(made).__name__}."
+        )
+    return made
+
+
+#: What builds a declared model. The first entry that the declaration is an instance of counts.
+BUILDERS: dict[type[spec.ModelSpec], Callable[[Any, Config, Shape, int, int], Model]] = {
+    spec.Mlp: lambda of, config, shape, classes, seed: MLP(shape, classes, hidden=of.hidden),
+    spec.LeNet: lambda of, config, shape, classes, seed: LeNet5(shape, classes),
+    spec.AlexNet: lambda of, config, shape, classes, seed: AlexNet(shape, classes),
+    spec.ConvNet: lambda of, config, shape, classes, seed: ConvNet(shape, classes),
+    quantum_spec.Quanvolution: _quanvolution,
+    spec.Convolution: _convolution,
+    quantum_spec.HybridCircuit: _circuit,
+    quantum_spec.FullyQuantum: _circuit,
+    quantum_spec.HybridImage: _circuit,
+    spec.Ensemble: _ensemble,
+    spec.Own: _own,
+}
+
+
+def build_model(
+    of: spec.ModelSpec, config: Config, shape: Shape, classes: int, *, seed: int
+) -> Model:
+    """A model with its initial weights.
+
+    Args:
+        of: what is declared.
+        config: its parameters, with qubits and depth of its own.
+        shape: of a sample.
+        classes: how many.
+        seed: of the initial weights.
+
+    Raises:
+        InputError: a part of the study's own is not what it should be.
+    """
     with seeded(seed):
-        return QuanvolutionTeacher(layer, setting.patches(dataset.shape), dataset.classes)
+        return BUILDERS[type(of)](of, config, shape, classes, seed)

@@ -29,9 +29,9 @@ class ConvolutionStudent(Model):
         self.convolution = nn.Conv2d(1, filters, kernel, stride)
         self.head = nn.Linear(filters * patches, classes)
 
-    def prepare(self, images: Tensor) -> Tensor:
+    def prepare(self, samples: Tensor) -> Tensor:
         """Images with a channel axis: (batch, 1, height, width)."""
-        return images[:, None]
+        return samples[:, None]
 
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits (batch, classes) and maps (batch, filters, patches down, patches across)."""
@@ -59,9 +59,9 @@ class QuanvolutionTeacher(Model):
         self.quanvolution = layer
         self.head = nn.Linear(len(layer.theta) * patches, classes)
 
-    def prepare(self, images: Tensor) -> Tensor:
+    def prepare(self, samples: Tensor) -> Tensor:
         """The states of all patches; see `Quanvolution.embed`."""
-        return self.quanvolution.embed(images)
+        return self.quanvolution.embed(samples)
 
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits (batch, classes) and maps (batch, filters, patches down, patches across)."""

@@ -30,7 +30,12 @@ class Model(nn.Module, ABC):
 
     `prepare` turns samples into the model's inputs and holds all that training does not change, so
     that it is done once per dataset; `forward` maps inputs to `Outputs`.
+
+    Attributes:
+        keeps_state: whether `Outputs.state` is wanted, of models that have one.
     """
+
+    keeps_state: bool = False
 
     def fit(self, samples: Tensor) -> None:
         """Learn what is not trained by gradient, such as principal components.
@@ -91,13 +96,18 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 @torch.no_grad()
-def predict(model: Model, images: Tensor, chunk: int = 1000) -> Outputs:
-    """Outputs for many images, `chunk` at a time to bound memory.
+def predict(model: Model, samples: Tensor, chunk: int = 1000) -> Outputs:
+    """Outputs for many samples, `chunk` at a time to bound memory.
 
     Args:
         model: switched to evaluation.
-        images: float32 (n, height, width).
+        samples: float32 (n, ...).
     """
     model.eval()
-    parts = [model(model.prepare(part)) for part in images.split(chunk)]
-    return Outputs(torch.cat([p.logits for p in parts]), torch.cat([p.features for p in parts]))
+    parts = [model(model.prepare(part)) for part in samples.split(chunk)]
+    states = [p.state for p in parts if p.state is not None]
+    return Outputs(
+        torch.cat([p.logits for p in parts]),
+        torch.cat([p.features for p in parts]),
+        torch.cat(states) if states else None,
+    )

@@ -96,7 +96,9 @@ def _config_column(name: str, annotation: object, meaning: str) -> Column:
     kind = {int: INT, float: REAL, str: TEXT}[typing.cast(type, base)]
     what = PARAMETERS.get(name)
     off = f"; {'null' if name == 'temperature' else '0'} in arms without it"
-    note = off if what is not None and what.term in ("soft", "features") else ""
+    note = off if what is not None and what.terms and name != "scale_cross_entropy" else ""
+    if what is not None and what.role == "circuit":
+        note = "; null where nothing reads it"
     return Column(
         f"config.{name}", kind, "radians" if name == "angle_range" else "", meaning + note
     )
@@ -115,6 +117,11 @@ CURVES = (
     Column("loss.cross_entropy", REAL, "nats", "mean over the epoch, before its weight"),
     Column("loss.soft", REAL, "nats", "T^2 KL(teacher, student), before its weight; null if off"),
     Column("loss.features", REAL, "", "error between feature maps, before its weight; null if off"),
+    Column("loss.decoupled", REAL, "nats", "decoupled distillation, weighted inside; null if off"),
+    Column("loss.distances", REAL, "", "relational loss on distances, before its weight"),
+    Column("loss.angles", REAL, "", "relational loss on angles, before its weight"),
+    Column("loss.fidelity", REAL, "", "one minus the fidelity of the states, before its weight"),
+    Column("loss.own", REAL, "", "the study's own term, before its weight; null if off"),
     Column("loss.total", REAL, "", "the weighted sum that was minimised"),
     Column("metric.train_accuracy", REAL, "share", "on the training samples, during the epoch"),
     Column("metric.val_accuracy", REAL, "share", "on the validation samples, after the epoch"),

@@ -1,8 +1,27 @@
 """Declaring a question, and checking the declaration."""
 
 from qkd_study.study.arms import ARMS, Arm
+from qkd_study.study.circuits import FullyQuantum, HybridCircuit, HybridImage, Quanvolution
 from qkd_study.study.config import PARAMETERS, Config, Parameter
-from qkd_study.study.settings import QuantumToClassical, Setting
+from qkd_study.study.models import (
+    AlexNet,
+    ConvNet,
+    Convolution,
+    Ensemble,
+    LeNet,
+    Mlp,
+    ModelSpec,
+    Own,
+)
+from qkd_study.study.settings import (
+    ClassicalToClassical,
+    ClassicalToHybrid,
+    ClassicalToQuantum,
+    QuantumToClassical,
+    QuantumToQuantum,
+    SelfDistillation,
+    Setting,
+)
 from qkd_study.study.space import Choice, Float, Int, LogFloat, Range
 from qkd_study.study.study import FIRST_CONFIRM_REPLICATE, Cell, Replicates, Study
 
@@ -10,17 +29,34 @@ __all__ = [
     "ARMS",
     "FIRST_CONFIRM_REPLICATE",
     "PARAMETERS",
+    "AlexNet",
     "Arm",
     "Cell",
     "Choice",
+    "ClassicalToClassical",
+    "ClassicalToHybrid",
+    "ClassicalToQuantum",
     "Config",
+    "ConvNet",
+    "Convolution",
+    "Ensemble",
     "Float",
+    "FullyQuantum",
+    "HybridCircuit",
+    "HybridImage",
     "Int",
+    "LeNet",
     "LogFloat",
+    "Mlp",
+    "ModelSpec",
+    "Own",
     "Parameter",
     "QuantumToClassical",
+    "QuantumToQuantum",
+    "Quanvolution",
     "Range",
     "Replicates",
+    "SelfDistillation",
     "Setting",
     "Study",
 ]

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from qkd_study.errors import InputError
 
-Term = Literal["soft", "features", "scaled cross-entropy"]
+#: Terms of the loss by name. The first two change the cross-entropy; the others need a teacher.
+TermName = Literal[
+    "scaled cross-entropy",
+    "label smoothing",
+    "soft",
+    "features",
+    "decoupled",
+    "distances",
+    "angles",
+    "fidelity",
+]
+#: A term of the study's own: a function of the student's `Outputs`, the teacher's, and the labels.
+OwnTerm = Callable[[Any, Any, Any], Any]
+Teacher = Literal["own", "classical", "random", "self"]
+Spoiled = Literal["nothing", "shuffled features", "constant features", "shuffled labels"]
 
-#: Terms that compare the student with a teacher.
-TEACHER_TERMS: frozenset[str] = frozenset({"soft", "features"})
+#: Terms that need no teacher.
+ALONE: frozenset[str] = frozenset({"scaled cross-entropy", "label smoothing"})
 
 
 @dataclass(frozen=True)
@@ -21,24 +35,59 @@ class Arm:
 
     Attributes:
         name: as it stands in the tables.
-        terms: `soft` (soft targets), `features` (feature maps), `scaled cross-entropy` (the
-            control that multiplies the cross-entropy, because extra terms mean larger steps).
+        terms: `soft` (soft targets), `features` (feature maps), `decoupled`, `distances`, `angles`
+            (relational), `fidelity` (of quantum states); `scaled cross-entropy` and `label
+            smoothing`, controls without a teacher; and functions of the study's own.
+        teacher: `own` (the setting's), or a control: `classical` (the counterpart of a quantum
+            teacher), `random` (only the last layer is trained, all before it stays as drawn),
+            `self` (the student's own architecture).
+        spoiled: what of the teacher's answer is made worthless, as a control: `shuffled features`
+            and `shuffled labels` hand each sample those of another, `constant features` hand all
+            of them the mean.
     """
 
     name: str
-    terms: tuple[Term, ...] = ()
+    terms: tuple[TermName | OwnTerm, ...] = ()
+    teacher: Teacher = "own"
+    spoiled: Spoiled = "nothing"
 
     def __post_init__(self) -> None:
-        if not self.name or any(c in self.name for c in "/\\ \n\t"):
+        if not isinstance(self.name, str) or not self.name or set(self.name) & set("/\\ \n\t"):
             raise InputError(f"an arm's name must be a word without spaces, but got {self.name!r}.")
-        if isinstance(self.terms, str) or not all(term in get_args(Term) for term in self.terms):
-            known = ", ".join(repr(term) for term in get_args(Term))
-            raise InputError(f"terms of an arm are a tuple of {known}, but got {self.terms!r}.")
+        known = get_args(TermName)
+        if not isinstance(self.terms, tuple) or not all(
+            callable(term) or term in known for term in self.terms
+        ):
+            raise InputError(
+                f"terms of an arm are a tuple of {', '.join(map(repr, known))} or functions, "
+                f"but got {self.terms!r}."
+            )
+        for name, allowed in (("teacher", get_args(Teacher)), ("spoiled", get_args(Spoiled))):
+            if getattr(self, name) not in allowed:
+                raise InputError(
+                    f"{name} of arm {self.name!r} must be one of {', '.join(map(repr, allowed))}, "
+                    f"but got {getattr(self, name)!r}."
+                )
+        if len(self.own_terms) > 1:
+            raise InputError(
+                f"arm {self.name!r} has {len(self.own_terms)} functions as terms, but only one has "
+                f"a weight: add them up in one function."
+            )
+
+    @property
+    def own_terms(self) -> tuple[OwnTerm, ...]:
+        """The terms that are functions."""
+        return tuple(term for term in self.terms if callable(term))
+
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        """The terms by name; a function is called `own`."""
+        return tuple("own" if callable(term) else term for term in self.terms)
 
     @property
     def needs_teacher(self) -> bool:
         """Whether any term compares the student with a teacher."""
-        return not TEACHER_TERMS.isdisjoint(self.terms)
+        return not ALONE.issuperset(self.term_names)
 
 
 #: The arms that a study gets by naming them.
@@ -48,8 +97,19 @@ ARMS: Mapping[str, Arm] = MappingProxyType(
         for arm in (
             Arm("scratch"),
             Arm("scaled-ce", ("scaled cross-entropy",)),
+            Arm("label-smoothing", ("label smoothing",)),
             Arm("soft", ("soft",)),
+            Arm("features", ("features",)),
             Arm("soft+features", ("soft", "features")),
+            Arm("decoupled", ("decoupled",)),
+            Arm("relational", ("distances", "angles")),
+            Arm("fidelity", ("fidelity",)),
+            Arm("classical-teacher", ("soft",), teacher="classical"),
+            Arm("random-teacher", ("soft",), teacher="random"),
+            Arm("self-teacher", ("soft",), teacher="self"),
+            Arm("shuffled-labels", ("soft",), spoiled="shuffled labels"),
+            Arm("shuffled-features", ("soft", "features"), spoiled="shuffled features"),
+            Arm("constant-features", ("soft", "features"), spoiled="constant features"),
         )
     }
 )

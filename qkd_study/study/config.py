@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from qkd_study.errors import InputError
+from qkd_study.study.reductions import REDUCTIONS
 
 Value = int | float | str
 Kind = Literal["int", "float", "choice", "text"]
@@ -28,7 +29,7 @@ class Parameter:
         low, high: inclusive bounds of numbers.
         above: an exclusive lower bound.
         choices: the allowed words of a `choice`.
-        term: the loss term that alone reads this parameter; arms without it ignore it.
+        terms: the loss terms that alone read this parameter; arms without any ignore it.
         cost: what a larger value costs, for parameters that buy accuracy with it.
         role: whose parameter it is; `circuit` belongs to whichever of the two is quantum.
     """
@@ -41,7 +42,7 @@ class Parameter:
     high: float = math.inf
     above: float = -math.inf
     choices: tuple[str, ...] = ()
-    term: str | None = None
+    terms: tuple[str, ...] = ()
     cost: str | None = None
     role: Role = "student"
 
@@ -97,7 +98,7 @@ def _parameter(kind: Kind, default: Value | None, meaning: str, **bounds: Any) -
 class Config:
     """Every resolved parameter of one run. The columns `config.*` of the tables are its fields.
 
-    `None` means that the run's arm does not use the parameter.
+    `None` means that nothing in the run reads the parameter.
     """
 
     dataset: str = field(metadata={"meaning": "the dataset that the run was trained on"})
@@ -129,31 +130,94 @@ class Config:
         "softmax temperature T of the soft targets",
         above=0,
         high=1000,
-        term="soft",
+        terms=("soft", "decoupled"),
     )
     weight_soft: float = _parameter(
         "float",
         1.0,
         "weight of the soft-target term T^2 KL(teacher, student)",
         low=0,
-        term="soft",
+        terms=("soft",),
     )
     weight_features: float = _parameter(
         "float",
         1.0,
         "weight of the mean squared error between the feature maps",
         low=0,
-        term="features",
+        terms=("features",),
+    )
+    weight_target: float = _parameter(
+        "float",
+        1.0,
+        "weight of the target-class part of decoupled distillation (alpha)",
+        low=0,
+        terms=("decoupled",),
+    )
+    weight_nontarget: float = _parameter(
+        "float",
+        4.0,
+        "weight of the part among the other classes of decoupled distillation (beta)",
+        low=0,
+        terms=("decoupled",),
+    )
+    weight_distances: float = _parameter(
+        "float",
+        1.0,
+        "weight of the relational term on distances between samples",
+        low=0,
+        terms=("distances",),
+    )
+    weight_angles: float = _parameter(
+        "float",
+        2.0,
+        "weight of the relational term on angles between samples",
+        low=0,
+        terms=("angles",),
+    )
+    weight_fidelity: float = _parameter(
+        "float",
+        1.0,
+        "weight of one minus the fidelity of the circuits' final states",
+        low=0,
+        terms=("fidelity",),
+    )
+    weight_own: float = _parameter(
+        "float", 1.0, "weight of the study's own loss term", low=0, terms=("own",)
+    )
+    label_smoothing: float = _parameter(
+        "float",
+        0.1,
+        "share of the label spread over all classes",
+        low=0,
+        high=0.999,
+        terms=("label smoothing",),
     )
     scale_cross_entropy: float = _parameter(
         "float",
         3.0,
         "factor on the cross-entropy; 1 but for the control arm that scales it",
         above=0,
-        term="scaled cross-entropy",
+        terms=("scaled cross-entropy",),
     )
     optimizer: str = _parameter(
-        "choice", "adam", "optimiser of the student; teachers use adam", choices=("adam", "sgd")
+        "choice",
+        "adam",
+        "optimiser of the student; teachers use adam",
+        choices=("adam", "adamw", "sgd"),
+    )
+    momentum: float = _parameter("float", 0.9, "momentum of sgd; others ignore it", low=0, high=1)
+    weight_decay: float = _parameter("float", 0.01, "decay of adamw; others ignore it", low=0)
+    schedule: str = _parameter(
+        "choice",
+        "constant",
+        "step size over the epochs; cosine: falls to 0 along half a cosine",
+        choices=("constant", "cosine"),
+    )
+    epoch_choice: str = _parameter(
+        "choice",
+        "best",
+        "which epoch's weights the student keeps: the best on validation, or the last",
+        choices=("best", "last"),
     )
     learning_rate: float = _parameter(
         "float", 3e-3, "step size of the student's optimiser", above=0
@@ -174,52 +238,107 @@ class Config:
     teacher_epochs: int = _parameter(
         "int", 100, "passes of the teacher over its M samples", low=1, role="teacher"
     )
-    embedding: str = _parameter(
+    generations: int = _parameter(
+        "int",
+        1,
+        "teachers in a row: each but the first was itself taught, with soft targets, by the last",
+        low=1,
+        role="teacher",
+        cost="every generation is a training more",
+    )
+    teacher_qubits: int | None = _parameter(
+        "int",
+        None,
+        "qubits of the teacher where student and teacher are quantum. Default: as the student's",
+        low=1,
+        high=64,
+        role="teacher",
+        cost="a wider teacher costs twice the time per qubit",
+    )
+    teacher_depth: int | None = _parameter(
+        "int",
+        None,
+        "depth of the teacher where student and teacher are quantum. Default: as the student's",
+        low=1,
+        role="teacher",
+        cost="a deeper teacher costs time",
+    )
+    label_noise: float = _parameter(
+        "float",
+        0.0,
+        "share of the training labels that are replaced by a wrong one",
+        low=0,
+        high=1,
+        role="both",
+    )
+    ansatz: str | None = _parameter(
         "choice",
-        "auto",
-        "how pixels enter the circuit; auto: angle where they have a qubit each, else amplitude",
-        choices=("auto", "angle", "amplitude"),
+        "hardware-efficient",
+        "trainable gates of a circuit; quanvolutions have their own",
+        choices=(
+            "hardware-efficient",
+            "hardware-efficient-chain",
+            "strongly-entangling",
+            "brickwork",
+            "arbitrary",
+            "random",
+        ),
         role="circuit",
     )
-    angle_range: float = _parameter(
+    reduction: str | None = _parameter(
+        "choice",
+        "none",
+        "how a sample's inputs become as many features as the circuit takes; linear is trained",
+        choices=REDUCTIONS,
+        role="circuit",
+    )
+    embedding: str | None = _parameter(
+        "choice",
+        "auto",
+        "how features enter the circuit; auto: in quanvolutions angle where pixels have a qubit "
+        "each, else amplitude",
+        choices=("auto", "angle", "amplitude", "basis"),
+        role="circuit",
+    )
+    angle_range: float | None = _parameter(
         "float",
         math.pi / 2,
-        "rotation angle of a pixel of value 1 under angle embedding, in radians",
+        "rotation angle of a feature of value 1 under angle embedding, in radians",
         above=0,
         high=2 * math.pi,
         role="circuit",
     )
-    qubits: int = _parameter(
+    qubits: int | None = _parameter(
         "int",
         4,
-        "qubits of the quantum model's circuit",
+        "qubits of the circuit: the student's if it is quantum, else the teacher's",
         low=1,
         high=64,
         role="circuit",
         cost="a wider circuit has more parameters and costs twice the time per qubit",
     )
-    depth: int = _parameter(
+    depth: int | None = _parameter(
         "int",
         1,
-        "repetitions of the circuit's trainable block",
+        "repetitions of the circuit's trainable block; of the student's if it is quantum",
         low=1,
         role="circuit",
         cost="a deeper circuit has more parameters and costs time",
     )
-    device: str = _parameter(
+    device: str | None = _parameter(
         "text",
         "lightning.qubit",
         "PennyLane device that runs the circuits",
         role="circuit",
     )
-    precision: str = _parameter(
+    precision: str | None = _parameter(
         "choice",
         "complex128",
         "precision of the circuit's amplitudes",
         choices=("complex128", "complex64"),
         role="circuit",
     )
-    plan: str = _parameter(
+    plan: str | None = _parameter(
         "choice",
         "auto",
         "how a batch runs on the device; auto: as is cheapest on the machine",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import json
+from collections.abc import Mapping
 from typing import Any
 
+from qkd_study.data import name_of
 from qkd_study.study.config import PARAMETERS
 from qkd_study.study.space import Range
 from qkd_study.study.study import Study
@@ -16,13 +19,34 @@ def _range(space: Range) -> dict[str, Any]:
     return {"kind": type(space).__name__, **dataclasses.asdict(space)}
 
 
+def described(value: Any) -> Any:
+    """Any part of a declaration as JSON values: declared objects by kind, functions by source."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        kept = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.compare}
+        return {"kind": type(value).__name__, **{name: described(v) for name, v in kept.items()}}
+    if isinstance(value, Mapping):
+        return {str(name): described(v) for name, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [described(v) for v in value]
+    if callable(value):
+        try:
+            source = inspect.getsource(value)
+        except (OSError, TypeError):
+            source = repr(value)
+        name = getattr(value, "__qualname__", type(value).__name__)
+        return {"function": name, "sha256": hashlib.sha256(source.encode()).hexdigest()}
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return repr(value)
+
+
 def declaration(study: Study) -> dict[str, Any]:
     """A study as JSON values, every default spelt out."""
     return {
         "name": study.name,
         "question": study.question,
-        "setting": {"kind": study.setting.kind, **dataclasses.asdict(study.setting)},
-        "datasets": list(study.datasets),
+        "setting": described(study.setting),
+        "datasets": [name_of(entry) for entry in study.datasets],
         "factors": {name: list(values) for name, values in study.factors.items()},
         "search": {name: _range(space) for name, space in study.search.items()},
         "fixed": {
@@ -30,7 +54,7 @@ def declaration(study: Study) -> dict[str, Any]:
             for name, what in PARAMETERS.items()
             if name not in study.factors and name not in study.search
         },
-        "arms": {arm.name: list(arm.terms) for arm in study.all_arms},
+        "arms": {arm.name: described(arm) for arm in study.all_arms},
         "trials": study.trials,
         "replicates": dataclasses.asdict(study.replicates),
         "seed": study.seed,

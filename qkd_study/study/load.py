@@ -10,6 +10,9 @@ from types import ModuleType
 from qkd_study.errors import InputError
 from qkd_study.study.study import Study
 
+#: What the module of a study file is called; workers get what it defines by value.
+MODULE = "qkd_study_file"
+
 _EXAMPLE = 'It must bind one, as in: study = Study(question="...", factors={"samples": (20, 50)})'
 
 
@@ -35,7 +38,7 @@ def load_study(path: str | Path) -> Study:
     except (ValueError, RecursionError, MemoryError) as error:
         raise InputError(f"{path}: not Python: {error}.") from None
 
-    module = ModuleType("qkd_study_file")
+    module = ModuleType(MODULE)
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses and pickles of the file's classes look here
     try:

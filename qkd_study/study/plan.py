@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from qkd_study.data import Dataset, check_draw
-from qkd_study.errors import InputError
-from qkd_study.memory import check_memory
+from qkd_study.data import Dataset
 from qkd_study.study.arms import Arm
-from qkd_study.study.config import PARAMETERS, Config
+from qkd_study.study.checks import check_study
+from qkd_study.study.config import Config
+from qkd_study.study.models import Ensemble, ModelSpec
 from qkd_study.study.study import Cell, Study
 
 Phase = Literal["search", "confirm"]
@@ -74,42 +73,14 @@ class Plan:
         }
 
 
-def _check_device(name: str) -> None:
-    if name == "lightning.qubit":  # ours by requirement; PennyLane takes seconds to import
-        return
-    from qkd_study.quantum import check_device
-
-    try:
-        check_device(name)
-    except ValueError as error:
-        raise InputError(f"{error}") from None
-
-
 def make_plan(study: Study, dataset: Dataset) -> Plan:
     """Check that a study can run on a dataset and count what it will run.
 
     Raises:
-        InputError: a cell asks for more samples than there are, more qubits than memory holds, or
-            images too small for the kernel.
+        InputError: see `check_study`.
     """
-    for values in itertools.chain.from_iterable(map(study.extremes, study.cells())):
-        _check_device(values["device"])
-    patches = study.setting.patches(dataset.shape)
+    check_study(study, dataset)
     cells = study.cells()
-    for cell in cells:
-        for values in study.extremes(cell):
-            try:
-                images = values["teacher_samples"] + values["validation_samples"]
-                check_memory(values["qubits"], patches, images)
-                check_draw(
-                    dataset,
-                    values["samples"],
-                    values["teacher_samples"],
-                    values["validation_samples"],
-                )
-            except InputError as error:
-                where = f" (cell {cell.key})" if study.factors else ""
-                raise InputError(f"{error}{where}") from None
     arms = study.all_arms
     trials = len(cells) * sum(map(study.trials_of, arms))
     return Plan(
@@ -125,26 +96,29 @@ def make_plan(study: Study, dataset: Dataset) -> Plan:
 
 def _teachers(study: Study) -> int:
     """Teachers at most: one per replicate and different teacher configuration."""
-    of_teacher = [
-        name
-        for name, p in PARAMETERS.items()
-        if p.role in ("teacher", "both")
-        or (p.role == "circuit" and "teacher" in study.setting.quantum)
-    ]
-    searched = any(name in study.search for name in of_teacher) or (
-        "samples" in study.search and "teacher_samples" not in {*study.factors, *study.fixed}
-    )
     count = 0
     seen = set()
     for cell in study.cells():
         values = study.extremes(cell)[0]
-        key = tuple(values[name] for name in of_teacher)
         for arm in study.all_arms:
             if not arm.needs_teacher:
                 continue
+            reads = study.setting.read_by_teacher(arm)
+            searched = any(name in study.search for name in reads) or (
+                "samples" in study.search
+                and "teacher_samples" not in {*study.factors, *study.fixed}
+            )
+            teacher = (study.setting.teacher_of(arm), arm.teacher == "random")
+            key = (*teacher, *(values[name] for name in reads))
+            once = values["generations"] * _members(teacher[0])
             if searched:
-                count += study.trials_of(arm) * study.replicates.search + study.replicates.confirm
+                runs = study.trials_of(arm) * study.replicates.search + study.replicates.confirm
+                count += once * runs
             elif key not in seen:
-                count += study.replicates.search + study.replicates.confirm
+                count += once * (study.replicates.search + study.replicates.confirm)
                 seen.add(key)
     return count
+
+
+def _members(teacher: ModelSpec) -> int:
+    return teacher.members if isinstance(teacher, Ensemble) else 1

@@ -2,14 +2,105 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from qkd_study.errors import InputError
+from qkd_study.study.arms import Arm
+from qkd_study.study.circuits import FullyQuantum, HybridCircuit, Quanvolution
+from qkd_study.study.config import PARAMETERS
+from qkd_study.study.models import Convolution, Ensemble, Mlp, ModelSpec, whole
+
+#: Parameters of which student and teacher each have one where both are quantum.
+SIZES = ("qubits", "depth")
+
+
+class Setting(ABC):
+    """Who teaches whom.
+
+    Attributes:
+        kind: in words.
+    """
+
+    kind: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def student_model(self) -> ModelSpec:
+        """What is trained in every run."""
+
+    @property
+    @abstractmethod
+    def teacher_model(self) -> ModelSpec:
+        """What teaches it."""
+
+    @property
+    def classical_teacher(self) -> ModelSpec | None:
+        """The classical counterpart of a quantum teacher, for the control; `None` without one."""
+        return None
+
+    def teacher_of(self, arm: Arm) -> ModelSpec:
+        """The teacher of an arm: the setting's, or a control's.
+
+        Raises:
+            InputError: the control has no meaning in this setting.
+        """
+        if arm.teacher == "self":
+            return self.student_model
+        if arm.teacher != "classical":
+            return self.teacher_model
+        if self.classical_teacher is None:
+            raise InputError(
+                f"arm {arm.name!r} asks for a classical teacher in place of the quantum one, but "
+                f"the setting ({self.kind}) has none: its teacher is classical already, or no "
+                f"counterpart was declared."
+            )
+        return self.classical_teacher
+
+    def read_by_teacher(self, arm: Arm) -> list[str]:
+        """The parameters that decide what the teacher of an arm is, as a study names them."""
+        teacher, own_size = self.teacher_of(arm), self._own_size(arm)
+        names = []
+        for name, what in PARAMETERS.items():
+            if name in ("teacher_qubits", "teacher_depth"):
+                continue
+            if what.role in ("teacher", "both") or name in teacher.reads:
+                names.append(f"teacher_{name}" if own_size and name in SIZES else name)
+        return names
+
+    def _own_size(self, arm: Arm) -> bool:
+        """Whether an arm's teacher has qubits and depth apart from the student's."""
+        return self.student_model.quantum and self.teacher_of(arm).quantum and arm.teacher != "self"
+
+    def of_teacher(self, values: Mapping[str, Any], arm: Arm) -> dict[str, Any]:
+        """The parameters as the teacher of an arm reads them: with its own qubits and depth.
+
+        Where only the teacher is quantum, `qubits` and `depth` are its own; where both are,
+        `teacher_qubits` and `teacher_depth` are, which default to those.
+        """
+        own = dict(values)
+        if self._own_size(arm):
+            for name in SIZES:
+                own[name] = values[f"teacher_{name}"] or values[name]
+        return own
+
+
+def _models(setting: object, *names: str) -> None:
+    for name in names:
+        value = getattr(setting, name)
+        if value is not None and not isinstance(value, ModelSpec):
+            raise InputError(
+                f"{name} of {type(setting).__name__} must be a model such as Mlp(), "
+                f"but got {value!r}."
+            )
+        if name != "teacher" and isinstance(value, Ensemble):
+            raise InputError(f"an Ensemble can only teach, but stands as {name}: {value!r}.")
 
 
 @dataclass(frozen=True)
-class QuantumToClassical:
+class QuantumToClassical(Setting):
     """A quanvolution teaches a classical convolution of the same shape (Piperno et al., Q2C).
 
     Teacher and student share one architecture: one layer of `filters` kernels of
@@ -20,54 +111,161 @@ class QuantumToClassical:
         filters: kernels of the first layer.
         kernel: their width and height, in pixels.
         stride: pixels between neighbouring patches.
+        trainable: whether the teacher's circuits are trained, or random and frozen.
     """
 
     filters: int = 3
     kernel: int = 2
     stride: int = 2
+    trainable: bool = True
 
     kind: ClassVar[str] = "quantum to classical"
-    quantum: ClassVar[frozenset[Literal["teacher", "student"]]] = frozenset({"teacher"})
 
     def __post_init__(self) -> None:
-        for name in ("filters", "kernel", "stride"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(
-                    f"{name} of {self.kind} must be an integer >= 1, but got {value!r}."
-                )
+        whole(self, "filters", "kernel", "stride")
 
     @property
-    def inputs(self) -> int:
-        """Features that enter one circuit: the pixels of a patch."""
-        return self.kernel**2
+    def student_model(self) -> Convolution:
+        """The convolution."""
+        return Convolution(self.filters, self.kernel, self.stride)
 
-    def embedding(self, embedding: str, qubits: int) -> str:
-        """Resolve `auto` and check that a patch fits into the circuit.
+    @property
+    def teacher_model(self) -> Quanvolution:
+        """The quanvolution."""
+        return Quanvolution(self.filters, self.kernel, self.stride, self.trainable)
 
-        Raises:
-            InputError: the patch needs more qubits than the circuit has.
-        """
-        if embedding == "auto":
-            embedding = "angle" if qubits >= self.inputs else "amplitude"
-        needed = self.inputs if embedding == "angle" else (self.inputs - 1).bit_length()
-        if qubits < max(needed, 1):
-            raise InputError(
-                f"{embedding} embedding of the {self.inputs} pixels of a {self.kernel}x"
-                f"{self.kernel} patch needs qubits >= {max(needed, 1)}, but got qubits={qubits}."
-            )
-        return embedding
-
-    def patches(self, shape: tuple[int, int]) -> int:
-        """Patches of an image of `shape` (height, width), without padding.
-
-        Raises:
-            InputError: there is no room for one.
-        """
-        if min(shape) < self.kernel:
-            raise InputError(f"kernel={self.kernel} is larger than the images of {shape} pixels.")
-        height, width = ((side - self.kernel) // self.stride + 1 for side in shape)
-        return height * width
+    @property
+    def classical_teacher(self) -> ModelSpec:
+        """A convolution like the student."""
+        return self.student_model
 
 
-Setting = QuantumToClassical
+@dataclass(frozen=True)
+class ClassicalToHybrid(Setting):
+    """A classical network teaches a circuit with a linear head (Piperno et al., C2Q hybrid).
+
+    Attributes:
+        teacher: by default 64-18-3, 1,227 parameters, on samples of 64 features.
+        student: a `HybridCircuit`, a `HybridImage`, or another quantum model.
+    """
+
+    teacher: ModelSpec = field(default_factory=Mlp)
+    student: ModelSpec = field(default_factory=HybridCircuit)
+
+    kind: ClassVar[str] = "classical to hybrid"
+
+    def __post_init__(self) -> None:
+        _models(self, "teacher", "student")
+
+    @property
+    def student_model(self) -> ModelSpec:
+        """The circuit with its classical layers."""
+        return self.student
+
+    @property
+    def teacher_model(self) -> ModelSpec:
+        """The classical network."""
+        return self.teacher
+
+
+@dataclass(frozen=True)
+class ClassicalToQuantum(ClassicalToHybrid):
+    """A classical network teaches a circuit without classical layers (Piperno et al., C2Q)."""
+
+    student: ModelSpec = field(default_factory=FullyQuantum)
+
+    kind: ClassVar[str] = "classical to fully quantum"
+
+
+@dataclass(frozen=True)
+class QuantumToQuantum(Setting):
+    """A larger circuit teaches a smaller one of the same kind (Yan et al., arXiv:2603.21586).
+
+    `qubits` and `depth` are the student's, `teacher_qubits` and `teacher_depth` the teacher's. The
+    student's smaller input comes from the parameter `reduction`.
+
+    Attributes:
+        model: of both.
+        classical: the teacher's classical counterpart, for the control.
+    """
+
+    model: ModelSpec = field(default_factory=HybridCircuit)
+    classical: ModelSpec | None = field(default_factory=lambda: Mlp((8,)))
+
+    kind: ClassVar[str] = "quantum to quantum"
+
+    def __post_init__(self) -> None:
+        _models(self, "model", "classical")
+        if not self.model.quantum:
+            raise InputError(f"model of QuantumToQuantum must be quantum, but got {self.model!r}.")
+
+    @property
+    def student_model(self) -> ModelSpec:
+        """The smaller circuit."""
+        return self.model
+
+    @property
+    def teacher_model(self) -> ModelSpec:
+        """The larger circuit."""
+        return self.model
+
+    @property
+    def classical_teacher(self) -> ModelSpec | None:
+        """The classical counterpart."""
+        return self.classical
+
+
+@dataclass(frozen=True)
+class SelfDistillation(Setting):
+    """Teacher and student are alike; `generations` of them teach each other in turn.
+
+    Attributes:
+        model: of both.
+    """
+
+    model: ModelSpec = field(default_factory=HybridCircuit)
+
+    kind: ClassVar[str] = "self-distillation"
+
+    def __post_init__(self) -> None:
+        _models(self, "model")
+
+    @property
+    def student_model(self) -> ModelSpec:
+        """The model."""
+        return self.model
+
+    @property
+    def teacher_model(self) -> ModelSpec:
+        """The same model."""
+        return self.model
+
+    def _own_size(self, arm: Arm) -> bool:
+        return False
+
+
+@dataclass(frozen=True)
+class ClassicalToClassical(Setting):
+    """A classical network teaches another: the counterpart of every other setting.
+
+    Attributes:
+        teacher, student: by default those of C2Q: 64-18-3 teaches 64-3.
+    """
+
+    teacher: ModelSpec = field(default_factory=Mlp)
+    student: ModelSpec = field(default_factory=lambda: Mlp(()))
+
+    kind: ClassVar[str] = "classical to classical"
+
+    def __post_init__(self) -> None:
+        _models(self, "teacher", "student")
+
+    @property
+    def student_model(self) -> ModelSpec:
+        """The student."""
+        return self.student
+
+    @property
+    def teacher_model(self) -> ModelSpec:
+        """The teacher."""
+        return self.teacher

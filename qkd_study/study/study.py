@@ -10,14 +10,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from qkd_study.data import DataSource
 from qkd_study.errors import InputError, StudyWarning
 from qkd_study.study.arms import Arm, resolve_arm
 from qkd_study.study.config import PARAMETERS, Config, Parameter, Value, parameter
-from qkd_study.study.settings import QuantumToClassical, Setting
+from qkd_study.study.settings import SIZES, QuantumToClassical, Setting
 from qkd_study.study.space import Range, check_range
 
 #: Confirm replicates are numbered from here, so that no search ever saw them.
 FIRST_CONFIRM_REPLICATE = 1000
+
+
+#: Parameters that decide what fits.
+DECIDING = (
+    "samples",
+    "teacher_samples",
+    "validation_samples",
+    "qubits",
+    "depth",
+    "teacher_qubits",
+    "teacher_depth",
+    "embedding",
+    "ansatz",
+    "reduction",
+    "device",
+)
 
 
 def _count(name: str, value: object, low: int, high: int) -> None:
@@ -71,7 +88,8 @@ class Study:
     Attributes:
         question: one sentence that the report answers.
         setting: who teaches whom.
-        datasets: names in order of preference; the first that can be had is used.
+        datasets: names or declarations (`Subset`, `Arrays`, `DataFile`) in order of preference; the
+            first that can be had is used.
         factors: parameter -> values; all combinations are run, each is a cell.
         search: parameter -> range; Optuna tunes these inside every cell and arm.
         fixed: parameter -> value; all others keep their defaults (see `PARAMETERS`).
@@ -87,7 +105,7 @@ class Study:
 
     question: str
     setting: Setting = field(default_factory=QuantumToClassical)
-    datasets: Sequence[str] = ("fashion-mnist", "digits")
+    datasets: Sequence[DataSource] = ("fashion-mnist", "digits")
     factors: Mapping[str, Sequence[Value]] = field(default_factory=dict)
     search: Mapping[str, Range] = field(default_factory=dict)
     fixed: Mapping[str, Value] = field(default_factory=dict)
@@ -100,8 +118,10 @@ class Study:
     def __post_init__(self) -> None:
         if not isinstance(self.question, str) or not self.question.strip():
             raise InputError(f"question must be a sentence, but got {self.question!r}.")
-        if not isinstance(self.setting, QuantumToClassical):
-            raise InputError(f"setting must be QuantumToClassical(...), but got {self.setting!r}.")
+        if not isinstance(self.setting, Setting):
+            raise InputError(
+                f"setting must be one such as QuantumToClassical(...), but got {self.setting!r}."
+            )
         if not isinstance(self.replicates, Replicates):
             raise InputError(f"replicates must be Replicates(...), but got {self.replicates!r}.")
         if not isinstance(self.name, str) or not re.fullmatch(r"[\w.+-]*", self.name):
@@ -118,8 +138,9 @@ class Study:
         self._keep("fixed", {p.name: p.check(v) for p, v in self._named("fixed")})
         self._check_places()
         for cell in self.cells():
-            for config in self.extremes(cell):
-                self.setting.embedding(config["embedding"], config["qubits"])
+            for values in self.extremes(cell):
+                for arm in self.all_arms:
+                    self.resolved(values, arm)
 
     def _keep(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -184,13 +205,18 @@ class Study:
 
     def uses(self, arm: Arm, what: Parameter) -> bool:
         """Whether runs of `arm` depend on the parameter."""
-        if what.term is not None:
-            return what.term in arm.terms
-        if what.role == "teacher" or (
-            what.role == "circuit" and "student" not in self.setting.quantum
-        ):
-            return arm.needs_teacher
-        return True
+        if what.terms:
+            return not set(what.terms).isdisjoint(arm.term_names)
+        if what.role in ("student", "both"):
+            return True
+        if what.role == "circuit" and what.name in self.setting.student_model.reads:
+            return True
+        if not arm.needs_teacher:
+            return False
+        teacher = self.setting.teacher_of(arm)
+        if what.name in ("teacher_qubits", "teacher_depth"):
+            return what.name in self.setting.read_by_teacher(arm)
+        return what.role == "teacher" or what.name in teacher.reads
 
     def space(self, arm: Arm) -> dict[str, Range]:
         """What is searched for `arm`: the ranges that it reads."""
@@ -227,13 +253,36 @@ class Study:
 
     def config(self, cell: Cell, arm: Arm, chosen: Mapping[str, Value], dataset: str) -> Config:
         """Every parameter of a run of `arm` in `cell`, with the searched values `chosen`."""
-        values = self._values(cell, chosen)
-        values["embedding"] = self.setting.embedding(values["embedding"], values["qubits"])
-        off = {"temperature": None, "scale_cross_entropy": 1.0}
+        values, off = self._values(cell, chosen), {"temperature": None, "scale_cross_entropy": 1.0}
+        values |= self.resolved(values, arm)
         for name, what in PARAMETERS.items():
-            if what.term is not None and what.term not in arm.terms:
-                values[name] = off.get(name, 0.0)
+            if not self.uses(arm, what):
+                if what.terms:
+                    values[name] = off.get(name, 0.0)
+                elif self._is_of_circuits(what):
+                    values[name] = None
         return Config(**values, dataset=dataset, seed=self.seed)
+
+    def _is_of_circuits(self, what: Parameter) -> bool:
+        """Whether a parameter is null where no circuit reads it."""
+        return what.role == "circuit" or what.name in ("teacher_qubits", "teacher_depth")
+
+    def resolved(self, values: Mapping[str, Any], arm: Arm) -> dict[str, Any]:
+        """What follows from other parameters: `embedding`, checked for student and teacher.
+
+        Raises:
+            InputError: a circuit cannot work, or the arm's teacher does not exist.
+        """
+        found = {}
+        if arm.needs_teacher:
+            teacher, own = self.setting.teacher_of(arm), self.setting.of_teacher(values, arm)
+            if teacher.quantum:
+                found["embedding"] = teacher.embedding(own)
+            for name in SIZES:
+                found[f"teacher_{name}"] = own[name]
+        if self.setting.student_model.quantum:
+            found["embedding"] = self.setting.student_model.embedding(values)
+        return found
 
     def replaced(self, **changes: Any) -> Study:
         """A copy with some fields changed, checked anew."""

@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from ray.tune.search import Searcher
 
 from qkd_study.data import Dataset
 from qkd_study.results import Record, Row, RunFolder, without_result, write_records
+from qkd_study.study.load import MODULE
 from qkd_study.study.plan import Trial
 from qkd_study.study.study import Study
 from qkd_study.tune.progress import Display
@@ -277,6 +279,8 @@ def drive(
         display: told of every trial that ends.
     """
     study = schedule.study
+    if MODULE in sys.modules:  # no worker can import the study file
+        ray.cloudpickle.register_pickle_by_value(sys.modules[MODULE])
     desk = _Desk(study, run, schedule, display, _Journal(run, schedule), limit=cpus)
     with _local_ray(cpus), tempfile.TemporaryDirectory(prefix="qkd-study-") as scratch:
         started = time.monotonic()

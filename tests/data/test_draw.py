@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qkd_study import InputError
-from qkd_study.data import Dataset, draw, load
+from qkd_study.data import Dataset, draw, load, noisy_labels
 
 
 def imbalanced(counts: list[int]) -> Dataset:
@@ -89,3 +89,76 @@ def test_digits() -> None:
     images = digits.test_inputs()
     assert images.dtype == np.float32
     assert (images.min(), images.max()) == (0, 1)
+    assert digits.digest == "1a24a9ce2b25d35eb804dce64f02182d3ac3537e2f35e7b514ee436b2b38dbde"
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 6), (3, 4, 6)])
+@pytest.mark.parametrize("classes", [2, 7])
+def test_samples_of_any_shape(shape: tuple[int, ...], classes: int) -> None:
+    labels = np.arange(42) % classes
+    raw = np.random.default_rng(0).normal(size=(42, *shape)).astype(np.float32) * 9
+    dataset = Dataset("made", raw, labels, raw[:3], labels[:3], classes)
+    assert dataset.shape == shape
+    drawn = draw(dataset, classes, 2 * classes, 14, seed=0, replicate=0)
+    assert sorted(labels[drawn.student]) == list(range(classes))
+    inputs = dataset.pool_inputs(drawn.teacher)
+    assert inputs.dtype == np.float32
+    np.testing.assert_array_equal(inputs, raw[drawn.teacher])  # not forced into [0, 1]
+    np.testing.assert_array_equal(dataset.test_inputs(), raw[:3])
+    with pytest.raises(InputError, match=f"samples={classes - 1} is too few"):
+        draw(dataset, classes - 1, 20, 10, seed=0, replicate=0)
+
+
+LABELS = np.random.default_rng(5).integers(0, 5, 400)
+
+
+@given(
+    st.integers(0, 300),
+    st.floats(0, 1),
+    st.integers(5, 9),
+    st.integers(0, 10**6),
+)
+@settings(deadline=None)
+def test_exactly_the_share_of_labels_is_wrong(
+    count: int, share: float, classes: int, seed: int
+) -> None:
+    labels = LABELS[:count].copy()
+    noisy = noisy_labels(labels, share, classes, seed=seed, replicate=1)
+    np.testing.assert_array_equal(labels, LABELS[:count])
+    assert (noisy != labels).sum() == round(share * count)
+    assert noisy.dtype == np.int64
+    assert ((noisy >= 0) & (noisy < classes)).all()
+    again = noisy_labels(labels, share, classes, seed=seed, replicate=1)
+    np.testing.assert_array_equal(noisy, again)
+
+
+def test_wrong_labels_are_even_among_the_others() -> None:
+    labels = np.repeat(np.arange(4), 3000)
+    noisy = noisy_labels(labels, 0.8, 4, seed=0, replicate=0)
+    for old in range(4):
+        counts = np.bincount(noisy[labels == old], minlength=4)
+        wrong = np.delete(counts, old)
+        assert counts.sum() - wrong.sum() == pytest.approx(600, abs=100)
+        assert wrong == pytest.approx([800] * 3, abs=110)  # 4.5 standard deviations
+
+
+def test_noise_is_nested() -> None:
+    def noise(share: float, count: int = 400) -> np.ndarray:
+        return noisy_labels(LABELS[:count], share, 5, seed=3, replicate=2)
+
+    small, large = noise(0.1), noise(0.4)
+    changed = small != LABELS
+    np.testing.assert_array_equal(large[changed], small[changed])
+    short, long = noise(0.3, 100), noise(0.3)[:100]
+    both = (short != LABELS[:100]) & (long != LABELS[:100])
+    np.testing.assert_array_equal(short[both], long[both])
+    assert both.sum() >= 20  # of 30: the thresholds are near
+    assert (noisy_labels(LABELS, 0.3, 5, seed=3, replicate=3) != noise(0.3)).any()
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_a_share_out_of_bounds(share: float) -> None:
+    with pytest.raises(InputError, match=r"from 0 to 1, but got"):
+        noisy_labels(LABELS, share, 5, seed=0, replicate=0)
+    with pytest.raises(InputError, match="at least 2 classes, but got 1"):
+        noisy_labels(LABELS * 0, 0.1, 1, seed=0, replicate=0)

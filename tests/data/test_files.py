@@ -7,6 +7,7 @@ import hashlib
 import http.server
 import re
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -16,8 +17,9 @@ import numpy as np
 import pytest
 
 from qkd_study import InputError
-from qkd_study.data import choose, fashion_mnist
+from qkd_study.data import Subset, choose
 from qkd_study.data.download import download, reachable
+from qkd_study.data.fashion_mnist import FASHION_MNIST, FILES
 from qkd_study.data.idx import parse_idx
 
 CONTENT = bytes(range(256)) * 1000
@@ -97,10 +99,14 @@ def test_nobody_there_is_found_out_fast(tmp_path: Path) -> None:
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty data folder and cache, and servers that do not answer."""
+    """An empty data folder and cache, and no way to look up a server."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no network in this test")
+
     monkeypatch.setenv("QKD_STUDY_DATA", str(tmp_path / "given"))
-    monkeypatch.setattr(fashion_mnist, "cache_folder", lambda: tmp_path / "cache")
-    monkeypatch.setattr(fashion_mnist, "SERVERS", ("http://127.0.0.1:9/",))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(socket, "create_connection", refuse)
     return tmp_path
 
 
@@ -109,7 +115,11 @@ def test_the_first_dataset_that_can_be_had(no_network: Path) -> None:
     assert name == "digits"
     assert said == "dataset: digits (fashion-mnist is not here and cannot be downloaded now)"
     with pytest.raises(InputError, match=r"no dataset can be had.*QKD_STUDY_DATA"):
-        choose(("fashion-mnist",))
+        choose(("fashion-mnist", "mnist", "cifar-10"))
+    part = Subset("fashion-mnist", (0, 6))
+    chosen, said = choose((part, "xor4"))
+    assert chosen == "xor4"
+    assert "(fashion-mnist:0,6 is not here and cannot be downloaded now)" in said
     with pytest.raises(
         InputError, match=r"unknown dataset 'mnits'\. Known datasets: fashion-mnist,"
     ):
@@ -129,41 +139,29 @@ def test_broken_files_are_named(no_network: Path, content: bytes, message: str) 
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     with pytest.raises(InputError, match=re.escape(str(path)) + ".*" + re.escape(message)):
-        fashion_mnist.read(fashion_mnist.FILES[1])
+        FASHION_MNIST.read(FILES[1])
 
 
 def test_missing_files_say_where_they_were_looked_for(no_network: Path) -> None:
     with pytest.raises(InputError, match=r"train-images-idx3-ubyte\.gz is in none of .*given"):
-        fashion_mnist.load_fashion_mnist()
-
-
-def test_fetch_uses_what_servers_send(
-    server: str, no_network: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    files = (fashion_mnist.File("file", MD5, ""),)
-    monkeypatch.setattr(fashion_mnist, "FILES", files)
-    monkeypatch.setattr(fashion_mnist, "SERVERS", (server + "/",))
-    assert fashion_mnist.available()
-    fashion_mnist.fetch()
-    assert (no_network / "cache" / "fashion-mnist" / "file.gz").read_bytes() == CONTENT
+        FASHION_MNIST.load()
 
 
 @pytest.mark.parametrize("packed", [True, False])
 def test_real_fashion_mnist(
     fashion_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool
 ) -> None:
-    from qkd_study.data.fashion_mnist import load_fashion_mnist
-
     if not packed:  # unpacked files, in the folder itself
         for path in (fashion_mnist / "fashion-mnist").glob("*.gz"):
             with gzip.open(path) as source, (tmp_path / path.stem).open("wb") as target:
                 shutil.copyfileobj(source, target)
         monkeypatch.setenv("QKD_STUDY_DATA", str(tmp_path))
-    dataset = load_fashion_mnist()
+    dataset = FASHION_MNIST.load()
     assert dataset.pool_raw.shape == (60_000, 28, 28)
     assert dataset.test_raw.shape == (10_000, 28, 28)
     assert set(np.bincount(dataset.pool_labels)) == {6000}
     assert dataset.test_inputs().max() == 1
+    assert dataset.digest == "8f54aaf503bc0212a72629990c0e4d87368c8b579f0d293c1f924f1a568b372b"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from qkd_study.data import load
 from qkd_study.distill import Objective, feature_loss, soft_target_loss
-from qkd_study.models import Outputs, build_student
+from qkd_study.models import Outputs, build_model
 from qkd_study.study import Study
 
 
@@ -68,7 +68,8 @@ def test_gradients_are_those_of_finite_differences(
 
     labels = torch.tensor([0, 2])
     teacher = Outputs(draw(2, 3), draw(2, 2, 2))
-    objective = Objective(scale, soft, temperature, features)
+    weights = {"soft": soft, "features": features}
+    objective = Objective(scale, temperature=temperature, weights=weights)
     maps = draw(2, 2, 2)
     logits = draw(2, 3).requires_grad_()
     objective(Outputs(logits, maps), labels, teacher).total.backward()
@@ -90,12 +91,12 @@ def test_every_term_reaches_the_student(term: str) -> None:
     study = Study(question="?")
     digits = load("digits")
     config = study.config(study.cells()[0], study.arm("soft+features"), {}, "digits")
-    student = build_student(study.setting, config, digits, replicate=0)
+    student = build_model(study.setting.student_model, config, (8, 8), 10, seed=0)
     out = student(student.prepare(torch.from_numpy(digits.pool_inputs(np.arange(6)))))
     teacher = Outputs(torch.randn(6, 10), torch.randn_like(out.features))
     labels = torch.from_numpy(digits.pool_labels[:6])
-    terms = Objective.of(config, study.arm("soft+features").terms)(out, labels, teacher)
-    getattr(terms, term).backward()
+    terms = Objective.of(config, study.arm("soft+features"))(out, labels, teacher)
+    (terms.cross_entropy if term == "cross_entropy" else terms.parts[term]).backward()
     reached = {n for n, p in student.named_parameters() if p.grad is not None and p.grad.any()}
     of_layer = {"convolution.weight", "convolution.bias"}
     assert reached == of_layer | ({"head.weight", "head.bias"} if term != "features" else set())
@@ -106,23 +107,21 @@ def test_no_cliff_at_weight_zero() -> None:
     maps, labels = torch.zeros(4, 1, dtype=torch.float64), torch.tensor([0, 1, 2, 0])
 
     def total(weight: float) -> float:
-        objective = Objective(1.0, weight, 4.0, None)
+        objective = Objective(temperature=4.0, weights={"soft": weight})
         return objective(Outputs(logits, maps), labels, Outputs(teacher, maps)).total.item()
 
     at_zero, at_one = total(0.0), total(1.0)
     assert total(1e-9) == pytest.approx(at_zero, abs=1e-7)
     assert total(0.5) == pytest.approx((at_zero + at_one) / 2, rel=1e-12)
-    objective = Objective(1.0, 0.0, 4.0, None)
+    objective = Objective(temperature=4.0, weights={"soft": 0.0})
     terms = objective(Outputs(logits, maps), labels, Outputs(teacher, maps))
-    assert terms.soft is not None
-    assert terms.soft.item() == soft_target_loss(logits, teacher, 4.0).item()
+    assert terms.parts["soft"].item() == soft_target_loss(logits, teacher, 4.0).item()
 
 
-def test_terms_that_are_off_are_none() -> None:
+def test_terms_that_are_off_are_not_there() -> None:
     out = Outputs(torch.randn(4, 3, requires_grad=True), torch.randn(4, 2))
     terms = Objective()(out, torch.tensor([0, 1, 2, 0]), None)
-    assert terms.soft is None
-    assert terms.features is None
+    assert terms.parts == {}
     assert terms.total.item() == terms.cross_entropy.item()
 
 

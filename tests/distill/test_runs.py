@@ -15,8 +15,17 @@ import pytest
 import torch
 
 from qkd_study.data import Dataset, load
-from qkd_study.distill import Diverged, Objective, Order, Samples, TeacherStore, run, train
-from qkd_study.models import build_student, predict
+from qkd_study.distill import (
+    Diverged,
+    Objective,
+    Order,
+    Recipe,
+    Samples,
+    TeacherStore,
+    run,
+    train,
+)
+from qkd_study.models import Model, build_model, predict
 from qkd_study.study import Config, Study
 
 DIGITS = load("digits")
@@ -26,6 +35,10 @@ STUDY = Study(question="?", fixed={"samples": 40, "epochs": 12, "teacher_epochs"
 def config(arm: str = "soft+features", **changes: Any) -> Config:
     made = STUDY.config(STUDY.cells()[0], STUDY.arm(arm), {}, "digits")
     return dataclasses.replace(made, **changes)
+
+
+def student(of: Config) -> Model:
+    return build_model(STUDY.setting.student_model, of, DIGITS.shape, DIGITS.classes, seed=0)
 
 
 def go(folder: Path, arm: str = "soft+features", replicate: int = 1000, **changes: Any) -> Any:
@@ -101,8 +114,8 @@ def test_a_weight_of_zero_is_training_from_scratch(tmp_path: Path) -> None:
     for changes in ({"weight_soft": 0.0, "weight_features": 0.0},):
         distilled = go(tmp_path, "soft+features", **changes)
         assert distilled.metrics["test_nll"] == pytest.approx(plain.metrics["test_nll"], rel=1e-4)
-        assert distilled.curve[-1].soft is not None
-    assert plain.curve[-1].soft is None
+        assert distilled.curve[-1].parts.keys() == {"soft", "features"}
+    assert plain.curve[-1].parts == {}
 
 
 def test_adam_hardly_sees_the_scale_of_the_loss_and_sgd_does(tmp_path: Path) -> None:
@@ -123,7 +136,8 @@ def test_adam_hardly_sees_the_scale_of_the_loss_and_sgd_does(tmp_path: Path) -> 
 
 
 def order(replicate: int = 0, **changes: Any) -> Order:
-    return Order(STUDY.setting, config(**changes), DIGITS, replicate)
+    made = config(**changes)
+    return Order.of(STUDY.setting, STUDY.arm("soft+features"), made, DIGITS, replicate)
 
 
 def test_a_teacher_is_trained_once_and_kept(tmp_path: Path) -> None:
@@ -231,29 +245,26 @@ def test_test_logits_are_the_trained_teachers(tmp_path: Path) -> None:
 
 
 def test_diverging_says_so() -> None:
-    model = build_student(STUDY.setting, config("scratch"), DIGITS, replicate=0)
+    model = student(config("scratch"))
     samples = Samples(
         torch.full((10, 8, 8), float("nan")), torch.from_numpy(DIGITS.pool_labels[:10].copy())
     )
     with pytest.raises(Diverged, match="the loss was nan in epoch 1"):
         train(
-            model, samples, samples, Objective(),
-            optimizer="sgd", learning_rate=1.0, epochs=3, batch_size=4, seed=0,
-        )  # fmt: skip
+            model, samples, samples, Objective(), Recipe("sgd", 1.0, epochs=3, batch_size=4), seed=0
+        )
 
 
 def test_the_curve_is_the_loss_of_the_samples() -> None:
-    model = build_student(STUDY.setting, config("scratch"), DIGITS, replicate=0)
+    model = student(config("scratch"))
     images = torch.from_numpy(DIGITS.pool_inputs(np.arange(50)))
     labels = torch.from_numpy(DIGITS.pool_labels[:50].copy())
     with torch.no_grad():
         logits = model(model.prepare(images)).logits
     samples = Samples(images, labels)
     started = time.perf_counter()
-    result = train(
-        model, samples, samples, Objective(2.0),
-        optimizer="sgd", learning_rate=1e-12, epochs=1, batch_size=16, seed=0,
-    )  # fmt: skip
+    recipe = Recipe("sgd", 1e-12, epochs=1, batch_size=16)
+    result = train(model, samples, samples, Objective(2.0), recipe, seed=0)
     (epoch,) = result.curve
     expected = torch.nn.functional.cross_entropy(logits, labels).item()
     assert epoch.cross_entropy == pytest.approx(expected, rel=1e-5)

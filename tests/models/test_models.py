@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qkd_study import QuantumToClassical, Study
-from qkd_study.data import Dataset, load
-from qkd_study.models import build_student, build_teacher, count_parameters, predict
+from qkd_study.data import Dataset
+from qkd_study.models import build_model, count_parameters, predict
 
 
 def images(height: int, width: int, classes: int) -> Dataset:
@@ -24,9 +24,10 @@ def images(height: int, width: int, classes: int) -> Dataset:
 def models(dataset: Dataset, setting: QuantumToClassical, **fixed: Any) -> tuple[Any, Any]:
     study = Study(question="?", setting=setting, fixed=fixed)
     config = study.config(study.cells()[0], study.arm("soft"), {}, dataset.name)
+    shape, classes = dataset.shape, dataset.classes
     return (
-        build_teacher(setting, config, dataset, replicate=0),
-        build_student(setting, config, dataset, replicate=0),
+        build_model(setting.teacher_model, config, shape, classes, seed=0),
+        build_model(setting.student_model, config, shape, classes, seed=0),
     )
 
 
@@ -80,19 +81,3 @@ def test_teacher_and_student_maps_can_be_compared(qubits: int) -> None:
         assert out.features.shape == (6, 3, 4, 4)
         assert out.features.abs().max() <= 1 + 1e-6
         torch.testing.assert_close(out.logits, model(model.prepare(x)).logits)
-
-
-def test_initial_weights_follow_from_seed_and_replicate_alone() -> None:
-    digits = load("digits")
-
-    def weights(seed: int, replicate: int, arm: str) -> torch.Tensor:
-        study = Study(question="?", seed=seed)
-        config = study.config(study.cells()[0], study.arm(arm), {}, "digits")
-        torch.rand(3)  # the global random state plays no part
-        model = build_student(study.setting, config, digits, replicate=replicate)
-        return torch.cat([p.detach().flatten() for p in model.parameters()])
-
-    first = weights(0, 5, "soft")
-    assert torch.equal(first, weights(0, 5, "scratch"))
-    assert not torch.equal(first, weights(0, 6, "soft"))
-    assert not torch.equal(first, weights(1, 5, "soft"))

@@ -63,8 +63,8 @@ def trial(number: int = 0, replicates: tuple[int, ...] = (0, 1), arm: str = "sof
 
 def record(of: Trial, replicate: int) -> Record:
     curve = [
-        Epoch(1, 2.0, None, 0.5, 2.5, 0.1, 0.2, 0.01),
-        Epoch(2, 1.0, None, 0.4, 1.4, 0.3, 0.4, 0.01),
+        Epoch(1, 2.0, {"features": 0.5}, 2.5, 0.1, 0.2, 0.01),
+        Epoch(2, 1.0, {"features": 0.4}, 1.4, 0.3, 0.4, 0.01),
     ]
     metrics = {"val_accuracy": 0.4, "val_f1_macro": 0.3, "best_epoch": 2}
     result = RunResult(
@@ -75,7 +75,7 @@ def record(of: Trial, replicate: int) -> Record:
 
 def test_the_contract() -> None:
     assert not set(columns(CONTRACT)) - set(schema("runs").names)
-    assert schema("curves").names == columns(CURVES)
+    assert not set(columns(CURVES)) - set(schema("curves").names)
     assert {f"config.{f.name}" for f in dataclasses.fields(Config)} <= set(schema("runs").names)
 
 

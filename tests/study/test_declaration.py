@@ -13,14 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qkd_study import (
+    ARMS,
     PARAMETERS,
     Arm,
     Choice,
     Float,
+    HybridCircuit,
     InputError,
     Int,
     LogFloat,
     QuantumToClassical,
+    QuantumToQuantum,
     Replicates,
     Study,
     StudyWarning,
@@ -47,7 +50,10 @@ def study(**changes: Any) -> Study:
         ({"fixed": {"epochs": True}}, "epochs must be an integer >= 1, but got epochs=True"),
         ({"fixed": {"epochs": 10**400}}, "epochs must be an integer >= 1"),
         ({"fixed": {"learning_rate": float("nan")}}, "learning_rate must be a number > 0"),
-        ({"fixed": {"optimizer": "lion"}}, "optimizer must be one of 'adam', 'sgd', but got"),
+        (
+            {"fixed": {"optimizer": "lion"}},
+            "optimizer must be one of 'adam', 'adamw', 'sgd'",
+        ),
         ({"fixed": {"tempratur": 1}}, "unknown parameter 'tempratur'. Known parameters: samples,"),
         ({"fixed": {3: 1}}, "unknown parameter 3"),
         ({"fixed": [1]}, "fixed must be a dictionary by parameter, but got [1]"),
@@ -70,12 +76,15 @@ def study(**changes: Any) -> Study:
         ),
         ({"arms": ()}, "arms must be a tuple with at least one entry"),
         ({"arms": "soft"}, "arms must be a tuple with at least one entry"),
-        ({"arms": ("softer",)}, "unknown arm 'softer'. Named arms: scratch, scaled-ce, soft,"),
+        (
+            {"arms": ("softer",)},
+            "unknown arm 'softer'. Named arms: scratch, scaled-ce,",
+        ),
         ({"arms": ("soft", Arm("soft"))}, "arms must have different names"),
         ({"trials": 0}, "trials must be an integer from 1 to 1000000, but got 0"),
         ({"seed": -1}, "seed must be an integer from 0 to"),
         ({"name": "a/b"}, "name must be letters, digits"),
-        ({"setting": "Q2C"}, "setting must be QuantumToClassical(...), but got 'Q2C'"),
+        ({"setting": "Q2C"}, "setting must be one such as QuantumToClassical(...), but got 'Q2C'"),
         ({"replicates": 3}, "replicates must be Replicates(...), but got 3"),
         (
             {"fixed": {"qubits": 3, "embedding": "angle"}},
@@ -105,10 +114,13 @@ def test_what_cannot_work_is_refused(changes: dict[str, Any], message: str) -> N
         (lambda: Replicates(confirm=1), "Replicates(confirm) must be an integer from 2"),
         (lambda: Replicates(search=1001), "Replicates(search) must be an integer from 1 to 1000"),
         (lambda: Arm("two words"), "an arm's name must be a word without spaces"),
-        (lambda: Arm("x", ("hard",)), "terms of an arm are a tuple of 'soft', 'features'"),
+        (
+            lambda: Arm("x", ("hard",)),
+            "terms of an arm are a tuple of 'scaled cross",
+        ),
         (
             lambda: QuantumToClassical(filters=0),
-            "filters of quantum to classical must be an integer",
+            "filters of QuantumToClassical must be an integer",
         ),
     ],
 )
@@ -135,22 +147,25 @@ def test_every_parameter_can_be_fixed_crossed_or_searched(name: str) -> None:
         values: tuple[Any, ...] = tuple(c for c in what.choices if c != "auto")[:2]
     elif what.kind == "text":
         values = ("default.qubit", "lightning.qubit")
+    elif name in ("qubits", "teacher_qubits"):
+        values = (3, 4)
     elif what.kind == "int":
         values = (max(int(what.low), 4), max(int(what.low), 4) + 1)
     else:
-        values = (0.5, 1.0)
+        values = (0.5, 0.75)
     space = (
         Choice(*values)
         if what.kind in ("choice", "text")
         else (Int if what.kind == "int" else Float)(*values)
     )
-    arms = ("scratch", "scaled-ce", "soft", "soft+features")
+    arms = (*ARMS, Arm("mine", (lambda student, teacher, labels: None,)))
+    setting = QuantumToQuantum(HybridCircuit())
     for changes in (
         {"fixed": {name: values[0]}},
         {"factors": {name: values}},
         {"search": {name: space}},
     ):
-        made = study(arms=arms, **changes)
+        made = study(arms=arms, setting=setting, **changes)
         users = [a for a in made.all_arms if made.uses(a, what)]
         assert users
         cell = made.cells()[0]

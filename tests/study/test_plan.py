@@ -9,7 +9,7 @@ import pytest
 
 from qkd_study import Float, InputError, Int, QuantumToClassical, Replicates, Study
 from qkd_study.data import load
-from qkd_study.memory import quanvolution_bytes
+from qkd_study.memory import circuit_bytes
 from qkd_study.study.plan import make_plan
 
 
@@ -72,7 +72,10 @@ def test_a_searched_teacher_is_counted_per_configuration() -> None:
         ),
         ({"fixed": {"teacher_samples": 900}}, "teacher_samples=900 is larger than the dataset"),
         ({"fixed": {"validation_samples": 1150}}, "Allowed: up to 50"),
-        ({"fixed": {"qubits": 45}}, f"qubits=45 needs {quanvolution_bytes(45, 16, 500):,} bytes"),
+        (
+            {"fixed": {"qubits": 45}},
+            f"qubits=45 needs {circuit_bytes(45, 16, 500, matrices=True):,} bytes",
+        ),
         ({"factors": {}, "search": {"samples": Int(20, 3000)}}, "samples=3000 is larger than"),
         (
             {"search": {"validation_samples": Int(100, 1190)}},
@@ -94,7 +97,7 @@ def test_messages_name_the_cell() -> None:
 
 def test_bytes_of_a_quanvolution_by_hand() -> None:
     # 6 matrices of 16 x 16 complex128; 2 x 1,000 images of 16 patches of 16 float32.
-    assert quanvolution_bytes(4, 16, 500) == 6 * 256 * 16 + 2 * 1000 * 16 * 16 * 4
+    assert circuit_bytes(4, 16, 500, matrices=True) == 6 * 256 * 16 + 2 * 1000 * 16 * 16 * 4
 
 
 def test_a_kernel_larger_than_the_image() -> None:

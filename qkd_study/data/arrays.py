@@ -1,0 +1,153 @@
+"""From arrays that a user hands over to a `Dataset`: every check, and the split of a test set."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qkd_study.data.dataset import Dataset, Floats, Ints
+from qkd_study.errors import InputError
+
+#: The share of a user's samples that is kept for the test, where there is no test set.
+TEST_SHARE = 0.25
+_SPLIT_SEED = 20_26
+
+#: Samples and classes, unchecked; `None` for both where there are none.
+Pair = tuple[Any, Any]
+_Labels = NDArray[Any]
+
+
+def build(
+    who: str, name: str, samples: Pair, test: Pair, test_share: float = TEST_SHARE
+) -> Dataset:
+    """The dataset in a user's arrays.
+
+    Args:
+        who: begins every message: the dataset or the file.
+        name: of the dataset.
+        samples: x (n, *shape), y (n,).
+        test: the same of a test set, or `None` twice to split one off.
+        test_share: the share of every class that is split off.
+
+    Raises:
+        InputError: x holds what is no finite number or no sample of 1 to 3 axes; y holds what is
+            no class, or one class only; the lengths differ; the test set differs in shape or has
+            other classes; a class is too small to be split.
+    """
+    x, labels = _pair(who, "x", "y", *samples)
+    values = np.unique(labels)
+    if len(values) < 2:
+        raise InputError(f"{who}: y holds {values.tolist()} only. Allowed: 2 classes or more.")
+    y = np.searchsorted(values, labels).astype(np.int64)
+    if test[0] is None and test[1] is None:
+        pool, held = _split(who, y, values, test_share)
+        return Dataset(name, x[pool], y[pool], x[held], y[held], len(values))
+    test_x, test_labels = _pair(who, "test_x", "test_y", *test)
+    if test_x.shape[1:] != x.shape[1:]:
+        raise InputError(
+            f"{who}: samples of test_x have the shape {test_x.shape[1:]}, "
+            f"but must have that of x, {x.shape[1:]}."
+        )
+    known = set(values.tolist())
+    if unknown := [label for label in np.unique(test_labels).tolist() if label not in known]:
+        raise InputError(
+            f"{who}: test_y holds {unknown[0]!r}, which is no class of y. "
+            f"Allowed: {_some(values.tolist())}."
+        )
+    test_y = np.searchsorted(values, test_labels).astype(np.int64)
+    return Dataset(name, x, y, test_x, test_y, len(values))
+
+
+def _pair(who: str, x_name: str, y_name: str, x: Any, y: Any) -> tuple[Floats, _Labels]:
+    for name, value in ((x_name, x), (y_name, y)):
+        if value is None:
+            raise InputError(f"{who}: {name} is missing. Give {x_name} and {y_name}.")
+    samples, labels = _samples(who, x_name, x), _labels(who, y_name, y)
+    if len(samples) != len(labels):
+        raise InputError(
+            f"{who}: {x_name} has {len(samples)} samples and {y_name} has {len(labels)} labels. "
+            f"Give one label per sample."
+        )
+    return samples, labels
+
+
+def _array(who: str, name: str, given: Any, kind: type | None = None) -> NDArray[Any]:
+    try:
+        return np.asarray(given, dtype=kind)
+    except (ValueError, TypeError, RuntimeError) as error:  # the last by tensors with gradients
+        raise InputError(f"{who}: {name} is no array: {error}.") from None
+
+
+def _samples(who: str, name: str, given: Any) -> Floats:
+    x = _array(who, name, given)
+    if x.dtype.kind not in "biuf":
+        raise InputError(f"{who}: {name} has the type {x.dtype}. Allowed: real numbers.")
+    if not 2 <= x.ndim <= 4 or 0 in x.shape:
+        raise InputError(
+            f"{who}: {name} has the shape {x.shape}. Allowed: (samples, features), (samples, "
+            f"height, width) or (samples, channels, height, width), with at least 1 of each."
+        )
+    with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is named below
+        numbers = np.array(x, dtype=np.float32, order="C")
+    finite = np.isfinite(numbers)
+    if not finite.all():
+        where = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise InputError(
+            f"{who}: {name} holds {x[where]} at {list(where)}. Allowed: finite numbers that fit "
+            f"into 32 bits. Remove or fill in such samples first."
+        )
+    return numbers
+
+
+def _labels(who: str, name: str, given: Any) -> _Labels:
+    """Labels as int64 or text (n,)."""
+    # Lists go in as objects: numpy would make text of the numbers beside text.
+    y = _array(who, name, given, object if isinstance(given, list | tuple) else None)
+    if y.ndim != 1:
+        raise InputError(
+            f"{who}: {name} has the shape {y.shape}. Allowed: (samples,), a class each."
+        )
+    if y.dtype.kind == "O" and len({isinstance(label, str) for label in y}) <= 1:
+        with contextlib.suppress(ValueError):  # of what is nested in uneven lengths
+            y = np.array(y.tolist())
+    if y.ndim == 1 and y.dtype.kind in "biuU":
+        return y if y.dtype.kind == "U" else y.astype(np.int64)
+    if y.ndim == 1 and y.dtype.kind == "f":
+        odd = np.flatnonzero(~((np.abs(y) < 2.0**53) & (np.floor(y) == y)))
+        if not len(odd):
+            return y.astype(np.int64)
+    else:
+        odd = np.array([i for i, label in enumerate(y) if not isinstance(label, int)])
+    at = int(odd[0]) if len(odd) else 0
+    raise InputError(
+        f"{who}: {name} holds {y.tolist()[at]!r} at [{at}]. Allowed: classes as integers, "
+        f"or all as text."
+    )
+
+
+def _split(who: str, y: Ints, values: _Labels, share: float) -> tuple[Ints, Ints]:
+    """Indices of a pool and of a test set with `share` of every class, the same every time."""
+    real = isinstance(share, float | int) and not isinstance(share, bool)
+    if not real or not 0 < share < 1:
+        raise InputError(f"{who}: test_share must be a number between 0 and 1, but got {share!r}.")
+    rng = np.random.RandomState(_SPLIT_SEED)
+    held = []
+    for label, value in enumerate(values.tolist()):
+        members = rng.permutation(np.flatnonzero(y == label))
+        if len(members) < 2:
+            raise InputError(
+                f"{who}: class {value!r} has 1 sample, but needs 2, one of them for the test set. "
+                f"Remove it, or give a test set."
+            )
+        held.append(members[: min(max(round(share * len(members)), 1), len(members) - 1)])
+    test = np.sort(np.concatenate(held)).astype(np.int64)
+    return np.setdiff1d(np.arange(len(y), dtype=np.int64), test), test
+
+
+def _some(values: Sequence[object], most: int = 10) -> str:
+    shown = ", ".join(repr(value) for value in values[:most])
+    return shown + (", ..." if len(values) > most else "")

@@ -1,0 +1,238 @@
+"""Declarations of data: a part of a dataset, arrays of one's own, a file of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from qkd_study.data.arrays import TEST_SHARE, build
+from qkd_study.data.data_file import ENDINGS, read_data_file
+from qkd_study.data.dataset import Dataset, Ints, Raw
+from qkd_study.data.download import Progress
+from qkd_study.data.sources import SOURCES, Source, named
+from qkd_study.errors import InputError
+
+
+def _check_name(kind: str, name: object) -> None:
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise InputError(f"name of {kind} must be a line of text, but got {name!r}.")
+    if name in SOURCES:
+        raise InputError(f"name of {kind} must not be that of a known dataset, but got {name!r}.")
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Some classes of a dataset, for studies of two or a few.
+
+    Attributes:
+        of: a dataset's name, or another declaration.
+        classes: its classes to keep, by number; they become 0, 1, ... in this order.
+        name: for rows and reports; the default is like `digits:3,8`.
+    """
+
+    of: DataSource
+    classes: Sequence[int]
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.of, str | Subset | Arrays | DataFile):
+            raise InputError(
+                f"Subset is of a dataset's name, Subset(...), Arrays(...) or DataFile(...), "
+                f"but got {self.of!r}."
+            )
+        kept = self.classes
+        if isinstance(kept, str) or not isinstance(kept, Sequence | np.ndarray):
+            raise InputError(f"classes of Subset must be such as (3, 8), but got {kept!r}.")
+        for label in kept:
+            if isinstance(label, bool) or not isinstance(label, int | np.integer):
+                raise InputError(f"classes of Subset must be integers, but got {label!r}.")
+        kept = tuple(int(label) for label in kept)
+        if len(kept) < 2 or len(set(kept)) < len(kept):
+            raise InputError(
+                f"classes of Subset must be at least 2 and all different, but got {kept}."
+            )
+        object.__setattr__(self, "classes", kept)
+        base = self._base()
+        of = self.of if isinstance(self.of, str) else self.of.name
+        if not self.name:
+            object.__setattr__(self, "name", f"{of}:{','.join(map(str, kept))}")
+        _check_name("Subset", self.name)
+        if isinstance(base, Subset):
+            self._check(len(base.classes))
+        elif isinstance(base, Arrays):
+            self._check(base.load().classes)
+        elif isinstance(base, Source):  # the classes of a file are known when it is read
+            self._check(base.classes)
+
+    def available(self) -> bool:
+        """Whether the whole dataset can be had."""
+        return self._base().available()
+
+    def fetch(self, progress: Progress) -> None:
+        """Make the whole dataset local.
+
+        Raises:
+            InputError: it cannot be had.
+        """
+        self._base().fetch(progress)
+
+    def load(self) -> Dataset:
+        """The samples of the classes kept, in the dataset's order.
+
+        Raises:
+            InputError: the dataset is missing or broken, lacks one of the classes, or its test
+                set has none of them.
+        """
+        whole = self._base().load()
+        self._check(whole.classes)
+        pool, test = (self._kept(y) for y in (whole.pool_labels, whole.test_labels))
+        if not len(test):
+            raise InputError(
+                f"dataset {self.name!r}: the test set of {whole.name} has no sample of the classes "
+                f"{self.classes}. Keep other classes, or give a test set that has them."
+            )
+        return Dataset(
+            self.name,
+            whole.pool_raw[pool],
+            self._relabelled(whole.pool_labels[pool]),
+            whole.test_raw[test],
+            self._relabelled(whole.test_labels[test]),
+            len(self.classes),
+            whole.white,
+        )
+
+    def _base(self) -> Source | Subset | Arrays | DataFile:
+        return named(self.of) if isinstance(self.of, str) else self.of
+
+    def _check(self, count: int) -> None:
+        for label in self.classes:
+            if not 0 <= label < count:
+                raise InputError(
+                    f"dataset {self.name!r}: there is no class {label} to keep. "
+                    f"Allowed: 0 to {count - 1}."
+                )
+
+    def _kept(self, labels: Ints) -> Ints:
+        return np.flatnonzero(np.isin(labels, self.classes)).astype(np.int64)
+
+    def _relabelled(self, labels: Ints) -> Ints:
+        new = np.zeros(max(self.classes) + 1, np.int64)
+        new[list(self.classes)] = np.arange(len(self.classes))
+        return new[labels]
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """One's own samples in memory, checked and copied when declared.
+
+    Two are equal if their names and samples are.
+
+    Attributes:
+        name: for rows and reports.
+        x: (n, features), (n, height, width) or (n, channels, height, width), finite numbers; used
+            as they are, so bytes of images should be divided by 255.
+        y: (n,), classes as integers or text; they become 0, 1, ... in sorted order.
+        test_x, test_y: a test set, never searched on. Without one a part of `x` and `y` is split
+            off, the same share of every class, by a fixed seed.
+        test_share: how much that is; unused with a test set.
+    """
+
+    name: str
+    x: Raw = field(repr=False)
+    y: Raw = field(repr=False)
+    test_x: Raw | None = field(default=None, repr=False)
+    test_y: Raw | None = field(default=None, repr=False)
+    test_share: float = TEST_SHARE
+    _dataset: Dataset = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _check_name("Arrays", self.name)
+        dataset = build(
+            f"dataset {self.name!r}",
+            self.name,
+            (self.x, self.y),
+            (self.test_x, self.test_y),
+            self.test_share,
+        )
+        object.__setattr__(self, "_dataset", dataset)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Arrays) and self._dataset.digest == other._dataset.digest
+
+    def __hash__(self) -> int:
+        return hash(self._dataset.digest)
+
+    def available(self) -> bool:
+        """Always."""
+        return True
+
+    def fetch(self, progress: Progress) -> None:
+        """Nothing is to be fetched."""
+
+    def load(self) -> Dataset:
+        """The samples as float32."""
+        return self._dataset
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One's own samples in a file, read and checked when loaded.
+
+    - `.npz`: arrays `x` and `y`, perhaps `test_x` and `test_y`, as for `Arrays`; no pickles.
+    - `.csv`, `.parquet`: a row per sample; the column `label` holds the class, all others are
+      features.
+
+    Without a test set a quarter is split off as by `Arrays`.
+
+    Attributes:
+        path: of the file, from the current folder; `Path(__file__).parent / ...` is from the
+            study's.
+        label: the column of the classes, of a table.
+        name: for rows and reports; the default is the file's, without its ending.
+    """
+
+    path: str | Path
+    label: str = "label"
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str | Path) or not str(self.path):
+            raise InputError(f"path of DataFile must be that of a file, but got {self.path!r}.")
+        object.__setattr__(self, "path", Path(self.path))
+        if Path(self.path).suffix.lower() not in ENDINGS:
+            raise InputError(f"{self.path} must end in one of {', '.join(ENDINGS)}.")
+        if not isinstance(self.label, str) or not self.label:
+            raise InputError(f"label of DataFile must name a column, but got {self.label!r}.")
+        if not self.name:
+            object.__setattr__(self, "name", Path(self.path).stem)
+        _check_name("DataFile", self.name)
+
+    def available(self) -> bool:
+        """Whether the file is there."""
+        return Path(self.path).is_file()
+
+    def fetch(self, progress: Progress) -> None:
+        """Nothing is to be fetched.
+
+        Raises:
+            InputError: the file is not there.
+        """
+        if not self.available():
+            raise InputError(f"{self.path} is no file. Check the path of DataFile.")
+
+    def load(self) -> Dataset:
+        """The samples as float32.
+
+        Raises:
+            InputError: the file is missing or broken, or what it holds is no dataset.
+        """
+        self.fetch(lambda done, total: None)
+        path = Path(self.path)
+        samples, test = read_data_file(path, self.label)
+        return build(str(path), self.name, samples, test)
+
+
+DataSource = str | Subset | Arrays | DataFile

@@ -1,0 +1,101 @@
+"""The datasets that have a name, and where each comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from qkd_study.data import digits, generated
+from qkd_study.data.cifar10 import CIFAR10
+from qkd_study.data.dataset import Dataset
+from qkd_study.data.download import Progress
+from qkd_study.data.fashion_mnist import FASHION_MNIST
+from qkd_study.data.mnist import MNIST
+from qkd_study.errors import InputError
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a dataset comes from.
+
+    Attributes:
+        about: one line.
+        classes: how many it has.
+        available: whether it can be had, found out within seconds.
+        fetch: makes it local; takes a progress function of bytes done and in all.
+        load: reads and checks it.
+    """
+
+    about: str
+    classes: int
+    available: Callable[[], bool]
+    fetch: Callable[[Progress], None]
+    load: Callable[[], Dataset]
+
+
+def _offline(about: str, classes: int, load: Callable[[], Dataset]) -> Source:
+    return Source(about, classes, lambda: True, lambda progress: None, load)
+
+
+SOURCES: Mapping[str, Source] = MappingProxyType(
+    {
+        "fashion-mnist": Source(
+            "28x28 images of clothing, 10 classes, 60,000 + 10,000",
+            FASHION_MNIST.classes,
+            FASHION_MNIST.available,
+            FASHION_MNIST.fetch,
+            FASHION_MNIST.load,
+        ),
+        "digits": _offline(
+            "8x8 handwritten digits, 10 classes, 1,200 + 597; ships with scikit-learn",
+            10,
+            digits.load_digits,
+        ),
+        "digits-28x28": _offline(
+            "the same digits resized to 28x28, for models that need images of that size",
+            10,
+            digits.load_large_digits,
+        ),
+        "mnist": Source(
+            "28x28 handwritten digits, 10 classes, 60,000 + 10,000",
+            MNIST.classes,
+            MNIST.available,
+            MNIST.fetch,
+            MNIST.load,
+        ),
+        "cifar-10": Source(
+            "3x32x32 colour images of things, 10 classes, 50,000 + 10,000",
+            CIFAR10.classes,
+            CIFAR10.available,
+            CIFAR10.fetch,
+            CIFAR10.load,
+        ),
+        "xor4": _offline(
+            "two exclusive ors under noise, 64 features, 3 classes, 12,000 + 4,000; generated",
+            3,
+            generated.load_xor4,
+        ),
+        "spirals": _offline(
+            "three spiral arms, 16 features, 3 classes, 12,000 + 4,000; generated",
+            generated.ARMS,
+            generated.load_spirals,
+        ),
+        "checkerboard": _offline(
+            "a 4x4 board, 16 features, 2 classes, 12,000 + 4,000; generated",
+            2,
+            generated.load_checkerboard,
+        ),
+    }
+)
+
+
+def named(name: str) -> Source:
+    """The source called `name`.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in SOURCES:
+        raise InputError(f"unknown dataset {name!r}. Known datasets: {', '.join(SOURCES)}.")
+    return SOURCES[name]

@@ -1,0 +1,249 @@
+"""Models around one circuit: with a linear head, without any classical layer, and for images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from qkd_study.models.outputs import Model, Outputs
+from qkd_study.models.reductions import Reduction
+from qkd_study.quantum import (
+    Circuit,
+    Simulator,
+    amplitude_embedding,
+    angle_embedding,
+    basis_embedding,
+    class_groups,
+    z_values,
+)
+
+#: Below this a probability counts as this: its logarithm stays finite in single precision.
+SMALLEST = 1e-12
+
+
+class CircuitModel(Model):
+    """An embedding, a circuit with trainable angles, and what subclasses make of the outcome.
+
+    Args:
+        circuit: n qubits; its angles are drawn evenly from [-pi, pi) by torch's random state.
+        simulator: what runs it.
+        reduction: from samples to features; `None` if a subclass makes the features.
+        embedding: `angle`, `amplitude` or `basis`.
+        angle_range: the rotation of a feature of value 1, in radians; angle embedding only.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        simulator: Simulator,
+        *,
+        reduction: Reduction | None,
+        embedding: str,
+        angle_range: float,
+    ) -> None:
+        super().__init__()
+        self.circuit, self.simulator = circuit, simulator
+        self.embedding, self.angle_range = embedding, angle_range
+        self.reduction = reduction
+        angles = torch.rand(circuit.parameters, dtype=torch.float64)
+        self.theta = nn.Parameter((2 * angles - 1) * math.pi)
+
+    def fit(self, samples: Tensor) -> None:
+        """Fit the reduction, if it has anything to fit."""
+        if self.reduction is not None:
+            self.reduction.fit(samples)
+
+    def prepare(self, samples: Tensor) -> Tensor:
+        """States (batch, 2^n) where nothing before the circuit is trained, else the samples."""
+        if self.reduction is None or self.reduction.trainable:
+            return samples
+        return self.embed(self.reduction(samples))
+
+    def embed(self, features: Tensor) -> Tensor:
+        """States (batch, 2^n) of features (batch, f), real.
+
+        Amplitudes of nothing but zeros become |0...0>; basis embedding takes features above 1/2 as
+        ones.
+        """
+        n = self.circuit.qubits
+        if self.embedding == "angle":
+            return angle_embedding(features * self.angle_range, n)
+        if self.embedding == "basis":
+            return basis_embedding((features > 0.5).to(features.dtype), n).to(features.dtype)
+        return amplitude_embedding(features, n, zeros="ground")
+
+    def run(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Probabilities (batch, 2^n) of prepared inputs; and the states, if `keeps_state`."""
+        states = inputs
+        if self.reduction is not None and self.reduction.trainable:
+            states = self.embed(self.reduction(inputs))
+        if not self.keeps_state:
+            return self.simulator.probabilities(self.circuit, self.theta, states), None
+        final = self.simulator.evolve(self.circuit, self.theta, states)
+        return final.real**2 + final.imag**2, final
+
+    @property
+    def backend(self) -> str:
+        """The device that runs the circuit."""
+        return self.simulator.device
+
+    @property
+    def plan(self) -> str | None:
+        """How the circuit was run so far."""
+        return self.simulator.plans_used
+
+    @property
+    def circuit_executions(self) -> int:
+        """Circuit executions so far."""
+        return self.simulator.executions
+
+    @property
+    def circuit_gates(self) -> int:
+        """Gates of the circuit."""
+        return len(self.circuit.gates)
+
+    @property
+    def quantum_parameters(self) -> int:
+        """Trainable angles."""
+        return self.circuit.parameters
+
+
+class HybridModel(CircuitModel):
+    """<Z> of every qubit, then a linear layer to the classes.
+
+    It has P + (n + 1) * classes parameters, and inputs * f + f more with a linear reduction to f
+    features.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        simulator: Simulator,
+        classes: int,
+        *,
+        reduction: Reduction | None,
+        embedding: str,
+        angle_range: float,
+    ) -> None:
+        super().__init__(
+            circuit, simulator, reduction=reduction, embedding=embedding, angle_range=angle_range
+        )
+        self.head = nn.Linear(circuit.qubits, classes)
+        self.register_buffer("z", z_values(circuit.qubits), persistent=False)
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """Logits (batch, classes) and expectations <Z> (batch, n)."""
+        probabilities, state = self.run(inputs)
+        expectations = probabilities @ self.get_buffer("z").to(probabilities.dtype)
+        return Outputs(self.head(expectations), expectations, state)
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Weights and biases of the linear layer."""
+        return list(self.head.parameters())
+
+
+class HybridImageModel(HybridModel):
+    """Two 3x3 convolutions with ReLU and pooling, a linear layer to n angles, and the rest.
+
+    Beyond those of `HybridModel` without a reduction it has 9 c c1 + c1 + 9 c1 c2 + c2 parameters
+    for channels c -> c1 -> c2, and (c2 * (h // 4) * (w // 4) + 1) * n of the linear layer.
+
+    Args:
+        shape: (height, width) or (channels, height, width).
+        channels: of the two convolutions.
+        others: as for `HybridModel`; the features are tanh-bounded, and embedded as angles.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        simulator: Simulator,
+        classes: int,
+        *,
+        shape: tuple[int, ...],
+        channels: tuple[int, int],
+        angle_range: float,
+    ) -> None:
+        super().__init__(
+            circuit,
+            simulator,
+            classes,
+            reduction=None,
+            embedding="angle",
+            angle_range=angle_range,
+        )
+        *colours, height, width = shape
+        first, second = channels
+        cells = (height // 4) * (width // 4)
+        self.layers = nn.Sequential(
+            nn.Conv2d(colours[0] if colours else 1, first, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(first, second, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(second * cells, circuit.qubits),
+        )
+
+    def prepare(self, samples: Tensor) -> Tensor:
+        """Images with a channel axis."""
+        return samples if samples.ndim == 4 else samples[:, None]
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """Logits (batch, classes) and expectations <Z> (batch, n)."""
+        return super().forward(self.embed(torch.tanh(self.layers(inputs))))
+
+
+class FullyQuantumModel(CircuitModel):
+    """Basis states summed into classes: the logits are the logarithms of the sums.
+
+    Softmax of the logits is the measured distribution itself. With `scale`, the logits are
+    multiplied by a trainable positive factor that starts at 1. It has P parameters, P + 1 with
+    `scale`.
+
+    Args:
+        scale: whether there is such a factor.
+        assignment: the class of every basis state; see `class_groups`.
+        others: as for `CircuitModel`.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        simulator: Simulator,
+        classes: int,
+        *,
+        reduction: Reduction | None,
+        embedding: str,
+        angle_range: float,
+        scale: bool = False,
+        assignment: tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__(
+            circuit, simulator, reduction=reduction, embedding=embedding, angle_range=angle_range
+        )
+        groups = class_groups(circuit.qubits, classes, assignment)
+        self.register_buffer("groups", groups, persistent=False)
+        # softplus(log(e - 1)) = 1
+        self.scale = nn.Parameter(torch.tensor(math.log(math.e - 1))) if scale else None
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """Logits (batch, classes) and probabilities of the basis states (batch, 2^n)."""
+        probabilities, state = self.run(inputs)
+        grouped = probabilities @ self.get_buffer("groups").to(probabilities.dtype)
+        logits = grouped.clamp_min(SMALLEST).log()
+        if self.scale is not None:
+            logits = logits * functional.softplus(self.scale)
+        return Outputs(logits, probabilities, state)
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """The factor, or nothing: there is no classical layer."""
+        return [] if self.scale is None else [self.scale]
+
+
+Ansatz = Callable[[int, int], Circuit]

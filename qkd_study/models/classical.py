@@ -1,0 +1,263 @@
+"""Classical networks, as teachers, as students and as baselines.
+
+None has dropout or batch normalisation, also where the original had them: a forward pass is then a
+function of weights and samples alone, replicates are repeatable, and many of them can be trained
+in one vectorised step.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from qkd_study.models.outputs import Model, Outputs
+
+
+class _Classical(Model):
+    """A model that ends in a linear layer, `head`, and takes samples of one shape."""
+
+    head: nn.Linear
+
+    def __init__(self, shape: tuple[int, ...], classes: int) -> None:
+        super().__init__()
+        if not shape or min(shape) < 1:
+            raise ValueError(f"samples of shape {shape}: sizes must be at least 1")
+        if classes < 2:
+            raise ValueError(f"a classifier needs at least 2 classes, got {classes}")
+        self.shape = tuple(shape)
+
+    def prepare(self, samples: Tensor) -> Tensor:
+        """The model's inputs: flat vectors for an `MLP`, else (batch, channels, height, width).
+
+        Raises:
+            ValueError: samples of another shape than the model was built for.
+        """
+        if tuple(samples.shape[1:]) != self.shape:
+            raise ValueError(
+                f"{type(self).__name__} was built for samples of shape {self.shape}, "
+                f"got {tuple(samples.shape[1:])}"
+            )
+        return self._arrange(samples)
+
+    def _arrange(self, samples: Tensor) -> Tensor:
+        return samples.flatten(1)
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Weight and bias of the last layer."""
+        return list(self.head.parameters())
+
+
+class MLP(_Classical):
+    """Fully connected layers with ReLU between them.
+
+    With widths w_0 (numbers in a sample), the hidden ones, and w_L = classes, it has
+    sum_i (w_i + 1) w_(i+1) parameters: 64-18-3 has 1,227, and 64-3 has 195.
+
+    Args:
+        shape: of a sample, flattened whatever it is.
+        classes: how many.
+        hidden: widths of the hidden layers; empty for a linear classifier (softmax regression).
+
+    Raises:
+        ValueError: fewer than 2 classes, or a hidden layer without units.
+    """
+
+    def __init__(self, shape: tuple[int, ...], classes: int, *, hidden: tuple[int, ...]) -> None:
+        super().__init__(shape, classes)
+        if any(width < 1 for width in hidden):
+            raise ValueError(f"hidden layers of {tuple(hidden)} units: each needs at least 1")
+        widths = (math.prod(shape), *hidden)
+        self.hidden = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(widths))
+        self.head = nn.Linear(widths[-1], classes)
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """Logits (batch, classes) and the last hidden activations (batch, width).
+
+        Without a hidden layer the features are the inputs.
+        """
+        x = inputs
+        for layer in self.hidden:
+            x = torch.relu(layer(x))
+        return Outputs(self.head(x), x)
+
+
+class _ImageModel(_Classical):
+    """A network for grey (height, width) or colour (channels, height, width) images."""
+
+    smallest: ClassVar[int]
+    """The least height and width, in pixels."""
+
+    def __init__(self, shape: tuple[int, ...], classes: int) -> None:
+        super().__init__(shape, classes)
+        self.check(shape)
+
+    @classmethod
+    def check(cls, shape: tuple[int, ...]) -> None:
+        """Whether samples of a shape suit the network.
+
+        Raises:
+            ValueError: not images, or images smaller than `smallest` in one direction.
+        """
+        name, least = cls.__name__, cls.smallest
+        if len(shape) not in (2, 3):
+            raise ValueError(
+                f"{name} needs images, (height, width) or (channels, height, width), "
+                f"got samples of shape {tuple(shape)}; an MLP takes any shape"
+            )
+        height, width = shape[-2:]
+        if min(height, width) < least:
+            fits = [
+                f"{c.__name__} ({c.smallest}x{c.smallest})"
+                for c in (ConvNet, LeNet5, AlexNet)
+                if c.smallest <= min(height, width)
+            ]
+            raise ValueError(
+                f"{name} needs images of at least {least}x{least} pixels, got {height}x{width}; "
+                f"choose one that takes smaller ones: {', '.join([*fits, 'MLP (any)'])}"
+            )
+
+    @property
+    def channels(self) -> int:
+        """1 for grey images."""
+        return self.shape[0] if len(self.shape) == 3 else 1
+
+    def _arrange(self, samples: Tensor) -> Tensor:
+        return samples if len(self.shape) == 3 else samples[:, None]
+
+
+class ConvNet(_ImageModel):
+    """Two 3x3 convolutions (8 and 16 filters, padded) with ReLU and 2x2 max pooling, then linear.
+
+    With c channels, k classes, r = height // 4 and s = width // 4 it has
+    72 c + 1,176 + (16 r s + 1) k parameters: 1,898 for 8x8 digits, 9,098 for 28x28 grey images
+    with 10 classes.
+
+    Args:
+        shape: (height, width) or (channels, height, width), at least 4x4 pixels.
+        classes: how many.
+
+    Raises:
+        ValueError: not images, too small, or fewer than 2 classes.
+    """
+
+    smallest = 4
+
+    def __init__(self, shape: tuple[int, ...], classes: int) -> None:
+        super().__init__(shape, classes)
+        self.layers = nn.Sequential(
+            nn.Conv2d(self.channels, 8, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(8, 16, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        )
+        height, width = shape[-2:]
+        self.head = nn.Linear(16 * (height // 4) * (width // 4), classes)
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """Logits (batch, classes) and pooled maps (batch, 16, height // 4, width // 4)."""
+        maps = self.layers(inputs)
+        return Outputs(self.head(maps.flatten(1)), maps)
+
+
+class LeNet5(_ImageModel):
+    """LeNet-5 (LeCun, Bottou, Bengio, Haffner 1998, section II.B) in its present-day form.
+
+    5x5 convolutions with 6 and 16 filters, tanh and 2x2 average pooling, then linear layers of
+    120, 84 and `classes` units. As is usual now, S2 is fully connected to C3, pooling has no
+    weights, tanh is not scaled, and a linear layer replaces the radial basis functions.
+
+    The original reads 32x32 pixels. Images below 32 in a direction are padded by 2 on every side,
+    as the authors did with MNIST. With c channels, k classes and maps of r x s cells after the
+    last pooling it has 150 c + 12,706 + 1,920 r s + 85 k parameters, where r = height // 4 - 2
+    and s = width // 4 - 2 for padded images, height // 4 - 3 and width // 4 - 3 for others:
+    61,706 for 28x28 grey and 62,006 for 3x32x32 colour images with 10 classes.
+
+    Args:
+        shape: (height, width) or (channels, height, width), at least 12x12 pixels.
+        classes: how many.
+
+    Raises:
+        ValueError: not images, too small, or fewer than 2 classes.
+    """
+
+    smallest = 12
+
+    def __init__(self, shape: tuple[int, ...], classes: int) -> None:
+        super().__init__(shape, classes)
+        height, width = shape[-2:]
+        padded = min(height, width) < 32
+        lost = 2 if padded else 3
+        self.layers = nn.Sequential(
+            nn.Conv2d(self.channels, 6, 5, padding=2 if padded else 0),
+            nn.Tanh(),
+            nn.AvgPool2d(2),
+            nn.Conv2d(6, 16, 5),
+            nn.Tanh(),
+            nn.AvgPool2d(2),
+            nn.Flatten(),
+            nn.Linear(16 * (height // 4 - lost) * (width // 4 - lost), 120),
+            nn.Tanh(),
+            nn.Linear(120, 84),
+            nn.Tanh(),
+        )
+        self.head = nn.Linear(84, classes)
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """Logits (batch, classes) and the activations of layer F6 (batch, 84)."""
+        features = self.layers(inputs)
+        return Outputs(self.head(features), features)
+
+
+class AlexNet(_ImageModel):
+    """AlexNet (Krizhevsky, Sutskever, Hinton 2012), scaled down to images of about 28x28 pixels.
+
+    Five convolutions, three overlapping max poolings (3x3 at stride 2, after the first, second
+    and fifth convolution, as in the original), two fully connected layers and the head, with ReLU.
+    All kernels are 3x3 at stride 1, padded, instead of 11x11 at stride 4, 5x5 and 3x3; there are
+    24, 64, 96, 96 and 64 filters, a quarter of the original's, and 256 units instead of 4,096. The
+    original's local response normalisation, dropout and split over two GPUs are left out.
+
+    With c channels, k classes, r = (height - 7) // 8 and s = (width - 7) // 8 it has
+    216 c + 273,752 + 16,384 r s + 257 k parameters: 342,074 for 28x28 grey and 424,426 for
+    3x32x32 colour images with 10 classes.
+
+    Args:
+        shape: (height, width) or (channels, height, width), at least 15x15 pixels.
+        classes: how many.
+
+    Raises:
+        ValueError: not images, too small, or fewer than 2 classes.
+    """
+
+    smallest = 15
+
+    def __init__(self, shape: tuple[int, ...], classes: int) -> None:
+        super().__init__(shape, classes)
+        layers: list[nn.Module] = []
+        widths = (self.channels, 24, 64, 96, 96, 64)
+        for number, (inputs, outputs) in enumerate(pairwise(widths), start=1):
+            layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]
+            if number in (1, 2, 5):
+                layers.append(nn.MaxPool2d(3, stride=2))
+        height, width = shape[-2:]
+        cells = ((height - 7) // 8) * ((width - 7) // 8)
+        self.layers = nn.Sequential(
+            *layers,
+            nn.Flatten(),
+            nn.Linear(64 * cells, 256),
+            nn.ReLU(),
+            nn.Linear(256, 256),
+            nn.ReLU(),
+        )
+        self.head = nn.Linear(256, classes)
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """Logits (batch, classes) and the activations of the last hidden layer (batch, 256)."""
+        features = self.layers(inputs)
+        return Outputs(self.head(features), features)

@@ -1,0 +1,114 @@
+"""Checks of a study against the dataset it gets, before anything trains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from qkd_study.data import Dataset, check_draw
+from qkd_study.errors import InputError
+from qkd_study.memory import check_memory
+from qkd_study.study.arms import Arm
+from qkd_study.study.circuits import Quanvolution
+from qkd_study.study.models import Ensemble, ModelSpec, Own
+from qkd_study.study.study import Cell, Study
+
+
+def check_study(study: Study, dataset: Dataset) -> None:
+    """Check every cell at the ends of every searched range.
+
+    Raises:
+        InputError: a draw, a model or a comparison of two models cannot work, or does not fit into
+            memory; the message names the cell.
+    """
+    devices = {values["device"] for cell in study.cells() for values in study.extremes(cell)}
+    for device in devices:
+        _check_device(device)
+    for cell in study.cells():
+        try:
+            for values in study.extremes(cell):
+                check_draw(
+                    dataset,
+                    values["samples"],
+                    values["teacher_samples"],
+                    values["validation_samples"],
+                )
+                for arm in study.all_arms:
+                    _check_arm(study, arm, values, dataset)
+        except InputError as error:
+            where = f" (cell {cell.key})" if study.factors else ""
+            raise InputError(f"{error}{where}") from None
+        for arm in study.all_arms:
+            _check_built(study, cell, arm, dataset)
+
+
+def _check_device(name: str) -> None:
+    if name == "lightning.qubit":  # a requirement of ours; PennyLane takes seconds to import
+        return
+    from qkd_study.quantum import check_device
+
+    try:
+        check_device(name)
+    except ValueError as error:
+        raise InputError(f"{error}") from None
+
+
+def _check_arm(study: Study, arm: Arm, values: Mapping[str, Any], dataset: Dataset) -> None:
+    student = study.setting.student_model
+    values = {**values, **study.resolved(values, arm)}
+    _check_model(student, values, dataset)
+    if not arm.needs_teacher:
+        return
+    teacher, own = study.setting.teacher_of(arm), study.setting.of_teacher(values, arm)
+    _check_model(teacher, own, dataset)
+    if "features" in arm.terms:
+        shapes = [
+            model.feature_shape(of, dataset.shape)
+            for model, of in ((student, values), (teacher, own))
+        ]
+        if None not in shapes and shapes[0] != shapes[1]:
+            raise InputError(
+                f"arm {arm.name!r} compares feature maps, but those of the student, "
+                f"{type(student).__name__}, are of shape {shapes[0]} and those of the teacher, "
+                f"{type(teacher).__name__}, of shape {shapes[1]}. Take arms without `features`, or "
+                f"`relational`, which compares samples with each other."
+            )
+    if "fidelity" in arm.terms:
+        for model in (student, teacher):
+            if not model.quantum or isinstance(model, Quanvolution | Ensemble):
+                raise InputError(
+                    f"arm {arm.name!r} compares quantum states, but {type(model).__name__} has no "
+                    f"final state."
+                )
+        if values["qubits"] != own["qubits"]:
+            raise InputError(
+                f"arm {arm.name!r} compares quantum states, but the student has qubits="
+                f"{values['qubits']} and the teacher qubits={own['qubits']}: they must be equal."
+            )
+
+
+def _check_model(model: ModelSpec, values: Mapping[str, Any], dataset: Dataset) -> None:
+    model.check(values, dataset.shape, dataset.classes)
+    if model.quantum:
+        check_memory(
+            values["qubits"],
+            model.embedded(dataset.shape),
+            values["teacher_samples"] + values["validation_samples"],
+            matrices=isinstance(model, Quanvolution),
+        )
+
+
+def _check_built(study: Study, cell: Cell, arm: Arm, dataset: Dataset) -> None:
+    """Build what only shows its shapes when built, and run it on two samples."""
+    models = [study.setting.student_model]
+    if arm.needs_teacher:
+        models.append(study.setting.teacher_of(arm))
+    unknown = "features" in arm.terms and any(
+        model.feature_shape(values, dataset.shape) is None
+        for model in models
+        for values in study.extremes(cell)[:1]
+    )
+    if unknown or any(isinstance(model, Own) for model in models) or arm.own_terms:
+        from qkd_study.distill.check import check_built
+
+        check_built(study, cell, arm, dataset)

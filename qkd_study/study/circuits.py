@@ -1,0 +1,241 @@
+"""Quantum models as a study declares them; `qkd_study.models` builds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any, ClassVar
+
+from qkd_study.errors import InputError
+from qkd_study.study.models import (
+    CIRCUIT,
+    Convolution,
+    ModelSpec,
+    Shape,
+    Values,
+    callable_or_none,
+    check_images,
+)
+from qkd_study.study.reductions import REDUCTIONS, check_reduction
+
+
+@dataclass(frozen=True)
+class Quanvolution(Convolution):
+    """One quanvolution, then a linear layer (Henderson et al., arXiv:1904.04767).
+
+    Attributes:
+        trainable: whether the circuits' angles are trained, or stay as they were drawn.
+    """
+
+    trainable: bool = True
+
+    quantum: ClassVar[bool] = True
+    reads: ClassVar[frozenset[str]] = CIRCUIT
+
+    def embedding(self, values: Values) -> str:
+        """`auto` is angle where every pixel of a patch has a qubit, else amplitude."""
+        embedding, qubits = values["embedding"], values["qubits"]
+        inputs = self.kernel**2
+        if embedding == "auto":
+            embedding = "angle" if qubits >= inputs else "amplitude"
+        if embedding == "basis":
+            raise InputError("Quanvolution takes embedding 'angle' or 'amplitude', got 'basis'.")
+        needed = max(inputs if embedding == "angle" else (inputs - 1).bit_length(), 1)
+        if qubits < needed:
+            raise InputError(
+                f"{embedding} embedding of the {inputs} pixels of a {self.kernel}x{self.kernel} "
+                f"patch needs qubits >= {needed}, but got qubits={qubits}."
+            )
+        return str(embedding)
+
+    def embedded(self, shape: Shape) -> int:
+        """Patches of an image."""
+        return prod(self.patches(shape))
+
+
+@dataclass(frozen=True)
+class HybridCircuit(ModelSpec):
+    """Reduction, embedding, ansatz, <Z> of every qubit, and a linear layer to the classes.
+
+    64 features by amplitudes on 6 qubits, a hardware-efficient ansatz of depth 4 and 3 classes make
+    48 + 21 = 69 parameters; strongly entangling, 72 + 21 = 93.
+
+    Attributes:
+        ansatz: a function of qubits and depth that gives a `Circuit`, in place of the parameter
+            `ansatz`.
+    """
+
+    ansatz: Callable[[int, int], Any] | None = None
+
+    quantum: ClassVar[bool] = True
+    reads: ClassVar[frozenset[str]] = CIRCUIT | {"ansatz", "reduction"}
+
+    def __post_init__(self) -> None:
+        callable_or_none(self, "ansatz")
+
+    def embedding(self, values: Values) -> str:
+        """`auto` is amplitude."""
+        embedding = "amplitude" if values["embedding"] == "auto" else str(values["embedding"])
+        if embedding == "basis" and values["reduction"] == "linear":
+            raise InputError(
+                "embedding='basis' passes no gradient to reduction='linear', which would stay "
+                "untrained: choose another embedding, or one of the fixed reductions."
+            )
+        _check_ansatz(values)
+        return embedding
+
+    def check(self, values: Values, shape: Shape, classes: int) -> None:
+        """See `ModelSpec.check`."""
+        check_inputs(values, shape)
+
+    def feature_shape(self, values: Values, shape: Shape) -> Shape:
+        """The expectations <Z>."""
+        return (values["qubits"],)
+
+    def embedded(self, shape: Shape) -> int:
+        """One state per sample."""
+        return 1
+
+
+@dataclass(frozen=True)
+class FullyQuantum(ModelSpec):
+    """Reduction, embedding and ansatz; basis states summed into classes; no classical layer.
+
+    Attributes:
+        scale: whether the logits are the log-probabilities times a trainable factor, instead of
+            the log-probabilities themselves.
+        assignment: the class of every basis state, 2^qubits entries; default: neighbouring ones,
+            as evenly as can be.
+        ansatz: as for `HybridCircuit`.
+    """
+
+    scale: bool = False
+    assignment: tuple[int, ...] | None = None
+    ansatz: Callable[[int, int], Any] | None = None
+
+    quantum: ClassVar[bool] = True
+    reads: ClassVar[frozenset[str]] = CIRCUIT | {"ansatz", "reduction"}
+
+    def __post_init__(self) -> None:
+        callable_or_none(self, "ansatz")
+
+    def embedding(self, values: Values) -> str:
+        """`auto` is amplitude."""
+        return HybridCircuit().embedding(values)
+
+    def check(self, values: Values, shape: Shape, classes: int) -> None:
+        """See `ModelSpec.check`."""
+        check_inputs(values, shape)
+        qubits, states = values["qubits"], 2 ** values["qubits"]
+        if classes > states:
+            raise InputError(
+                f"qubits={qubits} has {states} basis states, too few for {classes} classes: each "
+                f"needs one of its own. Allowed: qubits >= {(classes - 1).bit_length()}."
+            )
+        if self.assignment is None:
+            return
+        if len(self.assignment) != states:
+            raise InputError(
+                f"assignment of FullyQuantum has {len(self.assignment)} entries, but qubits="
+                f"{qubits} has {states} basis states: it needs one class for each."
+            )
+        if set(self.assignment) != set(range(classes)):
+            missing = sorted(set(range(classes)) - set(self.assignment))
+            wrong = f"no basis state for class {missing[0]}" if missing else "a class too many"
+            raise InputError(
+                f"assignment of FullyQuantum has {wrong}: it needs every class from 0 to "
+                f"{classes - 1}, but got {self.assignment}."
+            )
+
+    def feature_shape(self, values: Values, shape: Shape) -> Shape:
+        """The probabilities of the basis states."""
+        return (2 ** values["qubits"],)
+
+    def embedded(self, shape: Shape) -> int:
+        """One state per sample."""
+        return 1
+
+
+@dataclass(frozen=True)
+class HybridImage(ModelSpec):
+    """Convolutions, a linear layer to one angle per qubit, ansatz, <Z>, and a linear head.
+
+    After Li et al., "Hybrid Quantum Classical Machine Learning with Knowledge Distillation".
+
+    Attributes:
+        channels: of the two 3x3 convolutions, each followed by ReLU and 2x2 pooling.
+        ansatz: as for `HybridCircuit`.
+    """
+
+    channels: tuple[int, int] = (4, 8)
+    ansatz: Callable[[int, int], Any] | None = None
+
+    quantum: ClassVar[bool] = True
+    reads: ClassVar[frozenset[str]] = (CIRCUIT - {"embedding"}) | {"ansatz"}
+
+    def __post_init__(self) -> None:
+        callable_or_none(self, "ansatz")
+        if len(self.channels) != 2 or not all(isinstance(c, int) and c >= 1 for c in self.channels):
+            raise InputError(
+                f"channels of HybridImage must be two integers >= 1, but got {self.channels!r}."
+            )
+
+    def embedding(self, values: Values) -> str:
+        """Always angle: one feature of the classical layers per qubit."""
+        if values["embedding"] not in ("auto", "angle"):
+            raise InputError(
+                f"HybridImage embeds by angle, but got embedding={values['embedding']!r}."
+            )
+        _check_ansatz(values)
+        return "angle"
+
+    def check(self, values: Values, shape: Shape, classes: int) -> None:
+        """See `ModelSpec.check`."""
+        check_images(self, shape, 4)
+
+    def feature_shape(self, values: Values, shape: Shape) -> Shape:
+        """The expectations <Z>."""
+        return (values["qubits"],)
+
+    def embedded(self, shape: Shape) -> int:
+        """One state per sample."""
+        return 1
+
+
+def _check_ansatz(values: Values) -> None:
+    if values["ansatz"] == "arbitrary" and (values["qubits"] > 3 or values["depth"] > 1):
+        raise InputError(
+            f"ansatz='arbitrary' needs qubits <= 3 and depth=1, but got qubits={values['qubits']}, "
+            f"depth={values['depth']}."
+        )
+    if values["ansatz"] == "brickwork" and values["qubits"] < 2:
+        raise InputError(f"ansatz='brickwork' needs qubits >= 2, but got {values['qubits']}.")
+
+
+def capacity(values: Values) -> int:
+    """Features that an embedding takes: 2^n amplitudes, or one angle or bit per qubit."""
+    return int(2 ** values["qubits"] if values["embedding"] == "amplitude" else values["qubits"])
+
+
+def check_inputs(values: Values, shape: Shape) -> None:
+    """Check that samples fit into the circuit, reduced or not.
+
+    Raises:
+        InputError: they do not, or the reduction would have to invent features.
+    """
+    room, reduction, inputs = capacity(values), values["reduction"], prod(shape)
+    by = f"{values['embedding']} embedding on qubits={values['qubits']} takes {room} features"
+    if reduction != "none":
+        try:
+            check_reduction(reduction, shape, room)
+        except ValueError as error:
+            raise InputError(
+                f"{by}: {error}. Choose other qubits, another reduction or embedding."
+            ) from None
+    short = values["embedding"] == "basis" and inputs < room
+    if reduction == "none" and (inputs > room or short):
+        raise InputError(
+            f"{by}, but the samples have {inputs}: choose another number of qubits, or a reduction "
+            f"({', '.join(map(repr, REDUCTIONS[1:]))})."
+        )

@@ -1,0 +1,282 @@
+"""Models as a study declares them; `qkd_study.models` builds them. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any, ClassVar, Literal
+
+from qkd_study.errors import InputError
+
+Shape = tuple[int, ...]
+Values = Mapping[str, Any]
+
+#: Parameters that every circuit reads.
+CIRCUIT = frozenset({"qubits", "depth", "embedding", "angle_range", "device", "precision", "plan"})
+
+
+def whole(owner: object, *names: str) -> None:
+    """Check that attributes are integers >= 1.
+
+    Raises:
+        InputError: one is not.
+    """
+    for name in names:
+        value = getattr(owner, name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            kind = type(owner).__name__
+            raise InputError(f"{name} of {kind} must be an integer >= 1, but got {value!r}.")
+
+
+def callable_or_none(owner: object, name: str) -> None:
+    """Check that an attribute is a function, or `None`.
+
+    Raises:
+        InputError: it is not.
+    """
+    value = getattr(owner, name)
+    if value is not None and not callable(value):
+        kind = type(owner).__name__
+        raise InputError(f"{name} of {kind} must be a function, but got {value!r}.")
+
+
+class ModelSpec(ABC):
+    """A model, declared.
+
+    Attributes:
+        quantum: whether it runs circuits.
+        reads: the parameters of role `circuit` that it depends on.
+    """
+
+    quantum: ClassVar[bool] = False
+    reads: ClassVar[frozenset[str]] = frozenset()
+
+    def embedding(self, values: Values) -> str:
+        """The embedding that `auto` stands for, checked against what is known without data.
+
+        Raises:
+            InputError: the circuit cannot work.
+        """
+        return str(values["embedding"])
+
+    def check(self, values: Values, shape: Shape, classes: int) -> None:  # noqa: B027
+        """Check the model against samples of a shape.
+
+        Args:
+            values: parameters by name, with `embedding` resolved.
+            shape: of a sample: (features,), (height, width) or (channels, height, width).
+            classes: of the dataset.
+
+        Raises:
+            InputError: it cannot be built.
+        """
+
+    @abstractmethod
+    def feature_shape(self, values: Values, shape: Shape) -> Shape | None:
+        """The shape of one sample's features; `None` where only the model itself knows."""
+
+    def embedded(self, shape: Shape) -> int:
+        """States per sample that are embedded at once; 0 without circuits."""
+        return 0
+
+
+def check_images(owner: ModelSpec, shape: Shape, smallest: int) -> None:
+    """Check that samples are images with sides of at least `smallest` pixels.
+
+    Raises:
+        InputError: they are not.
+    """
+    if len(shape) == 1 or min(shape[-2:]) < smallest:
+        raise InputError(
+            f"{type(owner).__name__} needs images of at least {smallest}x{smallest} pixels, "
+            f"but the samples are of shape {shape}."
+        )
+
+
+@dataclass(frozen=True)
+class Mlp(ModelSpec):
+    """A multilayer perceptron with ReLU; without hidden layers, a linear model.
+
+    Attributes:
+        hidden: widths of the hidden layers. 64 features, (18,) and 3 classes make 1,227 parameters;
+            64 features, () and 3 classes 195.
+    """
+
+    hidden: tuple[int, ...] = (18,)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.hidden, tuple) or not all(
+            isinstance(w, int) and not isinstance(w, bool) and w >= 1 for w in self.hidden
+        ):
+            raise InputError(
+                f"hidden of Mlp must be a tuple of integers >= 1, got {self.hidden!r}."
+            )
+
+    def feature_shape(self, values: Values, shape: Shape) -> Shape:
+        """The last hidden layer, or the inputs."""
+        return (self.hidden[-1],) if self.hidden else (prod(shape),)
+
+
+@dataclass(frozen=True)
+class LeNet(ModelSpec):
+    """LeNet-5 (LeCun et al. 1998) for images of 28x28 or 32x32 pixels."""
+
+    def check(self, values: Values, shape: Shape, classes: int) -> None:
+        """See `ModelSpec.check`."""
+        check_images(self, shape, 12)
+
+    def feature_shape(self, values: Values, shape: Shape) -> Shape:
+        """The last hidden layer."""
+        return (84,)
+
+
+@dataclass(frozen=True)
+class AlexNet(ModelSpec):
+    """An AlexNet (Krizhevsky et al. 2012) scaled down to images of 28x28 or 32x32 pixels."""
+
+    def check(self, values: Values, shape: Shape, classes: int) -> None:
+        """See `ModelSpec.check`."""
+        check_images(self, shape, 15)
+
+    def feature_shape(self, values: Values, shape: Shape) -> Shape:
+        """The last hidden layer."""
+        return (256,)
+
+
+@dataclass(frozen=True)
+class ConvNet(ModelSpec):
+    """A small network of two 3x3 convolutions with pooling and a linear layer."""
+
+    def check(self, values: Values, shape: Shape, classes: int) -> None:
+        """See `ModelSpec.check`."""
+        check_images(self, shape, 4)
+
+    def feature_shape(self, values: Values, shape: Shape) -> Shape:
+        """The pooled maps."""
+        return (16, shape[-2] // 4, shape[-1] // 4)
+
+
+@dataclass(frozen=True)
+class Convolution(ModelSpec):
+    """One convolution with tanh, then a linear layer: the student of the Q2C setting.
+
+    Attributes:
+        filters: kernels.
+        kernel: their width and height, in pixels.
+        stride: pixels between neighbouring patches.
+    """
+
+    filters: int = 3
+    kernel: int = 2
+    stride: int = 2
+
+    def __post_init__(self) -> None:
+        whole(self, "filters", "kernel", "stride")
+
+    def patches(self, shape: Shape) -> Shape:
+        """Patches down and across an image, without padding.
+
+        Raises:
+            InputError: the samples are no grey images, or there is no room for a patch.
+        """
+        if len(shape) != 2:
+            raise InputError(
+                f"{type(self).__name__} needs grey images (height, width), but the samples are of "
+                f"shape {shape}."
+            )
+        if min(shape) < self.kernel:
+            raise InputError(f"kernel={self.kernel} is larger than the images of {shape} pixels.")
+        height, width = ((side - self.kernel) // self.stride + 1 for side in shape)
+        return height, width
+
+    def check(self, values: Values, shape: Shape, classes: int) -> None:
+        """See `ModelSpec.check`."""
+        self.patches(shape)
+
+    def feature_shape(self, values: Values, shape: Shape) -> Shape:
+        """The feature maps."""
+        return (self.filters, *self.patches(shape))
+
+
+@dataclass(frozen=True)
+class Ensemble(ModelSpec):
+    """Several models of one kind, each trained on its own, that answer together. A teacher only.
+
+    Attributes:
+        of: the kind of its members.
+        members: how many, each with initial weights and an order of samples of its own.
+        mean: of their `logits`, or of their `probabilities`.
+    """
+
+    of: ModelSpec
+    members: int = 3
+    mean: Literal["logits", "probabilities"] = "logits"
+
+    def __post_init__(self) -> None:
+        whole(self, "members")
+        if not isinstance(self.of, ModelSpec) or isinstance(self.of, Ensemble):
+            raise InputError(f"of in Ensemble must be a model such as Mlp(), but got {self.of!r}.")
+        if self.mean not in ("logits", "probabilities"):
+            raise InputError(
+                f"mean of Ensemble must be 'logits' or 'probabilities', but got {self.mean!r}."
+            )
+
+    @property
+    def quantum(self) -> bool:  # type: ignore[override]
+        """Whether its members are."""
+        return self.of.quantum
+
+    @property
+    def reads(self) -> frozenset[str]:  # type: ignore[override]
+        """What its members read."""
+        return self.of.reads
+
+    def embedding(self, values: Values) -> str:
+        """As of its members."""
+        return self.of.embedding(values)
+
+    def check(self, values: Values, shape: Shape, classes: int) -> None:
+        """As of its members."""
+        self.of.check(values, shape, classes)
+
+    def feature_shape(self, values: Values, shape: Shape) -> Shape | None:
+        """The mean of its members' features."""
+        return self.of.feature_shape(values, shape)
+
+    def embedded(self, shape: Shape) -> int:
+        """As of one of its members: they are trained one after the other."""
+        return self.of.embedded(shape)
+
+
+@dataclass(frozen=True)
+class Own(ModelSpec):
+    """A model of the study's own.
+
+    Attributes:
+        build: a function, or a class, that takes the run's `Config`, the shape of a sample and the
+            number of classes, and gives a `qkd_study.models.Model`.
+        is_quantum: whether it runs circuits; then it reads all parameters of circuits.
+    """
+
+    build: Callable[[Any, Shape, int], Any]
+    is_quantum: bool = False
+
+    def __post_init__(self) -> None:
+        if not callable(self.build):
+            raise InputError(f"build of Own must be a function or class, but got {self.build!r}.")
+
+    @property
+    def quantum(self) -> bool:  # type: ignore[override]
+        """Whether it runs circuits."""
+        return self.is_quantum
+
+    @property
+    def reads(self) -> frozenset[str]:  # type: ignore[override]
+        """All parameters of circuits if it runs any."""
+        return CIRCUIT | {"ansatz", "reduction"} if self.is_quantum else frozenset()
+
+    def feature_shape(self, values: Values, shape: Shape) -> Shape | None:
+        """Known to the model."""
+        return None

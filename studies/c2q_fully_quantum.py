@@ -1,0 +1,27 @@
+"""Does a classical teacher help a student without any classical layer?
+
+The C2Q part of Piperno et al., fully quantum student: 64 features enter 6 qubits as amplitudes,
+and the probabilities of the 64 basis states are summed into one group per class, which gives the
+distribution that is distilled on. Two ansatze: blocks of universal two-qubit gates, and a
+hardware-efficient one. `FullyQuantum(scale=True)` adds a trainable factor on the
+log-probabilities.
+"""
+
+from qkd_study import ClassicalToQuantum, FullyQuantum, LogFloat, Mlp, Replicates, Study
+
+study = Study(
+    question="Does a classical teacher improve a fully quantum student?",
+    setting=ClassicalToQuantum(teacher=Mlp((18,)), student=FullyQuantum()),
+    datasets=("xor4",),
+    factors={"samples": (100, 400), "ansatz": ("brickwork", "hardware-efficient")},
+    search={
+        "learning_rate": LogFloat(3e-3, 1e-1),
+        "temperature": LogFloat(0.3, 5.0),
+        "weight_soft": LogFloat(0.1, 10.0),
+        "scale_cross_entropy": LogFloat(1.0, 20.0),
+    },
+    fixed={"qubits": 6, "depth": 4, "teacher_samples": 5000, "epochs": 100},
+    arms=("scratch", "scaled-ce", "soft", "self-teacher"),
+    trials=8,
+    replicates=Replicates(search=3, confirm=20),
+)

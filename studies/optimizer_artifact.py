@@ -1,0 +1,26 @@
+"""How much of a distillation gain is a larger step?
+
+Two more terms in the loss make larger gradients. Under plain SGD with few epochs an undertrained
+student gains from that alone, and multiplying its cross-entropy does the same; Adam divides the
+scale out again, so there `scaled-ce` can hardly differ from `scratch`. The learning rate is fixed
+here on purpose: a search would find the larger step by itself.
+"""
+
+from qkd_study import LogFloat, QuantumToClassical, Replicates, Study
+
+study = Study(
+    question="Is the gain from distillation more than that of a larger step?",
+    setting=QuantumToClassical(),
+    datasets=("fashion-mnist", "digits"),
+    factors={"optimizer": ("sgd", "adam"), "epochs": (10, 100)},
+    search={
+        "temperature": LogFloat(1.0, 10.0),
+        "weight_soft": LogFloat(0.1, 10.0),
+        "weight_features": LogFloat(0.1, 10.0),
+        "scale_cross_entropy": LogFloat(1.0, 20.0),
+    },
+    fixed={"samples": 100, "learning_rate": 0.01, "momentum": 0.0, "epoch_choice": "last"},
+    arms=("scratch", "scaled-ce", "soft", "soft+features"),
+    trials=10,
+    replicates=Replicates(search=3, confirm=20),
+)

@@ -1,0 +1,25 @@
+"""How does the gain of a classical student depend on how much its quantum teacher has seen?
+
+Dose and response: the student keeps K = 50 samples, the teacher gets M of them, from the same 50
+to 800. Our pilot found no gain at M = K and a gain that grows with M, larger still for a
+classical teacher. `random-teacher` trains only the last layer: it asks what training the circuits
+adds.
+"""
+
+from qkd_study import LogFloat, QuantumToClassical, Replicates, Study
+
+study = Study(
+    question="Does a quantum teacher help more, the more samples it was trained on?",
+    setting=QuantumToClassical(),
+    datasets=("fashion-mnist", "digits"),
+    factors={"teacher_samples": (50, 200, 800)},
+    search={
+        "learning_rate": LogFloat(1e-3, 3e-2),
+        "temperature": LogFloat(1.0, 10.0),
+        "weight_soft": LogFloat(0.1, 10.0),
+    },
+    fixed={"samples": 50, "epochs": 150},
+    arms=("scratch", "soft", "classical-teacher", "random-teacher"),
+    trials=10,
+    replicates=Replicates(search=3, confirm=20),
+)

@@ -1,0 +1,33 @@
+"""How small can a quantum network become with a larger one as its teacher?
+
+After Yan et al. (arXiv:2603.21586): a trained circuit teaches one of the same kind with fewer
+qubits or layers. The teacher has 6 qubits and 4 layers; the student's smaller input comes from
+average pooling. Small circuits may keep most of the accuracy without a teacher: compare with
+`scratch` first. `classical-teacher` asks whether the teacher has to be a circuit.
+"""
+
+from qkd_study import LogFloat, QuantumToQuantum, Replicates, Study, Subset
+
+study = Study(
+    question="Does a larger quantum teacher let a smaller quantum student keep its accuracy?",
+    setting=QuantumToQuantum(),
+    datasets=(Subset("fashion-mnist", (0, 1, 2, 3)), Subset("digits", (0, 1, 2, 3))),
+    factors={"qubits": (2, 3, 4), "depth": (1, 3)},
+    search={
+        "learning_rate": LogFloat(3e-3, 1e-1),
+        "temperature": LogFloat(1.0, 10.0),
+        "weight_soft": LogFloat(0.1, 10.0),
+    },
+    fixed={
+        "teacher_qubits": 6,
+        "teacher_depth": 4,
+        "reduction": "average",
+        "samples": 200,
+        "validation_samples": 200,
+        "epochs": 40,
+        "teacher_epochs": 40,
+    },
+    arms=("scratch", "soft", "classical-teacher", "self-teacher"),
+    trials=6,
+    replicates=Replicates(search=3, confirm=12),
+)

@@ -1,0 +1,21 @@
+"""What do qubits, depth and samples cost, and what do they buy?
+
+One hybrid student over circuits and sample sizes, with and without a classical teacher. Beside
+the accuracy, read `cost.seconds_train`, `cost.peak_rss_mb` and `cost.parameters` off the rows:
+seconds should grow as 2^qubits once the state outweighs the overhead, and linearly in depth and
+samples.
+"""
+
+from qkd_study import ClassicalToHybrid, HybridCircuit, LogFloat, Mlp, Replicates, Study
+
+study = Study(
+    question="How do cost and accuracy of a quantum student scale with qubits, depth and samples?",
+    setting=ClassicalToHybrid(teacher=Mlp((32,)), student=HybridCircuit()),
+    datasets=("fashion-mnist", "digits"),
+    factors={"qubits": (2, 4, 6, 8, 10), "depth": (1, 4), "samples": (100, 400)},
+    search={"learning_rate": LogFloat(3e-3, 1e-1)},
+    fixed={"embedding": "angle", "reduction": "pca", "epochs": 15},
+    arms=("scratch", "soft"),
+    trials=3,
+    replicates=Replicates(search=2, confirm=6),
+)

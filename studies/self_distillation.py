@@ -1,0 +1,35 @@
+"""Does a quantum network learn in fewer epochs from its own kind?
+
+After Yan et al. (arXiv:2603.21586), who report that self-distillation reaches a target accuracy
+in fewer steps. The same circuit is teacher and student, over one and two generations, under Adam
+and under SGD with momentum. Final accuracy answers little here: `curves` has the validation
+accuracy of every epoch, from which the epochs to a target follow. `scaled-ce` multiplies the
+loss: if it is as fast, the step was what mattered.
+"""
+
+from qkd_study import LogFloat, Replicates, SelfDistillation, Study, Subset
+
+study = Study(
+    question="Does self-distillation reach a target accuracy in fewer epochs?",
+    setting=SelfDistillation(),
+    datasets=(Subset("fashion-mnist", (0, 1, 2, 3)), Subset("digits", (0, 1, 2, 3))),
+    factors={"optimizer": ("adam", "sgd"), "generations": (1, 2)},
+    search={
+        "temperature": LogFloat(1.0, 10.0),
+        "weight_soft": LogFloat(0.1, 10.0),
+        "scale_cross_entropy": LogFloat(1.0, 20.0),
+    },
+    fixed={
+        "learning_rate": 0.01,
+        "qubits": 6,
+        "depth": 3,
+        "reduction": "average",
+        "samples": 200,
+        "validation_samples": 200,
+        "epochs": 40,
+        "teacher_epochs": 40,
+    },
+    arms=("scratch", "scaled-ce", "soft"),
+    trials=6,
+    replicates=Replicates(search=3, confirm=15),
+)
