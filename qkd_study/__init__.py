@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from qkd_study.analysis import Results, load
     from qkd_study.data import Arrays, DataFile, Subset
     from qkd_study.errors import InputError, StudyWarning
     from qkd_study.study import (
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
         AlexNet,
         Arm,
         Choice,
+        Claim,
         ClassicalToClassical,
         ClassicalToHybrid,
         ClassicalToQuantum,
@@ -46,6 +48,7 @@ __all__ = [
     "Arm",
     "Arrays",
     "Choice",
+    "Claim",
     "ClassicalToClassical",
     "ClassicalToHybrid",
     "ClassicalToQuantum",
@@ -67,15 +70,18 @@ __all__ = [
     "QuantumToQuantum",
     "Quanvolution",
     "Replicates",
+    "Results",
     "SelfDistillation",
     "Study",
     "StudyWarning",
     "Subset",
     "__version__",
+    "load",
 ]
 
 _HOMES = {
     **dict.fromkeys(("Arrays", "DataFile", "Subset"), "qkd_study.data"),
+    **dict.fromkeys(("Results", "load"), "qkd_study.analysis"),
     **dict.fromkeys(("InputError", "StudyWarning"), "qkd_study.errors"),
 }
 

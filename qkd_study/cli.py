@@ -43,6 +43,20 @@ def _parser() -> argparse.ArgumentParser:
     _out_option(status)
     _json_option(status)
 
+    report = commands.add_parser(
+        "report", help="verdicts, tables and figures as one page that opens from disk"
+    )
+    report.add_argument(
+        "runs",
+        metavar="RUN",
+        nargs="+",
+        help="a run's folder, STUDY/RUN_ID, or STUDY; several are compared on one page",
+    )
+    report.add_argument(
+        "--to", metavar="DIR", help="where to write (default: the run's folder; for several, --out)"
+    )
+    _out_option(report)
+
     data = commands.add_parser("data", help="the datasets: list them, fetch or check one")
     data.add_argument("action", choices=("list", "fetch", "check"))
     data.add_argument("name", nargs="?", help="of the dataset, for fetch and check")

@@ -20,6 +20,7 @@ from qkd_study import data as datasets
 from qkd_study.cli import BAD_INPUT, DONE, ERROR, INCOMPLETE
 from qkd_study.errors import InputError
 from qkd_study.study.config import PARAMETERS, Value, parameter
+from qkd_study.study.identity import declaration
 from qkd_study.study.load import load_study
 from qkd_study.study.plan import Plan, make_plan
 from qkd_study.study.study import Replicates, Study
@@ -121,20 +122,16 @@ def run(options: Namespace) -> int:
     folder = found or new_run(study, out)
     with folder.locked():
         start_tables(folder.path)
-        schedule = Schedule(study, dataset.name, read_table(folder.path, "runs"))
+        rows = read_table(folder.path, "runs")
+        schedule = Schedule(study, dataset.name, rows)
         if schedule.most_trials > study.trials:
             raise InputError(
                 f"{options.study}: the run in {folder.path} has {schedule.most_trials} trials in "
                 f"some cell and arm already, more than trials={study.trials}. A smaller budget "
                 f"would be unequal: ask for as many or more, or start over with --new."
             )
-        missing = schedule.missing_runs()
-        if missing:
-            what = "goes on in" if found else "writes to"
-            console.print(
-                f"{study.name}: {counted.runs} runs, {missing} to do; {what} {folder.path}",
-                markup=False,
-            )
+
+        def tell() -> None:
             write_about(
                 folder,
                 study,
@@ -143,9 +140,21 @@ def run(options: Namespace) -> int:
                 digest=dataset.digest,
                 plan=counted.as_json(),
                 session=_session(cpus),
+                confirm_rows=int((rows["phase"] == "confirm").sum()),
             )
+
+        missing = schedule.missing_runs()
+        if missing:
+            what = "goes on in" if found else "writes to"
+            console.print(
+                f"{study.name}: {counted.runs} runs, {missing} to do; {what} {folder.path}",
+                markup=False,
+            )
+            tell()
             code = _drive(schedule, dataset, folder, cpus, counted, console)
         else:
+            if folder.about()["declaration"] != declaration(study):
+                tell()  # claims may have come or gone
             console.print(f"{study.name}: the run in {folder.path} is complete.", markup=False)
             code = DONE
         failed = _summary(study, folder, counted, console)
@@ -306,6 +315,27 @@ def status(options: Namespace) -> int:
     return DONE
 
 
+def report(options: Namespace) -> int:
+    """`qkd-study report`: one page, Markdown and figures of one run, or of several compared."""
+    from qkd_study.analysis import load
+    from qkd_study.analysis.report import write_report
+
+    runs = [load(run, options.out) for run in options.runs]
+    folder = (
+        Path(options.to) if options.to else runs[0].path if len(runs) == 1 else Path(options.out)
+    )
+    try:
+        written = write_report(runs, folder)
+    except OSError as error:
+        said = error.strerror or error
+        raise InputError(f"{folder} cannot be written: {said}. Choose another with --to.") from None
+    for run in runs:
+        for problem in run.problems:
+            print(f"{run.name}: {problem}", file=sys.stderr)
+    print(f"{written.html} (and {written.markdown.name}, {len(written.figures)} figure files)")
+    return DONE
+
+
 def data(options: Namespace) -> int:
     """`qkd-study data`: list the datasets, fetch one, check one."""
     if options.action == "list":
@@ -332,5 +362,6 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "plan": plan,
     "list": list_runs,
     "status": status,
+    "report": report,
     "data": data,
 }

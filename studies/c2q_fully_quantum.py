@@ -7,7 +7,7 @@ hardware-efficient one. `FullyQuantum(scale=True)` adds a trainable factor on th
 log-probabilities.
 """
 
-from qkd_study import ClassicalToQuantum, FullyQuantum, LogFloat, Mlp, Replicates, Study
+from qkd_study import Claim, ClassicalToQuantum, FullyQuantum, LogFloat, Mlp, Replicates, Study
 
 study = Study(
     question="Does a classical teacher improve a fully quantum student?",
@@ -22,6 +22,22 @@ study = Study(
     },
     fixed={"qubits": 6, "depth": 4, "teacher_samples": 5000, "epochs": 100},
     arms=("scratch", "scaled-ce", "soft", "self-teacher"),
-    trials=8,
+    claims=(
+        Claim(
+            says="A classical teacher improves the fully quantum student.",
+            better="soft",
+            than="scratch",
+            margin=0.02,
+            controls=("scaled-ce", "self-teacher"),
+        ),
+        Claim(
+            says="The universal ansatz is a better student than the hardware-efficient one.",
+            better={"ansatz": "brickwork"},
+            than={"ansatz": "hardware-efficient"},
+            arm="scratch",
+            margin=0.02,
+        ),
+    ),
+    trials=6,
     replicates=Replicates(search=3, confirm=20),
 )

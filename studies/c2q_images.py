@@ -7,7 +7,7 @@ on MNIST and 5.4 on Fashion-MNIST. Here the teacher is LeNet-5, and every combin
 trained without it. Basis encoding passes no gradient to a trained reduction, so it is left out.
 """
 
-from qkd_study import ClassicalToHybrid, HybridCircuit, LeNet, LogFloat, Replicates, Study
+from qkd_study import Claim, ClassicalToHybrid, HybridCircuit, LeNet, LogFloat, Replicates, Study
 
 study = Study(
     question="Does distillation from a CNN improve quantum students, for which inputs?",
@@ -25,6 +25,28 @@ study = Study(
     },
     fixed={"samples": 300, "depth": 3, "epochs": 20, "teacher_epochs": 20},
     arms=("scratch", "soft"),
+    claims=(
+        Claim(
+            says="A convolutional teacher improves the quantum students.",
+            better="soft",
+            than="scratch",
+            margin=0.01,
+        ),
+        Claim(
+            says="Amplitude encoding is better than angle encoding.",
+            better={"embedding": "amplitude"},
+            than={"embedding": "angle"},
+            arm="soft",
+            margin=0.01,
+        ),
+        Claim(
+            says="A trained linear reduction is better than principal components.",
+            better={"reduction": "linear"},
+            than={"reduction": "pca"},
+            arm="soft",
+            margin=0.01,
+        ),
+    ),
     trials=5,
     replicates=Replicates(search=2, confirm=10),
 )

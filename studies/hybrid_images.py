@@ -6,7 +6,7 @@ convolutional network, or an ensemble (swap in `Ensemble(ConvNet(), 3)`). `self-
 whether any teacher will do, `label-smoothing` whether soft labels without a teacher do.
 """
 
-from qkd_study import ClassicalToHybrid, ConvNet, HybridImage, LogFloat, Replicates, Study
+from qkd_study import Claim, ClassicalToHybrid, ConvNet, HybridImage, LogFloat, Replicates, Study
 
 study = Study(
     question="Does a classical teacher improve a hybrid image student?",
@@ -21,6 +21,15 @@ study = Study(
     },
     fixed={"depth": 2, "epochs": 40, "teacher_epochs": 40},
     arms=("scratch", "label-smoothing", "soft", "self-teacher"),
+    claims=(
+        Claim(
+            says="A classical teacher improves the hybrid image student.",
+            better="soft",
+            than="scratch",
+            margin=0.01,
+            controls=("label-smoothing", "self-teacher"),
+        ),
+    ),
     trials=6,
     replicates=Replicates(search=3, confirm=12),
 )

@@ -6,7 +6,7 @@ scale out again, so there `scaled-ce` can hardly differ from `scratch`. The lear
 here on purpose: a search would find the larger step by itself.
 """
 
-from qkd_study import LogFloat, QuantumToClassical, Replicates, Study
+from qkd_study import Claim, LogFloat, QuantumToClassical, Replicates, Study
 
 study = Study(
     question="Is the gain from distillation more than that of a larger step?",
@@ -21,6 +21,24 @@ study = Study(
     },
     fixed={"samples": 100, "learning_rate": 0.01, "momentum": 0.0, "epoch_choice": "last"},
     arms=("scratch", "scaled-ce", "soft", "soft+features"),
+    claims=(
+        Claim(
+            says="Under plain SGD, distillation improves an undertrained student.",
+            better="soft+features",
+            than="scratch",
+            where={"optimizer": ("sgd",), "epochs": (10,)},
+            margin=0.01,
+            controls=("scaled-ce",),
+        ),
+        Claim(
+            says="Under Adam it does too.",
+            better="soft+features",
+            than="scratch",
+            where={"optimizer": ("adam",)},
+            margin=0.01,
+            controls=("scaled-ce",),
+        ),
+    ),
     trials=10,
     replicates=Replicates(search=3, confirm=20),
 )

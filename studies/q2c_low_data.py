@@ -7,7 +7,7 @@ is small. Every arm gets the same search. `scaled-ce` asks whether larger steps 
 teacher has to be quantum.
 """
 
-from qkd_study import LogFloat, QuantumToClassical, Replicates, Study
+from qkd_study import Claim, LogFloat, QuantumToClassical, Replicates, Study
 
 study = Study(
     question="Does a quantum teacher trained on the same K samples improve a classical student?",
@@ -29,6 +29,28 @@ study = Study(
         "soft+features",
         "constant-features",
         "classical-teacher",
+    ),
+    claims=(
+        Claim(
+            says="Soft targets of a quantum teacher improve the student.",
+            better="soft",
+            than="scratch",
+            margin=0.01,
+            controls=("scaled-ce", "classical-teacher"),
+        ),
+        Claim(
+            says="The teacher's feature maps improve it further.",
+            better="soft+features",
+            than="soft",
+            margin=0.01,
+            controls=("constant-features",),
+        ),
+        Claim(
+            says="A quantum teacher teaches better than a classical one of the same shape.",
+            better="soft",
+            than="classical-teacher",
+            margin=0.01,
+        ),
     ),
     trials=12,
     replicates=Replicates(search=3, confirm=20),

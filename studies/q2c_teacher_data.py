@@ -6,13 +6,13 @@ classical teacher. `random-teacher` trains only the last layer: it asks what tra
 adds.
 """
 
-from qkd_study import LogFloat, QuantumToClassical, Replicates, Study
+from qkd_study import Claim, LogFloat, QuantumToClassical, Replicates, Study
 
 study = Study(
     question="Does a quantum teacher help more, the more samples it was trained on?",
     setting=QuantumToClassical(),
     datasets=("fashion-mnist", "digits"),
-    factors={"teacher_samples": (50, 200, 800)},
+    factors={"teacher_samples": (50, 100, 200, 400, 800)},
     search={
         "learning_rate": LogFloat(1e-3, 3e-2),
         "temperature": LogFloat(1.0, 10.0),
@@ -20,6 +20,29 @@ study = Study(
     },
     fixed={"samples": 50, "epochs": 150},
     arms=("scratch", "soft", "classical-teacher", "random-teacher"),
+    claims=(
+        Claim(
+            says="A quantum teacher with 16 times the student's samples improves the student.",
+            better="soft",
+            than="scratch",
+            where={"teacher_samples": (800,)},
+            margin=0.01,
+            controls=("classical-teacher", "random-teacher"),
+        ),
+        Claim(
+            says="A teacher with 800 samples teaches better than one with the student's 50.",
+            better={"teacher_samples": 800},
+            than={"teacher_samples": 50},
+            arm="soft",
+            margin=0.01,
+        ),
+        Claim(
+            says="Training the circuits makes a better teacher than leaving them random.",
+            better="soft",
+            than="random-teacher",
+            margin=0.01,
+        ),
+    ),
     trials=10,
     replicates=Replicates(search=3, confirm=20),
 )

@@ -6,7 +6,7 @@ average pooling. Small circuits may keep most of the accuracy without a teacher:
 `scratch` first. `classical-teacher` asks whether the teacher has to be a circuit.
 """
 
-from qkd_study import LogFloat, QuantumToQuantum, Replicates, Study, Subset
+from qkd_study import Claim, LogFloat, QuantumToQuantum, Replicates, Study, Subset
 
 study = Study(
     question="Does a larger quantum teacher let a smaller quantum student keep its accuracy?",
@@ -28,6 +28,22 @@ study = Study(
         "teacher_epochs": 40,
     },
     arms=("scratch", "soft", "classical-teacher", "self-teacher"),
+    claims=(
+        Claim(
+            says="A larger quantum teacher improves the smaller quantum student.",
+            better="soft",
+            than="scratch",
+            margin=0.01,
+            controls=("classical-teacher", "self-teacher"),
+        ),
+        Claim(
+            says="Four qubits are better than two.",
+            better={"qubits": 4},
+            than={"qubits": 2},
+            arm="scratch",
+            margin=0.01,
+        ),
+    ),
     trials=6,
     replicates=Replicates(search=3, confirm=12),
 )

@@ -6,7 +6,7 @@ seconds should grow as 2^qubits once the state outweighs the overhead, and linea
 samples.
 """
 
-from qkd_study import ClassicalToHybrid, HybridCircuit, LogFloat, Mlp, Replicates, Study
+from qkd_study import Claim, ClassicalToHybrid, HybridCircuit, LogFloat, Mlp, Replicates, Study
 
 study = Study(
     question="How do cost and accuracy of a quantum student scale with qubits, depth and samples?",
@@ -16,6 +16,21 @@ study = Study(
     search={"learning_rate": LogFloat(3e-3, 1e-1)},
     fixed={"embedding": "angle", "reduction": "pca", "epochs": 15},
     arms=("scratch", "soft"),
+    claims=(
+        Claim(
+            says="A classical teacher improves the student whatever its circuit.",
+            better="soft",
+            than="scratch",
+            margin=0.01,
+        ),
+        Claim(
+            says="Eight qubits are better than four.",
+            better={"qubits": 8},
+            than={"qubits": 4},
+            arm="scratch",
+            margin=0.01,
+        ),
+    ),
     trials=3,
     replicates=Replicates(search=2, confirm=6),
 )

@@ -7,7 +7,7 @@ accuracy of every epoch, from which the epochs to a target follow. `scaled-ce` m
 loss: if it is as fast, the step was what mattered.
 """
 
-from qkd_study import LogFloat, Replicates, SelfDistillation, Study, Subset
+from qkd_study import Claim, LogFloat, Replicates, SelfDistillation, Study, Subset
 
 study = Study(
     question="Does self-distillation reach a target accuracy in fewer epochs?",
@@ -30,6 +30,23 @@ study = Study(
         "teacher_epochs": 40,
     },
     arms=("scratch", "scaled-ce", "soft"),
+    claims=(
+        Claim(
+            says="Self-distillation reaches 75 % validation accuracy in fewer epochs.",
+            better="soft",
+            than="scratch",
+            metric="epochs_to_target",
+            target=0.75,
+            controls=("scaled-ce",),
+        ),
+        Claim(
+            says="It ends at a higher test accuracy.",
+            better="soft",
+            than="scratch",
+            margin=0.01,
+            controls=("scaled-ce",),
+        ),
+    ),
     trials=6,
     replicates=Replicates(search=3, confirm=15),
 )

@@ -1,6 +1,21 @@
 """From tables to answers. Reads nothing but the tables."""
 
+from qkd_study.analysis.claims import Contrast, Control, Judged, judge
 from qkd_study.analysis.paired import Interval, mean_interval
+from qkd_study.analysis.results import Results, load
 from qkd_study.analysis.summary import Line, best_trials, confirmed, summarise
 
-__all__ = ["Interval", "Line", "best_trials", "confirmed", "mean_interval", "summarise"]
+__all__ = [
+    "Contrast",
+    "Control",
+    "Interval",
+    "Judged",
+    "Line",
+    "Results",
+    "best_trials",
+    "confirmed",
+    "judge",
+    "load",
+    "mean_interval",
+    "summarise",
+]

@@ -32,11 +32,12 @@ def check_built(study: Study, cell: Cell, arm: Arm, dataset: Dataset) -> None:
     index = torch.arange(TRIED).numpy()
     inputs = torch.from_numpy(dataset.pool_inputs(index))
     labels = torch.from_numpy(dataset.pool_labels[index])
-    student = _outputs(study.setting.student_model, config, dataset, inputs)
+    states = "fidelity" in arm.terms
+    student = _outputs(study.setting.student_model, config, dataset, inputs, states)
     if not arm.needs_teacher:
         return
     values: Mapping[str, Any] = study.setting.of_teacher(vars(config), arm)
-    teacher = _outputs(study.setting.teacher_of(arm), Config(**values), dataset, inputs)
+    teacher = _outputs(study.setting.teacher_of(arm), Config(**values), dataset, inputs, states)
     if "features" in arm.terms and student.features.shape != teacher.features.shape:
         raise InputError(
             f"arm {arm.name!r} compares feature maps, but a sample's are of shape "
@@ -57,13 +58,21 @@ def check_built(study: Study, cell: Cell, arm: Arm, dataset: Dataset) -> None:
                 f"{name} of arm {arm.name!r} must give one finite number as a tensor, but gave "
                 f"{value!r}."
             )
-    if not any(term == "fidelity" for term in arm.terms):
+    try:
         Objective.of(config, arm)(student, labels, teacher)
+    except Exception as error:
+        raise InputError(
+            f"the loss of arm {arm.name!r} failed on {TRIED} samples: "
+            f"{type(error).__name__}: {error}"
+        ) from None
 
 
-def _outputs(of: ModelSpec, config: Config, dataset: Dataset, inputs: Tensor) -> Outputs:
+def _outputs(
+    of: ModelSpec, config: Config, dataset: Dataset, inputs: Tensor, states: bool
+) -> Outputs:
     try:
         model: Model = build_model(of, config, dataset.shape, dataset.classes, seed=0)
+        model.keeps_state = states
         model.fit(inputs)
         outputs = model(model.prepare(inputs))
     except InputError:
@@ -78,5 +87,10 @@ def _outputs(of: ModelSpec, config: Config, dataset: Dataset, inputs: Tensor) ->
         raise InputError(
             f"{of!r} must give Outputs with logits of shape ({len(inputs)}, {dataset.classes}): "
             f"one number for each class of {dataset.name}; but gave {shape}."
+        )
+    if not isinstance(outputs.features, Tensor) or len(outputs.features) != len(inputs):
+        raise InputError(
+            f"{of!r} must give Outputs with features of shape ({len(inputs)}, ...), a row for each "
+            f"sample; but gave {outputs.features!r}."
         )
     return outputs

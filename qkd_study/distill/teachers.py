@@ -67,8 +67,8 @@ class Order:
 
     def recipe(self) -> dict[str, Any]:
         """All that the teacher depends on, as JSON values."""
-        reads = self.setting.read_by_teacher(self.arm)
-        own = {name: getattr(self.config, name) for name in reads if name != "generations"}
+        own = self.setting.decided_by(vars(self.config), self.arm)
+        del own["generations"]  # a teacher does not depend on those after it
         return {
             "version": RECIPE_VERSION,
             "model": described(self.setting.teacher_of(self.arm)),

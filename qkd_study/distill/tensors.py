@@ -35,7 +35,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str,
         tensors: by name.
         about: JSON values that say what they are.
     """
-    body = save({name: value.contiguous() for name, value in tensors.items()})
+    # Cloned: safetensors refuses tensors that share memory, such as tied weights.
+    body = save({name: value.detach().clone().contiguous() for name, value in tensors.items()})
     said = json.dumps({"sha256": hashlib.sha256(body).hexdigest(), **about}, indent=1)
     for target, content in ((path, body), (path.with_suffix(".json"), said.encode())):
         partial = target.with_name(f".{target.name}.{os.getpid()}")

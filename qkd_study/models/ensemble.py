@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -41,7 +42,7 @@ class EnsembleModel(Model):
         features = torch.stack([o.features for o in outputs]).mean(0)
         if not self.of_probabilities:
             return Outputs(logits.mean(0), features)
-        return Outputs(logits.log_softmax(-1).logsumexp(0), features)
+        return Outputs(logits.log_softmax(-1).logsumexp(0) - math.log(len(logits)), features)
 
     def head_parameters(self) -> list[nn.Parameter]:
         """The last layers of all members."""

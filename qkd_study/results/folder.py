@@ -162,6 +162,7 @@ def write_about(
     digest: str,
     plan: dict[str, Any],
     session: dict[str, Any],
+    confirm_rows: int = 0,
 ) -> None:
     """Write study.json and study.py, and point `latest` at the run.
 
@@ -172,6 +173,7 @@ def write_about(
         dataset, digest: the name of the data, and their SHA-256.
         plan: the counts of what is declared.
         session: where, when and with what this command runs.
+        confirm_rows: how many there are: a claim that comes later was made with them in sight.
     """
     before: dict[str, Any] = {}
     with contextlib.suppress(InputError):
@@ -183,6 +185,7 @@ def write_about(
         "dataset": dataset,
         "dataset_sha256": digest,
         "arms": {**before.get("arms", {}), **declaration(study)["arms"]},
+        "claims": _claims(before, declaration(study)["claims"], session, confirm_rows),
         "plan": plan,
         "sessions": [*before.get("sessions", []), session],
     }
@@ -193,6 +196,15 @@ def write_about(
         link.unlink(missing_ok=True)
         link.symlink_to(run.run_id)
         os.replace(link, run.path.parent / "latest")
+
+
+def _claims(
+    before: dict[str, Any], claims: list[Any], session: dict[str, Any], confirm_rows: int
+) -> list[dict[str, Any]]:
+    """Each claim with when it was first declared, and how many confirm rows there were then."""
+    known = {json.dumps(old["claim"], sort_keys=True): old for old in before.get("claims", [])}
+    now = {"declared_at": session.get("started_at"), "confirm_rows": confirm_rows}
+    return [known.get(json.dumps(c, sort_keys=True), {"claim": c, **now}) for c in claims]
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -68,17 +68,18 @@ def _write(path: Path, table: str, rows: Sequence[Row]) -> None:
         partial.unlink(missing_ok=True)
 
 
-def read_table(folder: Path, table: str) -> pd.DataFrame:
+def read_table(folder: Path, table: str, files: Sequence[Path] = ()) -> pd.DataFrame:
     """A table of the run in `folder`, sorted by its keys.
 
     Args:
         folder: `results/<study>/<run id>`.
         table: `runs` or `curves`.
+        files: which of its files; default: all.
 
     Raises:
         InputError: the folder holds no such table, or one of another version, or a broken file.
     """
-    files = sorted((folder / table).glob("[!.]*.parquet"))
+    files = list(files) or sorted((folder / table).glob("[!.]*.parquet"))
     if not files:
         raise InputError(f"{folder} holds no {table}: it is not the folder of a run.")
     try:

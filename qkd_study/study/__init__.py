@@ -2,6 +2,7 @@
 
 from qkd_study.study.arms import ARMS, Arm
 from qkd_study.study.circuits import FullyQuantum, HybridCircuit, HybridImage, Quanvolution
+from qkd_study.study.claims import Claim
 from qkd_study.study.config import PARAMETERS, Config, Parameter
 from qkd_study.study.models import (
     AlexNet,
@@ -33,6 +34,7 @@ __all__ = [
     "Arm",
     "Cell",
     "Choice",
+    "Claim",
     "ClassicalToClassical",
     "ClassicalToHybrid",
     "ClassicalToQuantum",

@@ -35,11 +35,11 @@ def check_study(study: Study, dataset: Dataset) -> None:
                 )
                 for arm in study.all_arms:
                     _check_arm(study, arm, values, dataset)
+            for arm in study.all_arms:
+                _check_built(study, cell, arm, dataset)
         except InputError as error:
             where = f" (cell {cell.key})" if study.factors else ""
             raise InputError(f"{error}{where}") from None
-        for arm in study.all_arms:
-            _check_built(study, cell, arm, dataset)
 
 
 def _check_device(name: str) -> None:
@@ -94,7 +94,7 @@ def _check_model(model: ModelSpec, values: Mapping[str, Any], dataset: Dataset) 
             values["qubits"],
             model.embedded(dataset.shape),
             values["teacher_samples"] + values["validation_samples"],
-            matrices=isinstance(model, Quanvolution),
+            matrices=isinstance(_inner(model), Quanvolution),
         )
 
 
@@ -103,12 +103,14 @@ def _check_built(study: Study, cell: Cell, arm: Arm, dataset: Dataset) -> None:
     models = [study.setting.student_model]
     if arm.needs_teacher:
         models.append(study.setting.teacher_of(arm))
-    unknown = "features" in arm.terms and any(
-        model.feature_shape(values, dataset.shape) is None
-        for model in models
-        for values in study.extremes(cell)[:1]
-    )
-    if unknown or any(isinstance(model, Own) for model in models) or arm.own_terms:
+    inner = [_inner(model) for model in models]
+    of_ones_own = any(isinstance(m, Own) or getattr(m, "ansatz", None) is not None for m in inner)
+    if of_ones_own or arm.own_terms:
         from qkd_study.distill.check import check_built
 
         check_built(study, cell, arm, dataset)
+
+
+def _inner(model: ModelSpec) -> ModelSpec:
+    """A model, or what an ensemble is made of."""
+    return model.of if isinstance(model, Ensemble) else model

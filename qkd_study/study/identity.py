@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import inspect
 import json
+import pickle
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,16 +30,42 @@ def described(value: Any) -> Any:
         return {str(name): described(v) for name, v in value.items()}
     if isinstance(value, tuple | list):
         return [described(v) for v in value]
-    if callable(value):
-        try:
-            source = inspect.getsource(value)
-        except (OSError, TypeError):
-            source = repr(value)
-        name = getattr(value, "__qualname__", type(value).__name__)
-        return {"function": name, "sha256": hashlib.sha256(source.encode()).hexdigest()}
+    if isinstance(value, functools.partial):
+        parts = {"args": described(value.args), "keywords": described(value.keywords)}
+        return {"partial": described(value.func), **parts}
+    if inspect.isfunction(value) or inspect.isclass(value):
+        return _code(value)
+    if callable(value) and hasattr(value, "__dict__"):
+        return {"object": _code(type(value)), "state": described(vars(value))}
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    return repr(value)
+    return _digest(pickle.dumps(value)) if hasattr(value, "tobytes") else repr(value)
+
+
+def _digest(said: str | bytes) -> str:
+    return hashlib.sha256(said.encode() if isinstance(said, str) else said).hexdigest()
+
+
+def _code(value: Any) -> dict[str, Any]:
+    """A function or class: its source, and what the source does not show."""
+    try:
+        source: str | bytes = inspect.getsource(value)
+    except (OSError, TypeError):  # on a machine without the file
+        code = getattr(value, "__code__", None)
+        source = value.__qualname__ if code is None else code.co_code + repr(code.co_names).encode()
+    found = {"function": value.__qualname__, "sha256": _digest(source)}
+    if inspect.isfunction(value):
+        cells = [cell.cell_contents for cell in value.__closure__ or () if _is_set(cell)]
+        hidden = [*cells, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).items()]
+        found |= {"values": described(hidden)} if hidden else {}
+    return found
+
+
+def _is_set(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:
+        return False
 
 
 def declaration(study: Study) -> dict[str, Any]:
@@ -55,6 +83,7 @@ def declaration(study: Study) -> dict[str, Any]:
             if name not in study.factors and name not in study.search
         },
         "arms": {arm.name: described(arm) for arm in study.all_arms},
+        "claims": described(study.claims),
         "trials": study.trials,
         "replicates": dataclasses.asdict(study.replicates),
         "seed": study.seed,
@@ -62,7 +91,7 @@ def declaration(study: Study) -> dict[str, Any]:
 
 
 #: What may differ between two declarations whose rows belong into one table: how much is run.
-_AMOUNTS = ("question", "datasets", "trials", "replicates", "arms")
+_AMOUNTS = ("question", "datasets", "trials", "replicates", "arms", "claims")
 
 
 def fingerprint(study: Study, dataset_digest: str) -> str:

@@ -8,8 +8,9 @@ from typing import Any, Literal
 from qkd_study.data import Dataset
 from qkd_study.study.arms import Arm
 from qkd_study.study.checks import check_study
-from qkd_study.study.config import Config
+from qkd_study.study.config import Config, Value
 from qkd_study.study.models import Ensemble, ModelSpec
+from qkd_study.study.settings import SIZES
 from qkd_study.study.study import Cell, Study
 
 Phase = Literal["search", "confirm"]
@@ -95,29 +96,44 @@ def make_plan(study: Study, dataset: Dataset) -> Plan:
 
 
 def _teachers(study: Study) -> int:
-    """Teachers at most: one per replicate and different teacher configuration."""
+    """Teachers at most: one per replicate, different teacher configuration, and generation."""
+    both = study.replicates.search + study.replicates.confirm
     count = 0
     seen = set()
     for cell in study.cells():
-        values = study.extremes(cell)[0]
+        ends = study.extremes(cell)
         for arm in study.all_arms:
             if not arm.needs_teacher:
                 continue
-            reads = study.setting.read_by_teacher(arm)
-            searched = any(name in study.search for name in reads) or (
-                "samples" in study.search
-                and "teacher_samples" not in {*study.factors, *study.fixed}
-            )
-            teacher = (study.setting.teacher_of(arm), arm.teacher == "random")
-            key = (*teacher, *(values[name] for name in reads))
-            once = values["generations"] * _members(teacher[0])
-            if searched:
-                runs = study.trials_of(arm) * study.replicates.search + study.replicates.confirm
-                count += once * runs
-            elif key not in seen:
-                count += once * (study.replicates.search + study.replicates.confirm)
-                seen.add(key)
+            teacher = study.setting.teacher_of(arm)
+            runs = study.trials_of(arm) * study.replicates.search + study.replicates.confirm
+            searched = _searched_by(study, arm)
+            decided = study.setting.decided_by({**ends[0], **study.resolved(ends[0], arm)}, arm)
+            last = max(int(end) for end in _ends(study, "generations", decided.pop("generations")))
+            for generation in range(1, last + 1):
+                key = (teacher, arm.teacher == "random", *decided.values(), generation)
+                if searched:
+                    count += runs * _members(teacher)
+                elif key not in seen:
+                    count += both * _members(teacher)
+                    seen.add(key)
     return count
+
+
+def _ends(study: Study, name: str, value: Value) -> tuple[Value, ...]:
+    return study.search[name].ends() if name in study.search else (value,)
+
+
+def _searched_by(study: Study, arm: Arm) -> bool:
+    """Whether configurations of an arm differ in their teacher, beyond its generation."""
+    declared = {*study.factors, *study.fixed, *study.search}
+    reads = set(study.setting.read_by_teacher(arm)) - {"generations"}
+    # What has no value of its own follows the student's.
+    follows = {"teacher_samples", *(f"teacher_{name}" for name in SIZES)} & reads - declared
+    reads |= {name.removeprefix("teacher_") for name in follows}
+    if study.setting.has_own_size(arm):
+        reads -= {name for name in SIZES if f"teacher_{name}" in declared}
+    return not reads.isdisjoint(study.search)
 
 
 def _members(teacher: ModelSpec) -> int:

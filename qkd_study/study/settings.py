@@ -61,16 +61,24 @@ class Setting(ABC):
 
     def read_by_teacher(self, arm: Arm) -> list[str]:
         """The parameters that decide what the teacher of an arm is, as a study names them."""
-        teacher, own_size = self.teacher_of(arm), self._own_size(arm)
-        names = []
-        for name, what in PARAMETERS.items():
-            if name in ("teacher_qubits", "teacher_depth"):
-                continue
-            if what.role in ("teacher", "both") or name in teacher.reads:
-                names.append(f"teacher_{name}" if own_size and name in SIZES else name)
-        return names
+        own = [f"teacher_{name}" for name in SIZES] if self.has_own_size(arm) else []
+        return [*self._teacher_reads(arm), *own]
 
-    def _own_size(self, arm: Arm) -> bool:
+    def _teacher_reads(self, arm: Arm) -> list[str]:
+        reads = self.teacher_of(arm).reads
+        return [
+            name
+            for name, what in PARAMETERS.items()
+            if (what.role in ("teacher", "both") or name in reads)
+            and name not in ("teacher_qubits", "teacher_depth")
+        ]
+
+    def decided_by(self, values: Mapping[str, Any], arm: Arm) -> dict[str, Any]:
+        """What the teacher of an arm follows from: its own values of all that it reads."""
+        own = self.of_teacher(values, arm)
+        return {name: own[name] for name in self._teacher_reads(arm)}
+
+    def has_own_size(self, arm: Arm) -> bool:
         """Whether an arm's teacher has qubits and depth apart from the student's."""
         return self.student_model.quantum and self.teacher_of(arm).quantum and arm.teacher != "self"
 
@@ -81,7 +89,7 @@ class Setting(ABC):
         `teacher_qubits` and `teacher_depth` are, which default to those.
         """
         own = dict(values)
-        if self._own_size(arm):
+        if self.has_own_size(arm):
             for name in SIZES:
                 own[name] = values[f"teacher_{name}"] or values[name]
         return own
@@ -240,7 +248,7 @@ class SelfDistillation(Setting):
         """The same model."""
         return self.model
 
-    def _own_size(self, arm: Arm) -> bool:
+    def has_own_size(self, arm: Arm) -> bool:
         return False
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from qkd_study.data import DataSource
 from qkd_study.errors import InputError, StudyWarning
 from qkd_study.study.arms import Arm, resolve_arm
+from qkd_study.study.claims import Claim
 from qkd_study.study.config import PARAMETERS, Config, Parameter, Value, parameter
 from qkd_study.study.settings import SIZES, QuantumToClassical, Setting
 from qkd_study.study.space import Range, check_range
@@ -94,6 +95,7 @@ class Study:
         search: parameter -> range; Optuna tunes these inside every cell and arm.
         fixed: parameter -> value; all others keep their defaults (see `PARAMETERS`).
         arms: names out of `ARMS`, or `Arm` objects.
+        claims: contrasts that get a verdict, declared before the run.
         trials: configurations tried per cell and arm.
         replicates: seeds per configuration, of the search and of the confirmation.
         seed: where all randomness starts.
@@ -110,6 +112,7 @@ class Study:
     search: Mapping[str, Range] = field(default_factory=dict)
     fixed: Mapping[str, Value] = field(default_factory=dict)
     arms: Sequence[Arm | str] = ("scratch", "scaled-ce", "soft", "soft+features")
+    claims: Sequence[Claim] = ()
     trials: int = 10
     replicates: Replicates = field(default_factory=Replicates)
     seed: int = 0
@@ -137,6 +140,7 @@ class Study:
         self._keep("search", {p.name: check_range(p, v) for p, v in self._named("search")})
         self._keep("fixed", {p.name: p.check(v) for p, v in self._named("fixed")})
         self._check_places()
+        self._check_claims()
         for cell in self.cells():
             for values in self.extremes(cell):
                 for arm in self.all_arms:
@@ -162,6 +166,15 @@ class Study:
         if len(set(checked)) < len(checked):
             raise InputError(f"factors[{what.name!r}] names a value twice: {checked}.")
         return checked
+
+    def _check_claims(self) -> None:
+        if isinstance(self.claims, str) or not isinstance(self.claims, Sequence):
+            raise InputError(f"claims must be a tuple of Claim(...), but got {self.claims!r}.")
+        self._keep("claims", tuple(self.claims))
+        for claim in self.claims:
+            if not isinstance(claim, Claim):
+                raise InputError(f"claims must be a tuple of Claim(...), but got {claim!r}.")
+            claim.check([arm.name for arm in self.all_arms], self.factors)
 
     def _check_places(self) -> None:
         places = {"factors": self.factors, "search": self.search, "fixed": self.fixed}
@@ -236,18 +249,10 @@ class Study:
     def extremes(self, cell: Cell) -> list[dict[str, Any]]:
         """The parameters of a cell at the ends of every searched range, to check what fits.
 
-        Only the numbers of samples, `qubits` and `embedding` are crossed: others do not decide
-        what fits.
+        Only numbers of samples and what shapes circuits are crossed: others do not decide what
+        fits.
         """
-        deciding = (
-            "samples",
-            "teacher_samples",
-            "validation_samples",
-            "qubits",
-            "embedding",
-            "device",
-        )
-        names = [name for name in deciding if name in self.search]
+        names = [name for name in DECIDING if name in self.search]
         ends = itertools.product(*(self.search[name].ends() for name in names))
         return [self._values(cell, dict(zip(names, values, strict=True))) for values in ends]
 
@@ -273,15 +278,16 @@ class Study:
         Raises:
             InputError: a circuit cannot work, or the arm's teacher does not exist.
         """
-        found = {}
+        found: dict[str, Any] = {}
+        if self.setting.student_model.quantum:
+            found["embedding"] = self.setting.student_model.embedding(values)
         if arm.needs_teacher:
-            teacher, own = self.setting.teacher_of(arm), self.setting.of_teacher(values, arm)
-            if teacher.quantum:
+            teacher = self.setting.teacher_of(arm)
+            own = self.setting.of_teacher({**values, **found}, arm)
+            if teacher.quantum:  # the student's embedding is the teacher's, if it has one
                 found["embedding"] = teacher.embedding(own)
             for name in SIZES:
                 found[f"teacher_{name}"] = own[name]
-        if self.setting.student_model.quantum:
-            found["embedding"] = self.setting.student_model.embedding(values)
         return found
 
     def replaced(self, **changes: Any) -> Study:
@@ -291,7 +297,13 @@ class Study:
     def with_fixed(self, name: str, value: Value) -> Study:
         """A copy in which one parameter has one value, wherever it stood before."""
         parameter(name)
+        about = [
+            claim
+            for claim in self.claims
+            if name not in claim.where and not any(name in side for side in claim.values)
+        ]
         return self.replaced(
+            claims=tuple(about),
             factors={k: v for k, v in self.factors.items() if k != name},
             search={k: v for k, v in self.search.items() if k != name},
             fixed={**self.fixed, name: value},
@@ -304,8 +316,11 @@ class Study:
             for name, most in (("epochs", 40), ("teacher_epochs", 30))
             if name not in self.factors and name not in self.search
         }
+        factors = {name: tuple(values)[:2] for name, values in self.factors.items()}
+        claims = [claim.within(factors) for claim in self.claims]
         return self.replaced(
-            factors={name: tuple(values)[:2] for name, values in self.factors.items()},
+            factors=factors,
+            claims=tuple(claim for claim in claims if claim is not None),
             fixed={**self.fixed, **epochs},
             trials=min(self.trials, 3),
             replicates=Replicates(

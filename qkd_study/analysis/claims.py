@@ -1,0 +1,201 @@
+"""Verdicts on the claims that a study declared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+from qkd_study.analysis.results import Results
+from qkd_study.analysis.statistics import Paired, Verdict, holm, paired_difference, verdict
+
+#: Metrics of which less is better.
+LOWER = frozenset({"test_nll", "test_ece", "epochs_to_target"})
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two sides of a claim, paired by replicate, in one cell or averaged over several.
+
+    Attributes:
+        where: the cell, or `all` of the claim's.
+        paired: the difference, better minus than; `None` with fewer than two pairs.
+        verdict: on it, after Holm's correction over the family it belongs to.
+    """
+
+    where: str
+    paired: Paired | None
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True)
+class Control:
+    """Whether a control arm matches the gain.
+
+    Attributes:
+        arm: the control.
+        gain: of the control over the claim's `than`.
+        contrast: the claim's `better` against the control.
+        matched: whether `better` is not shown to beat the control.
+    """
+
+    arm: str
+    gain: Paired | None
+    contrast: Contrast
+    matched: bool
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim and what the confirm rows say about it.
+
+    Attributes:
+        claim: as declared.
+        overall: averaged over its cells, replicate by replicate; Holm over the study's claims.
+        cells: each of its cells; Holm over them.
+        controls: each of its controls; Holm over them.
+        declared_after: confirm rows that were there when the claim was first declared.
+    """
+
+    claim: Mapping[str, Any]
+    overall: Contrast
+    cells: Sequence[Contrast]
+    controls: Sequence[Control]
+    declared_after: int
+
+    @property
+    def status(self) -> str:
+        """`supported`, `contradicted`, `equivalent` or `undecided`."""
+        return "undecided" if self.overall.verdict is None else self.overall.verdict.status
+
+
+def judge(results: Results, *, alpha: float = 0.05) -> list[Judged]:
+    """The verdict on every claim of a run.
+
+    Only confirm rows count, paired by replicate. A claim over several cells is judged on the mean
+    over them, taken replicate by replicate; only replicates that are there on both sides in all of
+    the cells enter. Epochs to a target are restricted means: a run that never got there counts
+    with the epochs it had.
+
+    Args:
+        results: the run.
+        alpha: the error rate of each family: the claims, the cells of one, the controls of one.
+    """
+    claims: list[dict[str, Any]] = results.about.get("claims", [])
+    sides = [_sides(results, entry["claim"]) for entry in claims]
+    overall = _judged_together(
+        [("all", _mean(pairs), entry["claim"]) for entry, pairs in zip(claims, sides, strict=True)],
+        alpha,
+    )
+    judged = []
+    for entry, pairs, contrast in zip(claims, sides, overall, strict=True):
+        claim = entry["claim"]
+        cells = _judged_together([(cell, pair, claim) for cell, pair in pairs.items()], alpha)
+        after = int(entry.get("confirm_rows") or 0)
+        judged.append(Judged(claim, contrast, cells, _controls(results, claim, alpha), after))
+    return judged
+
+
+Pair = pd.DataFrame  # index replicate, columns better and than
+
+
+def _sides(results: Results, claim: Mapping[str, Any]) -> dict[str, Pair]:
+    """Both sides of a claim in each of its cells, by replicate."""
+    scores = _scores(results, claim)
+    better, than = claim["better"], claim["than"]
+    found: dict[str, Pair] = {}
+    by_cell = {frozenset(values.items()): cell for cell, values in results.cells.items()}
+    for cell, values in results.cells.items():
+        if any(values[name] not in allowed for name, allowed in claim["where"].items()):
+            continue
+        if isinstance(better, str):
+            sides, label = [(cell, better), (cell, than)], cell
+        else:
+            if any(values[name] != value for name, value in better.items()):
+                continue
+            other = by_cell[frozenset({**values, **than}.items())]
+            sides = [(cell, claim["arm"]), (other, claim["arm"])]
+            rest = [f"{k}={v}" for k, v in values.items() if k not in better]
+            label = ",".join(rest) or "all"
+        columns = [scores.get(side, pd.Series(dtype=float)) for side in sides]
+        found[label] = pd.concat(columns, axis=1, keys=["better", "than"]).dropna()
+    return found
+
+
+def _scores(results: Results, claim: Mapping[str, Any]) -> dict[tuple[str, str], pd.Series[float]]:
+    """The claim's metric by cell and arm, indexed by replicate."""
+    rows = results.confirmed
+    if claim["metric"] != "epochs_to_target":
+        table = rows.set_index(["cell", "arm", "replicate"])[f"metric.{claim['metric']}"]
+    else:
+        keys = ["cell", "arm", "trial", "replicate"]
+        curves = results.curves[results.curves["phase"] == "confirm"].merge(rows[keys], on=keys)
+        reached = curves[curves["metric.val_accuracy"] >= claim["target"]]
+        by = ["cell", "arm", "replicate"]
+        limit = curves.groupby(by)["epoch"].max()
+        # Restricted: who never got there counts with the epochs that were run.
+        table = reached.groupby(by)["epoch"].min().reindex(limit.index).fillna(limit).astype(float)
+    return {key: group.droplevel([0, 1]) for key, group in table.groupby(level=[0, 1])}  # type: ignore[misc]
+
+
+def _mean(pairs: Mapping[str, Pair]) -> Pair:
+    """The mean over cells, for the replicates that are complete in all of them."""
+    if not pairs:
+        return pd.DataFrame({"better": [], "than": []}, dtype=float)
+    stacked = pd.concat(pairs, names=["cell", "replicate"])
+    by_replicate = stacked.groupby(level="replicate")
+    return by_replicate.mean()[by_replicate.size() == len(pairs)]
+
+
+def _judged_together(
+    family: Sequence[tuple[str, Pair, Mapping[str, Any]]], alpha: float
+) -> list[Contrast]:
+    """Contrasts with Holm's correction over those of them that have a test."""
+    found: list[Contrast] = []
+    tested: list[int] = []
+    values: list[Any] = []
+    for where, pair, _ in family:
+        differences = (pair["better"] - pair["than"]).to_numpy(dtype=float)
+        values.append(differences)
+        if len(differences) < 2:
+            found.append(Contrast(where, None, None))
+            continue
+        tested.append(len(found))
+        paired = paired_difference(pair["better"].to_numpy(), pair["than"].to_numpy())
+        found.append(Contrast(where, paired, None))
+    p_values = [_verdict(values[i], family[i][2], alpha).p for i in tested]
+    for i, p in zip(tested, holm(p_values), strict=True):
+        found[i] = Contrast(
+            found[i].where, found[i].paired, _verdict(values[i], family[i][2], alpha, float(p))
+        )
+    return found
+
+
+def _verdict(
+    differences: Any, claim: Mapping[str, Any], alpha: float, p: float | None = None
+) -> Verdict:
+    direction: Literal["lower", "higher"] = "lower" if claim["metric"] in LOWER else "higher"
+    return verdict(differences, direction=direction, margin=claim["margin"], alpha=alpha, p=p)
+
+
+def _controls(results: Results, claim: Mapping[str, Any], alpha: float) -> list[Control]:
+    """The claim's `better` against each control, and what the control gains by itself."""
+    if not claim["controls"]:
+        return []
+    against = [{**claim, "than": arm} for arm in claim["controls"]]
+    alone = [{**claim, "better": arm} for arm in claim["controls"]]
+    contrasts = _judged_together(
+        [(c["than"], _mean(_sides(results, c)), c) for c in against], alpha
+    )
+    gains = _judged_together([(c["better"], _mean(_sides(results, c)), c) for c in alone], alpha)
+    return [
+        Control(
+            contrast.where,
+            gain.paired,
+            contrast,
+            matched=contrast.verdict is None or contrast.verdict.status != "supported",
+        )
+        for contrast, gain in zip(contrasts, gains, strict=True)
+    ]

@@ -1,0 +1,123 @@
+"""The figures that make sense for a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from matplotlib.figure import Figure
+
+from qkd_study.analysis.figures import by_factor, laws, reliability, tradeoff, training, values
+from qkd_study.analysis.insight import parameter_importance
+from qkd_study.analysis.results import Results
+from qkd_study.errors import InputError
+
+#: Cells whose learning curves are drawn.
+CURVES = 4
+Entry = tuple[str, str, Callable[[], Figure]]
+
+
+def for_report(results: Results) -> list[tuple[str, str, Figure]]:
+    """Figures of a run, each with a short id and a caption of one or two plain sentences.
+
+    What a run has no rows for, or where nothing varies, is left out; an incomplete run gives fewer.
+
+    Args:
+        results: the run.
+    """
+    found = []
+    for name, caption, draw in _entries(results):
+        try:
+            found.append((name, caption, draw()))
+        except InputError:
+            continue
+    return found
+
+
+def _entries(results: Results) -> Iterator[Entry]:
+    if not results.runs.empty:
+        yield from _by_factor(results)
+        yield from _scaling(results)
+        yield from _others(results)
+        yield from _curves(results)
+
+
+def _by_factor(results: Results) -> Iterator[Entry]:
+    measured = set(results.confirmed["cell"])
+    for factor in results.factors:
+        there = {named[factor] for cell, named in results.cells.items() if cell in measured}
+        if len(there) < 2:
+            continue
+        said = values.name_of(factor)
+        yield (
+            f"score-{factor}",
+            f"Test accuracy of every arm against {said}: means over confirm replicates with 95 % "
+            "t intervals.",
+            partial(by_factor.score_by_factor, results, factor),
+        )
+        yield (
+            f"gain-{factor}",
+            f"Gain in test accuracy over {results.baseline} against {said}: means of differences "
+            "between the same replicates, with 95 % bootstrap intervals. An interval that "
+            "excludes zero is no claim yet: there are many of them.",
+            partial(by_factor.gain_by_factor, results, factor),
+        )
+
+
+def _scaling(results: Results) -> Iterator[Entry]:
+    if results.confirmed["config.samples"].nunique() > 2:
+        yield (
+            "error-scaling",
+            "Test error against training samples on logarithmic axes, with fitted power laws where "
+            "an arm has three sizes. Points are means with 95 % t intervals.",
+            partial(laws.error_scaling, results),
+        )
+    yield (
+        "cost-scaling",
+        "Time to train a student against the qubits of the circuit, a line per depth: medians and "
+        "quartiles over all runs of one arm.",
+        partial(laws.cost_scaling, results),
+    )
+    if results.confirmed["cost.parameters"].nunique() > 1:
+        yield (
+            "pareto",
+            "Test accuracy against trainable parameters of every cell and arm. On the grey line "
+            "nothing else is as accurate with fewer.",
+            partial(tradeoff.pareto, results),
+        )
+
+
+def _others(results: Results) -> Iterator[Entry]:
+    yield (
+        "importance",
+        "Share of the variation of the validation accuracy that each searched parameter explains "
+        "(fANOVA over all cells). Few configurations give coarse shares.",
+        partial(_importance, results),
+    )
+    yield (
+        "calibration",
+        "Expected calibration error and negative log-likelihood on the test set, per cell and "
+        "arm; less is better. Bars are 95 % t intervals over confirm replicates.",
+        partial(reliability.calibration, results),
+    )
+
+
+def _importance(results: Results) -> Figure:
+    space = results.declaration.get("search", {})
+    frame = parameter_importance(results.runs, space, pooled=True)
+    return tradeoff.importance(frame, values.looks_of(results))
+
+
+def _curves(results: Results) -> Iterator[Entry]:
+    measured = set(results.confirmed["cell"])
+    cells = [cell for cell in results.cells if cell in measured]
+    if len(cells) > CURVES:
+        cells = [cells[0], cells[-1]]
+    for cell in cells:
+        yield (
+            f"curves-{list(results.cells).index(cell) + 1}",
+            f"Validation accuracy and training cross-entropy against the epoch in {cell}: "
+            "means over the confirm replicates of each arm's chosen configuration, with 95 % t "
+            "intervals.",
+            partial(training.learning_curves, results, cell),
+        )

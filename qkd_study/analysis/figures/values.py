@@ -1,0 +1,169 @@
+"""What figures draw: means with intervals by cell and arm, and the words for axes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qkd_study.analysis.figures.style import Style, styles
+from qkd_study.analysis.paired import mean_interval
+from qkd_study.analysis.results import Results
+from qkd_study.analysis.statistics import paired_difference
+from qkd_study.errors import InputError
+from qkd_study.results.schema import TABLES
+from qkd_study.study.config import PARAMETERS
+
+
+class NothingToDraw(InputError):
+    """The tables lack what a figure shows."""
+
+
+class Range(NamedTuple):
+    """A mean and its 95 % interval; nan where there is none."""
+
+    mid: float
+    low: float
+    high: float
+
+
+Ranges = Mapping[tuple[str, str], Range]
+"""By cell and arm."""
+
+_WORDS = {
+    "val": "validation",
+    "nll": "negative log-likelihood",
+    "ece": "expected calibration error",
+    "f1": "F1",
+    "peak_rss_mb": "peak memory",
+    "cross_entropy": "cross-entropy",
+    "samples": "training samples K",
+    "teacher_samples": "teacher samples M",
+    "scale_cross_entropy": "scale of cross-entropy",
+    "seconds_train": "time to train a student",
+    "seconds_teacher": "time to train a teacher",
+    "seconds_total": "time of a run",
+    "parameters": "trainable parameters",
+}
+_UNITS = {column.name: column.unit for table in TABLES.values() for column in table}
+#: Already exponents of the cost: a doubling is one more.
+_EXPONENTS = frozenset({"qubits", "teacher_qubits"})
+
+
+def name_of(column: str) -> str:
+    """A column or parameter in words."""
+    bare = column.split(".", 1)[-1]
+    if bare in _WORDS:
+        return _WORDS[bare]
+    return " ".join(filter(None, (_WORDS.get(word, word) for word in bare.split("_"))))
+
+
+def scale_of(column: str) -> float:
+    """What a column is multiplied with to be drawn: shares become per cent."""
+    return 100.0 if _UNITS.get(column) == "share" else 1.0
+
+
+def axis_of(column: str) -> str:
+    """The label of an axis, with the unit."""
+    unit = {"share": "%"}.get(_UNITS.get(column, ""), _UNITS.get(column, ""))
+    return f"{name_of(column)} ({unit})" if unit else name_of(column)
+
+
+def looks_of(results: Results) -> dict[str, Style]:
+    """The style of every arm of a run."""
+    return styles(results.declaration["arms"])
+
+
+def interval(values: ArrayLike, scale: float = 1.0) -> Range:
+    """The mean of independent values with Student's t interval."""
+    array = np.asarray(values, dtype=float)
+    found = mean_interval(array[np.isfinite(array)] * scale)
+    return Range(found.mean, found.mean - found.half, found.mean + found.half)
+
+
+def scores(results: Results, metric: str) -> dict[tuple[str, str], Range]:
+    """A metric of the confirmed configurations, in the unit it is drawn in.
+
+    Raises:
+        NothingToDraw: no confirm run has the metric.
+    """
+    rows = results.confirmed
+    if metric not in rows or rows.empty or not rows[metric].notna().any():
+        raise NothingToDraw(f"no confirm run of {results.name} has {metric}.")
+    wide = results.scores(metric)
+    return _present(
+        {
+            (str(cell), arm): interval(group[arm], scale_of(metric))
+            for cell, group in wide.groupby(level="cell")
+            for arm in results.arms
+        }
+    )
+
+
+def gains(results: Results) -> dict[tuple[str, str], Range]:
+    """Test accuracy minus the baseline's, paired by replicate, in percentage points.
+
+    Intervals are bootstrap (BCa).
+
+    Raises:
+        NothingToDraw: there is no baseline, or nothing to compare with it.
+    """
+    base = results.baseline
+    rows = results.confirmed
+    if base is None or rows.empty or not rows["metric.test_accuracy"].notna().any():
+        raise NothingToDraw(f"{results.name} has no confirm runs to compare with a baseline.")
+    found = {}
+    for cell, group in results.scores().groupby(level="cell"):
+        for arm in (name for name in results.arms if name != base):
+            both = group[[arm, base]].dropna() * 100
+            pair = paired_difference(both[arm].to_numpy(), both[base].to_numpy())
+            found[str(cell), arm] = Range(pair.mean, pair.low, pair.high)
+    if not (found := _present(found)):
+        raise NothingToDraw(f"{results.name} has no replicates of both an arm and the baseline.")
+    return found
+
+
+def titled(fixed: Mapping[str, Any]) -> str:
+    """Factor values in words; a line is broken between them, not within."""
+    gap = "\u00a0"
+    return ", ".join(f"{name_of(k)} = {v}".replace(" ", gap) for k, v in fixed.items())
+
+
+def slices(results: Results, factor: str) -> list[tuple[str, list[tuple[Any, str]]]]:
+    """The cells along a factor: for each combination of the others, values and cells.
+
+    Raises:
+        InputError: it is no factor of the run.
+    """
+    if factor not in results.factors:
+        known = ", ".join(results.factors) or "none"
+        raise InputError(f"{factor!r} is no factor of {results.name}. Its factors: {known}.")
+    others = [name for name in results.factors if name != factor]
+    found = []
+    for values in itertools.product(*(results.factors[name] for name in others)):
+        fixed = dict(zip(others, values, strict=True))
+        said = titled(fixed)
+        along = [
+            (named[factor], cell)
+            for cell, named in results.cells.items()
+            if all(named[name] == value for name, value in fixed.items())
+        ]
+        found.append((said, along))
+    return found
+
+
+def numeric(name: str) -> bool:
+    """Whether a parameter's values are numbers."""
+    return name in PARAMETERS and PARAMETERS[name].kind in ("int", "float")
+
+
+def doubling(name: str, values: list[Any]) -> bool:
+    """Whether an axis of a parameter is logarithmic: amounts that span a factor of 4 or more."""
+    return name not in _EXPONENTS and min(values) > 0 and max(values) >= 4 * min(values)
+
+
+def _present(found: dict[tuple[str, str], Range]) -> dict[tuple[str, str], Range]:
+    return {key: value for key, value in found.items() if np.isfinite(value.mid)}

@@ -1,0 +1,46 @@
+"""`qkd-study report`: one HTML page that opens from disk, Markdown, and the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qkd_study.analysis import figures
+from qkd_study.analysis.report.build import section
+from qkd_study.analysis.report.page import html, markdown
+from qkd_study.analysis.results import Results
+
+
+@dataclass(frozen=True)
+class Written:
+    """The files of a report."""
+
+    html: Path
+    markdown: Path
+    figures: Sequence[Path]
+
+
+def write_report(runs: Sequence[Results], folder: Path) -> Written:
+    """Write `report.html`, `report.md` and, for a single run, `figures/`.
+
+    Args:
+        runs: one, or several to compare.
+        folder: where to; created if need be.
+    """
+    sections = [section(run) for run in runs]
+    title = str(runs[0].declaration["name"]) if len(runs) == 1 else "Comparison of runs"
+    subtitle = ", ".join(run.name for run in runs)
+    folder.mkdir(parents=True, exist_ok=True)
+    page, text = folder / "report.html", folder / "report.md"
+    page.write_text(html(title, subtitle, sections), encoding="utf-8")
+    text.write_text(markdown(title, subtitle, sections), encoding="utf-8")
+    saved: list[Path] = []
+    if len(runs) == 1:
+        (folder / "figures").mkdir(exist_ok=True)
+        for name, _, figure in figures.for_report(runs[0]):
+            saved += figures.save(figure, folder / "figures" / name)
+    return Written(page, text, saved)
+
+
+__all__ = ["Written", "write_report"]

@@ -1,0 +1,127 @@
+"""The report as one HTML file that needs nothing else, and as Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+import jinja2
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table; text is left-aligned."""
+
+    name: str
+    text: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell: what is shown, and what it is sorted by (empty: always last)."""
+
+    shown: str
+    value: str | float = ""
+    text: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a note that says how to read it."""
+
+    title: str
+    note: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as base64-encoded PNG."""
+
+    id: str
+    caption: str
+    png: str
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A claim with its verdict, in words."""
+
+    says: str
+    status: str
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Section:
+    """Everything that the report says about one run."""
+
+    name: str
+    question: str
+    summary: Sequence[str]
+    claims: Sequence[Statement]
+    problems: Sequence[str]
+    tables: Sequence[Table]
+    figures: Sequence[Picture]
+    method: Sequence[str]
+    provenance: Sequence[tuple[str, str]]
+    reproduce: str
+
+
+def word(text: str) -> Cell:
+    """A cell of text."""
+    return Cell(text, text, text=True)
+
+
+def number(value: float | None, form: str = "{:.1f}") -> Cell:
+    """A cell with a number; empty where there is none."""
+    if value is None or not math.isfinite(value):
+        return Cell("", "")
+    return Cell(form.format(value), value)
+
+
+def html(title: str, subtitle: str, runs: Sequence[Section]) -> str:
+    """One page, with styles, script and figures inside."""
+    template = resources.files(__package__).joinpath("page.html.jinja").read_text("utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(template).render(title=title, subtitle=subtitle, runs=runs)
+
+
+def markdown(title: str, subtitle: str, runs: Sequence[Section]) -> str:
+    """The same without figures, for pasting into a paper."""
+    lines = [f"# {title}", "", subtitle, ""]
+    for run in runs:
+        if len(runs) > 1:
+            lines += [f"## {run.name}", ""]
+        lines += [f"**{run.question}**", "", *_spaced(run.summary)]
+        for claim in run.claims:
+            lines += [f"- **{claim.says}** *{claim.status}.* {' '.join(claim.lines)}"]
+        lines += [""] if run.claims else []
+        if run.problems:
+            lines += ["What is missing:", "", *(f"- {line}" for line in run.problems), ""]
+        for table in run.tables:
+            lines += [f"### {table.title}", "", table.note, ""]
+            lines.append("| " + " | ".join(_plain(c.name) for c in table.columns) + " |")
+            lines.append(
+                "|" + "|".join(" --- " if c.text else " ---: " for c in table.columns) + "|"
+            )
+            lines += ["| " + " | ".join(_plain(c.shown) for c in row) + " |" for row in table.rows]
+            lines.append("")
+        lines += ["### Method", "", *_spaced(run.method)]
+        lines += ["### Where this comes from", ""]
+        lines += [f"- {name}: {value}" for name, value in run.provenance]
+        lines += ["", "```sh", run.reproduce, "```", ""]
+    return "\n".join(lines)
+
+
+def _spaced(paragraphs: Sequence[str]) -> list[str]:
+    return [part for text in paragraphs for part in (text, "")]
+
+
+def _plain(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

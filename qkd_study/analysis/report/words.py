@@ -1,0 +1,135 @@
+"""Claims and numbers in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from qkd_study.analysis.claims import Contrast, Control, Judged
+from qkd_study.analysis.report.page import Statement
+from qkd_study.analysis.statistics import Paired
+
+#: What a control would explain, by arm.
+EXPLAINS = {
+    "scaled-ce": "a larger step of the optimiser explains it as well",
+    "label-smoothing": "soft labels without any teacher do as well",
+    "classical-teacher": "the quantum part of the teacher is not shown to matter",
+    "random-teacher": "training the teacher's first layers is not shown to matter",
+    "self-teacher": "any teacher, even of the student's own kind, does as well",
+    "shuffled-labels": "what the teacher says about a sample is not shown to matter",
+    "shuffled-features": "which sample a feature map belongs to is not shown to matter",
+    "constant-features": "what the feature maps show is not shown to matter",
+}
+
+
+def unit(metric: str) -> tuple[float, str]:
+    """What a metric is multiplied with to be shown, and its unit."""
+    if metric == "test_nll":
+        return 1.0, "nats"
+    return (1.0, "epochs") if metric == "epochs_to_target" else (100.0, "percentage points")
+
+
+def amount(paired: Paired, metric: str) -> str:
+    """A difference with its interval."""
+    factor, name = unit(metric)
+    return (
+        f"{factor * paired.mean:+.1f} {name} (95 % interval {factor * paired.low:+.1f} to "
+        f"{factor * paired.high:+.1f})"
+    )
+
+
+def p_value(p: float) -> str:
+    """A p value, not more exact than it is."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def side(value: Any) -> str:
+    """An arm, or factor values."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} = {v}" for name, v in value.items())
+    return str(value)
+
+
+def statement(judged: Judged) -> Statement:
+    """A claim, its verdict, and why."""
+    claim, overall = judged.claim, judged.overall
+    lines = [_overall(claim, overall, len(judged.cells))]
+    if len(judged.cells) > 1:
+        lines.append("By cell: " + "; ".join(_in_cell(claim, c) for c in judged.cells) + ".")
+    lines += [_control(claim, control) for control in judged.controls]
+    if judged.declared_after:
+        lines.append(
+            f"Declared when {judged.declared_after} confirm runs were already there: not a claim "
+            f"made beforehand."
+        )
+    return Statement(claim["says"], judged.status, lines)
+
+
+def _overall(claim: Mapping[str, Any], contrast: Contrast, cells: int) -> str:
+    better, than, metric = side(claim["better"]), side(claim["than"]), claim["metric"]
+    paired, verdict = contrast.paired, contrast.verdict
+    if paired is None or verdict is None:
+        return f"{better} against {than}: fewer than two replicates are there for both sides."
+    factor, name = unit(metric)
+    over = f", averaged over {cells} cells" if cells > 1 else ""
+    said = (
+        f"{better} minus {than}: {amount(paired, metric)}{over}; higher in {paired.won:.0%} of "
+        f"{paired.n} replicates; {p_value(verdict.p)} after Holm's correction."
+    )
+    margin = claim["margin"]
+    shown = "" if margin is None else f"{factor * margin:g} {name}"
+    if verdict.negligible:
+        said += f" The difference is real but shown to be smaller than {shown}, which was "
+        said += "declared not to matter."
+    elif verdict.status == "equivalent":
+        said += f" The difference is shown to be smaller than {shown}: practically none."
+    elif verdict.status == "undecided" and verdict.replicates_needed is not None:
+        needed, of = verdict.replicates_needed, shown or "the size that was observed"
+        if needed > paired.n:
+            said += f" About {needed} replicates would decide about a difference of {of}."
+        else:
+            said += f" The replicates would have sufficed to see a difference of {of}, "
+            said += "but not to show that there is none."
+    return said
+
+
+def _in_cell(claim: Mapping[str, Any], contrast: Contrast) -> str:
+    if contrast.paired is None or contrast.verdict is None:
+        return f"{contrast.where}: no pairs"
+    factor, _ = unit(claim["metric"])
+    return f"{contrast.where}: {factor * contrast.paired.mean:+.1f} ({contrast.verdict.status})"
+
+
+def _control(claim: Mapping[str, Any], control: Control) -> str:
+    metric, better = claim["metric"], side(claim["better"])
+    if control.gain is None or control.contrast.paired is None:
+        return f"Control {control.arm}: fewer than two pairs of replicates."
+    factor, _ = unit(metric)
+    said = (
+        f"Control {control.arm}: {factor * control.gain.mean:+.1f} over {side(claim['than'])} by "
+        f"itself; {better} minus {control.arm} {amount(control.contrast.paired, metric)}."
+    )
+    if not control.matched:
+        return said + f" {better} beats this control."
+    explains = EXPLAINS.get(control.arm, "the control does as well")
+    return said + f" {better} is not shown to beat it: {explains}."
+
+
+def summary(judged: list[Judged]) -> list[str]:
+    """The verdicts in one or two sentences."""
+    if not judged:
+        return ["The study declares no claims: the tables and figures below say what was measured."]
+    counts = {
+        status: sum(j.status == status for j in judged)
+        for status in ("supported", "contradicted", "equivalent", "undecided")
+    }
+    said = ", ".join(f"{n} {status}" for status, n in counts.items() if n)
+    lines = [f"Of {len(judged)} claims: {said}."]
+    matched = [j for j in judged if j.status == "supported" and any(c.matched for c in j.controls)]
+    for claim in matched:
+        arms = ", ".join(c.arm for c in claim.controls if c.matched)
+        lines.append(
+            f"\N{LEFT DOUBLE QUOTATION MARK}{claim.claim['says']}\N{RIGHT DOUBLE QUOTATION MARK} "
+            f"holds, but is matched by {arms}: read it with that."
+        )
+    return lines

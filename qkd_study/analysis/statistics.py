@@ -1,0 +1,44 @@
+"""Statistics of paired replicates, in one place: arrays in, numbers out.
+
+`comparison`: two arms; `power`: verdicts and plans; `efficiency`: over K; `epochs`: speed.
+"""
+
+from qkd_study.analysis.comparison import (
+    Equivalence,
+    Paired,
+    equivalence,
+    holm,
+    paired_difference,
+)
+from qkd_study.analysis.efficiency import (
+    Efficiency,
+    Slope,
+    data_efficiency,
+    slope_per_doubling,
+)
+from qkd_study.analysis.epochs import EpochsCompared, compare_epochs, epochs_to_target
+from qkd_study.analysis.power import (
+    MOST_REPLICATES,
+    Verdict,
+    replicates_needed,
+    verdict,
+)
+
+__all__ = [
+    "MOST_REPLICATES",
+    "Efficiency",
+    "EpochsCompared",
+    "Equivalence",
+    "Paired",
+    "Slope",
+    "Verdict",
+    "compare_epochs",
+    "data_efficiency",
+    "epochs_to_target",
+    "equivalence",
+    "holm",
+    "paired_difference",
+    "replicates_needed",
+    "slope_per_doubling",
+    "verdict",
+]

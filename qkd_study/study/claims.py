@@ -1,0 +1,133 @@
+"""Claims: contrasts that a study commits to before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from qkd_study.errors import InputError
+from qkd_study.study.config import Value
+
+#: Metrics of the confirm phase that a claim may be about, and whether more is better.
+METRICS: Mapping[str, bool] = MappingProxyType(
+    {
+        "test_accuracy": True,
+        "test_f1_macro": True,
+        "test_nll": False,
+        "test_ece": False,
+        "teacher_agreement": True,
+        "epochs_to_target": False,
+    }
+)
+
+Side = str | Mapping[str, Value]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One arm is better than another, or one factor value than another, paired by replicate.
+
+    Attributes:
+        says: the claim in one sentence.
+        better, than: two arms by name; or two values of factors, such as `{"qubits": 8}`.
+        arm: of both sides where they are factor values.
+        metric: one of `METRICS`. Better is higher, but lower for losses and epochs.
+        target: the validation accuracy that `epochs_to_target` counts the epochs to.
+        where: factor -> values that the claim is about; default: all cells.
+        margin: a difference, in the metric's unit, that would not matter in practice.
+        controls: arms that must not match the gain. A quantum teacher's is `classical-teacher`.
+    """
+
+    says: str
+    better: Side
+    than: Side
+    arm: str | None = None
+    metric: str = "test_accuracy"
+    target: float | None = None
+    where: Mapping[str, Sequence[Value]] = field(default_factory=dict)
+    margin: float | None = None
+    controls: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.says, str) or not self.says.strip():
+            raise InputError(f"says of a claim must be a sentence, but got {self.says!r}.")
+        about = f"claim {self.says!r}"
+        if self.metric not in METRICS:
+            raise InputError(
+                f"metric of {about} must be one of {', '.join(METRICS)}, but got {self.metric!r}."
+            )
+        timed = self.metric == "epochs_to_target"
+        if timed != (self.target is not None) or (timed and not 0 < float(self.target or 0) <= 1):
+            raise InputError(
+                f"{about} needs a target between 0 and 1 if its metric is epochs_to_target, and "
+                f"none otherwise, but got metric={self.metric!r}, target={self.target!r}."
+            )
+        if self.margin is not None and not (
+            isinstance(self.margin, int | float) and 0 < self.margin < float("inf")
+        ):
+            raise InputError(f"margin of {about} must be a number > 0, but got {self.margin!r}.")
+        by_arm = isinstance(self.better, str) and isinstance(self.than, str)
+        by_value = isinstance(self.better, Mapping) and isinstance(self.than, Mapping)
+        if not (by_arm or by_value) or by_value != (self.arm is not None):
+            raise InputError(
+                f"{about} contrasts two arms by name, or two factor values of one `arm`, but got "
+                f"better={self.better!r}, than={self.than!r}, arm={self.arm!r}."
+            )
+        if self.better == self.than:
+            raise InputError(f"{about} contrasts {self.better!r} with itself.")
+        if isinstance(self.controls, str) or not isinstance(self.controls, Sequence):
+            raise InputError(f"controls of {about} are a tuple of arms, got {self.controls!r}.")
+        if by_value and self.controls:
+            raise InputError(f"{about} contrasts factor values: controls are for arms.")
+        object.__setattr__(self, "controls", tuple(self.controls))
+        if not isinstance(self.where, Mapping) or not all(
+            isinstance(v, Sequence) and not isinstance(v, str) and v for v in self.where.values()
+        ):
+            raise InputError(
+                f"where of {about} is a dictionary from a factor to a tuple of values, but got "
+                f"{self.where!r}."
+            )
+        object.__setattr__(self, "where", {k: tuple(v) for k, v in self.where.items()})
+
+    @property
+    def arms(self) -> list[str]:
+        """All arms that the claim is about."""
+        sides = [self.arm] if self.arm is not None else [self.better, self.than]
+        return [str(side) for side in (*sides, *self.controls)]
+
+    @property
+    def values(self) -> list[Mapping[str, Value]]:
+        """Both sides, where they are factor values."""
+        return [side for side in (self.better, self.than) if isinstance(side, Mapping)]
+
+    def check(self, arms: Sequence[str], factors: Mapping[str, Sequence[Any]]) -> None:
+        """Check the claim against the study that makes it.
+
+        Raises:
+            InputError: an arm or a factor value is not in the study.
+        """
+        about = f"claim {self.says!r}"
+        for arm in self.arms:
+            if arm not in arms:
+                raise InputError(f"{about} is about arm {arm!r}, but the arms are {list(arms)}.")
+        sides = self.values
+        named = [*self.where.items(), *((k, (v,)) for side in sides for k, v in side.items())]
+        for name, values in named:
+            if name not in factors:
+                raise InputError(f"{about} is about {name!r}, but the factors are {list(factors)}.")
+            for value in values:
+                if value not in factors[name]:
+                    raise InputError(
+                        f"{about} is about {name}={value!r}, but the study runs "
+                        f"{name} in {tuple(factors[name])}."
+                    )
+        if len(sides) == 2 and set(sides[0]) != set(sides[1]):
+            raise InputError(f"{about} must name the same factors on both sides, but got {sides}.")
+
+    def within(self, factors: Mapping[str, Sequence[Any]]) -> Claim | None:
+        """The claim on a part of the factors' values; `None` if nothing of it is left."""
+        where = {k: tuple(v for v in vs if v in factors[k]) for k, vs in self.where.items()}
+        gone = any(v not in factors[k] for side in self.values for k, v in side.items())
+        return None if gone or not all(where.values()) else replace(self, where=where)

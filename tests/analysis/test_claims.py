@@ -1,0 +1,220 @@
+"""Verdicts on made runs whose effects are known; and what is said about incomplete ones."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from qkd_study import Claim, InputError, Replicates, Study, load
+from qkd_study.analysis import judge
+from qkd_study.analysis.report import write_report
+from qkd_study.analysis.report.words import statement, summary
+from qkd_study.cli import main
+from tests.analysis.made import CLAIM, made_results, made_study
+
+
+def test_a_real_effect_is_supported_and_a_control_that_matches_is_named() -> None:
+    (found,) = judge(made_results())
+    assert found.status == "supported"
+    assert found.overall.paired is not None
+    assert found.overall.paired.low < 0.05 < found.overall.paired.high
+    assert found.overall.paired.n == 12
+    assert [c.where for c in found.cells] == ["samples=50", "samples=100"]
+    matched = {control.arm: control.matched for control in found.controls}
+    assert matched == {"scaled-ce": False, "classical-teacher": True}
+    said = statement(found)
+    assert "soft beats this control" in said.lines[2]
+    assert "the quantum part of the teacher is not shown to matter" in said.lines[3]
+    assert "matched by classical-teacher" in summary([found])[1]
+
+
+@pytest.mark.parametrize(
+    ("gain", "noise", "status"),
+    [(-0.05, 0.01, "contradicted"), (0.0, 0.001, "equivalent"), (0.005, 0.05, "undecided")],
+)
+def test_other_verdicts(gain: float, noise: float, status: str) -> None:
+    (found,) = judge(made_results({"soft": gain}, noise=noise))
+    assert found.status == status
+    needed = found.overall.verdict.replicates_needed if found.overall.verdict else None
+    assert (needed is not None) == (status == "undecided")
+    if status == "undecided":
+        assert needed is not None
+        assert needed > 12
+        assert f"About {needed} replicates would decide" in statement(found).lines[0]
+
+
+def test_the_mean_over_cells_by_hand() -> None:
+    results = made_results()
+    wide = results.scores()
+    gains = (wide["soft"] - wide["scratch"]).unstack("cell")
+    (found,) = judge(results)
+    assert found.overall.paired is not None
+    assert found.overall.paired.mean == pytest.approx(gains.mean(axis=1).mean(), rel=1e-12)
+    assert found.overall.paired.sd == pytest.approx(gains.mean(axis=1).std(ddof=1), rel=1e-12)
+
+
+def contrast(**changes: Any) -> Claim:
+    return Claim(
+        says="More samples are better.",
+        better={"samples": 100},
+        than={"samples": 50},
+        arm="soft",
+        **changes,
+    )
+
+
+def test_a_contrast_of_factor_values() -> None:
+    study = made_study(claims=(contrast(),))
+    results = made_results(study=study)
+    (found,) = judge(results)
+    assert found.status == "supported"
+    wide = results.scores()["soft"].unstack("cell")
+    assert found.overall.paired is not None
+    expected = (wide["samples=100"] - wide["samples=50"]).mean()
+    assert found.overall.paired.mean == pytest.approx(expected)
+
+
+def test_epochs_to_a_target_are_restricted_means() -> None:
+    claim = replace(CLAIM, metric="epochs_to_target", target=0.6, margin=None, controls=())
+    results = made_results({"soft": 0.2}, study=made_study(claims=(claim,)))
+    (found,) = judge(results)
+    assert found.status == "supported"  # fewer epochs are better
+    assert found.overall.paired is not None
+    curves = results.curves[results.curves["phase"] == "confirm"]
+    first = {}
+    for key, rows in curves.groupby(["cell", "arm", "replicate"]):
+        reached = rows.loc[rows["metric.val_accuracy"] >= 0.6, "epoch"]
+        first[key] = reached.min() if len(reached) else rows["epoch"].max()
+    cells = ["samples=50", "samples=100"]
+    expected = np.mean(
+        [first[c, "soft", r] - first[c, "scratch", r] for c in cells for r in range(1000, 1012)]
+    )
+    assert found.overall.paired.mean == pytest.approx(expected)
+
+
+def test_pairs_are_never_made_up() -> None:
+    results = made_results()
+    gone = (results.runs["arm"] == "soft") & results.runs["replicate"].isin([1003, 1004])
+    gone &= results.runs["cell"] == "samples=50"
+    part = replace(results, runs=results.runs[~gone])
+    (found,) = judge(part)
+    assert found.overall.paired is not None
+    assert found.overall.paired.n == 10
+    assert [c.paired.n for c in found.cells if c.paired] == [10, 12]
+    assert any("samples=50, soft: 10 of 12 confirm replicates" in p for p in part.problems)
+
+
+def test_a_late_claim_says_so() -> None:
+    results = made_results()
+    results.about["claims"][0]["confirm_rows"] = 96
+    (found,) = judge(results)
+    assert "not a claim made beforehand" in statement(found).lines[-1]
+
+
+def test_failed_rows_and_no_confirm_rows_are_said(tmp_path: Path) -> None:
+    results = made_results()
+    runs = results.runs.copy()
+    runs.loc[runs.index[0], ["status", "reason"]] = ["failed", "diverged: the loss was nan"]
+    assert "1 search runs of samples=50, scratch failed: diverged" in "".join(
+        replace(results, runs=runs).problems
+    )
+    search = replace(results, runs=results.runs[results.runs["phase"] == "search"])
+    assert "nothing here was measured on the test set" in search.problems[-1]
+    (found,) = judge(search)
+    assert found.status == "undecided"
+    written = write_report([search], tmp_path)
+    assert "nothing here was measured on the test set" in written.html.read_text()
+
+
+def test_a_comparison_of_runs(tmp_path: Path) -> None:
+    other = replace(made_results(seed=1), about={**made_results().about, "run_id": "second"})
+    written = write_report([made_results(), other], tmp_path)
+    page = written.html.read_text()
+    assert "made/made" in page
+    assert "made/second" in page
+    assert written.figures == []
+    assert page.count('class="claim supported"') == 2
+
+
+def test_markdown_has_the_verdicts_and_the_tables(tmp_path: Path) -> None:
+    text = write_report([made_results()], tmp_path).markdown.read_text()
+    assert "**Soft targets help.** *supported.*" in text
+    header = next(line for line in text.splitlines() if line.startswith("| cell | arm | n |"))
+    rows = [line for line in text.splitlines() if line.startswith("| samples=50 | soft |")]
+    assert rows
+    assert all(row.count("|") == header.count("|") for row in rows[:1])
+    assert not re.search(r"\bnan\b", text)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: replace(CLAIM, says=" "), "says of a claim must be a sentence"),
+        (lambda: replace(CLAIM, metric="accuracy"), "metric of claim 'Soft targets help.' must be"),
+        (lambda: replace(CLAIM, margin=0), "margin of claim 'Soft targets help.' must be a number"),
+        (lambda: replace(CLAIM, than="soft"), "contrasts 'soft' with itself"),
+        (lambda: replace(CLAIM, target=0.5), "needs a target between 0 and 1 if"),
+        (lambda: replace(CLAIM, metric="epochs_to_target"), "needs a target between 0 and 1 if"),
+        (lambda: replace(CLAIM, better={"samples": 50}), "contrasts two arms by name, or two"),
+        (lambda: replace(CLAIM, where={"samples": 50}), "where of claim"),
+        (lambda: contrast(controls=("soft",)), "controls are for arms"),
+        (lambda: made_study(arms=("scratch", "soft")), "is about arm 'scaled-ce', but the arms"),
+        (
+            lambda: made_study(claims=(replace(CLAIM, where={"samples": (20,)}),)),
+            "is about samples=20, but the study runs samples in (50, 100)",
+        ),
+        (
+            lambda: made_study(claims=(replace(CLAIM, where={"depth": (1,)}),)),
+            "is about 'depth', but the factors are ['samples']",
+        ),
+        (lambda: made_study(claims="soft"), "claims must be a tuple of Claim"),
+    ],
+)
+def test_bad_claims(build: Any, message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        build()
+
+
+def test_quick_keeps_what_is_left_of_a_claim() -> None:
+    study = Study(
+        question="?",
+        factors={"samples": (20, 50, 100)},
+        claims=(
+            Claim(says="a", better="soft", than="scratch", where={"samples": (50, 100)}),
+            Claim(says="b", better="soft", than="scratch", where={"samples": (100,)}),
+        ),
+        replicates=Replicates(2, 5),
+    )
+    assert [(c.says, c.where) for c in study.quick().claims] == [("a", {"samples": (50,)})]
+    assert study.with_fixed("samples", 50).claims == ()
+
+
+def test_report_from_the_command_line(
+    tiny_study: Path, cli: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tiny_study.parent
+    text = tiny_study.read_text().replace("Replicates, Study", "Claim, Replicates, Study")
+    claim = 'claims=(Claim(says="It helps.", better="soft", than="scratch"),),\n    trials'
+    tiny_study.write_text(text.replace("trials", claim, 1))
+    assert cli("run", tiny_study).returncode == 0
+    said = cli("report", "tiny")
+    assert said.returncode == 0, said.stderr
+    run = (folder / "results" / "tiny" / "latest").resolve()
+    assert (run / "report.html").is_file()
+    assert "It helps." in (run / "report.md").read_text()
+    assert list((run / "figures").glob("*.pdf"))
+    results = load(run)
+    assert results.problems == ()
+    assert len(judge(results)) == 1
+
+    (run / "runs" / "search-broken.parquet").write_bytes(b"PAR1")
+    assert main(["report", str(run), "--to", str(folder / "elsewhere")]) == 0
+    assert "1 broken files in runs/ are left out: search-broken" in capsys.readouterr().err
+    assert main(["report", "nothing", "--out", str(folder / "results")]) == 2
+    assert main(["report", str(run), "--to", str(tiny_study)]) == 2
+    assert "cannot be written" in capsys.readouterr().err

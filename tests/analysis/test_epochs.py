@@ -1,0 +1,112 @@
+"""Epochs to a target, some of them never seen."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from qkd_study.analysis.statistics import compare_epochs, epochs_to_target
+
+
+def test_the_first_epoch_counts_from_one() -> None:
+    curves = [
+        [0.1, 0.5, 0.4, 0.6],
+        [0.5, 0.1, 0.1, 0.1],
+        [0.4, 0.4, 0.4, 0.4],
+        [0.1, 0.2, 0.3, 0.9],
+    ]
+    assert epochs_to_target(curves, 0.5) == (2, 1, None, 4)
+    assert epochs_to_target(np.empty((0, 4)), 0.5) == ()
+
+
+@pytest.mark.parametrize(
+    ("curves", "target", "match"),
+    [
+        ([[0.1, math.nan]], 0.5, r"curves must be finite, but is nan at \(0, 1\)"),
+        ([0.1, 0.2], 0.5, r"2 dimensions, but has the shape \(2,\)"),
+        (np.empty((3, 0)), 0.5, r"\(3, 0\)"),
+        ([[0.1]], math.nan, "target must be finite, but is nan"),
+    ],
+)
+def test_bad_curves(curves: Any, target: float, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        epochs_to_target(curves, target)
+
+
+def test_by_hand() -> None:
+    treated = [2, 3, 5, None, None]
+    control = [4, 10, None, 8, None]
+    found = compare_epochs(treated, control, 10)
+    assert found.treated == (2 + 3 + 5 + 10 + 10) / 5
+    assert found.control == (4 + 10 + 10 + 8 + 10) / 5
+    assert found.difference == pytest.approx(np.mean([-2, -7, -5, 2, 0]))
+    assert (found.treated_reached, found.control_reached) == (3 / 5, 3 / 5)
+    assert (found.neither, found.limit, found.n) == (1, 10, 5)
+    # Sums of 2, 7, 5, 2 with any signs, of 16: 12 and more are 16, 12 and 12; and as many below.
+    assert found.p == 6 / 16
+    interval = stats.ttest_1samp([-2, -7, -5, 2, 0], 0).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+
+
+def test_a_lower_limit_forgets_what_comes_after() -> None:
+    early = compare_epochs([2, 7, 9], [4, 6, None], 5)
+    assert early == compare_epochs([2, None, None], [4, math.inf, None], 5)
+    assert (early.treated_reached, early.neither, early.difference) == (1 / 3, 2, -2 / 3)
+
+
+def test_the_restricted_mean_is_the_area_under_the_curve_of_those_not_there() -> None:
+    rng = np.random.default_rng(0)
+    times = [int(t) if t <= 30 else None for t in rng.geometric(0.05, size=40)]
+    found = compare_epochs(times, [None] * 40, 30)
+    still_out = [np.mean([t is None or t > epoch for t in times]) for epoch in range(30)]
+    assert found.treated == pytest.approx(sum(still_out))
+    assert (found.control, found.control_reached) == (30, 0)
+
+
+def test_the_test_is_exact() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.integers(1, 40, size=(2, 11))
+    found = compare_epochs(a.tolist(), b.tolist(), 25)
+    differences = np.minimum(a, 25) - np.minimum(b, 25)
+    theirs = stats.permutation_test(
+        (differences,), np.mean, permutation_type="samples", n_resamples=np.inf
+    )
+    assert found.p == pytest.approx(theirs.pvalue)
+
+
+def test_it_errs_as_often_as_it_says_under_censoring() -> None:
+    rng = np.random.default_rng(2)
+    slow = rng.uniform(0.01, 0.1, size=(2000, 1, 12))  # replicates differ, arms do not
+    times = rng.geometric(np.broadcast_to(slow, (2000, 2, 12))).astype(float)
+    found = [compare_epochs(*pair, 30) for pair in times]
+    assert np.mean([f.treated_reached for f in found]) < 0.8
+    rate = np.mean([f.p < 0.05 for f in found])
+    assert 0.035 < rate < 0.065
+
+
+def test_nothing_to_see() -> None:
+    none = compare_epochs([None, None, None], [None, None, None], 20)
+    assert (none.difference, none.neither, none.p, none.treated) == (0, 3, 1, 20)
+    one = compare_epochs([3], [None], 20)
+    assert one.difference == -17
+    assert np.isnan([one.low, one.high, one.p]).all()
+
+
+@pytest.mark.parametrize(
+    ("treated", "control", "limit", "match"),
+    [
+        ([1, 2], [1], 5, "2 treated, 1 control"),
+        ([], [], 5, "0 treated, 0 control"),
+        ([0], [1], 5, "treated needs whole epochs from 1 or None, but has 0"),
+        ([1], [1.5], 5, "control .* 1.5"),
+        ([math.nan], [1], 5, "treated .* nan"),
+        ([1], [1], 0, "limit must be at least 1, but is 0"),
+    ],
+)
+def test_bad_epochs(treated: Any, control: Any, limit: int, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        compare_epochs(treated, control, limit)

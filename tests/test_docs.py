@@ -1,0 +1,69 @@
+"""Every study in the documentation runs; every study that is shipped plans, and has its page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from qkd_study.data import choose, load, name_of
+from qkd_study.study.load import load_study
+from qkd_study.study.plan import make_plan
+from tests.conftest import Cli
+
+ROOT = Path(__file__).parent.parent
+STUDIES = sorted((ROOT / "studies").glob("*.py"))
+OWN_PARTS = (ROOT / "docs" / "own_parts.md").read_text()
+BLOCKS = re.findall(r"## An? (.+?)\n.*?```python\n(.*?)```", OWN_PARTS, re.S)
+
+
+def test_there_is_an_example_of_each() -> None:
+    assert [title for title, _ in BLOCKS] == ["model", "loss term", "dataset", "ansatz"]
+
+
+@pytest.mark.parametrize(("title", "code"), BLOCKS, ids=[title for title, _ in BLOCKS])
+def test_parts_of_ones_own_run(tmp_path: Path, cli: Cli, title: str, code: str) -> None:
+    (tmp_path / "own.py").write_text(code)
+    few = ["--set", "epochs=2", "--set", "teacher_epochs=2", "--trials", "1", "--replicates", "2"]
+    done = cli("run", "own.py", *few)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = pd.read_parquet(tmp_path / "results" / "own" / "latest" / "runs")
+    assert set(rows["status"]) == {"ok"}
+    assert rows["metric.test_accuracy"][rows["phase"] == "confirm"].notna().all()
+    again = cli("run", "own.py", *few)  # the same functions are the same run
+    assert "is complete" in again.stdout
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_shipped_study_can_be_planned(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("QKD_STUDY_DATA", raising=False)  # as on a laptop on a train
+    study = load_study(path)
+    entry = study.datasets[-1]
+    assert choose([entry])[0] == entry
+    plan = make_plan(study, load(entry))
+    assert plan.runs == plan.runs_search + plan.runs_confirm > 0
+    assert study.baseline == "scratch"
+    page = (ROOT / "docs" / "studies" / f"{path.stem}.md").read_text()
+    assert f"qkd-study run studies/{path.stem}.py" in page
+    assert study.question in page
+    for arm in study.all_arms:
+        assert f"`{arm.name}`" in page
+        assert f"│ {arm.name} " in page  # in the table of a real run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_shipped_study_runs_quickly(tmp_path: Path, cli: Cli, path: Path) -> None:
+    done = cli("run", path, "--quick")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = pd.read_parquet(tmp_path / "results" / path.stem / "latest" / "runs")
+    assert not (rows["status"] == "failed").any()
+    confirmed = rows[rows["phase"] == "confirm"]
+    assert confirmed.groupby(["cell", "arm"]).size().eq(5).all()
+    entry = next(e for e in load_study(path).datasets if name_of(e) == rows["config.dataset"][0])
+    labels = load(entry).test_labels
+    best = confirmed.groupby(["cell", "arm"])["metric.test_accuracy"].mean().max()
+    assert best > np.bincount(labels).max() / len(labels) + 0.05
