@@ -166,7 +166,7 @@ def _judged_together(
         paired = paired_difference(pair["better"].to_numpy(), pair["than"].to_numpy())
         found.append(Contrast(where, paired, None))
     p_values = [_verdict(values[i], family[i][2], alpha).p for i in tested]
-    for i, p in zip(tested, holm(p_values), strict=True):
+    for i, p in zip(tested, holm(p_values) if p_values else (), strict=True):
         found[i] = Contrast(
             found[i].where, found[i].paired, _verdict(values[i], family[i][2], alpha, float(p))
         )

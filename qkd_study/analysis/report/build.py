@@ -29,7 +29,7 @@ METHOD = (
     "A replicate fixes the samples drawn, the initial weights and the order of batches for all "
     "arms alike, so arms are compared by differences within replicates. Intervals are 95 % BCa "
     "bootstrap intervals of the mean difference; p values are of paired t tests with Holm's "
-    "correction over the family named. BCa intervals are short below about 20 replicates; where "
+    "correction over the family named. BCa intervals are short below about 30 replicates; where "
     "they and the test disagree, the test decides.",
     "A claim over several cells is judged on its mean over them, replicate by replicate. It is "
     "supported or contradicted if zero is rejected at 5 %, equivalent if two one-sided tests "
@@ -79,7 +79,7 @@ def _scores(results: Results) -> Table:
             means = [frame.loc[cell][arm].mean() for frame in wide.values()]
             lines.append([cell, arm, len(scores), *means, gain])
     tested = [line[-1].p_t for line in lines if line[-1] is not None]
-    adjusted = iter(holm(tested))
+    adjusted = iter(holm(tested) if tested else ())
     rows = []
     for cell, arm, count, score, f1, nll, gain in lines:
         row = [word(cell), word(arm), number(count, "{:.0f}"), number(100 * score)]

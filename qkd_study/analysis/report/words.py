@@ -56,7 +56,8 @@ def statement(judged: Judged) -> Statement:
     lines = [_overall(claim, overall, len(judged.cells))]
     if len(judged.cells) > 1:
         lines.append("By cell: " + "; ".join(_in_cell(claim, c) for c in judged.cells) + ".")
-    lines += [_control(claim, control) for control in judged.controls]
+    held = judged.status == "supported"
+    lines += [_control(claim, control, held) for control in judged.controls]
     if judged.declared_after:
         lines.append(
             f"Declared when {judged.declared_after} confirm runs were already there: not a claim "
@@ -100,7 +101,7 @@ def _in_cell(claim: Mapping[str, Any], contrast: Contrast) -> str:
     return f"{contrast.where}: {factor * contrast.paired.mean:+.1f} ({contrast.verdict.status})"
 
 
-def _control(claim: Mapping[str, Any], control: Control) -> str:
+def _control(claim: Mapping[str, Any], control: Control, held: bool) -> str:
     metric, better = claim["metric"], side(claim["better"])
     if control.gain is None or control.contrast.paired is None:
         return f"Control {control.arm}: fewer than two pairs of replicates."
@@ -111,6 +112,8 @@ def _control(claim: Mapping[str, Any], control: Control) -> str:
     )
     if not control.matched:
         return said + f" {better} beats this control."
+    if not held:  # there is no gain to explain
+        return said
     explains = EXPLAINS.get(control.arm, "the control does as well")
     return said + f" {better} is not shown to beat it: {explains}."
 
