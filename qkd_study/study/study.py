@@ -313,7 +313,7 @@ class Study:
         """A small version of the same study: the first two values of each factor, few trials."""
         epochs = {
             name: min(int(self.fixed.get(name, PARAMETERS[name].default or 1)), most)
-            for name, most in (("epochs", 40), ("teacher_epochs", 30))
+            for name, most in (("epochs", 20), ("teacher_epochs", 15))
             if name not in self.factors and name not in self.search
         }
         factors = {name: tuple(values)[:2] for name, values in self.factors.items()}
@@ -322,7 +322,7 @@ class Study:
             factors=factors,
             claims=tuple(claim for claim in claims if claim is not None),
             fixed={**self.fixed, **epochs},
-            trials=min(self.trials, 3),
+            trials=min(self.trials, 2),
             replicates=Replicates(
                 search=min(self.replicates.search, 2), confirm=min(self.replicates.confirm, 5)
             ),
