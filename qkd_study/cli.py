@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 from typing import TextIO
 
-from qkd_study.errors import InputError, StudyWarning
+from qkd_study.errors import InputError, StorageError, StudyWarning
 
 DONE, ERROR, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
 
@@ -28,6 +28,18 @@ def _parser() -> argparse.ArgumentParser:
     _study_options(run)
     run.add_argument("--new", action="store_true", help="start over in a new folder")
     run.add_argument("--cpus", type=int, metavar="N", help="trials at once (default: all cores)")
+    run.add_argument(
+        "--time-limit",
+        type=float,
+        metavar="SECONDS",
+        help="of one run; one that takes longer is stopped and tried twice more "
+        "(default: an hour, or 20 times the longest run so far if that is more)",
+    )
+    run.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="run again what failed for another reason than divergence",
+    )
     _out_option(run)
 
     plan = commands.add_parser("plan", help="count what a study would run, without running it")
@@ -117,6 +129,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     except KeyboardInterrupt:
         print("qkd-study: interrupted. The same command goes on.", file=sys.stderr)
+        return INCOMPLETE
+    except StorageError as error:
+        print(
+            f"qkd-study: {error}. What was written is kept; the same command goes on.",
+            file=sys.stderr,
+        )
         return INCOMPLETE
     except BrokenPipeError:
         return ERROR

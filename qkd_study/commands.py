@@ -105,7 +105,14 @@ def run(options: Namespace) -> int:
     """`qkd-study run`: run what is missing, and show what was found."""
     from rich.console import Console
 
-    from qkd_study.results import new_run, read_table, same_run, start_tables, write_about
+    from qkd_study.results import (
+        forget_failed,
+        new_run,
+        read_table,
+        same_run,
+        start_tables,
+        write_about,
+    )
     from qkd_study.tune.environment import prepare_driver
 
     prepare_driver()
@@ -113,6 +120,10 @@ def run(options: Namespace) -> int:
 
     study = _study(options)
     cpus = _cpus(options.cpus)
+    if options.time_limit is not None and not 0 < options.time_limit < 1e7:
+        raise InputError(
+            f"--time-limit must be seconds from above 0 to below 1e7, but got {options.time_limit}."
+        )
     counted, dataset, said = _plan(study, options.study)
     console = Console(highlight=False, soft_wrap=True)
     console.print(said, markup=False)
@@ -122,6 +133,8 @@ def run(options: Namespace) -> int:
     folder = found or new_run(study, out)
     with folder.locked():
         start_tables(folder.path)
+        if options.retry_failed:
+            forget_failed(folder.path)
         rows = read_table(folder.path, "runs")
         schedule = Schedule(study, dataset.name, rows)
         if schedule.most_trials > study.trials:
@@ -151,7 +164,8 @@ def run(options: Namespace) -> int:
                 markup=False,
             )
             tell()
-            code = _drive(schedule, dataset, folder, cpus, counted, console)
+            limit = options.time_limit
+            code = _drive(schedule, dataset, folder, cpus, counted, console, limit)
         else:
             if folder.about()["declaration"] != declaration(study):
                 tell()  # claims may have come or gone
@@ -175,6 +189,7 @@ def _drive(
     cpus: int,
     counted: Plan,
     console: Any,
+    time_limit: float | None,
 ) -> int:
     from qkd_study.tune.driver import drive
     from qkd_study.tune.progress import Display, in_words
@@ -182,7 +197,7 @@ def _drive(
     start = time.monotonic()
     done = counted.runs - schedule.missing_runs()
     with Display(console, counted.runs, done, counted.arms) as display:
-        outcome = drive(schedule, dataset, folder, cpus, display)
+        outcome = drive(schedule, dataset, folder, cpus, display, time_limit=time_limit)
     ratio = outcome.seconds / (outcome.compute / cpus) if outcome.compute else float("nan")
     console.print(
         f"took {in_words(time.monotonic() - start)}; wall time was {ratio:.2f} times the "

@@ -20,6 +20,7 @@ from qkd_study.data import Dataset, draw, noisy_labels
 from qkd_study.distill.objective import Objective
 from qkd_study.distill.tensors import read_tensors, write_tensors
 from qkd_study.distill.training import Recipe, Samples, train
+from qkd_study.errors import StorageError
 from qkd_study.models import (
     EnsembleModel,
     Model,
@@ -216,11 +217,18 @@ class TeacherStore:
 
     @contextmanager
     def _lock(self, order: Order) -> Iterator[None]:
-        self._folder.mkdir(parents=True, exist_ok=True)
         start = time.perf_counter()
-        with FileLock(self._folder / f"{order.name()}.lock"):
-            self.waited += time.perf_counter() - start
+        lock = FileLock(self._folder / f"{order.name()}.lock")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError as error:
+            raise StorageError.of(self._folder, error) from None
+        self.waited += time.perf_counter() - start
+        try:
             yield
+        finally:
+            lock.release()
 
     def _trained(self, order: Order) -> Model:
         """The model with its kept weights, or trained and kept. Call it under the lock."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -12,6 +13,8 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
+
+from qkd_study.errors import StorageError
 
 
 def read_tensors(path: Path) -> dict[str, Tensor] | None:
@@ -34,11 +37,19 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str,
         path: ends in `.safetensors`.
         tensors: by name.
         about: JSON values that say what they are.
+
+    Raises:
+        StorageError: the folder does not take them.
     """
     # Cloned: safetensors refuses tensors that share memory, such as tied weights.
     body = save({name: value.detach().clone().contiguous() for name, value in tensors.items()})
     said = json.dumps({"sha256": hashlib.sha256(body).hexdigest(), **about}, indent=1)
     for target, content in ((path, body), (path.with_suffix(".json"), said.encode())):
         partial = target.with_name(f".{target.name}.{os.getpid()}")
-        partial.write_bytes(content)
-        os.replace(partial, target)
+        try:
+            partial.write_bytes(content)
+            os.replace(partial, target)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise StorageError.of(target, error) from None

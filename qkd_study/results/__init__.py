@@ -1,20 +1,23 @@
 """The tables of a run, and the folder that holds them."""
 
 from qkd_study.results.folder import RunFolder, find_run, new_run, runs_of, same_run, write_about
+from qkd_study.results.pending import Pending
 from qkd_study.results.rows import Record, Row, finished, mean_score, score, without_result
 from qkd_study.results.schema import RUNS, TABLES, Column, describe, schema
-from qkd_study.results.tables import read_table, start_tables, write_records
+from qkd_study.results.tables import forget_failed, read_table, start_tables, write_records
 
 __all__ = [
     "RUNS",
     "TABLES",
     "Column",
+    "Pending",
     "Record",
     "Row",
     "RunFolder",
     "describe",
     "find_run",
     "finished",
+    "forget_failed",
     "mean_score",
     "new_run",
     "read_table",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
 
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, StorageError
 from qkd_study.results.rows import Record, Row
 from qkd_study.results.schema import TABLE_VERSION, TABLES, schema
 from qkd_study.study.plan import Trial
@@ -39,10 +40,38 @@ def start_tables(folder: Path) -> None:
 
 
 def write_records(folder: Path, trial: Trial, records: Sequence[Record]) -> None:
-    """Add a finished trial: a file in `curves/`, then one in `runs/`, each whole or not at all."""
+    """Add a finished trial: a file in `curves/`, then one in `runs/`, each whole or not at all.
+
+    Raises:
+        StorageError: the folder does not take them.
+    """
     name = file_name(trial)
     _write(folder / "curves" / name, "curves", [row for r in records for row in r.curve])
     _write(folder / "runs" / name, "runs", [r.row for r in records])
+
+
+def forget_failed(folder: Path) -> None:
+    """Remove the rows of runs that failed, but not those that diverged, which would do so again.
+
+    Of a search trial all rows go, because it is scored as a whole. Call it under the run's lock.
+    """
+    rows = read_table(folder, "runs")
+    failed = rows[(rows["status"] == "failed") & ~rows["reason"].str.startswith("diverged")]
+    keys = ["phase", "cell", "arm", "trial"]
+    search = set(failed.loc[failed["phase"] == "search", keys].itertuples(index=False, name=None))
+    confirm = set(failed[[*keys, "replicate"]].itertuples(index=False, name=None))
+    for path in (folder / "runs").glob("[!.]*.parquet"):
+        table = pq.read_table(path)
+        kept = [
+            (*key, row["replicate"]) not in confirm and key not in search
+            for row in table.to_pylist()
+            for key in [tuple(row[name] for name in keys)]
+        ]
+        if not any(kept) and kept:
+            path.unlink()
+            (folder / "curves" / path.name).unlink(missing_ok=True)
+        elif not all(kept):
+            _replace_table(path, table.filter(pa.array(kept)))
 
 
 def file_name(trial: Trial) -> str:
@@ -51,21 +80,32 @@ def file_name(trial: Trial) -> str:
     if len(branch) > 120:
         branch = branch[:100] + hashlib.sha256(branch.encode()).hexdigest()[:16]
     first, last = trial.replicates[0], trial.replicates[-1]
-    return f"{trial.phase}-{branch}-{trial.number:05d}-r{first}-{last}.parquet"
+    if len(trial.replicates) == last - first + 1:
+        which = f"{first}-{last}"
+    else:
+        which = ",".join(map(str, trial.replicates))
+    return f"{trial.phase}-{branch}-{trial.number:05d}-r{which}.parquet"
 
 
 def _write(path: Path, table: str, rows: Sequence[Row]) -> None:
     columns = schema(table)
     data = pa.table({f.name: pa.array([row.get(f.name) for row in rows], f.type) for f in columns})
+    _replace_table(path, data.cast(columns))
+
+
+def _replace_table(path: Path, data: pa.Table) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as out:
-            pq.write_table(data.cast(columns), out)
+            pq.write_table(data, out)
             out.flush()
             os.fsync(out.fileno())
         os.replace(partial, path)
+    except OSError as error:
+        raise StorageError.of(path, error) from None
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def read_table(folder: Path, table: str, files: Sequence[Path] = ()) -> pd.DataFrame:

@@ -85,6 +85,8 @@ def declaration(study: Study) -> dict[str, Any]:
         "arms": {arm.name: described(arm) for arm in study.all_arms},
         "claims": described(study.claims),
         "trials": study.trials,
+        "batch": study.batch,
+        "minimise": study.minimise,
         "replicates": dataclasses.asdict(study.replicates),
         "seed": study.seed,
     }

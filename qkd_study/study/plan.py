@@ -23,6 +23,8 @@ class Trial:
     Attributes:
         number: of the configuration within its cell and arm; a confirmed one keeps its number.
         replicates: those to run now.
+        bars: what its mean validation score must reach after the first replicate, the first two,
+            ..., to go on; empty where nothing is given up.
     """
 
     phase: Phase
@@ -31,6 +33,7 @@ class Trial:
     number: int
     config: Config
     replicates: tuple[int, ...]
+    bars: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Plan:
     Attributes:
         cells, arms: keys and names.
         trials: configurations searched, over all cells and arms.
-        runs_search, runs_confirm: trainings of a student in each phase.
+        runs_search, runs_confirm: trainings of a student in each phase; with two objectives, of
+            each Pareto front only its first configuration is counted.
         teachers: trainings of a teacher; a search over parameters of the teacher adds one for
             every configuration, of which this is the largest number.
     """

@@ -21,6 +21,12 @@ from qkd_study.study.space import Range, check_range
 #: Confirm replicates are numbered from here, so that no search ever saw them.
 FIRST_CONFIRM_REPLICATE = 1000
 
+#: What a study may minimise beside maximising the validation accuracy, and its column.
+MINIMISED = {
+    "parameters": "cost.parameters",
+    "qubits": "config.qubits",
+    "gates": "cost.gates",
+}
 
 #: Parameters that decide what fits.
 DECIDING = (
@@ -97,6 +103,12 @@ class Study:
         arms: names out of `ARMS`, or `Arm` objects.
         claims: contrasts that get a verdict, declared before the run.
         trials: configurations tried per cell and arm.
+        batch: configurations that are suggested at once, from what all batches before them gave;
+            the same table comes out on one worker or many. At least as many workers per cell and
+            arm as this can be kept busy.
+        minimise: a second objective, `"parameters"`, `"qubits"` or `"gates"`: the search then looks
+            for the Pareto front with the validation accuracy, gives no trial up, and confirms up
+            to five configurations of the front instead of one.
         replicates: seeds per configuration, of the search and of the confirmation.
         seed: where all randomness starts.
         name: default: the study file's name without `.py`.
@@ -114,6 +126,8 @@ class Study:
     arms: Sequence[Arm | str] = ("scratch", "scaled-ce", "soft", "soft+features")
     claims: Sequence[Claim] = ()
     trials: int = 10
+    batch: int = 5
+    minimise: str | None = None
     replicates: Replicates = field(default_factory=Replicates)
     seed: int = 0
     name: str = ""
@@ -130,6 +144,12 @@ class Study:
         if not isinstance(self.name, str) or not re.fullmatch(r"[\w.+-]*", self.name):
             raise InputError(f"name must be letters, digits and `_.+-`, but got {self.name!r}.")
         _count("trials", self.trials, 1, 1_000_000)
+        _count("batch", self.batch, 1, 1000)
+        if self.minimise is not None and self.minimise not in list(MINIMISED):
+            raise InputError(
+                f"minimise must be None or one of {', '.join(MINIMISED)}, but got "
+                f"{self.minimise!r}."
+            )
         _count("seed", self.seed, 0, 2**63 - 1)
         self._keep("datasets", self._sequence("datasets", self.datasets))
         self._keep("arms", tuple(map(resolve_arm, self._sequence("arms", self.arms))))
@@ -183,7 +203,7 @@ class Study:
                 if name in in_b:
                     raise InputError(f"{name} stands in both {a} and {b}: keep it in one of them.")
         for name in self.search:
-            if cost := PARAMETERS[name].cost:
+            if (cost := PARAMETERS[name].cost) and self.minimise is None:
                 warnings.warn(
                     f"{name} is searched on accuracy alone, so the largest value tends to win: "
                     f"{cost}. Make it a factor to see what each value gives.",

@@ -67,6 +67,10 @@ class Display:
             tail = "" if best is None else f", best validation accuracy {best:.3f}"
             self._console.print(f"{self._done} of {self._total} runs, {left}{tail}")
 
+    def say(self, line: str) -> None:
+        """Print a line above the table."""
+        self._console.print(line, markup=False)
+
     def time_left(self) -> str:
         """How long the rest will take at the pace so far, in words."""
         ran = self._done - self._before

@@ -1,34 +1,52 @@
-"""The trainable: one trial in a Ray worker, one replicate per step."""
+"""The trainable: trials in a Ray worker, one or more runs per step."""
 
 from __future__ import annotations
 
+import faulthandler
+import os
+import sys
 import time
 import traceback
+from collections import deque
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import ray
 from ray import tune
 
 from qkd_study.data import Dataset
-from qkd_study.results import finished, without_result
+from qkd_study.errors import StorageError
+from qkd_study.results import Record, finished, mean_score, score, without_result
 from qkd_study.study.plan import Trial
 from qkd_study.study.study import Study
+from qkd_study.tune.work import Order
 
 #: Lines of a traceback that a failed row keeps.
 TRACEBACK_LINES = 12
+#: A step ends with the first run that ends after this long.
+STEP_SECONDS = 0.2
 #: How long a step without work takes.
 IDLE_SECONDS = 0.02
 
 
 class TrialRunner(tune.Trainable):  # type: ignore[misc]
-    """Runs the replicates of a trial, one per step; the actor is used for trial after trial.
+    """Runs orders one after another; the actor is used for one bundle of them after another.
 
-    Its configuration is `{"trial": Trial}`; study, dataset, folder and run come as parameters.
+    Its configuration is `{"orders": [Order, ...], "limit": seconds per run}`; study, dataset,
+    folders and run come as parameters. A step returns `{"records": [Record, ...]}` and, if a folder
+    failed, `"storage"`: what the system said.
     """
 
     def setup(
-        self, config: dict[str, Any], study: Study, dataset: Dataset, teachers: str, run_id: str
+        self,
+        config: dict[str, Any],
+        study: Study,
+        dataset: Dataset,
+        teachers: str,
+        run_id: str,
+        scratch: str,
     ) -> None:
         """Called once per worker process."""
         # Imported here: the driver needs neither torch nor PennyLane, and starts sooner without.
@@ -39,26 +57,58 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         torch.set_num_threads(1)
         self._study, self._dataset, self._run_id = study, dataset, run_id
         self._teachers = TeacherStore(Path(teachers))
+        self._stuck = _traces(Path(scratch))
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next trial."""
-        self._trial: Trial = new_config["trial"]
-        self._left = list(self._trial.replicates)
+        """Take the next bundle."""
+        self._limit: float = new_config["limit"]
+        self._open = deque(map(_Open.of, new_config["orders"]))
         return True
 
-    def step(self) -> dict[str, Any]:
-        """Run one replicate. An error becomes a failed row: Ray would throw the process away.
+    def process(self) -> tuple[str, int]:
+        """The node and the process of this worker."""
+        return ray.get_runtime_context().get_node_id(), os.getpid()
 
-        With no replicate left it waits: the driver says when a trial ends (see `_Stopper`).
+    def step(self) -> dict[str, Any]:
+        """Run for a while. An error becomes a failed row: Ray would throw the process away.
+
+        With nothing left it waits: the driver says when a bundle ends (see `_Stopper`).
         """
-        if not self._left:
+        if not self._open:
             time.sleep(IDLE_SECONDS)
-            return {"record": None}
+            return {"records": []}
+        records: list[Record] = []
+        started = time.monotonic()
+        while self._open and time.monotonic() - started < STEP_SECONDS:
+            try:
+                records.append(self._next(self._open[0]))
+            except StorageError as error:
+                return {"records": records, "storage": str(error)}
+            if not self._open[0].left:
+                self._open.popleft()
+        return {"records": records}
+
+    def _next(self, open_: _Open) -> Record:
+        """The record of the next replicate of a trial, run or not."""
+        replicate = open_.left.popleft()
+        reason = open_.hopeless()
+        if reason is not None:
+            return self._without(open_.trial, replicate, "stopped", reason)
+        record = self._run(open_.trial, replicate)
+        value = score(record.row)
+        if value is None:
+            open_.failed = True
+        else:
+            open_.scores.append(value)
+        return record
+
+    def _run(self, trial: Trial, replicate: int) -> Record:
         from qkd_study.distill import Diverged, run
 
-        trial, replicate = self._trial, self._left.pop(0)
         started = datetime.now(UTC)
+        # A thread of C, which needs no lock of Python's, ends the process where a run hangs.
+        faulthandler.dump_traceback_later(self._limit, exit=True, file=self._stuck)
         try:
             result = run(
                 self._study.setting,
@@ -69,15 +119,55 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
                 replicate=replicate,
                 test=trial.phase == "confirm",
             )
-            record = finished(self._study.name, self._run_id, trial, replicate, result, started)
+            return finished(self._study.name, self._run_id, trial, replicate, result, started)
+        except StorageError:
+            raise
         except Exception as error:
             reason = f"diverged: {error}" if isinstance(error, Diverged) else _tail()
-            record = without_result(
-                self._study.name, self._run_id, trial, replicate, "failed", reason, started
-            )
-        return {"record": record}
+            return self._without(trial, replicate, "failed", reason, started)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+    def _without(self, trial: Trial, replicate: int, status: Any, reason: str, *at: Any) -> Record:
+        return without_result(self._study.name, self._run_id, trial, replicate, status, reason, *at)
+
+
+@dataclass
+class _Open:
+    """A trial whose replicates are being run."""
+
+    trial: Trial
+    left: deque[int]
+    scores: list[float]
+    failed: bool
+
+    @classmethod
+    def of(cls, order: Order) -> _Open:
+        return cls(order.trial, deque(order.replicates), list(order.scores), order.failed)
+
+    def hopeless(self) -> str | None:
+        """Why the rest of a search trial should not be run, if so."""
+        if self.trial.phase != "search":
+            return None
+        if self.failed:
+            return "another replicate of this configuration failed"
+        done, bars = len(self.scores), self.trial.bars
+        if not 1 <= done <= len(bars) or mean_score(self.scores) >= bars[done - 1]:
+            return None
+        return (
+            f"validation accuracy {mean_score(self.scores):.3f} after {done} of "
+            f"{len(self.trial.replicates)} replicates is below {bars[done - 1]:.3f}, which three "
+            f"quarters of the trials before it reached"
+        )
 
 
 def _tail() -> str:
     lines = traceback.format_exc().strip().splitlines()
     return "\n".join([lines[-1], *lines[-TRACEBACK_LINES:-1]])
+
+
+def _traces(scratch: Path) -> IO[str]:
+    """Where the stack of a run goes that overstays: the driver's folder, if it is on this node."""
+    if scratch.is_dir():
+        return (scratch / f"stuck-{os.getpid()}.txt").open("w")
+    return sys.stderr

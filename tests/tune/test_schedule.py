@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from typing import Any
 
@@ -11,9 +12,12 @@ import pytest
 from optuna.trial import TrialState
 
 from qkd_study import Choice, Float, Int, LogFloat, Replicates, Study
-from qkd_study.results import RUNS, Row, without_result
+from qkd_study.results import RUNS, Record, Row, without_result
 from qkd_study.study.plan import Trial
-from qkd_study.tune.schedule import CONFIRM_BLOCK, Schedule, running_means
+from qkd_study.tune.branch import running_means
+from qkd_study.tune.schedule import CONFIRM_BLOCK, Schedule
+from qkd_study.tune.trial import _Open
+from qkd_study.tune.work import Work
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 EMPTY = pd.DataFrame({column.name: [] for column in RUNS})
@@ -34,7 +38,9 @@ def study(**changes: Any) -> Study:
 def ok(trial: Trial, replicate: int, value: float) -> Row:
     row = without_result("s", "r", trial, replicate, "ok", "").row
     name = "metric.val_accuracy" if trial.phase == "search" else "metric.test_accuracy"
-    return {**row, "reason": None, "metric.val_accuracy": value, name: value}
+    size = trial.config.batch_size  # any number that a search may vary
+    found = {"metric.val_accuracy": value, name: value, "cost.parameters": size}
+    return {**row, "reason": None, **found}
 
 
 def good_near(trial: Trial) -> float:
@@ -223,19 +229,78 @@ def test_hopeless_trials_are_given_up_and_good_ones_are_not() -> None:
         trial = schedule.next()
         assert trial is not None
         value = 0.1 if number % 4 == 3 else 0.8 + number / 1000
-        reason = schedule.give_up(trial, [value])
-        given_up.append(reason is not None)
         rows = [ok(trial, 0, value)]
+        reason = _Open.of(Work(trial, {0: Record(rows[0], [])}).order()).hopeless()
+        given_up.append(reason is not None)
         if reason is None:
             rows.append(ok(trial, 1, value))
         else:
-            assert "validation accuracy 0.100 after 1 of 2 replicates" in reason
+            assert "validation accuracy 0.100 after 1 of 2 replicates is below 0.8" in reason
             rows.append(without_result("s", "r", trial, 1, "stopped", reason).row)
         frozen = schedule.finish(trial, rows)
         assert frozen is not None
         assert frozen.state == (TrialState.PRUNED if reason else TrialState.COMPLETE)
-    assert not any(given_up[:5])
+    # The first batch has nothing to be compared with.
     assert {n for n, gone in enumerate(given_up) if gone} == {7, 11, 15, 19}
+
+
+def test_bars_are_the_lower_quartile_of_earlier_batches() -> None:
+    made = study(factors={}, arms=("soft",), trials=10, replicates=Replicates(search=3, confirm=2))
+    schedule = Schedule(made, "digits", EMPTY)
+    values = []
+    for number in range(5):
+        trial = schedule.next()
+        assert trial is not None
+        assert trial.bars == ()
+        own = [number / 10, number / 20, 0.5]
+        values.append([own[0], (own[0] + own[1]) / 2])
+        schedule.finish(trial, [ok(trial, r, v) for r, v in enumerate(own)])
+    trial = schedule.next()
+    assert trial is not None
+    assert trial.bars == pytest.approx(pd.DataFrame(values).quantile(0.25).tolist())
+
+
+def suggestions(made: Study, rows: list[Row], order: random.Random, workers: int) -> list[Row]:
+    """Rows of a run whose trials end in any order, a few at a time."""
+    schedule = Schedule(made, "digits", frame(rows))
+    live: list[Trial] = []
+    rows = list(rows)
+    while True:
+        while len(live) < workers and (trial := schedule.next()) is not None:
+            live.append(trial)
+        if not live:
+            return rows
+        trial = live.pop(order.randrange(len(live)))
+        new = [ok(trial, r, good_near(trial)) for r in trial.replicates]
+        schedule.finish(trial, new)
+        rows += new
+
+
+@pytest.mark.parametrize("minimise", [None, "parameters"])
+def test_the_same_table_on_any_number_of_workers_and_after_any_interruption(
+    minimise: str | None,
+) -> None:
+    search = {**study().search, "batch_size": Int(8, 64)}
+    made = study(trials=13, minimise=minimise, search=search)
+    whole = suggestions(made, [], random.Random(0), 1)
+    wanted = sorted(whole, key=lambda row: keys([row])[0])
+    for seed in range(12):
+        order = random.Random(seed)
+        other = suggestions(made, [], order, 1 + seed)
+        trials = sorted({key[:4] for key in keys(other)})
+        kept = set(order.sample(trials, order.randrange(len(trials))))
+        rest = [row for row, key in zip(other, keys(other), strict=True) if key[:4] in kept]
+        resumed = suggestions(made, rest, order, 7)
+        for rows in (other, resumed):
+            assert sorted(rows, key=lambda row: keys([row])[0]) == wanted
+
+
+def test_more_trials_are_those_of_a_larger_budget() -> None:
+    few = suggestions(study(trials=7), [], random.Random(1), 3)
+    searched = [row for row in few if row["phase"] == "search"]
+    more = suggestions(study(trials=12), searched, random.Random(2), 3)
+    whole = suggestions(study(trials=12), [], random.Random(3), 2)
+    assert sorted(map(repr, more)) == sorted(map(repr, whole))
 
 
 def test_choices_and_integers_survive_the_table() -> None:

@@ -1,0 +1,96 @@
+"""Looking after workers: one that says nothing for too long is ended, so that its run is retried.
+
+A run that hangs is ended by its own process (`trial.py`). This is for what cannot do that: a
+process that is stopped, or caught in the kernel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from qkd_study.tune.desk import Desk
+
+#: How long after its limit a worker is still waited for: it should end itself.
+GRACE_SECONDS = 15.0
+#: How often to look.
+LOOK_SECONDS = 1.0
+
+
+class Watch:
+    """Knows the process of every bundle.
+
+    Args:
+        desk: knows when each worker was last heard.
+        scratch: where workers on this machine leave the stack of a run that overstayed.
+    """
+
+    def __init__(self, desk: Desk, scratch: Path) -> None:
+        self._desk, self._scratch = desk, scratch
+        self._actors: dict[str, Any] = {}
+        self._processes: dict[str, Any] = {}
+        self._looked = 0.0
+
+    def started(self, name: str, actor: Any) -> None:
+        """A worker begins with a bundle; it is asked for its process before it is busy."""
+        self._actors[name] = actor
+        self._processes[name] = actor.process.remote()
+
+    def ended(self, name: str) -> None:
+        """A worker is done with a bundle."""
+        self._actors.pop(name, None)
+        self._processes.pop(name, None)
+
+    def look(self) -> None:
+        """End workers that have not been heard for longer than a run may take."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_SECONDS:
+            return
+        self._looked = now
+        for name, bundle in self._desk.out.items():
+            if bundle.heard is not None and now - bundle.heard > bundle.limit + GRACE_SECONDS:
+                bundle.heard = None  # once
+                self._end(name)
+
+    def _end(self, name: str) -> None:
+        process = self._process(name)
+        if process is not None:
+            node, pid = process
+            with contextlib.suppress(Exception):
+                if node == ray.get_runtime_context().get_node_id():
+                    os.kill(pid, signal.SIGKILL)
+                else:
+                    there = NodeAffinitySchedulingStrategy(node, soft=False)
+                    ray.remote(_kill).options(num_cpus=0, scheduling_strategy=there).remote(pid)
+        with contextlib.suppress(Exception):
+            ray.kill(self._actors[name])
+
+    def _process(self, name: str) -> tuple[str, int] | None:
+        with contextlib.suppress(Exception):
+            found: tuple[str, int] = ray.get(self._processes[name], timeout=0)
+            return found
+        return None
+
+    def said(self, name: str) -> str | None:
+        """What is known of a worker that died because its run overstayed; `None` otherwise."""
+        process = self._process(name) if name in self._processes else None
+        if process is None:
+            return None
+        with contextlib.suppress(OSError):
+            trace = (self._scratch / f"stuck-{process[1]}.txt").read_text().strip()
+            if trace:
+                limit = self._desk.out[name].limit
+                lines = "\n".join(trace.splitlines()[:20])
+                return f"a run took longer than {limit:g} s (see --time-limit): {lines}"
+        return None
+
+
+def _kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
