@@ -253,8 +253,8 @@ def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> bool:
             escape(line.cell),
             escape(line.arm),
             str(line.score.count),
-            f"{100 * line.score.mean:.1f} ± {100 * line.score.half:.1f}",
-            f"{100 * gain.mean:+.1f} ± {100 * gain.half:.1f}" if gain else "",
+            f"{100 * line.score.mean:.1f} ± {100 * line.score.half:.1f}" if line.score.count else "",
+            f"{100 * gain.mean:+.1f} ± {100 * gain.half:.1f}" if gain and gain.count else "",
             end_section=line.arm == counted.arms[-1],
         )
     console.print(table)

@@ -14,7 +14,8 @@ from qkd_study.results import mean_score
 def best_trials(runs: pd.DataFrame) -> pd.Series[int]:
     """The number of the configuration that each cell and arm confirms.
 
-    The complete search trial with the highest mean validation accuracy; the first of equals.
+    The complete search trial with the highest mean validation accuracy. Of equals, one that was
+    confirmed (with two objectives the smallest is), else the first.
 
     Args:
         runs: the `runs` table.
@@ -26,9 +27,12 @@ def best_trials(runs: pd.DataFrame) -> pd.Series[int]:
     by_trial = search.groupby(["cell", "arm", "trial"])
     means = by_trial["metric.val_accuracy"].agg(mean_score)
     complete = by_trial["status"].agg(lambda s: bool((s == "ok").all()))
-    means = means[complete]
-    chosen = means.reset_index().sort_values(
-        ["metric.val_accuracy", "trial"], ascending=[False, True]
+    means = means[complete].reset_index()
+    keys = ["cell", "arm", "trial"]
+    confirm = runs.loc[runs["phase"] == "confirm", keys].drop_duplicates().assign(confirmed=True)
+    chosen = means.merge(confirm, "left", on=keys).fillna({"confirmed": False})
+    chosen = chosen.sort_values(
+        ["metric.val_accuracy", "confirmed", "trial"], ascending=[False, False, True]
     )
     return chosen.groupby(["cell", "arm"])["trial"].first()
 

@@ -119,10 +119,15 @@ def find_run(name: str, out: Path) -> RunFolder:
 
 
 def same_run(study: Study, digest: str, out: Path) -> RunFolder | None:
-    """The newest run of the same study on the same data, which the study can go on with."""
+    """The latest run of the same study on the same data, which the study can go on with.
+
+    That which was worked on last comes first: names tell no order where a clock was set back.
+    """
     wanted = fingerprint(study, digest)
     arms = declaration(study)["arms"]
-    for run in reversed(runs_of(out, study.name)):
+    last = (out / study.name / "latest").resolve()
+    runs = sorted(runs_of(out, study.name), key=lambda run: run.path.resolve() == last)
+    for run in reversed(runs):
         with contextlib.suppress(InputError):
             said = run.about()
             before = said["arms"]

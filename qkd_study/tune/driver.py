@@ -199,7 +199,7 @@ def drive(
         desk.closing = True
         display.say("Finishing the runs that are going on. Ctrl-C again stops at once.")
 
-    interrupts = Interrupts(finish)
+    interrupts = Interrupts(finish, desk.close)
     with _local_ray(cpus), tempfile.TemporaryDirectory(prefix="qkd-study-") as scratch:
         shared = _Shared(desk, cpus, Watch(desk, Path(scratch)), interrupts)
         started = time.monotonic()

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-_ENDS = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+from qkd_study.cli import INCOMPLETE
 
 
 class Interrupts:
     """Takes over from Tune, whose own handler stops at once, cleanly.
 
     Args:
-        finish: called at the first SIGINT. A second one, SIGTERM, and SIGHUP (a closed terminal)
-            stop at once.
+        finish: called at the first SIGINT. A second one and SIGTERM stop at once.
+        leave: called at SIGHUP, before the process ends without a word: the terminal is closed,
+            and Ray's processes, which were told too, no longer answer.
     """
 
-    def __init__(self, finish: Callable[[], None]) -> None:
-        self._finish = finish
+    def __init__(self, finish: Callable[[], None], leave: Callable[[], None]) -> None:
+        self._finish, self._leave = finish, leave
         self._asked = False
         self._before: dict[int, Any] = {}
 
@@ -28,19 +30,18 @@ class Interrupts:
         if self._before:
             return
         self._stop_tune = signal.getsignal(signal.SIGINT)
-        for number in (signal.SIGINT, *_ENDS):
-            self._before[number] = signal.getsignal(number)
-        signal.signal(signal.SIGINT, self._interrupted)
-        for number in _ENDS:
-            signal.signal(number, self.stop)
+        ours = {signal.SIGINT: self._interrupted, signal.SIGTERM: self.stop}
+        if hasattr(signal, "SIGHUP"):
+            ours[signal.SIGHUP] = self._hung_up
+        for number, handler in ours.items():
+            self._before[number] = signal.signal(number, handler)
 
     def stop(self, number: int = signal.SIGINT, frame: FrameType | None = None) -> None:
         """Make Tune stop at once, as its own handler does."""
-        for end in (signal.SIGINT, *_ENDS):  # what follows must not be cut short
-            signal.signal(end, signal.SIG_IGN)
         if callable(self._stop_tune):
             self._stop_tune(signal.SIGINT, frame)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for end in (signal.SIGINT, signal.SIGTERM):  # what follows must not be cut short
+            signal.signal(end, signal.SIG_IGN)
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
         if self._asked:
@@ -48,6 +49,10 @@ class Interrupts:
             return
         self._asked = True
         self._finish()
+
+    def _hung_up(self, number: int, frame: FrameType | None) -> None:
+        self._leave()
+        os._exit(INCOMPLETE)
 
     def restore(self) -> None:
         """Put back what was there."""
