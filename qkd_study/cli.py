@@ -25,22 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser(
         "run", help="run a study; the same command again goes on where it stopped"
     )
-    _study_options(run)
-    run.add_argument("--new", action="store_true", help="start over in a new folder")
-    run.add_argument("--cpus", type=int, metavar="N", help="trials at once (default: all cores)")
-    run.add_argument(
-        "--time-limit",
-        type=float,
-        metavar="SECONDS",
-        help="of one run; one that takes longer is stopped and tried twice more "
-        "(default: an hour, or 20 times the longest run so far if that is more)",
-    )
-    run.add_argument(
-        "--retry-failed",
-        action="store_true",
-        help="run again what failed for another reason than divergence",
-    )
-    _out_option(run)
+    _run_options(run)
 
     plan = commands.add_parser("plan", help="count what a study would run, without running it")
     _study_options(plan)
@@ -75,6 +60,30 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    _study_options(parser)
+    parser.add_argument("--new", action="store_true", help="start over in a new folder")
+    parser.add_argument("--cpus", type=int, metavar="N", help="trials at once (default: all cores)")
+    parser.add_argument(
+        "--address",
+        metavar="WHERE",
+        help="a Ray cluster: auto or HOST:PORT on one of its nodes, else http://HOST:8265",
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        metavar="SECONDS",
+        help="of one run; one that takes longer is stopped and tried twice more "
+        "(default: an hour, or 20 times the longest run so far if that is more)",
+    )
+    parser.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="run again what failed for another reason than divergence",
+    )
+    _out_option(parser)
+
+
 def _study_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", metavar="STUDY.py", help="the study file; it is code, and is run")
     parser.add_argument("--quick", action="store_true", help="a small version of the same study")
@@ -99,6 +108,24 @@ def _out_option(parser: argparse.ArgumentParser) -> None:
 
 def _json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run_arguments(options: argparse.Namespace, without: Sequence[str]) -> list[str]:
+    """The options of a `run` command as arguments again, but for some and for defaults."""
+    parser = argparse.ArgumentParser()
+    _run_options(parser)
+    arguments: list[str] = []
+    for action in parser._actions:
+        value = getattr(options, action.dest, action.default)
+        if not action.option_strings or action.dest in without or value == action.default:
+            continue
+        name = action.option_strings[-1]
+        if value is True:
+            arguments.append(name)
+        else:
+            values = value if isinstance(value, list) else [value]
+            arguments += [f"{name}={one}" for one in values]
+    return arguments
 
 
 def _say(

@@ -17,7 +17,7 @@ from typing import Any
 
 import qkd_study
 from qkd_study import data as datasets
-from qkd_study.cli import BAD_INPUT, DONE, ERROR, INCOMPLETE
+from qkd_study.cli import BAD_INPUT, DONE, ERROR, INCOMPLETE, run_arguments
 from qkd_study.errors import InputError
 from qkd_study.study.config import PARAMETERS, Value, parameter
 from qkd_study.study.identity import declaration
@@ -113,13 +113,16 @@ def run(options: Namespace) -> int:
         start_tables,
         write_about,
     )
+    from qkd_study.tune.address import is_remote
     from qkd_study.tune.environment import prepare_driver
 
-    prepare_driver()
+    prepare_driver(local=options.address is None)
     from qkd_study.tune.schedule import Schedule
 
     study = _study(options)
-    cpus = _cpus(options.cpus)
+    cpus = _cpus(options)
+    if is_remote(options.address):
+        return _submit(options)
     if options.time_limit is not None and not 0 < options.time_limit < 1e7:
         raise InputError(
             f"--time-limit must be seconds from above 0 to below 1e7, but got {options.time_limit}."
@@ -165,7 +168,7 @@ def run(options: Namespace) -> int:
             )
             tell()
             limit = options.time_limit
-            code = _drive(schedule, dataset, folder, cpus, counted, console, limit)
+            code = _drive(schedule, dataset, folder, cpus, counted, console, limit, options.address)
         else:
             if folder.about()["declaration"] != declaration(study):
                 tell()  # claims may have come or gone
@@ -186,10 +189,11 @@ def _drive(
     schedule: Any,
     dataset: datasets.Dataset,
     folder: Any,
-    cpus: int,
+    cpus: int | None,
     counted: Plan,
     console: Any,
     time_limit: float | None,
+    address: str | None,
 ) -> int:
     from qkd_study.tune.driver import drive
     from qkd_study.tune.progress import Display, in_words
@@ -197,7 +201,10 @@ def _drive(
     start = time.monotonic()
     done = counted.runs - schedule.missing_runs()
     with Display(console, counted.runs, done, counted.arms) as display:
-        outcome = drive(schedule, dataset, folder, cpus, display, time_limit=time_limit)
+        outcome = drive(
+            schedule, dataset, folder, cpus, display, address=address, time_limit=time_limit
+        )
+    cpus = cpus or outcome.slots
     ratio = outcome.seconds / (outcome.compute / cpus) if outcome.compute else float("nan")
     console.print(
         f"took {in_words(time.monotonic() - start)}; wall time was {ratio:.2f} times the "
@@ -206,16 +213,26 @@ def _drive(
     return DONE if outcome.complete else INCOMPLETE
 
 
-def _cpus(asked: int | None) -> int:
+def _submit(options: Namespace) -> int:
+    from qkd_study.tune.jobs import submit
+
+    arguments = run_arguments(options, without=("address", "out"))
+    code = submit(options.address, Path(options.study), arguments, options.out)
+    return INCOMPLETE if code is None else code
+
+
+def _cpus(options: Namespace) -> int | None:
+    """How many trials at once; `None` for as many as fit on the cluster of `--address`."""
+    asked: int | None = options.cpus
     there = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
     if asked is not None and not 1 <= asked <= 4096:
         raise InputError(f"--cpus must be an integer from 1 to 4096, but got {asked}.")
-    return asked or there
+    return asked or (there if options.address is None else None)
 
 
-def _session(cpus: int) -> dict[str, Any]:
+def _session(cpus: int | None) -> dict[str, Any]:
     """Where, when and with what this command runs."""
     packages = ("numpy", "optuna", "pennylane", "pennylane-lightning", "ray", "torch")
     return {
@@ -253,7 +270,9 @@ def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> bool:
             escape(line.cell),
             escape(line.arm),
             str(line.score.count),
-            f"{100 * line.score.mean:.1f} ± {100 * line.score.half:.1f}" if line.score.count else "",
+            f"{100 * line.score.mean:.1f} ± {100 * line.score.half:.1f}"
+            if line.score.count
+            else "",
             f"{100 * gain.mean:+.1f} ± {100 * gain.half:.1f}" if gain and gain.count else "",
             end_section=line.arm == counted.arms[-1],
         )

@@ -7,12 +7,9 @@ Tuner, and never restores Tune's own state. `desk.py` writes; this module speaks
 from __future__ import annotations
 
 import contextlib
-import logging
-import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +24,7 @@ from qkd_study.data import Dataset
 from qkd_study.errors import StorageError
 from qkd_study.results import RunFolder
 from qkd_study.study.load import MODULE
+from qkd_study.tune.cluster import Cluster, connect
 from qkd_study.tune.desk import Desk
 from qkd_study.tune.interrupts import Interrupts
 from qkd_study.tune.progress import Display
@@ -41,8 +39,8 @@ START_SECONDS = 20.0
 class _Shared:
     """What the searcher, the scheduler and the callback of the Tune run share."""
 
-    def __init__(self, desk: Desk, workers: int, watch: Watch, interrupts: Interrupts) -> None:
-        self.desk, self.workers, self.watch = desk, workers, watch
+    def __init__(self, desk: Desk, cluster: Cluster, watch: Watch, interrupts: Interrupts) -> None:
+        self.desk, self.cluster, self.watch = desk, cluster, watch
         self.interrupts = interrupts
         self.first_started: float | None = None
         self._starting: dict[str, float] = {}
@@ -55,9 +53,10 @@ class _Shared:
         desk = self.desk
         if desk.schedule.done or desk.closing:
             return str(Searcher.FINISHED)
-        if len(desk.out) >= self.workers:
+        workers = self.cluster.slots()
+        if len(desk.out) >= workers:
             return None
-        bundle = desk.bundle(trial_id, self.workers)
+        bundle = desk.bundle(trial_id, workers)
         if bundle is None:
             return None
         self._starting[trial_id] = time.monotonic()
@@ -128,6 +127,8 @@ class _Events(Callback):  # type: ignore[misc]
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self._shared.interrupts.take_over()
         self._shared.watch.look()
+        desk = self._shared.desk
+        desk.broken = desk.broken or self._shared.cluster.trouble()
         if self._shared.desk.broken is not None:
             self._shared.interrupts.stop()
 
@@ -160,20 +161,23 @@ class Outcome:
         complete: whether all declared rows are there.
         seconds: wall time from the first trial's start.
         compute: the sum of `cost.seconds_total` of the rows that were written.
+        slots: how many trials could run at once, at the end.
     """
 
     complete: bool
     seconds: float
     compute: float
+    slots: int
 
 
 def drive(
     schedule: Schedule,
     dataset: Dataset,
     run: RunFolder,
-    cpus: int,
+    cpus: int | None,
     display: Display,
     *,
+    address: str | None = None,
     time_limit: float | None = None,
 ) -> Outcome:
     """Run what is missing of a study.
@@ -182,8 +186,9 @@ def drive(
         schedule: what is to be run, made from the rows of the run.
         dataset: on what.
         run: where; its lock is held by the caller.
-        cpus: how many trials at once.
+        cpus: how many trials at once; `None`, with an address: as many as fit.
         display: told of every trial that ends.
+        address: of a Ray cluster; see `connect`.
         time_limit: seconds that one run may take; default: see `desk.LIMIT_SECONDS`.
 
     Raises:
@@ -200,8 +205,11 @@ def drive(
         display.say("Finishing the runs that are going on. Ctrl-C again stops at once.")
 
     interrupts = Interrupts(finish, desk.close)
-    with _local_ray(cpus), tempfile.TemporaryDirectory(prefix="qkd-study-") as scratch:
-        shared = _Shared(desk, cpus, Watch(desk, Path(scratch)), interrupts)
+    with (
+        connect(address, cpus) as cluster,
+        tempfile.TemporaryDirectory(prefix="qkd-study-") as scratch,
+    ):
+        shared = _Shared(desk, cluster, Watch(desk, Path(scratch)), interrupts)
         started = time.monotonic()
         try:
             tune.Tuner(
@@ -231,28 +239,8 @@ def drive(
         finally:
             desk.close()
         seconds = time.monotonic() - (shared.first_started or started)
+        slots = cluster.slots()
     interrupts.restore()
     if desk.broken is not None:
         raise StorageError(desk.broken)
-    return Outcome(schedule.done, seconds, desk.compute)
-
-
-@contextlib.contextmanager
-def _local_ray(cpus: int) -> Iterator[None]:
-    for name in ("ray", "ray.tune", "ray.air", "ray.train"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    ray.init(
-        address="local",
-        num_cpus=cpus,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        configure_logging=True,
-    )
-    # Ray's own handler would end the process here and now; Tune ends cleanly on SIGINT.
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        ray.shutdown()
+    return Outcome(schedule.done, seconds, desk.compute, slots)

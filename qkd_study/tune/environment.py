@@ -6,14 +6,14 @@ import os
 
 import optuna
 
-#: For the driver. Quiet, without usage reports, on loopback only.
+#: For the driver: quiet, without usage reports, with a token.
 DRIVER = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_AUTH_MODE": "token",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    # Despite its name this makes Ray bind to loopback only, on Linux too.
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    # What a job was submitted with and what the driver asks for are combined.
+    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -21,6 +21,10 @@ DRIVER = {
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
 }
+
+#: For a Ray of our own. Despite its name this makes it bind to loopback only, on Linux too; in a
+#: cluster nobody could reach the driver then.
+LOCAL = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 #: For the workers: one thread each, because several with all cores are slower than one.
 WORKER = {
@@ -30,11 +34,14 @@ WORKER = {
 }
 
 
-def prepare_driver() -> None:
+def prepare_driver(*, local: bool = True) -> None:
     """Quieten Optuna, and set what Ray reads when it is imported; workers inherit it.
 
     What the user has set stays.
+
+    Args:
+        local: whether Ray will run on this machine alone, rather than join a cluster.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    for name, value in {**DRIVER, **WORKER}.items():
+    for name, value in {**DRIVER, **(LOCAL if local else {}), **WORKER}.items():
         os.environ.setdefault(name, value)

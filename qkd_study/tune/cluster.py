@@ -1,0 +1,98 @@
+"""The connection to Ray: to one of our own on this machine, or to a cluster that is running."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import ray
+
+from qkd_study.errors import InputError
+from qkd_study.tune.address import checked
+from qkd_study.tune.environment import WORKER
+from qkd_study.tune.nodes import Nodes
+from qkd_study.tune.probe import probe
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What a driver needs to know of the Ray it runs on.
+
+    Attributes:
+        slots: how many trials may run at once, now; nodes come and go.
+        trouble: why the run must not go on, if a node joined with another environment; never waits.
+    """
+
+    slots: Callable[[], int]
+    trouble: Callable[[], str | None]
+
+
+@contextlib.contextmanager
+def connect(
+    address: str | None, cpus: int | None, *, trial_cpus: int = 1, trial_memory: int = 0
+) -> Iterator[Cluster]:
+    """Be connected to Ray.
+
+    Args:
+        address: `None`: a Ray of our own, on loopback, for as long as this lasts; `auto` or
+            HOST:PORT: the cluster that this machine is a node of, whose nodes are checked first.
+        cpus: how many trials at most at once; required without an address.
+        trial_cpus, trial_memory: what one trial takes, in CPUs and bytes.
+
+    Raises:
+        InputError: within 60 s, and mostly at once: no cluster answers there, it refuses the token,
+            this machine is no node of it, a node has another environment, or a trial fits nowhere.
+    """
+    for name in ("ray", "ray.tune", "ray.air", "ray.train"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if address is None:
+        assert cpus is not None
+        with _until_left(lambda: _start(cpus)):
+            yield Cluster(lambda: cpus // trial_cpus, lambda: None)
+        return
+    there = probe(checked(address))
+    with _until_left(lambda: _join(there, address)):
+        nodes = Nodes(address, trial_cpus, trial_memory)
+        nodes.check()
+        most = cpus or 2**31
+        yield Cluster(lambda: min(most // trial_cpus, nodes.slots()), nodes.trouble)
+
+
+def _start(cpus: int) -> None:
+    ray.init(
+        address="local",
+        num_cpus=cpus,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        configure_logging=True,
+    )
+
+
+def _join(there: str, address: str) -> None:
+    try:
+        ray.init(
+            address=there,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=True,
+            runtime_env={"env_vars": WORKER},
+        )
+    except (RuntimeError, ConnectionError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise InputError(f"--address {address}: the cluster cannot be joined: {said}") from None
+
+
+@contextlib.contextmanager
+def _until_left(init: Callable[[], None]) -> Iterator[None]:
+    init()
+    # Ray's own handler would end the process here and now; Tune ends cleanly on SIGINT.
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        ray.shutdown()

@@ -1,0 +1,159 @@
+"""Running the same command as a job of a Ray cluster, from a machine outside of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from qkd_study.errors import InputError
+from qkd_study.tune.probe import check_listens, refused
+
+#: For an answer of the job server to the first question.
+ANSWER_SECONDS = 15.0
+#: How long a job that was asked to stop may take to finish its runs.
+STOP_SECONDS = 60
+#: How long the job server may be out of reach before this gives up on it.
+LOST_SECONDS = 60.0
+#: Of the shell, for a command that is not there.
+_NO_COMMAND = 127
+
+
+def submit(address: str, study: Path, arguments: Sequence[str], out: str) -> int | None:
+    """Run `qkd-study run` as a job on a cluster, and show what it prints.
+
+    SIGINT and SIGTERM stop the job: it finishes the runs that are going on.
+
+    Args:
+        address: of the job API, http://HOST:8265.
+        study: the file; it is uploaded, alone.
+        arguments: of `run`, without study, address and out.
+        out: the results folder, as the cluster sees it.
+
+    Returns:
+        The exit code of the command there; `None` if the job was stopped.
+
+    Raises:
+        InputError: at once: a job there could not leave results, nothing answers, or the token is
+            refused; later: the cluster has no qkd-study, or is lost.
+    """
+    if "://" not in out and not PurePosixPath(out).is_absolute():
+        raise InputError(
+            f"--address {address} runs the study elsewhere, where --out {out} would be lost. "
+            f"Give a folder that both see, as --out /shared/results or --out s3://BUCKET/FOLDER."
+        )
+    client = _client(address)
+    command = ["python", "-m", "qkd_study", "run", study.name, *arguments]
+    command += ["--address", "auto", "--out", out]
+    with tempfile.TemporaryDirectory(prefix="qkd-study-") as folder:
+        shutil.copy(study, folder)
+        job = client.submit_job(
+            entrypoint=shlex.join(command),
+            runtime_env={
+                "working_dir": folder,
+                "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)},
+            },
+        )
+    print(f"job {job} on {address}: {shlex.join(command)}", flush=True)
+    printed = asyncio.run(_follow(client, job, address))
+    details = client.get_job_info(job)
+    code: int | None = details.driver_exit_code
+    if "No module named qkd_study" in printed or code == _NO_COMMAND:
+        raise InputError(
+            f"--address {address}: the head node of the cluster has no qkd-study. Install "
+            f"qkd-study[cluster] of this version on every node, and start the cluster in that "
+            f"environment."
+        )
+    status = str(getattr(details.status, "value", details.status))
+    if code is None and status != "STOPPED":
+        raise InputError(f"--address {address}: job {job} failed: {details.message}")
+    if "://" not in out and code is not None and not Path(out).is_dir():
+        print(f"Results are in {out} of the cluster, which cannot be seen from here.")
+    return code
+
+
+def _client(address: str) -> Any:
+    try:
+        import requests
+        from ray.exceptions import AuthenticationError
+        from ray.job_submission import JobSubmissionClient
+
+        parts = urlsplit(address)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        if not parts.hostname:
+            raise ValueError
+    except ImportError:
+        raise InputError(
+            f"--address {address} needs the extra: pip install 'qkd-study[cluster]'."
+        ) from None
+    except ValueError:
+        raise InputError(
+            f"--address of the job API is http://HOST:8265, but got {address}."
+        ) from None
+    check_listens(parts.hostname, port, address)
+    for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
+        os.environ.pop(name, None)  # Ray would prefer them to the address that was given
+    try:
+        # Ray's client waits without limit where something listens and says nothing.
+        requests.get(f"{address.rstrip('/')}/api/version", timeout=ANSWER_SECONDS)
+        client = JobSubmissionClient(address)
+        client.list_jobs()
+    except AuthenticationError:
+        raise refused(address) from None
+    except (requests.RequestException, RuntimeError, ConnectionError, ValueError) as error:
+        said = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"--address {address}: what listens there does not answer like Ray's job API, which is "
+            f"part of its dashboard, at http://HOST:8265 by default: {said}"
+        ) from None
+    return client
+
+
+async def _follow(client: Any, job: str, address: str) -> str:
+    """Print the log of a job until it ends; returns the log."""
+    printed = ""
+    stopping = False
+
+    def stop() -> None:
+        nonlocal stopping
+        if stopping:
+            raise KeyboardInterrupt
+        stopping = True
+        print(
+            f"Stopping: the job finishes its runs, for at most {STOP_SECONDS} s.", file=sys.stderr
+        )
+        asyncio.get_running_loop().run_in_executor(None, client.stop_job, job)
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    heard = time.monotonic()
+    while True:
+        seen = 0
+        try:
+            async for piece in client.tail_job_logs(job):
+                fresh = piece[max(len(printed) - seen, 0) :]  # a tail begins with the first line
+                seen += len(piece)
+                printed += fresh
+                print(fresh, end="", flush=True)
+                heard = time.monotonic()
+            status = await asyncio.to_thread(client.get_job_status, job)
+            if status.is_terminal():
+                return printed
+            heard = time.monotonic()
+        except Exception as error:
+            if time.monotonic() - heard > LOST_SECONDS:
+                raise InputError(
+                    f"--address {address}: the cluster is out of reach for {LOST_SECONDS:g} s "
+                    f"({error}). Job {job} may go on: ray job status {job} --address {address}"
+                ) from None
+        await asyncio.sleep(1)

@@ -1,0 +1,129 @@
+"""Whether a Ray cluster answers, and whether this machine is a node of it.
+
+Run in a process of its own (`python -m qkd_study.tune.probe ADDRESS`): Ray waits for minutes where
+nothing answers, and ends the whole process where it finds no token.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+from qkd_study.errors import InputError
+
+#: For a connection that nobody refuses, and for all of the probe.
+CONNECT_SECONDS, PROBE_SECONDS = 5.0, 20.0
+
+#: Where Ray looks for its token, in its order.
+TOKEN_PLACES = "RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token"
+_TOKEN = (
+    f"Ray takes the token from {TOKEN_PLACES}. `ray get-auth-token` prints the cluster's on its "
+    f"head node. A cluster without tokens needs RAY_AUTH_MODE=disabled here."
+)
+
+
+def check_listens(host: str, port: int, address: str) -> None:
+    """Check that something listens.
+
+    Raises:
+        InputError: nothing does, or it cannot be reached within `CONNECT_SECONDS`.
+    """
+    try:
+        socket.create_connection((host, port), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        said = "no answer" if isinstance(error, TimeoutError) else error.strerror or error
+        raise InputError(
+            f"--address {address}: nothing listens at {host}:{port} ({said}). Start the cluster, "
+            f"or correct the address: HOST:PORT of its head (6379 by default) on one of its nodes, "
+            f"http://HOST:8265 from elsewhere."
+        ) from None
+
+
+def refused(address: str) -> InputError:
+    """The error of a cluster that does not accept the token, or of no token to show."""
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        if os.environ.get(name):
+            return InputError(
+                f"--address {address}: the cluster refused the token in {name}. {_TOKEN}"
+            )
+    return InputError(
+        f"--address {address}: the cluster refused the token in ~/.ray/auth_token, or there is "
+        f"none. {_TOKEN}"
+    )
+
+
+def probe(address: str) -> str:
+    """The HOST:PORT of the cluster at an address, of which this machine is a node.
+
+    Args:
+        address: `auto`, or HOST:PORT of the head.
+
+    Raises:
+        InputError: there is none, it does not answer in time, it refuses the token, or this machine
+            is no node of it.
+    """
+    command = [sys.executable, "-m", "qkd_study.tune.probe", address]
+    env = {**os.environ, "RAY_BACKEND_LOG_LEVEL": "fatal"}
+    try:
+        ran = subprocess.run(
+            command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False, env=env
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(
+            f"--address {address}: something listens there, but does not answer like a Ray cluster "
+            f"within {PROBE_SECONDS:g} s. Is it the address of the head (not of its dashboard)?"
+        ) from None
+    try:
+        found = json.loads(ran.stdout.splitlines()[-1])
+    except (ValueError, IndexError):
+        if "token" in ran.stderr.lower():  # Ray ends a process that has no token
+            raise refused(address) from None
+        last = (ran.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise InputError(f"--address {address}: the cluster cannot be reached: {last}") from None
+    if "refused" in found:
+        raise refused(address)
+    if "error" in found:
+        raise InputError(found["error"])
+    return str(found["address"])
+
+
+def _look(address: str) -> str:
+    from ray._private import services
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
+
+    try:
+        there = services.canonicalize_bootstrap_address(address)
+    except ConnectionError:
+        there = None
+    if there is None:
+        raise InputError(
+            f"--address {address}: no Ray cluster was found on this machine. Start one with `ray "
+            f"start --head`, or give its address."
+        )
+    host, port = there.rsplit(":", 1)
+    check_listens(host.strip("[]"), int(port), address)
+    nodes = GcsClient(address=there).get_all_node_info(timeout=PROBE_SECONDS)
+    if not services.find_node_ids() & {node.hex() for node in nodes}:
+        raise InputError(
+            f"--address {address}: this machine is not a node of that cluster. Run the command on "
+            f"one of its nodes, or submit it with --address http://HOST:8265."
+        )
+    return str(there)
+
+
+def _main(address: str) -> dict[str, str]:
+    from ray.exceptions import AuthenticationError
+
+    try:
+        return {"address": _look(address)}
+    except AuthenticationError:
+        return {"refused": address}
+    except InputError as error:
+        return {"error": str(error)}
+
+
+if __name__ == "__main__":
+    print(json.dumps(_main(sys.argv[1])))
