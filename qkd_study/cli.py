@@ -54,6 +54,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     _out_option(report)
 
+    replay = commands.add_parser("replay", help="compute rows again, and compare every metric")
+    replay.add_argument("run", metavar="RUN", help="a run's folder, STUDY/RUN_ID, or STUDY")
+    replay.add_argument("--phase", choices=("search", "confirm"), help="rows of this phase")
+    replay.add_argument("--cell", metavar="CELL", help="such as samples=20,depth=2")
+    replay.add_argument("--arm", metavar="ARM")
+    replay.add_argument("--trial", type=int, metavar="N", help="number of the configuration")
+    replay.add_argument("--replicate", type=int, metavar="N", help="number of the seed")
+    _out_option(replay)
+    _json_option(replay)
+
     data = commands.add_parser("data", help="the datasets: list them, fetch or check one")
     data.add_argument("action", choices=("list", "fetch", "check"))
     data.add_argument("name", nargs="?", help="of the dataset, for fetch and check")

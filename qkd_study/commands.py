@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import qkd_study
 from qkd_study import data as datasets
 from qkd_study.cli import BAD_INPUT, DONE, ERROR, INCOMPLETE, run_arguments
 from qkd_study.errors import InputError
+from qkd_study.provenance import session
 from qkd_study.study.config import PARAMETERS, Value, parameter
 from qkd_study.study.identity import declaration
 from qkd_study.study.load import load_study
@@ -155,7 +152,7 @@ def run(options: Namespace) -> int:
                 dataset=dataset.name,
                 digest=dataset.digest,
                 plan=counted.as_json(),
-                session=_session(cpus),
+                session=session(cpus),
                 confirm_rows=int((rows["phase"] == "confirm").sum()),
             )
 
@@ -230,21 +227,6 @@ def _cpus(options: Namespace) -> int | None:
     if asked is not None and not 1 <= asked <= 4096:
         raise InputError(f"--cpus must be an integer from 1 to 4096, but got {asked}.")
     return asked or (there if options.address is None else None)
-
-
-def _session(cpus: int | None) -> dict[str, Any]:
-    """Where, when and with what this command runs."""
-    packages = ("numpy", "optuna", "pennylane", "pennylane-lightning", "ray", "torch")
-    return {
-        "command": ["qkd-study", *sys.argv[1:]],
-        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "qkd_study": qkd_study.__version__,
-        "packages": {name: metadata.version(name) for name in packages},
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "cpus": cpus,
-    }
 
 
 def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> bool:
@@ -370,6 +352,52 @@ def report(options: Namespace) -> int:
     return DONE
 
 
+def replay(options: Namespace) -> int:
+    """`qkd-study replay`: compute rows again, and compare every metric."""
+    from qkd_study.replay import RELATIVE_TOLERANCE, TOLERANCE, Replayer, said
+    from qkd_study.results import find_run, read_table
+    from qkd_study.tune.environment import WORKER
+
+    os.environ.update(WORKER)  # as the workers had it
+    import torch
+
+    torch.set_num_threads(1)
+    folder = find_run(options.run, Path(options.out))
+    rows = read_table(folder.path, "runs")
+    asked = {
+        name: getattr(options, name) for name in ("phase", "cell", "arm", "trial", "replicate")
+    }
+    for name, value in asked.items():
+        if value is not None:
+            rows = rows[rows[name] == value]
+    if rows.empty or all(value is None for value in asked.values()):
+        raise InputError(
+            f"{folder.path}: say which rows with --phase, --cell, --arm, --trial, --replicate; "
+            + ("none is meant so far." if rows.empty else f"all {len(rows)} are meant so far.")
+        )
+    replayer = Replayer.of(folder)
+    found, equal = [], True
+    records: list[Any] = rows.astype(object).where(rows.notna(), None).to_dict("records")
+    for row in records:
+        differences = replayer.replay(row)
+        fine = all(d.tolerable and not replayer.same_place for d in differences)
+        equal = equal and fine
+        found.append({"row": said(row), "differences": [vars(d) for d in differences]})
+        if options.json:
+            continue
+        print(f"{said(row)}: " + ("equal to the last bit" if not differences else ""))
+        for d in differences:
+            print(f"  {d.column}: {d.was} then, {d.now} now")
+    if options.json:
+        print(json.dumps({"same_place": replayer.same_place, "equal": equal, "rows": found}))
+    elif not replayer.same_place:
+        print(
+            f"Other versions or another processor than then: differences up to {TOLERANCE} are "
+            f"taken as rounding, {RELATIVE_TOLERANCE:.0%} of metrics in nats."
+        )
+    return DONE if equal else ERROR
+
+
 def data(options: Namespace) -> int:
     """`qkd-study data`: list the datasets, fetch one, check one."""
     if options.action == "list":
@@ -397,5 +425,6 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "list": list_runs,
     "status": status,
     "report": report,
+    "replay": replay,
     "data": data,
 }

@@ -27,14 +27,15 @@ def best_trials(runs: pd.DataFrame) -> pd.Series[int]:
     by_trial = search.groupby(["cell", "arm", "trial"])
     means = by_trial["metric.val_accuracy"].agg(mean_score)
     complete = by_trial["status"].agg(lambda s: bool((s == "ok").all()))
-    means = means[complete].reset_index()
+    scored = means[complete].reset_index()
     keys = ["cell", "arm", "trial"]
     confirm = runs.loc[runs["phase"] == "confirm", keys].drop_duplicates().assign(confirmed=True)
-    chosen = means.merge(confirm, "left", on=keys).fillna({"confirmed": False})
+    chosen = scored.merge(confirm, "left", on=keys).fillna({"confirmed": False})
     chosen = chosen.sort_values(
         ["metric.val_accuracy", "confirmed", "trial"], ascending=[False, False, True]
     )
-    return chosen.groupby(["cell", "arm"])["trial"].first()
+    best: pd.Series[int] = chosen.groupby(["cell", "arm"])["trial"].first()
+    return best
 
 
 def confirmed(runs: pd.DataFrame) -> pd.DataFrame:
