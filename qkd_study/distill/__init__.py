@@ -12,7 +12,7 @@ from qkd_study.distill.losses import (
 from qkd_study.distill.objective import TERMS, Objective, Terms, spoiled
 from qkd_study.distill.run import RunResult, recipe_of, run
 from qkd_study.distill.teachers import Order, Teacher, TeacherStore, drawn
-from qkd_study.distill.training import Diverged, Epoch, Recipe, Samples, Training, train
+from qkd_study.distill.training import Diverged, Epoch, Recipe, Samples, Training, train, warm_up
 
 __all__ = [
     "TERMS",
@@ -39,4 +39,5 @@ __all__ = [
     "soft_target_loss",
     "spoiled",
     "train",
+    "warm_up",
 ]

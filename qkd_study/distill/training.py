@@ -194,3 +194,11 @@ class _Sums:
             val_accuracy=val_accuracy,
             seconds=seconds,
         )
+
+
+def warm_up() -> None:
+    """Let torch import what it imports at the first step: the seconds are no run's own."""
+    parameter = nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.Adam([parameter])
+    parameter.sum().backward()
+    optimizer.step()

@@ -108,6 +108,14 @@ def _replace_table(path: Path, data: pa.Table) -> None:
             partial.unlink(missing_ok=True)
 
 
+def _is_readable(path: Path) -> bool:
+    try:
+        pq.read_table(path)
+    except (pa.ArrowException, OSError):
+        return False
+    return True
+
+
 def read_table(folder: Path, table: str, files: Sequence[Path] = ()) -> pd.DataFrame:
     """A table of the run in `folder`, sorted by its keys.
 
@@ -133,7 +141,11 @@ def read_table(folder: Path, table: str, files: Sequence[Path] = ()) -> pd.DataF
         data = pyarrow.dataset.dataset(files, schema=schema(table), format="parquet").to_table()
     except (pa.ArrowException, OSError) as error:
         said = re.sub(r"\s+", " ", str(error))
-        raise InputError(f"{folder / table} has a broken file: {said}") from None
+        broken = next((path for path in files if not _is_readable(path)), folder / table)
+        raise InputError(
+            f"{broken} is broken: {said}. If you delete it, the same `run` command computes its "
+            f"rows again."
+        ) from None
     frame: pd.DataFrame = data.to_pandas()
     keys = ["phase", "cell", "arm", "trial", "replicate"]
     return frame.sort_values(keys + (["epoch"] if table == "curves" else []), ignore_index=True)

@@ -17,6 +17,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from qkd_study.tune.desk import Desk
+from qkd_study.tune.trial import TRACEBACK_LINES
 
 #: How long after its limit a worker is still waited for: it should end itself.
 GRACE_SECONDS = 15.0
@@ -87,8 +88,10 @@ class Watch:
             trace = (self._scratch / f"stuck-{process[1]}.txt").read_text().strip()
             if trace:
                 limit = self._desk.out[name].limit
-                lines = "\n".join(trace.splitlines()[:20])
-                return f"a run took longer than {limit:g} s (see --time-limit): {lines}"
+                # The main thread comes last; its innermost call first.
+                lines = trace.split("Thread ")[-1].splitlines()[1 : 1 + TRACEBACK_LINES]
+                calls = "\n".join(line.strip() for line in lines)
+                return f"a run took longer than {limit:g} s (see --time-limit), in:\n{calls}"
         return None
 
 

@@ -159,7 +159,7 @@ def test_bad_folders(tmp_path: Path) -> None:
         read_table(tmp_path, "runs")
     start_tables(tmp_path)
     (tmp_path / "runs" / "x.parquet").write_bytes(b"PAR1 cut off")
-    with pytest.raises(InputError, match=r"runs has a broken file: .*x\.parquet"):
+    with pytest.raises(InputError, match=r"x\.parquet is broken: .*delete it"):
         read_table(tmp_path, "runs")
 
 

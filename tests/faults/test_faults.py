@@ -1,0 +1,221 @@
+"""Workers killed, frozen and stuck; folders full or gone; damaged files; a clock set back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.faults import harness as h
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a complete run."""
+    folder = tmp_path_factory.mktemp("whole")
+    done = h.finish(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def copied(whole: Path, folder: Path) -> Path:
+    shutil.copytree(whole, folder, symlinks=True, dirs_exist_ok=True)
+    return folder
+
+
+def same(folder: Path, whole: Path) -> None:
+    pd.testing.assert_frame_equal(h.results_only(h.rows(folder)), h.results_only(h.rows(whole)))
+
+
+def workers(folder: Path) -> set[int]:
+    """Processes that have run something here and are alive."""
+    pids = set(h.rows(folder)["where.worker"].dropna().astype(int))
+    return {pid for pid in pids if Path(f"/proc/{pid}").exists()}
+
+
+@pytest.mark.parametrize("sent", ["SIGKILL", "SIGSTOP"])
+def test_killed_and_frozen_workers_cost_no_row(whole: Path, tmp_path: Path, sent: str) -> None:
+    driver = h.start(tmp_path, "--cpus", "2", "--time-limit", "5")
+    hit = 0
+    while hit < 2 and driver.poll() is None:
+        h.wait_for(lambda: driver.poll() is not None or (h.finished_runs(tmp_path) and workers(tmp_path)))  # fmt: skip  # noqa: E501
+        for pid in sorted(workers(tmp_path))[:1]:
+            os.kill(pid, signal.Signals[sent])
+            hit += 1
+            time.sleep(3)
+    out, err = driver.communicate(timeout=300)
+    assert driver.returncode == 0, out + err
+    assert hit >= 1
+    same(tmp_path, whole)
+
+
+STUCK = """
+import time
+from qkd_study import Arm, Replicates, Study
+
+def sleeps(student, teacher, labels):
+    if len(labels) == 20:  # not on the four samples on which plan tries it
+        time.sleep(1e6)
+    return student.logits.sum()
+
+def kills(student, teacher, labels):
+    if len(labels) == 20:
+        import os, signal
+        os.kill(os.getpid(), signal.SIGKILL)
+    return student.logits.sum()
+
+study = Study(
+    question="What becomes of runs that hang or kill their worker?",
+    datasets=("digits",),
+    fixed={"samples": 20, "batch_size": 20, "epochs": 2, "validation_samples": 50},
+    arms=("scratch", Arm("hangs", (sleeps,)), Arm("kills", (kills,))),
+    replicates=Replicates(search=1, confirm=2),
+    name="bench",
+)
+"""
+
+
+def test_a_run_that_hangs_or_kills_its_worker_fails_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "stuck.py").write_text(STUCK)
+    command = ["qkd-study", "run", "stuck.py", "--cpus", "1", "--time-limit", "8"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "no configuration of all hangs ended well" in done.stdout
+    assert "Traceback" not in done.stderr
+    frame = h.rows(tmp_path)
+    reasons = frame.set_index("arm")["reason"].dropna()
+    assert set(reasons.index) == {"hangs", "kills"}
+    assert "a run took longer than 8 s" in reasons["hangs"]
+    assert "in sleeps" in reasons["hangs"]
+    assert "the worker died" in reasons["kills"]
+    assert "3 times" in reasons["kills"]
+    assert (frame.loc[frame["arm"] == "scratch", "status"] == "ok").all()
+    assert len(frame[frame["arm"] == "scratch"]) == 3
+    said = subprocess.run(
+        ["qkd-study", "status", "bench"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "a run took longer than 8 s" in said.stdout
+
+
+def test_a_folder_that_vanishes_stops_the_run_and_loses_nothing(
+    whole: Path, tmp_path: Path
+) -> None:
+    driver = h.start(tmp_path, "--cpus", "1")
+    h.wait_for(lambda: len(h.finished_runs(tmp_path)) >= 3)
+    run, away = h.run_folder(tmp_path), tmp_path / "away"
+    run.rename(away)
+    out, err = driver.communicate(timeout=120)
+    assert driver.returncode == 3, out + err
+    assert "cannot be written: No such file or directory" in err
+    assert "the same command goes on" in err
+    assert "Traceback" not in err
+    shutil.rmtree(run, ignore_errors=True)
+    away.rename(run)
+    kept = h.finished_runs(tmp_path)
+    assert len(kept) >= 3
+    assert h.finish(tmp_path).returncode == 0
+    after = h.finished_runs(tmp_path)
+    assert all(after[key] == at for key, at in kept.items())
+    same(tmp_path, whole)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+@pytest.mark.parametrize("how", ["full", "read-only"])
+def test_a_full_or_read_only_disk_stops_the_run_and_loses_nothing(
+    whole: Path, tmp_path: Path, how: str
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        driver = h.start(disk, "--cpus", "2")
+        h.wait_for(lambda: len(h.finished_runs(disk)) >= 4)
+        if how == "full":
+            with (disk / "filler").open("wb") as filler:
+                try:
+                    while True:
+                        filler.write(b"0" * 4096)
+                        filler.flush()
+                except OSError:
+                    pass
+        else:
+            subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        out, err = driver.communicate(timeout=120)
+        assert driver.returncode == 3, out + err
+        wanted = {"full": "No space left on device", "read-only": "Read-only file system"}[how]
+        assert f"cannot be written: {wanted}" in err
+        assert "Traceback" not in err
+        if how == "full":
+            (disk / "filler").unlink()
+        else:
+            subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+        kept = h.finished_runs(disk)
+        assert len(kept) >= 4
+        assert h.finish(disk).returncode == 0
+        after = h.finished_runs(disk)
+        assert all(after[key] == at for key, at in kept.items())
+        same(disk, whole)
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=False)
+
+
+def test_a_second_driver_refuses_at_once_and_names_the_first(tmp_path: Path) -> None:
+    first = h.start(tmp_path, "--cpus", "1", epochs=200)
+    h.wait_for(lambda: (tmp_path / "results/bench/latest/.owner").exists())
+    began = time.monotonic()
+    second = h.finish(tmp_path, epochs=200)
+    assert second.returncode == 2
+    assert f"is being written by process {first.pid} on " in second.stderr
+    assert time.monotonic() - began < 20
+    h.kill_session(first, signal.SIGKILL)
+    first.communicate()
+
+
+def test_damaged_files_are_noticed(whole: Path, tmp_path: Path) -> None:
+    folder = copied(whole, tmp_path)
+    run = h.run_folder(folder)
+    for number, path in enumerate(sorted((run / "teachers").glob("*.safetensors"))):
+        content = bytearray(path.read_bytes())
+        content[-8 - number % 4] ^= 1
+        path.write_bytes(bytes(content))
+    (run / "optuna.journal").write_bytes((run / "optuna.journal").read_bytes()[:-30])
+    lost = sorted((run / "runs").glob("confirm-*.parquet"))[0]
+    lost.unlink()
+    (run / "pending.jsonl").write_text('{"row": {"phase": "conf')
+    assert h.finish(folder).returncode == 0
+    same(folder, whole)
+    lost.write_bytes(lost.read_bytes()[:-100])
+    broken = h.finish(folder)
+    assert broken.returncode == 2
+    assert lost.name in broken.stderr
+    assert "delete it" in broken.stderr
+    lost.unlink()
+    assert h.finish(folder).returncode == 0
+    same(folder, whole)
+
+
+def test_a_clock_set_back_does_not_change_which_run_goes_on(whole: Path, tmp_path: Path) -> None:
+    folder = copied(whole, tmp_path)
+    old = h.run_folder(folder)
+    old.rename(old.with_name("20991231-235959-000000"))  # written before the clock was set back
+    fresh = h.finish(folder, "--new", "--replicates", "2")
+    assert fresh.returncode == 0, fresh.stderr
+    newest = h.run_folder(folder)
+    assert newest.name != "20991231-235959-000000"
+    again = h.finish(folder, "--replicates", "3")
+    assert "goes on in" in again.stdout
+    assert h.run_folder(folder) == newest
+    same(folder, whole)
