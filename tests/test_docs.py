@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,9 @@ def test_a_shipped_study_can_be_planned(path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.slow
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_a_shipped_study_runs_quickly(tmp_path: Path, cli: Cli, path: Path) -> None:
+    start = time.monotonic()
     done = cli("run", path, "--quick")
+    print(f"{path.stem} --quick: {time.monotonic() - start:.0f} s")  # pytest -rP shows it
     assert done.returncode == 0, done.stdout + done.stderr
     rows = pd.read_parquet(tmp_path / "results" / path.stem / "latest" / "runs")
     assert not (rows["status"] == "failed").any()

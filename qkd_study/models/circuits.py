@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from qkd_study.models.classical import sequence, two_convolutions
 from qkd_study.models.outputs import Model, Outputs
 from qkd_study.models.reductions import Reduction
 from qkd_study.quantum import (
@@ -179,13 +180,8 @@ class HybridImageModel(HybridModel):
         *colours, height, width = shape
         first, second = channels
         cells = (height // 4) * (width // 4)
-        self.layers = nn.Sequential(
-            nn.Conv2d(colours[0] if colours else 1, first, 3, padding=1),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(first, second, 3, padding=1),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
+        self.layers = sequence(
+            *two_convolutions(colours[0] if colours else 1, first, second),
             nn.Flatten(),
             nn.Linear(second * cells, circuit.qubits),
         )

@@ -103,11 +103,6 @@ class Circuit:
         """How many features of a sample enter between the gates: F; 0 if data only enters first."""
         return 1 + max((g.feature for g in self.gates if g.feature is not None), default=-1)
 
-    @property
-    def two_qubit_gates(self) -> int:
-        """How many gates act on two wires."""
-        return sum(len(gate.wires) == 2 for gate in self.gates)
-
     @cached_property
     def slots(self) -> list[int]:
         """For every gate whose angle varies, in order: its place in (theta, features), (P + F,)."""

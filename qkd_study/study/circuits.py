@@ -54,25 +54,11 @@ class Quanvolution(Convolution):
         return prod(self.patches(shape))
 
 
-@dataclass(frozen=True)
-class HybridCircuit(ModelSpec):
-    """Reduction, embedding, ansatz, <Z> of every qubit, and a linear layer to the classes.
-
-    64 features by amplitudes on 6 qubits, a hardware-efficient ansatz of depth 4 and 3 classes make
-    48 + 21 = 69 parameters; strongly entangling, 72 + 21 = 93.
-
-    Attributes:
-        ansatz: a function of qubits and depth that gives a `Circuit`, in place of the parameter
-            `ansatz`.
-    """
-
-    ansatz: Callable[[int, int], Any] | None = None
+class _OneCircuit(ModelSpec):
+    """A model around one circuit, whose samples are reduced and embedded."""
 
     quantum: ClassVar[bool] = True
     reads: ClassVar[frozenset[str]] = CIRCUIT | {"ansatz", "reduction"}
-
-    def __post_init__(self) -> None:
-        callable_or_none(self, "ansatz")
 
     def embedding(self, values: Values) -> str:
         """`auto` is amplitude."""
@@ -99,7 +85,25 @@ class HybridCircuit(ModelSpec):
 
 
 @dataclass(frozen=True)
-class FullyQuantum(ModelSpec):
+class HybridCircuit(_OneCircuit):
+    """Reduction, embedding, ansatz, <Z> of every qubit, and a linear layer to the classes.
+
+    64 features by amplitudes on 6 qubits, a hardware-efficient ansatz of depth 4 and 3 classes make
+    48 + 21 = 69 parameters; strongly entangling, 72 + 21 = 93.
+
+    Attributes:
+        ansatz: a function of qubits and depth that gives a `Circuit`, in place of the parameter
+            `ansatz`.
+    """
+
+    ansatz: Callable[[int, int], Any] | None = None
+
+    def __post_init__(self) -> None:
+        callable_or_none(self, "ansatz")
+
+
+@dataclass(frozen=True)
+class FullyQuantum(_OneCircuit):
     """Reduction, embedding and ansatz; basis states summed into classes; no classical layer.
 
     Attributes:
@@ -114,19 +118,12 @@ class FullyQuantum(ModelSpec):
     assignment: tuple[int, ...] | None = None
     ansatz: Callable[[int, int], Any] | None = None
 
-    quantum: ClassVar[bool] = True
-    reads: ClassVar[frozenset[str]] = CIRCUIT | {"ansatz", "reduction"}
-
     def __post_init__(self) -> None:
         callable_or_none(self, "ansatz")
 
-    def embedding(self, values: Values) -> str:
-        """`auto` is amplitude."""
-        return HybridCircuit().embedding(values)
-
     def check(self, values: Values, shape: Shape, classes: int) -> None:
         """See `ModelSpec.check`."""
-        check_inputs(values, shape)
+        super().check(values, shape, classes)
         qubits, states = values["qubits"], 2 ** values["qubits"]
         if classes > states:
             raise InputError(
@@ -152,13 +149,9 @@ class FullyQuantum(ModelSpec):
         """The probabilities of the basis states."""
         return (2 ** values["qubits"],)
 
-    def embedded(self, shape: Shape) -> int:
-        """One state per sample."""
-        return 1
-
 
 @dataclass(frozen=True)
-class HybridImage(ModelSpec):
+class HybridImage(_OneCircuit):
     """Convolutions, a linear layer to one angle per qubit, ansatz, <Z>, and a linear head.
 
     After Li et al., "Hybrid Quantum Classical Machine Learning with Knowledge Distillation".
@@ -171,8 +164,8 @@ class HybridImage(ModelSpec):
     channels: tuple[int, int] = (4, 8)
     ansatz: Callable[[int, int], Any] | None = None
 
-    quantum: ClassVar[bool] = True
     reads: ClassVar[frozenset[str]] = (CIRCUIT - {"embedding"}) | {"ansatz"}
+    smallest: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
         callable_or_none(self, "ansatz")
@@ -192,15 +185,7 @@ class HybridImage(ModelSpec):
 
     def check(self, values: Values, shape: Shape, classes: int) -> None:
         """See `ModelSpec.check`."""
-        check_images(self, shape, 4)
-
-    def feature_shape(self, values: Values, shape: Shape) -> Shape:
-        """The expectations <Z>."""
-        return (values["qubits"],)
-
-    def embedded(self, shape: Shape) -> int:
-        """One state per sample."""
-        return 1
+        check_images(type(self).__name__, shape, self.smallest)
 
 
 def _check_ansatz(values: Values) -> None:

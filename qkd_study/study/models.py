@@ -82,17 +82,27 @@ class ModelSpec(ABC):
         return 0
 
 
-def check_images(owner: ModelSpec, shape: Shape, smallest: int) -> None:
+def check_images(model: str, shape: Shape, smallest: int) -> None:
     """Check that samples are images with sides of at least `smallest` pixels.
 
     Raises:
         InputError: they are not.
     """
-    if len(shape) == 1 or min(shape[-2:]) < smallest:
+    if len(shape) not in (2, 3) or min(shape[-2:]) < smallest:
         raise InputError(
-            f"{type(owner).__name__} needs images of at least {smallest}x{smallest} pixels, "
-            f"but the samples are of shape {shape}."
+            f"{model} needs images of at least {smallest}x{smallest} pixels, but the samples are "
+            f"of shape {shape}. Choose other data, or another model: Mlp takes any shape."
         )
+
+
+class _Images(ModelSpec):
+    """A network for images, grey or of several channels, with sides of at least `smallest`."""
+
+    smallest: ClassVar[int]
+
+    def check(self, values: Values, shape: Shape, classes: int) -> None:
+        """See `ModelSpec.check`."""
+        check_images(type(self).__name__, shape, self.smallest)
 
 
 @dataclass(frozen=True)
@@ -120,12 +130,10 @@ class Mlp(ModelSpec):
 
 
 @dataclass(frozen=True)
-class LeNet(ModelSpec):
+class LeNet(_Images):
     """LeNet-5 (LeCun et al. 1998) for images of 28x28 or 32x32 pixels."""
 
-    def check(self, values: Values, shape: Shape, classes: int) -> None:
-        """See `ModelSpec.check`."""
-        check_images(self, shape, 12)
+    smallest: ClassVar[int] = 12
 
     def feature_shape(self, values: Values, shape: Shape) -> Shape:
         """The last hidden layer."""
@@ -133,12 +141,10 @@ class LeNet(ModelSpec):
 
 
 @dataclass(frozen=True)
-class AlexNet(ModelSpec):
+class AlexNet(_Images):
     """An AlexNet (Krizhevsky et al. 2012) scaled down to images of 28x28 or 32x32 pixels."""
 
-    def check(self, values: Values, shape: Shape, classes: int) -> None:
-        """See `ModelSpec.check`."""
-        check_images(self, shape, 15)
+    smallest: ClassVar[int] = 15
 
     def feature_shape(self, values: Values, shape: Shape) -> Shape:
         """The last hidden layer."""
@@ -146,12 +152,10 @@ class AlexNet(ModelSpec):
 
 
 @dataclass(frozen=True)
-class ConvNet(ModelSpec):
+class ConvNet(_Images):
     """A small network of two 3x3 convolutions with pooling and a linear layer."""
 
-    def check(self, values: Values, shape: Shape, classes: int) -> None:
-        """See `ModelSpec.check`."""
-        check_images(self, shape, 4)
+    smallest: ClassVar[int] = 4
 
     def feature_shape(self, values: Values, shape: Shape) -> Shape:
         """The pooled maps."""

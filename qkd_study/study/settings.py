@@ -107,6 +107,38 @@ def _models(setting: object, *names: str) -> None:
             raise InputError(f"an Ensemble can only teach, but stands as {name}: {value!r}.")
 
 
+class _Pair(Setting):
+    """A setting with a declared teacher and a declared student."""
+
+    teacher: ModelSpec
+    student: ModelSpec
+
+    def __post_init__(self) -> None:
+        _models(self, "teacher", "student")
+
+    @property
+    def student_model(self) -> ModelSpec:
+        return self.student
+
+    @property
+    def teacher_model(self) -> ModelSpec:
+        return self.teacher
+
+
+class _Alike(Setting):
+    """A setting with one declared model for both."""
+
+    model: ModelSpec
+
+    @property
+    def student_model(self) -> ModelSpec:
+        return self.model
+
+    @property
+    def teacher_model(self) -> ModelSpec:
+        return self.model
+
+
 @dataclass(frozen=True)
 class QuantumToClassical(Setting):
     """A quanvolution teaches a classical convolution of the same shape (Piperno et al., Q2C).
@@ -149,7 +181,7 @@ class QuantumToClassical(Setting):
 
 
 @dataclass(frozen=True)
-class ClassicalToHybrid(Setting):
+class ClassicalToHybrid(_Pair):
     """A classical network teaches a circuit with a linear head (Piperno et al., C2Q hybrid).
 
     Attributes:
@@ -162,31 +194,23 @@ class ClassicalToHybrid(Setting):
 
     kind: ClassVar[str] = "classical to hybrid"
 
-    def __post_init__(self) -> None:
-        _models(self, "teacher", "student")
-
-    @property
-    def student_model(self) -> ModelSpec:
-        """The circuit with its classical layers."""
-        return self.student
-
-    @property
-    def teacher_model(self) -> ModelSpec:
-        """The classical network."""
-        return self.teacher
-
 
 @dataclass(frozen=True)
-class ClassicalToQuantum(ClassicalToHybrid):
-    """A classical network teaches a circuit without classical layers (Piperno et al., C2Q)."""
+class ClassicalToQuantum(_Pair):
+    """A classical network teaches a circuit without classical layers (Piperno et al., C2Q).
 
+    Attributes:
+        teacher, student: as for `ClassicalToHybrid`.
+    """
+
+    teacher: ModelSpec = field(default_factory=Mlp)
     student: ModelSpec = field(default_factory=FullyQuantum)
 
     kind: ClassVar[str] = "classical to fully quantum"
 
 
 @dataclass(frozen=True)
-class QuantumToQuantum(Setting):
+class QuantumToQuantum(_Alike):
     """A larger circuit teaches a smaller one of the same kind (Yan et al., arXiv:2603.21586).
 
     `qubits` and `depth` are the student's, `teacher_qubits` and `teacher_depth` the teacher's. The
@@ -208,23 +232,13 @@ class QuantumToQuantum(Setting):
             raise InputError(f"model of QuantumToQuantum must be quantum, but got {self.model!r}.")
 
     @property
-    def student_model(self) -> ModelSpec:
-        """The smaller circuit."""
-        return self.model
-
-    @property
-    def teacher_model(self) -> ModelSpec:
-        """The larger circuit."""
-        return self.model
-
-    @property
     def classical_teacher(self) -> ModelSpec | None:
         """The classical counterpart."""
         return self.classical
 
 
 @dataclass(frozen=True)
-class SelfDistillation(Setting):
+class SelfDistillation(_Alike):
     """Teacher and student are alike; `generations` of them teach each other in turn.
 
     Attributes:
@@ -238,22 +252,12 @@ class SelfDistillation(Setting):
     def __post_init__(self) -> None:
         _models(self, "model")
 
-    @property
-    def student_model(self) -> ModelSpec:
-        """The model."""
-        return self.model
-
-    @property
-    def teacher_model(self) -> ModelSpec:
-        """The same model."""
-        return self.model
-
     def has_own_size(self, arm: Arm) -> bool:
         return False
 
 
 @dataclass(frozen=True)
-class ClassicalToClassical(Setting):
+class ClassicalToClassical(_Pair):
     """A classical network teaches another: the counterpart of every other setting.
 
     Attributes:
@@ -264,16 +268,3 @@ class ClassicalToClassical(Setting):
     student: ModelSpec = field(default_factory=lambda: Mlp(()))
 
     kind: ClassVar[str] = "classical to classical"
-
-    def __post_init__(self) -> None:
-        _models(self, "teacher", "student")
-
-    @property
-    def student_model(self) -> ModelSpec:
-        """The student."""
-        return self.student
-
-    @property
-    def teacher_model(self) -> ModelSpec:
-        """The teacher."""
-        return self.teacher

@@ -343,7 +343,5 @@ class Study:
             claims=tuple(claim for claim in claims if claim is not None),
             fixed={**self.fixed, **epochs},
             trials=min(self.trials, 2),
-            replicates=Replicates(
-                search=min(self.replicates.search, 2), confirm=min(self.replicates.confirm, 5)
-            ),
+            replicates=Replicates(search=1, confirm=min(self.replicates.confirm, 5)),
         )

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional
 
+from qkd_study.errors import InputError
 from qkd_study.models.classical import MLP, AlexNet, ConvNet, LeNet5
 from qkd_study.models.outputs import Model, count_parameters, predict, seeded
 
@@ -258,30 +259,29 @@ def test_training_beats_chance(build: Build, side: int, steps: int, rate: float)
 @pytest.mark.parametrize(
     ("build", "shape", "message"),
     [
-        (ConvNet, (3, 8), r"ConvNet needs images of at least 4x4 pixels, got 3x8.*MLP \(any\)"),
-        (LeNet5, (8, 8), r"LeNet5 needs images of at least 12x12.*got 8x8.*: ConvNet \(4x4\), MLP"),
-        (LeNet5, (11, 12), "got 11x12"),
-        (AlexNet, (3, 40, 14), r"at least 15x15 pixels, got 40x14.*ConvNet \(4x4\), LeNet5 \(12"),
-        (ConvNet, (64,), r"ConvNet needs images, .* got samples of shape \(64,\); an MLP takes"),
-        (LeNet5, (2, 3, 28, 28), r"got samples of shape \(2, 3, 28, 28\)"),
+        (ConvNet, (3, 8), r"ConvNet needs images of at least 4x4 .* \(3, 8\).*Mlp takes any"),
+        (LeNet5, (8, 8), r"LeNet5 needs images of at least 12x12 pixels"),
+        (LeNet5, (11, 12), r"of shape \(11, 12\)"),
+        (AlexNet, (3, 40, 14), r"AlexNet needs images of at least 15x15 pixels, .* \(3, 40, 14\)"),
+        (ConvNet, (64,), r"of shape \(64,\)"),
+        (LeNet5, (2, 3, 28, 28), r"of shape \(2, 3, 28, 28\)"),
         (mlp, (0, 8), r"shape \(0, 8\): sizes must be at least 1"),
         (mlp, (), "sizes must be at least 1"),
     ],
 )
 def test_shapes_that_do_not_suit(build: Any, shape: tuple[int, ...], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, InputError), match=message):
         build(shape, 10)
 
 
 @pytest.mark.parametrize("build", IMAGE_MODELS)
 def test_the_smallest_images(build: Any) -> None:
     for shape in [(build.smallest, build.smallest), (2, build.smallest, build.smallest + 1)]:
-        build.check(shape)
         assert build(shape, 2)(samples(1, *shape).reshape(1, -1, *shape[-2:])).logits.shape == (
             (1, 2)
         )
-    with pytest.raises(ValueError, match="got"):
-        build.check((build.smallest, build.smallest - 1))
+    with pytest.raises(InputError, match="needs images of at least"):
+        build((build.smallest, build.smallest - 1), 2)
 
 
 def test_other_errors() -> None:

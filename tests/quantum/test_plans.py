@@ -83,7 +83,7 @@ def test_sizes_of_reuploading() -> None:
     circuit = data_reuploading(4, 3, features=2)
     assert (circuit.parameters, circuit.features) == (2 * 4 * 3, 2)
     assert len(circuit.gates) == 3 * (2 + 2 * 4 + 4)
-    assert circuit.two_qubit_gates == 3 * 4
+    assert sum(len(gate.wires) == 2 for gate in circuit.gates) == 3 * 4
 
 
 def test_every_plan_gives_the_same() -> None:

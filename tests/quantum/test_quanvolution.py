@@ -89,7 +89,7 @@ def test_every_angle_of_a_filter_matters() -> None:
 def test_parameter_count(qubits: int, depth: int) -> None:
     circuit = quanvolution_filter(qubits, depth)
     assert circuit.parameters == depth * (3 * qubits - 1) == len(circuit.gates)
-    assert circuit.two_qubit_gates == depth * (qubits - 1)
+    assert sum(len(gate.wires) == 2 for gate in circuit.gates) == depth * (qubits - 1)
 
 
 def test_one_execution_per_filter_forward_and_one_backward() -> None:

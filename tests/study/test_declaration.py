@@ -241,7 +241,7 @@ def test_quick_is_smaller_and_the_same_question() -> None:
     made = study(factors={"samples": (20, 50, 100)}, trials=50)
     quick = made.quick()
     assert quick.factors == {"samples": (20, 50)}
-    assert (quick.trials, quick.replicates) == (2, Replicates(2, 5))
+    assert (quick.trials, quick.replicates) == (2, Replicates(1, 5))
     assert quick.question == made.question
     assert quick.arms == made.arms
 
