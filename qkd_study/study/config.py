@@ -263,6 +263,13 @@ class Config:
         role="teacher",
         cost="a deeper teacher costs time",
     )
+    teacher_reduction: str | None = _parameter(
+        "choice",
+        None,
+        "reduction of the teacher where student and teacher are quantum. Default: as the student's",
+        choices=REDUCTIONS,
+        role="teacher",
+    )
     label_noise: float = _parameter(
         "float",
         0.0,

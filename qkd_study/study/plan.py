@@ -10,7 +10,7 @@ from qkd_study.study.arms import Arm
 from qkd_study.study.checks import check_study
 from qkd_study.study.config import Config, Value
 from qkd_study.study.models import Ensemble, ModelSpec
-from qkd_study.study.settings import SIZES
+from qkd_study.study.settings import TEACHERS
 from qkd_study.study.study import Cell, Study
 
 Phase = Literal["search", "confirm"]
@@ -133,10 +133,10 @@ def _searched_by(study: Study, arm: Arm) -> bool:
     declared = {*study.factors, *study.fixed, *study.search}
     reads = set(study.setting.read_by_teacher(arm)) - {"generations"}
     # What has no value of its own follows the student's.
-    follows = {"teacher_samples", *(f"teacher_{name}" for name in SIZES)} & reads - declared
+    follows = {"teacher_samples", *TEACHERS.values()} & reads - declared
     reads |= {name.removeprefix("teacher_") for name in follows}
-    if study.setting.has_own_size(arm):
-        reads -= {name for name in SIZES if f"teacher_{name}" in declared}
+    if study.setting.has_own_circuit(arm):
+        reads -= {name for name, teachers in TEACHERS.items() if teachers in declared}
     return not reads.isdisjoint(study.search)
 
 

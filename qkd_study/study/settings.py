@@ -13,8 +13,8 @@ from qkd_study.study.circuits import FullyQuantum, HybridCircuit, Quanvolution
 from qkd_study.study.config import PARAMETERS
 from qkd_study.study.models import Convolution, Ensemble, Mlp, ModelSpec, whole
 
-#: Parameters of which student and teacher each have one where both are quantum.
-SIZES = ("qubits", "depth")
+#: Parameters that each has its own of where both are quantum: the student's -> the teacher's.
+TEACHERS = {name: f"teacher_{name}" for name in ("qubits", "depth", "reduction")}
 
 
 class Setting(ABC):
@@ -61,16 +61,15 @@ class Setting(ABC):
 
     def read_by_teacher(self, arm: Arm) -> list[str]:
         """The parameters that decide what the teacher of an arm is, as a study names them."""
-        own = [f"teacher_{name}" for name in SIZES] if self.has_own_size(arm) else []
-        return [*self._teacher_reads(arm), *own]
+        reads, own = self.teacher_of(arm).reads, self.has_own_circuit(arm)
+        return [*self._teacher_reads(arm), *(t for n, t in TEACHERS.items() if own and n in reads)]
 
     def _teacher_reads(self, arm: Arm) -> list[str]:
         reads = self.teacher_of(arm).reads
         return [
             name
             for name, what in PARAMETERS.items()
-            if (what.role in ("teacher", "both") or name in reads)
-            and name not in ("teacher_qubits", "teacher_depth")
+            if (what.role in ("teacher", "both") or name in reads) and name not in TEACHERS.values()
         ]
 
     def decided_by(self, values: Mapping[str, Any], arm: Arm) -> dict[str, Any]:
@@ -78,20 +77,20 @@ class Setting(ABC):
         own = self.of_teacher(values, arm)
         return {name: own[name] for name in self._teacher_reads(arm)}
 
-    def has_own_size(self, arm: Arm) -> bool:
-        """Whether an arm's teacher has qubits and depth apart from the student's."""
+    def has_own_circuit(self, arm: Arm) -> bool:
+        """Whether an arm's teacher has qubits, depth and reduction apart from the student's."""
         return self.student_model.quantum and self.teacher_of(arm).quantum and arm.teacher != "self"
 
     def of_teacher(self, values: Mapping[str, Any], arm: Arm) -> dict[str, Any]:
-        """The parameters as the teacher of an arm reads them: with its own qubits and depth.
+        """The parameters as the teacher of an arm reads them: with its own circuit.
 
-        Where only the teacher is quantum, `qubits` and `depth` are its own; where both are,
-        `teacher_qubits` and `teacher_depth` are, which default to those.
+        Where only the teacher is quantum, `qubits`, `depth` and `reduction` are its own; where both
+        are, `teacher_qubits`, `teacher_depth` and `teacher_reduction` are, which default to those.
         """
         own = dict(values)
-        if self.has_own_size(arm):
-            for name in SIZES:
-                own[name] = values[f"teacher_{name}"] or values[name]
+        if self.has_own_circuit(arm):
+            for name, teachers in TEACHERS.items():
+                own[name] = values[teachers] or values[name]
         return own
 
 
@@ -214,7 +213,8 @@ class QuantumToQuantum(_Alike):
     """A larger circuit teaches a smaller one of the same kind (Yan et al., arXiv:2603.21586).
 
     `qubits` and `depth` are the student's, `teacher_qubits` and `teacher_depth` the teacher's. The
-    student's smaller input comes from the parameter `reduction`.
+    student's smaller input comes from the parameter `reduction`, the teacher's from
+    `teacher_reduction`, by default the same.
 
     Attributes:
         model: of both.
@@ -252,7 +252,7 @@ class SelfDistillation(_Alike):
     def __post_init__(self) -> None:
         _models(self, "model")
 
-    def has_own_size(self, arm: Arm) -> bool:
+    def has_own_circuit(self, arm: Arm) -> bool:
         return False
 
 

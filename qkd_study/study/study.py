@@ -15,7 +15,7 @@ from qkd_study.errors import InputError, StudyWarning
 from qkd_study.study.arms import Arm, resolve_arm
 from qkd_study.study.claims import Claim
 from qkd_study.study.config import PARAMETERS, Config, Parameter, Value, parameter
-from qkd_study.study.settings import SIZES, QuantumToClassical, Setting
+from qkd_study.study.settings import TEACHERS, QuantumToClassical, Setting
 from qkd_study.study.space import Range, check_range
 
 #: Confirm replicates are numbered from here, so that no search ever saw them.
@@ -37,6 +37,7 @@ DECIDING = (
     "depth",
     "teacher_qubits",
     "teacher_depth",
+    "teacher_reduction",
     "embedding",
     "ansatz",
     "reduction",
@@ -247,7 +248,7 @@ class Study:
         if not arm.needs_teacher:
             return False
         teacher = self.setting.teacher_of(arm)
-        if what.name in ("teacher_qubits", "teacher_depth"):
+        if what.name in TEACHERS.values():
             return what.name in self.setting.read_by_teacher(arm)
         return what.role == "teacher" or what.name in teacher.reads
 
@@ -290,7 +291,7 @@ class Study:
 
     def _is_of_circuits(self, what: Parameter) -> bool:
         """Whether a parameter is null where no circuit reads it."""
-        return what.role == "circuit" or what.name in ("teacher_qubits", "teacher_depth")
+        return what.role == "circuit" or what.name in TEACHERS.values()
 
     def resolved(self, values: Mapping[str, Any], arm: Arm) -> dict[str, Any]:
         """What follows from other parameters: `embedding`, checked for student and teacher.
@@ -306,8 +307,8 @@ class Study:
             own = self.setting.of_teacher({**values, **found}, arm)
             if teacher.quantum:  # the student's embedding is the teacher's, if it has one
                 found["embedding"] = teacher.embedding(own)
-            for name in SIZES:
-                found[f"teacher_{name}"] = own[name]
+            for name, teachers in TEACHERS.items():
+                found[teachers] = own[name]
         return found
 
     def replaced(self, **changes: Any) -> Study:

@@ -256,6 +256,26 @@ def test_a_self_teacher_is_the_student_drawn_again(tmp_path: Path, setting: Sett
     assert order.name() != ordered(setting, "soft", **fixed).name()
 
 
+def test_a_larger_circuit_reduces_its_inputs_in_its_own_way(tmp_path: Path) -> None:
+    fixed = {"qubits": 2, "teacher_qubits": 3, "reduction": "crop", "teacher_reduction": "average"}
+    order = ordered(QuantumToQuantum(), "soft", **fixed)
+    images = order.samples()[0].inputs
+    teacher: Any = order.build()
+    # 8 amplitudes: the means of pairs of pixels of a 4x4 image, one below the other, normalised.
+    means = images.unflatten(1, (2, 2)).mean(2).flatten(1)
+    states = means / means.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(teacher.prepare(images), states)
+    student: Any = student_of(QuantumToQuantum(), order.config, 0)
+    middle = images[:, 1:3, 1:3].flatten(1)
+    torch.testing.assert_close(
+        student.prepare(images), middle / middle.norm(dim=1, keepdim=True), atol=1e-6, rtol=1e-6
+    )
+    same = {**fixed, "teacher_reduction": "crop"}
+    follows = {k: v for k, v in same.items() if k != "teacher_reduction"}
+    names = [ordered(QuantumToQuantum(), "soft", **f).name() for f in (fixed, same, follows)]
+    assert names[0] != names[1] == names[2]
+
+
 def test_a_self_teacher_answers_otherwise_than_the_student_it_resembles(tmp_path: Path) -> None:
     # Steps this small change no weight: what differs are the initial ones.
     still = {"learning_rate": 1e-12, "teacher_learning_rate": 1e-12}

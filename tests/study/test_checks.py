@@ -651,6 +651,24 @@ COUNTED: dict[str, tuple[Study, int]] = {
         ),
         6,
     ),
+    "teachers of several reductions, students of one": (
+        small(
+            QuantumToQuantum(),
+            "soft",
+            factors={"teacher_reduction": ("pca", "max", "linear")},
+            fixed={"teacher_qubits": 4, "qubits": 2, "reduction": "max"},
+        ),
+        3,
+    ),
+    "students of several reductions and one teacher": (
+        small(
+            QuantumToQuantum(),
+            "soft",
+            factors={"reduction": ("pca", "max", "linear")},
+            fixed={"teacher_qubits": 4, "qubits": 2, "teacher_reduction": "max"},
+        ),
+        1,
+    ),
     "teachers as large as their students": (
         small(
             QuantumToQuantum(),
