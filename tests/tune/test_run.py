@@ -279,3 +279,55 @@ def test_divergence_is_a_failed_row_with_its_reason(tmp_path: Path, cli: Cli) ->
     assert failed["reason"].str.startswith("diverged: the loss was").all()
     said = cli("status", "tiny")
     assert "failed: search samples=20 scratch trial 0 replicate 0: diverged" in said.stdout
+
+
+TWO_OBJECTIVES = """
+from qkd_study import ClassicalToHybrid, Int, LogFloat, Replicates, Study
+
+study = Study(
+    question="How accurate can few parameters be?",
+    setting=ClassicalToHybrid(),
+    datasets=("xor4",),
+    search={"depth": Int(1, 4), "learning_rate": LogFloat(1e-3, 1e-1)},
+    fixed={"epochs": 3, "teacher_epochs": 2, "samples": 40, "validation_samples": 100, "qubits": 6},
+    arms=("scratch", "soft"),
+    minimise="parameters",
+    trials=7,
+    replicates=Replicates(search=1, confirm=2),
+)
+"""
+
+
+@pytest.mark.slow
+def test_two_objectives_give_a_confirmed_pareto_front(tmp_path: Path, cli: Cli) -> None:
+    (tmp_path / "two.py").write_text(TWO_OBJECTIVES)
+    done = cli("run", "two.py", "--cpus", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "warning" not in done.stderr  # depth is not searched on accuracy alone
+    folder = tmp_path / "results" / "two" / "latest"
+    frame = pd.read_parquet(folder / "runs")
+    storage = JournalStorage(JournalFileBackend(str(folder / "optuna.journal")))
+    for arm in ("scratch", "soft"):
+        own = frame[frame["arm"] == arm]
+        search = own[own["phase"] == "search"]
+        assert len(search) == 7
+        points = {
+            row.trial: (row.score, row.size)
+            for row in search.rename(
+                columns={"metric.val_accuracy": "score", "cost.parameters": "size"}
+            ).itertuples()
+        }
+        front = {
+            number
+            for number, (score, size) in points.items()
+            if not any(
+                (s >= score and z <= size) and (s, z) != (score, size) for s, z in points.values()
+            )
+        }
+        confirmed = set(own.loc[own["phase"] == "confirm", "trial"])
+        assert {points[n] for n in confirmed} == {points[n] for n in front}
+        study = optuna.load_study(study_name=f"all {arm}", storage=storage)
+        assert [d.name for d in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+        assert {t.user_attrs["trial"] for t in study.best_trials} >= confirmed
+    again = cli("run", "two.py")
+    assert "is complete" in again.stdout
