@@ -135,7 +135,7 @@ def run(options: Namespace) -> int:
         start_tables(folder.path)
         if options.retry_failed:
             forget_failed(folder.path)
-        rows = read_table(folder.path, "runs")
+        rows = read_table(folder.path, "runs", columns=Schedule.columns(study))
         schedule = Schedule(study, dataset.name, rows)
         if schedule.most_trials > study.trials:
             raise InputError(
@@ -234,10 +234,10 @@ def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> bool:
     from rich.markup import escape
     from rich.table import Table
 
-    from qkd_study.analysis import summarise
+    from qkd_study.analysis.summary import SUMMARISED, summarise
     from qkd_study.results import read_table
 
-    runs = read_table(folder.path, "runs")
+    runs = read_table(folder.path, "runs", columns=SUMMARISED)
     table = Table(title="test accuracy in %, mean and 95 % interval", title_justify="left")
     table.add_column("cell", overflow="fold")
     table.add_column("arm")

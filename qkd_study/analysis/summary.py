@@ -10,6 +10,18 @@ import pandas as pd
 from qkd_study.analysis.paired import Interval, mean_interval
 from qkd_study.results import mean_score
 
+#: The columns that a summary needs.
+SUMMARISED = (
+    "phase",
+    "cell",
+    "arm",
+    "trial",
+    "replicate",
+    "status",
+    "metric.val_accuracy",
+    "metric.test_accuracy",
+)
+
 
 def best_trials(runs: pd.DataFrame) -> pd.Series[int]:
     """The number of the configuration that each cell and arm confirms.

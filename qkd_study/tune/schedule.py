@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 
 from qkd_study.results import Row
 from qkd_study.study.plan import Trial
-from qkd_study.study.study import Study
+from qkd_study.study.study import MINIMISED, Study
 from qkd_study.tune.branch import Branch
 
 #: Confirm replicates that are scheduled together: few enough to spread, enough to pay the overhead.
@@ -39,10 +39,8 @@ class Schedule:
             for arm in study.all_arms
         }
         self._unfinished = dict.fromkeys(self._branches.values())
-        needed = ["status", "metric.val_accuracy", "cost.parameters", "cost.gates"]
         groups = ["cell", "arm", "phase", "trial"]
-        configs = [column for column in rows.columns if column.startswith("config.")]
-        records: list[Any] = rows[[*groups, "replicate", *needed, *configs]].to_dict("records")
+        records: list[Any] = rows[self.columns(study)].to_dict("records")
         by_trial: dict[tuple[Any, ...], list[Row]] = {}
         for row in records:
             by_trial.setdefault(tuple(row[name] for name in groups), []).append(row)
@@ -55,6 +53,14 @@ class Schedule:
                 self._confirmed(branch, int(number), own)
             elif wanted <= {row["replicate"] for row in own}:
                 branch.remember(int(number), own)
+
+    @staticmethod
+    def columns(study: Study) -> list[str]:
+        """The columns of `rows` that it needs."""
+        keys = ["phase", "cell", "arm", "trial", "replicate", "status", "metric.val_accuracy"]
+        searched = [f"config.{name}" for name in study.search]
+        minimised = [MINIMISED[study.minimise]] if study.minimise else []
+        return list(dict.fromkeys([*keys, *searched, *minimised]))
 
     @staticmethod
     def _confirmed(branch: Branch, number: int, rows: list[Row]) -> None:
