@@ -76,13 +76,32 @@ class Branch:
         self._space = study.space(arm)
         self._ranges = {name: distribution(space) for name, space in self._space.items()}
         self._optuna = optuna.create_study(directions=directions(study))
+        self._searched = False
         self._first = 0
+        self._bars: tuple[float, ...] = ()
         self._asked: dict[int, OptunaTrial] = {}
+        self._free: list[int] | None = None
+        self._missing: list[tuple[int, list[int]]] | None = None
 
     @property
     def name(self) -> str:
         """Cell and arm, as Optuna's storage calls this search."""
         return f"{self.cell.key} {self.arm.name}"
+
+    def begin(self, trial: Trial) -> None:
+        """A trial is handed out."""
+        self.live.append(trial)
+        self._changed()
+
+    def end(self, trial: Trial, rows: list[Row] | None = None) -> None:
+        """A trial that was handed out is over, with its rows or, if interrupted, without."""
+        self.live.remove(trial)
+        if rows is not None:
+            self.remember(trial.phase, trial.number, rows)
+        self._changed()
+
+    def _changed(self) -> None:
+        self._free = self._missing = None
 
     @property
     def searching(self) -> set[int]:
@@ -92,10 +111,16 @@ class Branch:
     @property
     def searched(self) -> bool:
         """Whether all search trials have their rows."""
-        return len(self.ended) >= self.trials and all(n in self.ended for n in range(self.trials))
+        if not self._searched and len(self.ended) >= self.trials:
+            self._searched = all(n in self.ended for n in range(self.trials))
+        return self._searched
 
-    def remember(self, number: int, rows: list[Row]) -> Ended:
-        """Keep what a search trial gave."""
+    def remember(self, phase: str, number: int, rows: list[Row]) -> None:
+        """Keep what a trial gave."""
+        self._changed()
+        if phase == "confirm":
+            self.confirmed.setdefault(number, set()).update(row["replicate"] for row in rows)
+            return
         statuses = {row["status"] for row in rows}
         good = [row for row in rows if row["status"] == "ok"]
         column = MINIMISED.get(self._study.minimise or "")
@@ -109,13 +134,14 @@ class Branch:
             tuple(running_means(good)),
             mean_score(map(_number, (row[column] for row in good))) if column and good else None,
         )
-        return self.ended[number]
 
     def free(self) -> list[int]:
         """Numbers of the open batch that wait to be run."""
-        self._close_batches()
-        searching = self.searching
-        return [n for n in self._batch() if n not in self.ended and n not in searching]
+        if self._free is None:
+            self._close_batches()
+            searching = self.searching
+            self._free = [n for n in self._batch() if n not in self.ended and n not in searching]
+        return self._free
 
     def suggestion(self, number: int) -> dict[str, Value]:
         """The searched values of a trial of the open batch."""
@@ -123,22 +149,13 @@ class Branch:
             self._ask()
         return dict(self._asked[number].params)
 
+    @property
     def bars(self) -> tuple[float, ...]:
         """What the mean of a trial of the open batch must reach after each replicate but the last.
 
         Empty while there are too few trials to compare with, and with two objectives.
         """
-        complete = [
-            ended.means
-            for number, ended in self.ended.items()
-            if number < self._first and ended.state == TrialState.COMPLETE
-        ]
-        if len(complete) < RANDOM_TRIALS or self._study.minimise:
-            return ()
-        return tuple(
-            float(np.percentile([means[i] for means in complete], 100 - KEPT_PERCENT))
-            for i in range(self._study.replicates.search - 1)
-        )
+        return self._bars
 
     def _batch(self) -> range:
         return range(self._first, min(self._first + self._study.batch, self.trials))
@@ -171,6 +188,20 @@ class Branch:
             self._optuna.enqueue_trial({n: default_in(n, s) for n, s in self._space.items()})
         for number in self._batch():
             self._asked[number] = self._optuna.ask(self._ranges)
+        self._bars = self._lower_quartiles()
+
+    def _lower_quartiles(self) -> tuple[float, ...]:
+        complete = [
+            ended.means
+            for number, ended in self.ended.items()
+            if number < self._first and ended.state == TrialState.COMPLETE
+        ]
+        if len(complete) < RANDOM_TRIALS or self._study.minimise:
+            return ()
+        return tuple(
+            float(np.percentile([means[i] for means in complete], 100 - KEPT_PERCENT))
+            for i in range(self._study.replicates.search - 1)
+        )
 
     def frozen(self, number: int) -> FrozenTrial:
         """A trial that ended, as Optuna keeps it."""
@@ -201,18 +232,18 @@ class Branch:
             return front
         return [front[round(i * (len(front) - 1) / (FRONT - 1))] for i in range(FRONT)]
 
-    def missing(self) -> Iterator[tuple[int, list[int]]]:
+    def missing(self) -> list[tuple[int, list[int]]]:
         """Trials to confirm, each with its replicates that are neither done nor running."""
-        if not self.searched:
-            return
+        if self._missing is None:
+            self._missing = list(self._to_confirm()) if self.searched else []
+        return self._missing
+
+    def _to_confirm(self) -> Iterator[tuple[int, list[int]]]:
         for number in self.chosen():
             taken = set(self.confirmed.get(number, ()))
-            taken.update(
-                r
-                for t in self.live
-                if t.phase == "confirm" and t.number == number
-                for r in t.replicates
-            )
+            for trial in self.live:
+                if (trial.phase, trial.number) == ("confirm", number):
+                    taken.update(trial.replicates)
             left = [r for r in self._study.replicates.of_confirm if r not in taken]
             if left:
                 yield number, left

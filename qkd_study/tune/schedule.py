@@ -49,10 +49,8 @@ class Schedule:
             branch = self._branches.get((cell, arm))
             if branch is None:
                 continue
-            if phase == "confirm":
-                self._confirmed(branch, int(number), own)
-            elif wanted <= {row["replicate"] for row in own}:
-                branch.remember(int(number), own)
+            if phase == "confirm" or wanted <= {row["replicate"] for row in own}:
+                branch.remember(phase, int(number), own)
 
     @staticmethod
     def columns(study: Study) -> list[str]:
@@ -62,15 +60,11 @@ class Schedule:
         minimised = [MINIMISED[study.minimise]] if study.minimise else []
         return list(dict.fromkeys([*keys, *searched, *minimised]))
 
-    @staticmethod
-    def _confirmed(branch: Branch, number: int, rows: list[Row]) -> None:
-        branch.confirmed.setdefault(number, set()).update(row["replicate"] for row in rows)
-
     def next(self) -> Trial | None:
         """The next trial to run; `None` if all that is left waits for trials that are running."""
         trial = self._next_search() or self._next_confirm()
         if trial is not None:
-            self._branch_of(trial).live.append(trial)
+            self._branch_of(trial).begin(trial)
         return trial
 
     def _next_search(self) -> Trial | None:
@@ -86,7 +80,7 @@ class Schedule:
         suggested = branch.suggestion(number)
         config = self.study.config(branch.cell, branch.arm, suggested, self._dataset)
         replicates = tuple(self.study.replicates.of_search)
-        return Trial("search", branch.cell, branch.arm, number, config, replicates, branch.bars())
+        return Trial("search", branch.cell, branch.arm, number, config, replicates, branch.bars)
 
     def _next_confirm(self) -> Trial | None:
         for branch in self._open():
@@ -100,7 +94,7 @@ class Schedule:
     def _open(self) -> Iterator[Branch]:
         """Branches that may have something left to run."""
         for branch in list(self._unfinished):
-            if branch.live or not branch.searched or any(branch.missing()):
+            if branch.live or not branch.searched or branch.missing():
                 yield branch
             else:
                 del self._unfinished[branch]
@@ -143,16 +137,12 @@ class Schedule:
             The finished trial as Optuna keeps it, for a search trial.
         """
         branch = self._branch_of(trial)
-        branch.live.remove(trial)
-        if trial.phase == "confirm":
-            self._confirmed(branch, trial.number, rows)
-            return None
-        branch.remember(trial.number, rows)
-        return branch.frozen(trial.number)
+        branch.end(trial, rows)
+        return branch.frozen(trial.number) if trial.phase == "search" else None
 
     def drop(self, trial: Trial) -> None:
         """Forget a trial that was handed out and will not end; it will be handed out again."""
-        self._branch_of(trial).live.remove(trial)
+        self._branch_of(trial).end(trial)
 
     def finished(self) -> Iterator[tuple[str, FrozenTrial]]:
         """Name of the branch and Optuna's record of every search trial that has its rows."""
