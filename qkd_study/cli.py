@@ -27,8 +27,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     _run_options(run)
 
-    plan = commands.add_parser("plan", help="count what a study would run, without running it")
+    plan = commands.add_parser("plan", help="what a study would run, and what that would take")
     _study_options(plan)
+    plan.add_argument(
+        "--cpus",
+        metavar="N[,N...]",
+        help="forecast for so many CPUs (default: all cores here)",
+    )
+    plan.add_argument(
+        "--forecast",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="time short trainings and forecast the rest (default: unless --json)",
+    )
+    plan.add_argument(
+        "--recalibrate", action="store_true", help="time anew what was timed on this machine before"
+    )
     _json_option(plan)
 
     listing = commands.add_parser("list", help="the runs there are")

@@ -22,6 +22,9 @@ from qkd_study.study.load import load_study
 from qkd_study.study.plan import Plan, make_plan
 from qkd_study.study.study import Replicates, Study
 
+#: Of a cluster that `plan` simulates.
+MOST_CPUS = 1_000_000
+
 
 def _study(options: Namespace) -> Study:
     """The study of the options, with what the command line changes."""
@@ -79,11 +82,22 @@ def _plan(study: Study, study_file: str) -> tuple[Plan, datasets.Dataset, str]:
 
 
 def plan(options: Namespace) -> int:
-    """`qkd-study plan`: count, and run nothing."""
+    """`qkd-study plan`: count, time a few short trainings, and forecast the rest."""
+    from qkd_study.tune.environment import prepare_driver
+
+    prepare_driver()  # one thread, as the workers will have
+    wanted = _sizes(options.cpus)
     study = _study(options)
-    counted, _, said = _plan(study, options.study)
+    counted, dataset, said = _plan(study, options.study)
+    asked = options.forecast
+    if asked is None:
+        asked = not options.json or options.cpus is not None or options.recalibrate
+    found = (
+        _forecast(study, dataset, wanted, options.recalibrate) if asked and options.json else None
+    )
     if options.json:
-        print(json.dumps(counted.as_json(), indent=1))
+        about = {} if found is None else {"forecast": found.as_json()}
+        print(json.dumps({**counted.as_json(), **about}, indent=1))
         return DONE
     print(f"{study.name}: {study.question}")
     print(said)
@@ -94,8 +108,43 @@ def plan(options: Namespace) -> int:
         f"{counted.runs_search} search runs"
     )
     print(f"{counted.runs_confirm} confirm runs, {study.replicates.confirm} per cell and arm")
-    print(f"{counted.runs} runs and at most {counted.teachers} teachers in all")
+    print(f"{counted.runs} runs and at most {counted.teachers} teachers in all", flush=True)
+    if asked:
+        from qkd_study.forecast.words import lines
+
+        print(*lines(_forecast(study, dataset, wanted, options.recalibrate)), sep="\n")
     return DONE
+
+
+def _sizes(text: str | None) -> list[int]:
+    """Numbers of CPUs with commas between them; default: those of this machine."""
+    if text is None:
+        return [_cpus(None)]
+    try:
+        counts = [int(part) for part in text.split(",")]
+    except ValueError:
+        counts = [0]
+    if not all(1 <= count <= MOST_CPUS for count in counts):
+        raise InputError(
+            f"--cpus must be integers from 1 to {MOST_CPUS:,} with commas between them, such as "
+            f"100,10000, but got {text}."
+        )
+    return counts
+
+
+def _forecast(study: Study, dataset: datasets.Dataset, cpus: list[int], anew: bool) -> Any:
+    """Forecast a study, with a line that tells how far the timing is on a terminal."""
+    from qkd_study.forecast import forecast
+
+    def tell(done: int, of: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\rshort trainings: {done} of {of} ", end="", file=sys.stderr, flush=True)
+
+    try:
+        return forecast(study, dataset, cpus, anew=anew, progress=tell)
+    finally:
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def run(options: Namespace) -> int:

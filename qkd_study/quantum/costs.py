@@ -127,7 +127,7 @@ def measure() -> Costs:
     )
 
 
-def _machine() -> str:
+def machine() -> str:
     """A hash of all that the measurement depends on."""
     model = platform.processor()
     try:
@@ -146,7 +146,7 @@ def machine_costs() -> Costs:
 
     Kept, so that every process of a machine picks the same plans, and so the same last bits.
     """
-    path = cache_folder() / f"costs-{_machine()}.json"
+    path = cache_folder() / f"costs-{machine()}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):

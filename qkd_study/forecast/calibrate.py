@@ -1,0 +1,205 @@
+"""Calibration: which trainings are timed, and what follows for those that are not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import RBFInterpolator
+
+import qkd_study
+from qkd_study.data import Dataset
+from qkd_study.forecast.measure import Cost, measure
+from qkd_study.forecast.shapes import Shape, Training, shape_of
+from qkd_study.forecast.work import trainings
+from qkd_study.paths import cache_folder
+from qkd_study.quantum.costs import machine
+from qkd_study.study.study import Study
+
+#: Seconds of timing, if there is so much to time.
+BUDGET = 45.0
+#: How far apart two kinds of training are, in doublings of a size.
+KINDS_APART = 8.0
+#: Below this share of a CPU for the timing, others had too much of it: the times are not kept.
+QUIET = 0.85
+#: What a training's cost depends on: a change there makes all times old.
+SOURCES = ("data", "distill", "forecast", "models", "quantum")
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class Calibration:
+    """What trainings of a study cost on this machine.
+
+    Attributes:
+        costs: by shape, of those that were timed, now or before.
+        shapes: all that the study has.
+        seconds: that the timing took.
+        busy: whether other processes kept the machine busy meanwhile.
+    """
+
+    study: Study
+    costs: dict[Shape, Cost]
+    shapes: list[Shape]
+    seconds: float
+    busy: bool = False
+    _others: dict[Shape, Cost] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        timed = [shape for shape in self.shapes if shape in self.costs]
+        others = [shape for shape in self.shapes if shape not in self.costs]
+        if others:
+            found = interpolated(timed, [self.costs[shape] for shape in timed], others)
+            self._others = dict(zip(others, found, strict=True))
+
+    @property
+    def timed(self) -> int:
+        """How many of the shapes were timed; the others were interpolated."""
+        return len(self.shapes) - len(self._others)
+
+    @property
+    def memory(self) -> float:
+        """Bytes that a process took at its peak."""
+        known = {**self._others, **self.costs}
+        return max(known[shape].memory for shape in self.shapes)
+
+    def cost(self, training: Training) -> Cost:
+        """What a training of the study costs."""
+        shape = shape_of(self.study, training)
+        return self.costs.get(shape) or self._others[shape]
+
+
+def _features(shapes: Sequence[Shape]) -> NDArray[np.float64]:
+    """Points (n, d) whose distances say how much the costs of two shapes may differ."""
+    kinds = sorted({shape.kind for shape in shapes})
+    sizes = np.log2([shape.sizes for shape in shapes])
+    of = np.array([kinds.index(shape.kind) for shape in shapes])
+    apart = np.eye(len(kinds))[of] * KINDS_APART / np.sqrt(2)
+    return np.hstack([sizes, apart])
+
+
+def spread(points: NDArray[np.float64]) -> list[int]:
+    """An order of points (n, d) in which every next one is farthest from all before it.
+
+    It begins with the point of the smallest sum.
+    """
+    order = [int(points.sum(axis=1).argmin())]
+    distances = np.full(len(points), np.inf)
+    while len(order) < len(points):
+        distances = np.minimum(distances, np.linalg.norm(points - points[order[-1]], axis=1))
+        distances[order] = -1
+        order.append(int(distances.argmax()))
+    return order
+
+
+def interpolated(
+    known: Sequence[Shape], costs: Sequence[Cost], wanted: Sequence[Shape]
+) -> list[Cost]:
+    """The costs of shapes from those of others.
+
+    Linear radial functions of the distance between logarithms of sizes, for the logarithm of each
+    cost (`scipy.interpolate.RBFInterpolator`): exact where a cost is known.
+    """
+    points = _features([*known, *wanted])
+    logs = np.log(np.maximum([astuple(cost) for cost in costs], 1e-9))
+    if len(known) == 1:
+        return [costs[0]] * len(wanted)
+    surface = RBFInterpolator(points[: len(known)], logs, kernel="linear")
+    return [Cost(*map(float, row)) for row in np.exp(surface(points[len(known) :]))]
+
+
+def calibrate(
+    study: Study,
+    dataset: Dataset,
+    *,
+    budget: float = BUDGET,
+    anew: bool = False,
+    progress: Progress = lambda done, all_: None,
+) -> Calibration:
+    """Time trainings of a study on this machine.
+
+    Every shape once if the budget allows; otherwise those that lie farthest apart. What was timed
+    before on a quiet machine, with the same code and data of the same size, is read from the user's
+    cache folder.
+
+    Args:
+        study, dataset: of which.
+        budget: seconds; the first training is timed whatever it takes.
+        anew: whether to time what was timed before.
+        progress: told how many of how many are done.
+    """
+    examples: dict[Shape, Training] = {}
+    for training in _all(study, dataset.name):
+        examples.setdefault(shape_of(study, training), training)
+    shapes = list(examples)
+    kept = _Kept(dataset)
+    costs = {} if anew else kept.read(shapes)
+    start, worked = time.perf_counter(), time.process_time()
+    missing = [shapes[i] for i in spread(_features(shapes)) if shapes[i] not in costs]
+    if missing:
+        measure(study, examples[missing[0]], dataset)  # warms up
+    for shape in missing:
+        if costs and time.perf_counter() - start > budget:
+            break
+        progress(len(costs), len(shapes))
+        costs[shape] = measure(study, examples[shape], dataset)
+    seconds = time.perf_counter() - start
+    busy = bool(missing) and time.process_time() - worked < QUIET * seconds
+    if missing and not busy:
+        kept.write(costs)
+    return Calibration(study, costs, shapes, seconds, busy)
+
+
+def _all(study: Study, dataset: str) -> Iterable[Training]:
+    for _, arm, configs in trainings(study, dataset):
+        for config in configs:
+            yield Training(arm, config)
+            if arm.needs_teacher:
+                for generation in range(1, config.generations + 1):
+                    yield Training(arm, config, generation)
+
+
+class _Kept:
+    """Times of this machine, kept between commands."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        root = Path(qkd_study.__file__).parent
+        code = hashlib.sha256()
+        for name in SOURCES:
+            for path in sorted((root / name).glob("*.py")):
+                code.update(path.read_bytes())
+        self._path = cache_folder() / f"training-{machine()}-{code.hexdigest()[:16]}.json"
+        self._data = [dataset.shape, dataset.classes, len(dataset.test_labels)]
+
+    def _key(self, shape: Shape) -> str:
+        said = json.dumps([shape.kind, shape.sizes, self._data])
+        return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+    def _read(self) -> dict[str, list[float]]:
+        try:
+            said = json.loads(self._path.read_text())
+            return {str(key): list(map(float, row)) for key, row in said.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+    def read(self, shapes: Iterable[Shape]) -> dict[Shape, Cost]:
+        there = self._read()
+        found = {shape: there.get(self._key(shape)) for shape in shapes}
+        return {s: Cost(*row) for s, row in found.items() if row and len(row) == len(fields(Cost))}
+
+    def write(self, costs: Mapping[Shape, Cost]) -> None:
+        rows = {self._key(shape): list(asdict(cost).values()) for shape, cost in costs.items()}
+        partial = self._path.with_suffix(".partial")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(json.dumps(self._read() | rows))
+            partial.replace(self._path)
+        except OSError:  # no folder to keep it in
+            return

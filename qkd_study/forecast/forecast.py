@@ -1,0 +1,152 @@
+"""What a study will take, on this machine and on others with more CPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from qkd_study.data import Dataset
+from qkd_study.forecast.calibrate import Calibration, Progress, calibrate
+from qkd_study.forecast.disk import Disk, disk
+from qkd_study.forecast.simulate import Machine, Timeline, simulate, without_teachers
+from qkd_study.forecast.work import Work, work_of
+from qkd_study.study.study import Study
+
+#: Bytes that Ray adds to a worker.
+RAY_WORKER = 120e6
+#: Below this share of the wall time, a change is not worth naming.
+WORTH = 0.1
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """A study on some number of CPUs.
+
+    Attributes:
+        cpus: how many.
+        timeline: of the simulated schedule.
+        bottleneck: what the wall time hangs on: `cpus`, `driver`, `storage`, `teachers`, or
+            `chain`, if none of them: runs of one branch that wait for each other.
+        without: wall time in seconds if there were twice the CPUs, or the driver, the storage or
+            the teachers took no time.
+    """
+
+    cpus: int
+    timeline: Timeline
+    bottleneck: str
+    without: dict[str, float]
+
+    @property
+    def used(self) -> float:
+        """The share of the CPUs' time that runs use."""
+        return self.timeline.busy / (self.cpus * self.timeline.wall)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a study will take.
+
+    Attributes:
+        cpu_seconds: of all runs with their teachers.
+        teacher_seconds: those of them that train teachers.
+        teachers: how many are trained; an ensemble counts once.
+        memory: bytes of a worker at its peak.
+        disk: what is written.
+        timed, interpolated: trainings that were timed on this machine, and that were not.
+        calibration_seconds: that the timing took now.
+        busy: whether other processes kept this machine busy meanwhile.
+        outlooks: one for every number of CPUs.
+    """
+
+    cpu_seconds: float
+    teacher_seconds: float
+    teachers: int
+    memory: float
+    disk: Disk
+    timed: int
+    interpolated: int
+    calibration_seconds: float
+    busy: bool
+    outlooks: tuple[Outlook, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The forecast as `qkd-study plan --json --forecast` prints it."""
+        return {
+            "cpu_seconds": self.cpu_seconds,
+            "teacher_seconds": self.teacher_seconds,
+            "teachers_trained": self.teachers,
+            "worker_memory_bytes": round(self.memory),
+            "disk_bytes": round(self.disk.bytes),
+            "disk": {name: round(v, 6) for name, v in asdict(self.disk).items()},
+            "timed": self.timed,
+            "interpolated": self.interpolated,
+            "calibration_seconds": self.calibration_seconds,
+            "busy": self.busy,
+            "machines": [
+                {
+                    "cpus": outlook.cpus,
+                    "wall_seconds": outlook.timeline.wall,
+                    "used": outlook.used,
+                    "bottleneck": outlook.bottleneck,
+                    "wall_seconds_without": outlook.without,
+                    "simulated": asdict(outlook.timeline),
+                }
+                for outlook in self.outlooks
+            ],
+        }
+
+
+def outlook(work: Work, machine: Machine) -> Outlook:
+    """Simulate a schedule, and what it hangs on by simulating it without."""
+    timeline = simulate(work, machine)
+    free = without_teachers(work)
+    without = {
+        "cpus": simulate(work, replace(machine, cpus=2 * machine.cpus)).wall,
+        "driver": simulate(work, replace(machine, driver=0.0)).wall,
+        "storage": simulate(work, replace(machine, storage=0.0)).wall,
+        "teachers": simulate(free, machine).wall,
+    }
+    best = min(without, key=lambda name: without[name])
+    worth = without[best] < (1 - WORTH) * timeline.wall
+    return Outlook(machine.cpus, timeline, best if worth else "chain", without)
+
+
+def forecast(
+    study: Study,
+    dataset: Dataset,
+    cpus: Sequence[int],
+    *,
+    anew: bool = False,
+    progress: Progress = lambda done, all_: None,
+) -> Forecast:
+    """Time short trainings of a study here, and compute what all of it takes.
+
+    Args:
+        study, dataset: of which.
+        cpus: numbers of CPUs to simulate.
+        anew: whether to time what was timed before.
+        progress: told how many of how many trainings are timed.
+    """
+    found = calibrate(study, dataset, anew=anew, progress=progress)
+    return predicted(study, dataset, cpus, found)
+
+
+def predicted(study: Study, dataset: Dataset, cpus: Sequence[int], found: Calibration) -> Forecast:
+    """The forecast that follows from a calibration."""
+    work = work_of(study, dataset.name, found.cost)
+    written = disk(study, dataset, work, found.cost)
+    one = simulate(work, Machine(cpus=1))
+    machines = [Machine(cpus=count, storage=written.seconds) for count in cpus]
+    return Forecast(
+        cpu_seconds=one.busy,
+        teacher_seconds=one.teaching,
+        teachers=one.teachers,
+        memory=found.memory + RAY_WORKER,
+        disk=written,
+        timed=found.timed,
+        interpolated=len(found.shapes) - found.timed,
+        calibration_seconds=found.seconds,
+        busy=found.busy,
+        outlooks=tuple(outlook(work, machine) for machine in machines),
+    )

@@ -1,0 +1,216 @@
+"""Timing short real trainings, and computing from them what long ones take.
+
+Times are of this process's CPU, and the least of a few: others that use the machine meanwhile
+change them little.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+
+import torch
+
+from qkd_study.data import Dataset
+from qkd_study.distill import Objective, Order, Recipe, Samples, drawn, scores, train
+from qkd_study.distill.teachers import BATCH_SIZE, TEMPERATURE
+from qkd_study.forecast.shapes import Training
+from qkd_study.models import EnsembleModel, Model, Outputs, build_model, predict
+from qkd_study.study.study import Study
+
+#: Seconds that one measured training should take at least, for precision.
+ENOUGH = 0.1
+#: Seconds that one measured epoch, or answer to the test set, may take; what takes longer is
+#: measured on fewer samples.
+LONGEST = 0.5
+#: Epochs of a measured training at most.
+MOST_EPOCHS = 25
+#: Every time is the least of so many.
+REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a training takes.
+
+    Attributes:
+        start: CPU seconds once: drawing samples, building and preparing.
+        epoch: CPU seconds of every epoch, validation included.
+        outputs: CPU seconds of a teacher's answers to the student's samples; 0 for a student.
+        test: CPU seconds of the answers to the test set, and of their scores.
+        weights: bytes of the weights.
+        memory: bytes that the measuring process had taken at its peak.
+    """
+
+    start: float
+    epoch: float
+    outputs: float
+    test: float
+    weights: float
+    memory: float
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def _least(work: Callable[[], float]) -> float:
+    """The least of some times; of long ones, the only one."""
+    first = work()
+    return first if first > LONGEST else min(first, *(work() for _ in range(REPEATS - 1)))
+
+
+def _part(samples: Samples, share: float) -> Samples:
+    count = max(2, round(len(samples.inputs) * share))
+    return Samples(samples.inputs[:count], samples.labels[:count])
+
+
+def _share(seconds_of_two: float, samples: int, batch: int) -> float:
+    """The share of the samples that an epoch may use, from what two of them took."""
+    most = LONGEST / max(seconds_of_two / 2, 1e-9)
+    if most >= samples:
+        return 1.0
+    whole = most // batch * batch if most >= batch else max(2, most)
+    return min(1.0, whole / samples)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A training that can be made shorter: fewer epochs, fewer samples."""
+
+    build: Callable[[], Model]
+    training: Samples
+    validation: Samples
+    objective: Objective
+    recipe: Callable[[int], Recipe]
+    answers: Callable[[Samples], Outputs | None]
+
+    def _trained(self, epochs: int, share: float) -> float:
+        few, judged = _part(self.training, share), _part(self.validation, share)
+        model, teacher, recipe = self.build(), self.answers(few), self.recipe(epochs)
+        return _seconds(
+            lambda: train(model, few, judged, self.objective, recipe, teacher=teacher, seed=0)
+        )
+
+    def times(self) -> tuple[float, float]:
+        """Seconds beside the epochs, and of an epoch."""
+        count, batch = len(self.training.inputs), self.recipe(1).batch_size
+        share = _share(self._trained(1, 2 / count), count, batch)
+        one = _least(lambda: self._trained(1, share))
+        more = min(max(2, ceil(ENOUGH / max(one, 1e-4))), MOST_EPOCHS)
+        many = _least(lambda: self._trained(1 + more, share))
+        epoch = max(many - one, 1e-6) / more
+        return max(one - epoch, 1e-6) / share, epoch / share
+
+
+def _test(model: Model, dataset: Dataset) -> float:
+    labels = torch.from_numpy(dataset.test_labels.copy())
+
+    def answered(count: int) -> float:
+        def work() -> None:
+            inputs = torch.from_numpy(dataset.test_inputs())[:count]
+            logits = predict(model, inputs).logits
+            scores.accuracy(logits, labels[:count])
+            scores.f1_macro(logits, labels[:count])
+            scores.negative_log_likelihood(logits, labels[:count])
+            scores.expected_calibration_error(logits, labels[:count])
+
+        return _seconds(work)
+
+    few = min(100, len(labels))
+    most = LONGEST / max(answered(few) / few, 1e-9)
+    count = min(len(labels), max(few, int(most)))
+    return _least(lambda: answered(count)) * len(labels) / count
+
+
+def peak_memory() -> int:
+    """Bytes that this process has taken at its peak."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _bytes(model: Model) -> int:
+    return sum(t.numel() * t.element_size() for t in model.state_dict().values())
+
+
+def measure(study: Study, training: Training, dataset: Dataset) -> Cost:
+    """Time a student or a teacher."""
+    torch.set_num_threads(1)
+    if training.generation is None:
+        return _student(study, training, dataset)
+    return _teacher(study, training, dataset)
+
+
+def _student(study: Study, of: Training, dataset: Dataset) -> Cost:
+    arm, config = of.arm, of.config
+    order = Order.of(study.setting, arm, config, dataset, 0)
+    samples, _, validation = drawn(config, dataset, 0)
+
+    def build() -> Model:
+        model = build_model(
+            study.setting.student_model, config, dataset.shape, dataset.classes, seed=0
+        )
+        model.keeps_state = order.wants_state
+        return model
+
+    setup = _least(lambda: _seconds(lambda: (drawn(config, dataset, 0), build())))
+    start, epoch = _Measured(
+        build,
+        samples,
+        validation,
+        Objective.of(config, arm),
+        lambda epochs: Recipe(config.optimizer, 1e-3, epochs, config.batch_size),
+        lambda few: _untrained(order, few) if arm.needs_teacher else None,
+    ).times()
+    model = build()
+    model.fit(samples.inputs)
+    test = _test(model, dataset)
+    return Cost(setup + start, epoch, 0.0, test, _bytes(model), peak_memory())
+
+
+def _untrained(order: Order, few: Samples) -> Outputs:
+    """A teacher's outputs: what they are does not change what they cost."""
+    model = order.build()
+    model.keeps_state = order.wants_state
+    for part in _members(model):
+        part.fit(few.inputs)
+    return predict(model, few.inputs)
+
+
+def _members(model: Model) -> list[Model]:
+    return list(model.models) if isinstance(model, EnsembleModel) else [model]
+
+
+def _teacher(study: Study, of: Training, dataset: Dataset) -> Cost:
+    order = Order(study.setting, of.arm, of.config, dataset, 0, of.generation or 1)
+    taught = order.before() is not None
+    students, training, validation = order.samples()
+    setup = _least(lambda: _seconds(lambda: (order.samples(), order.build())))
+    start, epoch = _Measured(
+        lambda: _members(order.build())[0],
+        training,
+        validation,
+        Objective(temperature=TEMPERATURE, weights={"soft": 1.0}) if taught else Objective(),
+        lambda epochs: Recipe("adam", 1e-3, epochs, BATCH_SIZE),
+        lambda few: _untrained(order, few) if taught else None,
+    ).times()
+    model = order.build()
+    members = _members(model)
+    for member in members:
+        member.fit(training.inputs)
+    some = _part(students, _share(1e-3, len(students.inputs), 1))
+    outputs = _least(lambda: _seconds(lambda: predict(model, some.inputs)))
+    return Cost(
+        start=setup + len(members) * start,
+        epoch=len(members) * epoch,
+        outputs=setup + outputs * len(students.inputs) / len(some.inputs),
+        test=setup + _test(model, dataset),
+        weights=_bytes(model),
+        memory=peak_memory(),
+    )

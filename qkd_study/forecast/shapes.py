@@ -1,0 +1,109 @@
+"""What decides the cost of a training: configurations of one shape cost the same per epoch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from qkd_study.study.arms import Arm
+from qkd_study.study.config import PARAMETERS, Config
+from qkd_study.study.identity import described
+from qkd_study.study.study import Study
+
+#: Words and numbers of a student's configuration that its cost per epoch depends on.
+STUDENT_WORDS = ("optimizer", "ansatz", "reduction", "embedding", "device", "precision", "plan")
+TEACHER_WORDS = ("ansatz", "reduction", "embedding", "device", "precision", "plan")
+#: Every parameter that the cost of a run depends on; a search over others changes no cost.
+COSTLY = frozenset(
+    {
+        *STUDENT_WORDS,
+        *("samples", "teacher_samples", "validation_samples", "batch_size", "epochs"),
+        *("qubits", "depth", "teacher_qubits", "teacher_depth", "teacher_epochs", "generations"),
+    }
+)
+TEACHER_BATCH = 32  # of distill.teachers, which imports torch
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A kind of training.
+
+    Attributes:
+        kind: all that has no order, as JSON.
+        sizes: positive numbers; the cost is smooth in their logarithms.
+    """
+
+    kind: str
+    sizes: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Training:
+    """A student or a teacher whose training can be measured.
+
+    Attributes:
+        arm, config: of the student, which say which teacher there is.
+        generation: of the teacher; `None` for the student.
+    """
+
+    arm: Arm
+    config: Config
+    generation: int | None = None
+
+
+def _kind(**parts: Any) -> str:
+    return json.dumps(parts, sort_keys=True)
+
+
+def _steps(samples: int, batch: int) -> int:
+    return ceil(samples / batch)
+
+
+def student_shape(study: Study, arm: Arm, config: Config) -> Shape:
+    """The shape of a student's training; all arms with the same loss terms share it."""
+    kind = _kind(
+        model=described(study.setting.student_model),
+        terms=described(arm.terms),
+        **{name: getattr(config, name) for name in STUDENT_WORDS},
+    )
+    sizes = (
+        config.samples,
+        _steps(config.samples, config.batch_size),
+        config.teacher_samples,
+        config.validation_samples,
+        2.0 ** (config.qubits or 0),
+        config.depth or 1,
+    )
+    return Shape(kind, tuple(map(float, sizes)))
+
+
+def teacher_shape(study: Study, arm: Arm, config: Config, generation: int) -> Shape:
+    """The shape of a teacher's training, and of its answers to the student's samples."""
+    own = study.setting.decided_by(vars(config), arm)
+    kind = _kind(
+        model=described(study.setting.teacher_of(arm)),
+        frozen=arm.teacher == "random",
+        taught=generation > 1,
+        **{name: own.get(name) for name in TEACHER_WORDS},
+    )
+    sizes = (
+        own["teacher_samples"],
+        _steps(own["teacher_samples"], TEACHER_BATCH),
+        config.samples,
+        own["validation_samples"],
+        2.0 ** (own.get("qubits") or 0),
+        own.get("depth") or 1,
+    )
+    return Shape(kind, tuple(map(float, sizes)))
+
+
+def shape_of(study: Study, training: Training) -> Shape:
+    """The shape of either."""
+    if training.generation is None:
+        return student_shape(study, training.arm, training.config)
+    return teacher_shape(study, training.arm, training.config, training.generation)
+
+
+assert PARAMETERS.keys() >= COSTLY

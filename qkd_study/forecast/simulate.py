@@ -1,0 +1,303 @@
+"""The schedule of a study, simulated event by event for any number of CPUs."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from qkd_study.forecast.work import Branch, Job, Recipe, Work
+
+#: Search trials that are suggested together; the next so many wait until all of them ended.
+BATCH = 5
+#: Confirm replicates that a worker runs one after the other.
+BLOCK = 5
+#: Trials of a branch of which none is given up.
+SAFE_TRIALS = 5
+#: How often a later trial is given up after one of its replicates: those below three quarters.
+GIVEN_UP = 0.25
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What runs a study.
+
+    Attributes:
+        cpus: trials at once.
+        driver: seconds that the driver is busy with a trial, storage left out.
+        storage: seconds that it waits for a trial's rows to be on disk.
+        start: seconds from the command to the first run.
+        end: seconds from the last run to the end of the command.
+        slowdown: how many times longer a run takes than on a CPU of its own.
+    """
+
+    cpus: int
+    driver: float = 0.015
+    storage: float = 0.0
+    start: float = 8.0
+    end: float = 2.0
+    slowdown: float = 1.0
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What a simulated schedule came to, in seconds unless said otherwise.
+
+    Attributes:
+        wall: of the whole command.
+        busy: of all runs, teachers included.
+        teaching: of the trainings of teachers and their answers to the test set.
+        waiting: that runs spent on a teacher that another run trained.
+        driver: that the driver was busy.
+        trials, runs, teachers: how many there were; a trial that was given up has fewer runs.
+        peak: workers busy at once, at most.
+        last: the branch that ended last.
+    """
+
+    wall: float
+    busy: float
+    teaching: float
+    waiting: float
+    driver: float
+    trials: int
+    runs: int
+    teachers: int
+    peak: int
+    last: str
+
+
+@dataclass
+class _State:
+    """A branch on its way."""
+
+    branch: Branch
+    handed: int = 0
+    ended: int = 0
+    running: int = 0
+    confirmed: int = 0
+
+    def open(self) -> bool:
+        """Whether a search trial can start: its batch has, or all before it ended."""
+        if self.handed == len(self.branch.trials):
+            return False
+        return self.handed % BATCH != 0 or self.ended == self.handed
+
+    @property
+    def searched(self) -> bool:
+        return self.ended == len(self.branch.trials)
+
+
+@dataclass
+class _Trial:
+    """What a worker runs: replicates of one configuration, one after the other."""
+
+    state: _State
+    place: int
+    job: Job
+    replicates: range
+    confirms: bool
+    left: int
+    worker: int
+
+
+@dataclass
+class _Run:
+    """A simulation."""
+
+    work: Work
+    machine: Machine
+    rng: np.random.Generator
+    events: list[tuple[float, int, int, _Trial]] = field(default_factory=list)
+    ready: dict[tuple[int, int], float] = field(default_factory=dict)
+    tested: dict[tuple[int, int], float] = field(default_factory=dict)
+    met: set[tuple[int, int, int]] = field(default_factory=set)
+    busy: float = 0.0
+    teaching: float = 0.0
+    waiting: float = 0.0
+    runs: int = 0
+    trials: int = 0
+    count: int = 0
+
+    def push(self, when: float, kind: int, trial: _Trial) -> None:
+        self.count += 1
+        heapq.heappush(self.events, (when, self.count, kind, trial))
+
+    def teacher(self, place: int, replicate: int, now: float) -> float:
+        """When a teacher is ready; whoever asks first trains it, and its teachers before it."""
+        key = (place, replicate)
+        if key not in self.ready:
+            recipe = self.work.recipes[place]
+            before = now
+            if recipe.before is not None:
+                before = self.teacher(recipe.before, replicate, now)
+            seconds = recipe.train * self.machine.slowdown
+            self.ready[key] = before + seconds
+            self.teaching += seconds
+            self.busy += seconds
+            return self.ready[key]
+        at = self.ready[key]
+        self.waiting += max(at - now, 0.0)
+        return max(at, now)
+
+    def step(self, trial: _Trial, now: float) -> float:
+        """Run the next replicate of a trial; returns when it ends."""
+        replicate = trial.replicates[len(trial.replicates) - trial.left]
+        trial.left -= 1
+        job, slow = trial.job, self.machine.slowdown
+        seconds = (job.seconds + (job.test if trial.confirms else 0.0)) * slow
+        end = now
+        if job.recipe is not None:
+            end = self.teacher(job.recipe, replicate, now)
+            key = (trial.worker, job.recipe, replicate)
+            if key not in self.met:
+                self.met.add(key)
+                seconds += job.outputs * slow
+        end += seconds
+        self.busy += seconds
+        self.runs += 1
+        if trial.confirms and job.recipe is not None:
+            end = self.test(job.recipe, replicate, end)
+        return end
+
+    def test(self, place: int, replicate: int, now: float) -> float:
+        key = (place, replicate)
+        if key not in self.tested:
+            seconds = self.work.recipes[place].test * self.machine.slowdown
+            self.tested[key] = now + seconds
+            self.teaching += seconds
+            self.busy += seconds
+            return self.tested[key]
+        self.waiting += max(self.tested[key] - now, 0.0)
+        return max(self.tested[key], now)
+
+    def gives_up(self, trial: _Trial) -> bool:
+        may = not trial.confirms and trial.left and trial.place >= SAFE_TRIALS
+        return bool(may and self.rng.random() < GIVEN_UP)
+
+
+class _Queue:
+    """What can start next, as the driver picks it."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._states = [_State(branch) for branch in work.branches]
+        self._searches: list[tuple[int, int, int]] = []
+        self._confirms: list[int] = []
+        self._places = {id(state): place for place, state in enumerate(self._states)}
+        for state in self._states:
+            self.changed(state)
+
+    def changed(self, state: _State) -> None:
+        place = self._places[id(state)]
+        if state.open():
+            # Fewest running first, then fewest done: round-robin.
+            heapq.heappush(self._searches, (state.running, state.ended, place))
+        elif state.searched and state.confirmed < self._work.confirm:
+            heapq.heappush(self._confirms, place)
+
+    def next(self, worker: int) -> _Trial | None:
+        while self._searches:
+            running, ended, place = heapq.heappop(self._searches)
+            state = self._states[place]
+            if state.open() and (running, ended) == (state.running, state.ended):
+                number = state.handed
+                state.handed += 1
+                state.running += 1
+                self.changed(state)
+                job = state.branch.trials[number]
+                replicates = range(self._work.search)
+                return _Trial(state, number, job, replicates, False, len(replicates), worker)
+        while self._confirms:
+            place = heapq.heappop(self._confirms)
+            state = self._states[place]
+            first = state.confirmed
+            if first < self._work.confirm:
+                state.confirmed = min(first + BLOCK, self._work.confirm)
+                self.changed(state)
+                replicates = range(-1 - first, -1 - state.confirmed, -1)
+                job = state.branch.confirmed
+                return _Trial(state, first, job, replicates, True, len(replicates), worker)
+        return None
+
+    def ended(self, trial: _Trial) -> None:
+        if not trial.confirms:
+            trial.state.ended += 1
+            trial.state.running -= 1
+            self.changed(trial.state)
+
+
+_STEP, _END = 0, 1
+
+
+def most_at_once(work: Work) -> int:
+    """How many trials can run at once at most: more CPUs than that stay idle."""
+    blocks = -(-work.confirm // BLOCK)
+    return sum(max(min(BATCH, len(b.trials)), blocks) for b in work.branches)
+
+
+def simulate(work: Work, machine: Machine, seed: int = 0) -> Timeline:
+    """Run a schedule through: the driver's policy, on as many workers as there are CPUs.
+
+    A free worker takes a search trial of the branch with the fewest running; where none can start,
+    a block of confirm replicates. A run that needs a teacher that nobody has trained trains it;
+    others wait for it. The driver handles one ended trial at a time.
+
+    Args:
+        work: what is run.
+        machine: on what.
+        seed: of which later trials are given up.
+    """
+    run, queue = _Run(work, machine, np.random.default_rng(seed)), _Queue(work)
+    free = list(range(min(machine.cpus, most_at_once(work)) - 1, -1, -1))
+    driver = last = machine.start
+    driven, peak, active, name = 0.0, 0, 0, ""
+    now = machine.start
+
+    def hand_out() -> None:
+        nonlocal active, peak
+        while free:
+            trial = queue.next(free[-1])
+            if trial is None:
+                return
+            free.pop()
+            active += 1
+            peak = max(peak, active)
+            run.trials += 1
+            run.push(run.step(trial, now), _STEP, trial)
+
+    hand_out()
+    while run.events:
+        now, _, kind, trial = heapq.heappop(run.events)
+        if kind == _STEP:
+            if trial.left and not run.gives_up(trial):
+                run.push(run.step(trial, now), _STEP, trial)
+                continue
+            taken = machine.driver + machine.storage
+            driver = max(driver, now) + taken
+            driven += taken
+            run.push(driver, _END, trial)
+            continue
+        last, name = now, trial.state.branch.name
+        active -= 1
+        free.append(trial.worker)
+        queue.ended(trial)
+        hand_out()
+    return Timeline(
+        wall=last + machine.end,
+        busy=run.busy,
+        teaching=run.teaching,
+        waiting=run.waiting,
+        driver=driven,
+        trials=run.trials,
+        runs=run.runs,
+        teachers=len(run.ready),
+        peak=peak,
+        last=name,
+    )
+
+
+def without_teachers(work: Work) -> Work:
+    """The same work where every teacher is there already."""
+    free = [Recipe(0.0, 0.0, recipe.before) for recipe in work.recipes]
+    return replace(work, recipes=free)

@@ -1,0 +1,166 @@
+"""The work of a study as numbers: how long every run takes, and which teachers it waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from qkd_study.forecast.measure import Cost
+from qkd_study.forecast.shapes import COSTLY, Training
+from qkd_study.seeds import derive
+from qkd_study.study.arms import Arm
+from qkd_study.study.config import Config, Value
+from qkd_study.study.space import Choice, Int, LogFloat, Range
+from qkd_study.study.study import Cell, Study
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Teachers that differ in their replicate alone.
+
+    Attributes:
+        train: seconds of training one.
+        test: seconds of its answers to the test set, once.
+        before: the recipe, by its place, of the teacher that teaches this one.
+    """
+
+    train: float
+    test: float
+    before: int | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A configuration.
+
+    Attributes:
+        seconds: of one of its runs, in the search; without its teacher.
+        test: seconds more of a run that confirms.
+        recipe: of its teachers, by its place; `None` without.
+        outputs: seconds of the teacher's answers, in every process that meets it.
+        epochs: of the student.
+    """
+
+    seconds: float
+    test: float = 0.0
+    recipe: int | None = None
+    outputs: float = 0.0
+    epochs: int = 1
+
+
+@dataclass(frozen=True)
+class Branch:
+    """The search in one cell and arm, and its confirmation.
+
+    Attributes:
+        name: cell and arm.
+        trials: configurations in the order of the search.
+        confirmed: the one that is confirmed; which it will be, nobody knows.
+    """
+
+    name: str
+    trials: tuple[Job, ...]
+    confirmed: Job
+
+
+@dataclass
+class Work:
+    """All runs of a study.
+
+    Attributes:
+        search, confirm: replicates of a configuration.
+    """
+
+    branches: list[Branch] = field(default_factory=list)
+    recipes: list[Recipe] = field(default_factory=list)
+    search: int = 1
+    confirm: int = 2
+
+    @property
+    def trials(self) -> int:
+        """Configurations searched."""
+        return sum(len(branch.trials) for branch in self.branches)
+
+
+def trainings(study: Study, dataset: str) -> Iterator[tuple[Cell, Arm, list[Config]]]:
+    """The configurations of every cell and arm, as many as differ in cost or in their teacher.
+
+    A search over what costs something is drawn evenly: which values it will prefer, nobody knows.
+    """
+    for cell in study.cells():
+        for arm in study.all_arms:
+            space = study.space(arm)
+            teaches = set(study.setting.read_by_teacher(arm)) if arm.needs_teacher else set()
+            costly = not COSTLY.isdisjoint(space) or not teaches.isdisjoint(space)
+            count = study.trials_of(arm) if costly else 1
+            rng = np.random.default_rng(derive(study.seed, count, f"plan {cell.key}/{arm.name}"))
+            chosen = [{n: _drawn(r, rng) for n, r in space.items()} for _ in range(count)]
+            yield cell, arm, [study.config(cell, arm, values, dataset) for values in chosen]
+
+
+def _drawn(space: Range, rng: np.random.Generator) -> Value:
+    if isinstance(space, Choice):
+        return space.values[int(rng.integers(len(space.values)))]
+    if isinstance(space, Int):
+        return int(rng.integers(space.low, space.high + 1))
+    if isinstance(space, LogFloat):
+        return float(np.exp(rng.uniform(np.log(space.low), np.log(space.high))))
+    return float(rng.uniform(space.low, space.high))
+
+
+def work_of(study: Study, dataset: str, cost: Callable[[Training], Cost]) -> Work:
+    """The work of a study, from what its trainings cost."""
+    work = Work(search=study.replicates.search, confirm=study.replicates.confirm)
+    places: dict[Any, int] = {}
+    for cell, arm, configs in trainings(study, dataset):
+        jobs = []
+        for config in configs:
+            of = cost(Training(arm, config))
+            recipe, outputs = None, 0.0
+            if arm.needs_teacher:
+                recipe, outputs = _recipe(study, arm, config, cost, work, places)
+            seconds = of.start + config.epochs * of.epoch
+            jobs.append(Job(seconds, of.test, recipe, outputs, config.epochs))
+        trials = jobs * study.trials_of(arm) if len(jobs) == 1 else jobs
+        work.branches.append(Branch(f"{cell.key} {arm.name}", tuple(trials), _mean(jobs)))
+    return work
+
+
+def _mean(jobs: list[Job]) -> Job:
+    """The job that stands for one of several, of which nobody knows yet which it is."""
+    count = len(jobs)
+    return Job(
+        seconds=sum(job.seconds for job in jobs) / count,
+        test=sum(job.test for job in jobs) / count,
+        recipe=jobs[-1].recipe,
+        outputs=sum(job.outputs for job in jobs) / count,
+        epochs=round(sum(job.epochs for job in jobs) / count),
+    )
+
+
+def _recipe(
+    study: Study,
+    arm: Arm,
+    config: Config,
+    cost: Callable[[Training], Cost],
+    work: Work,
+    places: dict[Any, int],
+) -> tuple[int, float]:
+    """The place of a teacher's recipe, added if it is new, and the seconds of its answers."""
+    decided = study.setting.decided_by(vars(config), arm)
+    last = decided.pop("generations")
+    teacher = study.setting.teacher_of(arm)
+    place = None
+    for generation in range(1, last + 1):
+        of = cost(Training(arm, config, generation))
+        key = (teacher, arm.teacher == "random", *decided.values(), generation)
+        before, place = place, places.get(key)
+        if place is None:
+            place = places[key] = len(work.recipes)
+            seconds = of.start + config.teacher_epochs * of.epoch
+            work.recipes.append(Recipe(seconds, of.test, before))
+    assert place is not None
+    return place, of.outputs
