@@ -22,9 +22,6 @@ from qkd_study.study.load import load_study
 from qkd_study.study.plan import Plan, make_plan
 from qkd_study.study.study import Replicates, Study
 
-#: Of a cluster that `plan` simulates.
-MOST_CPUS = 1_000_000
-
 
 def _study(options: Namespace) -> Study:
     """The study of the options, with what the command line changes."""
@@ -83,21 +80,23 @@ def _plan(study: Study, study_file: str) -> tuple[Plan, datasets.Dataset, str]:
 
 def plan(options: Namespace) -> int:
     """`qkd-study plan`: count, time a few short trainings, and forecast the rest."""
+    from qkd_study.forecast.asked import cpu_counts, with_progress
     from qkd_study.tune.environment import prepare_driver
+    from qkd_study.words import forecast_lines
 
     prepare_driver()  # one thread, as the workers will have
-    wanted = _sizes(options.cpus)
+    wanted = cpu_counts(options.cpus) or [_cpus(None)]
     study = _study(options)
     counted, dataset, said = _plan(study, options.study)
     asked = options.forecast
     if asked is None:
         asked = not options.json or options.cpus is not None or options.recalibrate
-    found = (
-        _forecast(study, dataset, wanted, options.recalibrate) if asked and options.json else None
-    )
     if options.json:
-        about = {} if found is None else {"forecast": found.as_json()}
-        print(json.dumps({**counted.as_json(), **about}, indent=1))
+        about = counted.as_json()
+        if asked:
+            found = with_progress(study, dataset, wanted, anew=options.recalibrate)
+            about["forecast"] = found.as_json()
+        print(json.dumps(about, indent=1))
         return DONE
     print(f"{study.name}: {study.question}")
     print(said)
@@ -110,41 +109,9 @@ def plan(options: Namespace) -> int:
     print(f"{counted.runs_confirm} confirm runs, {study.replicates.confirm} per cell and arm")
     print(f"{counted.runs} runs and at most {counted.teachers} teachers in all", flush=True)
     if asked:
-        from qkd_study.forecast.words import lines
-
-        print(*lines(_forecast(study, dataset, wanted, options.recalibrate)), sep="\n")
+        found = with_progress(study, dataset, wanted, anew=options.recalibrate)
+        print(*forecast_lines(found), sep="\n")
     return DONE
-
-
-def _sizes(text: str | None) -> list[int]:
-    """Numbers of CPUs with commas between them; default: those of this machine."""
-    if text is None:
-        return [_cpus(None)]
-    try:
-        counts = [int(part) for part in text.split(",")]
-    except ValueError:
-        counts = [0]
-    if not all(1 <= count <= MOST_CPUS for count in counts):
-        raise InputError(
-            f"--cpus must be integers from 1 to {MOST_CPUS:,} with commas between them, such as "
-            f"100,10000, but got {text}."
-        )
-    return counts
-
-
-def _forecast(study: Study, dataset: datasets.Dataset, cpus: list[int], anew: bool) -> Any:
-    """Forecast a study, with a line that tells how far the timing is on a terminal."""
-    from qkd_study.forecast import forecast
-
-    def tell(done: int, of: int) -> None:
-        if sys.stderr.isatty():
-            print(f"\rshort trainings: {done} of {of} ", end="", file=sys.stderr, flush=True)
-
-    try:
-        return forecast(study, dataset, cpus, anew=anew, progress=tell)
-    finally:
-        if sys.stderr.isatty():
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def run(options: Namespace) -> int:
@@ -347,36 +314,16 @@ def list_runs(options: Namespace) -> int:
 
 
 def status(options: Namespace) -> int:
-    """`qkd-study status`: how far a run is, and what failed and why."""
-    from qkd_study.results import find_run, read_table
+    """`qkd-study status`: how far a run is, what it found so far, what failed and why."""
+    from qkd_study.analysis.status import status_of
+    from qkd_study.results import find_run
+    from qkd_study.words import status_lines
 
-    folder = find_run(options.run, Path(options.out))
-    about = folder.about()
-    runs = read_table(folder.path, "runs")
-    counts = {
-        str(phase): {str(k): int(v) for k, v in rows["status"].value_counts().items()}
-        for phase, rows in runs.groupby("phase")
-    }
-    failed = runs[runs["status"] == "failed"]
-    keys = ["phase", "cell", "arm", "trial", "replicate", "reason"]
-    failures = failed[keys].to_dict("records")
+    found = status_of(find_run(options.run, Path(options.out)))
     if options.json:
-        said = {
-            "run": str(folder.path),
-            "dataset": about["dataset"],
-            "declared": about["plan"]["runs"],
-            "done": len(runs),
-            "rows": counts,
-        }
-        print(json.dumps({**said, "failed": failures}, indent=1))
-        return DONE
-    print(f"{folder.path} on {about['dataset']}")
-    print(f"{len(runs)} rows, {about['plan']['runs']} declared")
-    for phase, by_status in counts.items():
-        print(f"{phase}: " + ", ".join(f"{n} {name}" for name, n in by_status.items()))
-    for row in failed[keys].itertuples(index=False):
-        where = f"{row.phase} {row.cell} {row.arm} trial {row.trial}"
-        print(f"failed: {where} replicate {row.replicate}: {row.reason}")
+        print(json.dumps(found.as_json(), indent=1))
+    else:
+        print(*status_lines(found), sep="\n")
     return DONE
 
 

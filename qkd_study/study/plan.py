@@ -42,6 +42,7 @@ class Plan:
 
     Attributes:
         cells, arms: keys and names.
+        arm_trials: configurations searched in a cell, by arm.
         trials: configurations searched, over all cells and arms.
         runs_search, runs_confirm: trainings of a student in each phase; with two objectives, of
             each Pareto front only its first configuration is counted.
@@ -51,6 +52,7 @@ class Plan:
 
     cells: tuple[str, ...]
     arms: tuple[str, ...]
+    arm_trials: dict[str, int]
     trials: int
     runs_search: int
     runs_confirm: int
@@ -75,6 +77,7 @@ class Plan:
             "dataset": self.dataset,
             "cell_keys": list(self.cells),
             "arm_names": list(self.arms),
+            "arm_trials": self.arm_trials,
         }
 
 
@@ -91,6 +94,7 @@ def make_plan(study: Study, dataset: Dataset) -> Plan:
     return Plan(
         cells=tuple(cell.key for cell in cells),
         arms=tuple(arm.name for arm in arms),
+        arm_trials={arm.name: study.trials_of(arm) for arm in arms},
         trials=trials,
         runs_search=trials * study.replicates.search,
         runs_confirm=len(cells) * len(arms) * study.replicates.confirm,

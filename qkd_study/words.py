@@ -1,9 +1,14 @@
-"""A forecast in words."""
+"""What commands found, in words: a forecast, the state of a run."""
 
 from __future__ import annotations
 
-from qkd_study.forecast.forecast import Forecast, Outlook
+from typing import TYPE_CHECKING
+
 from qkd_study.tune.progress import in_words
+
+if TYPE_CHECKING:
+    from qkd_study.analysis.status import BranchStatus, Status
+    from qkd_study.forecast.forecast import Forecast, Outlook
 
 
 def size(count: float) -> str:
@@ -16,7 +21,7 @@ def size(count: float) -> str:
     return f"{count / 1e3:.0f} kB"
 
 
-def lines(found: Forecast) -> list[str]:
+def forecast_lines(found: Forecast) -> list[str]:
     """What `qkd-study plan` prints after its counts."""
     said = [
         f"forecast from {found.timed} short trainings on this machine"
@@ -50,3 +55,39 @@ def _outlook(at: Outlook) -> str:
             why = f"the longest chain of runs that wait for each other ({at.timeline.last})"
     cpus = f"{at.cpus:,} CPU{'s' if at.cpus > 1 else ''}"
     return f"  {cpus}: {wall}, {100 * at.used:.0f} % of them busy; bottleneck: {why}"
+
+
+def status_lines(found: Status) -> list[str]:
+    """What `qkd-study status` prints."""
+    said = [f"{found.run} on {found.dataset}", f"{found.done} of {found.declared} runs have rows"]
+    for phase, rows in found.rows.items():
+        said.append(f"{phase}: " + ", ".join(f"{count} {name}" for name, count in rows.items()))
+    said.append(_now(found))
+    columns: list[tuple[str, ...]] = [("cell", "arm", "search", "confirm", "best", "failed")]
+    columns += [_branch(branch) for branch in found.branches]
+    widths = [max(map(len, column)) for column in zip(*columns, strict=True)]
+    for row in columns:
+        said.append("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
+    for failure in found.failures:
+        said.append(f"failed, {failure.count} runs such as {failure.first}: {failure.reason}")
+    return said
+
+
+def _now(found: Status) -> str:
+    pace = found.runs_per_minute
+    past = "" if pace is None else f"{pace:.3g} runs per minute"
+    if found.seconds_left == 0:
+        return "complete" + (f", {past} at the end" if past else "")
+    if found.writer is None:
+        return "nothing works on it now: the command that started it goes on" + (
+            f"; {past} at last" if past else ""
+        )
+    if pace is None or found.seconds_left is None:
+        return f"{found.writer} works on it, no run has ended yet"
+    return f"{found.writer} works on it, {past}, about {in_words(found.seconds_left)} left"
+
+
+def _branch(at: BranchStatus) -> tuple[str, ...]:
+    best = "" if at.best is None else f"{at.best:.3f}"
+    done = [f"{count}/{of}" for count, of in (at.search, at.confirm)]
+    return (at.cell, at.arm, *done, best, str(at.failed or ""))

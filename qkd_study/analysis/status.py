@@ -1,0 +1,193 @@
+"""How far a run is, read from its folder alone: while it goes on, from any machine that sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import psutil
+
+from qkd_study.analysis.summary import best_trials
+from qkd_study.results import RunFolder, mean_score, read_table
+
+#: Minutes that the pace is taken from, counted back from the last row.
+RECENT = 10.0
+
+
+@dataclass(frozen=True)
+class BranchStatus:
+    """How far a cell and arm is.
+
+    Attributes:
+        search, confirm: runs that have a row, of the runs that are declared.
+        best: the highest mean validation accuracy of a complete configuration so far.
+        failed: rows that say so.
+    """
+
+    cell: str
+    arm: str
+    search: tuple[int, int]
+    confirm: tuple[int, int]
+    best: float | None
+    failed: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Runs that failed for the same reason.
+
+    Attributes:
+        first: one of them.
+    """
+
+    reason: str
+    count: int
+    first: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a run is.
+
+    Attributes:
+        dataset: its name.
+        branches: in the order of the study.
+        declared, done: runs; rows of what is no longer declared do not count as done.
+        rows: rows by phase and status.
+        failures: by reason, the most frequent first.
+        writer: what holds the run's lock, if anything does.
+        last_row: when the last row was written; `None` before the first.
+        runs_per_minute: over the last minutes in which rows were written.
+        seconds_left: at that pace; 0 once all is done, `None` before the pace is known.
+    """
+
+    run: str
+    dataset: str
+    branches: tuple[BranchStatus, ...]
+    declared: int
+    done: int
+    rows: dict[str, dict[str, int]]
+    failures: tuple[Failure, ...]
+    writer: str | None
+    last_row: datetime | None
+    runs_per_minute: float | None
+    seconds_left: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """As `qkd-study status --json` prints it."""
+        said = asdict(self)
+        said["last_row"] = None if self.last_row is None else self.last_row.isoformat()
+        return said
+
+
+def status_of(folder: RunFolder) -> Status:
+    """How far a run is.
+
+    Raises:
+        InputError: the folder holds no run.
+    """
+    about = folder.about()
+    runs = read_table(folder.path, "runs")
+    branches = tuple(_branches(runs, about))
+    ended = runs["where.ended_at"].dropna()
+    done = sum(b.search[0] + b.confirm[0] for b in branches)
+    declared = int(about["plan"]["runs"])
+    pace = _pace(runs)
+    left = 0.0 if done >= declared else None if pace is None else 60 * (declared - done) / pace
+    return Status(
+        run=str(folder.path),
+        dataset=about["dataset"],
+        branches=branches,
+        declared=declared,
+        done=done,
+        rows={
+            str(phase): {str(k): int(v) for k, v in rows["status"].value_counts().items()}
+            for phase, rows in runs.groupby("phase")
+        },
+        failures=tuple(_failures(runs)),
+        writer=_writer(folder),
+        last_row=None if ended.empty else ended.max().to_pydatetime().astimezone(UTC),
+        runs_per_minute=pace,
+        seconds_left=left,
+    )
+
+
+def _branches(runs: pd.DataFrame, about: dict[str, Any]) -> list[BranchStatus]:
+    plan, replicates = about["plan"], about["declaration"]["replicates"]
+    trials_of = plan.get("arm_trials", {})
+    best, found = best_trials(runs), []
+    groups: dict[Any, pd.DataFrame] = dict(iter(runs.groupby(["cell", "arm"])))
+    for cell in plan["cell_keys"]:
+        for arm in plan["arm_names"]:
+            rows = groups.get((cell, arm), runs.iloc[:0])
+            search = rows[rows["phase"] == "search"]
+            confirm = rows[rows["phase"] == "confirm"]
+            number = best.get((cell, arm))
+            # Of a configuration that was the best before the search was extended, rows stay.
+            confirm = confirm[confirm["trial"] == number]
+            scores = search.loc[search["trial"] == number, "metric.val_accuracy"]
+            trials = trials_of.get(arm, about["declaration"]["trials"])
+            found.append(
+                BranchStatus(
+                    cell,
+                    arm,
+                    search=(len(search), trials * replicates["search"]),
+                    confirm=(len(confirm), replicates["confirm"]),
+                    best=mean_score(scores) if len(scores) else None,
+                    failed=int((rows["status"] == "failed").sum()),
+                )
+            )
+    return found
+
+
+def _failures(runs: pd.DataFrame) -> list[Failure]:
+    failed = runs[runs["status"] == "failed"]
+    found = [
+        Failure(str(reason), len(rows), _place(rows.iloc[0]))
+        for reason, rows in failed.groupby("reason", sort=False, dropna=False)
+    ]
+    return sorted(found, key=lambda failure: -failure.count)
+
+
+def _place(row: pd.Series[Any]) -> str:
+    where = f"{row['phase']} {row['cell']} {row['arm']} trial {row['trial']}"
+    return f"{where} replicate {row['replicate']}"
+
+
+def _pace(runs: pd.DataFrame) -> float | None:
+    """Runs per minute over the last minutes, from when runs started and ended.
+
+    Replicates that were given up have no times; they count with those that ran beside them.
+    """
+    timed = runs.dropna(subset=["where.started_at", "where.ended_at"])
+    if timed.empty:
+        return None
+    since = timed["where.ended_at"].max() - pd.Timedelta(minutes=RECENT)
+    recent = timed[timed["where.ended_at"] > since]
+    start = max(recent["where.started_at"].min(), since)
+    minutes = (recent["where.ended_at"].max() - start).total_seconds() / 60
+    if minutes <= 0:
+        return None
+    return float(len(recent) * len(runs) / len(timed) / minutes)
+
+
+def _writer(folder: RunFolder) -> str | None:
+    """What holds the run's lock; `None` if nothing does, or what did has died on this machine.
+
+    The lock is not tried: a driver that starts just then would find it taken.
+    """
+    with contextlib.suppress(OSError):
+        owner = (folder.path / ".owner").read_text()
+        found = re.fullmatch(r"process (\d+) on (.+)", owner)
+        dead = (
+            found is not None
+            and found[2] == socket.gethostname()
+            and not psutil.pid_exists(int(found[1]))
+        )
+        return None if dead else owner
+    return None
