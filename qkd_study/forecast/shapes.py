@@ -8,17 +8,17 @@ from math import ceil
 from typing import Any
 
 from qkd_study.study.arms import Arm
-from qkd_study.study.config import PARAMETERS, Config
+from qkd_study.study.config import Config
 from qkd_study.study.identity import described
 from qkd_study.study.study import Study
 
-#: Words and numbers of a student's configuration that its cost per epoch depends on.
-STUDENT_WORDS = ("optimizer", "ansatz", "reduction", "embedding", "device", "precision", "plan")
-TEACHER_WORDS = ("ansatz", "reduction", "embedding", "device", "precision", "plan")
+#: What of a circuit has no order, and decides what it costs.
+WORDS = ("ansatz", "reduction", "embedding", "device", "precision", "plan")
 #: Every parameter that the cost of a run depends on; a search over others changes no cost.
 COSTLY = frozenset(
     {
-        *STUDENT_WORDS,
+        *WORDS,
+        "optimizer",
         *("samples", "teacher_samples", "validation_samples", "batch_size", "epochs"),
         *("qubits", "depth", "teacher_qubits", "teacher_depth", "teacher_epochs", "generations"),
     }
@@ -63,18 +63,21 @@ def _steps(samples: int, batch: int) -> int:
 
 def student_shape(study: Study, arm: Arm, config: Config) -> Shape:
     """The shape of a student's training; all arms with the same loss terms share it."""
+    model = study.setting.student_model
+    own = {name: value for name, value in vars(config).items() if name in model.reads}
     kind = _kind(
-        model=described(study.setting.student_model),
+        model=described(model),
         terms=described(arm.terms),
-        **{name: getattr(config, name) for name in STUDENT_WORDS},
+        optimizer=config.optimizer,
+        **{name: own.get(name) for name in WORDS},
     )
     sizes = (
         config.samples,
         _steps(config.samples, config.batch_size),
         config.teacher_samples,
         config.validation_samples,
-        2.0 ** (config.qubits or 0),
-        config.depth or 1,
+        2.0 ** (own.get("qubits") or 0),
+        own.get("depth") or 1,
     )
     return Shape(kind, tuple(map(float, sizes)))
 
@@ -86,7 +89,7 @@ def teacher_shape(study: Study, arm: Arm, config: Config, generation: int) -> Sh
         model=described(study.setting.teacher_of(arm)),
         frozen=arm.teacher == "random",
         taught=generation > 1,
-        **{name: own.get(name) for name in TEACHER_WORDS},
+        **{name: own.get(name) for name in WORDS},
     )
     sizes = (
         own["teacher_samples"],
@@ -104,6 +107,3 @@ def shape_of(study: Study, training: Training) -> Shape:
     if training.generation is None:
         return student_shape(study, training.arm, training.config)
     return teacher_shape(study, training.arm, training.config, training.generation)
-
-
-assert PARAMETERS.keys() >= COSTLY

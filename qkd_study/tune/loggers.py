@@ -1,0 +1,152 @@
+"""TensorBoard and MLflow, through Ray's own callbacks.
+
+A trial of Tune is a bundle of ours, so Ray's callbacks are not handed to Tune: `RunLoggers` is, and
+tells them of every run as if it were a trial. They add to what a run writes; nothing reads them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ray.tune import Callback
+from ray.tune.logger import LoggerCallback, TBXLoggerCallback
+
+from qkd_study.errors import InputError
+from qkd_study.results import Record
+
+#: What `--log` takes.
+NAMES = ("tensorboard", "mlflow")
+
+
+class _Run:
+    """A run as Ray's callbacks see a trial."""
+
+    def __init__(self, record: Record, folder: Path) -> None:
+        row = record.row
+        self.trial_id = "/".join(
+            quote(str(row[name]), safe="=,.+ ")
+            for name in ("phase", "cell", "arm", "trial", "replicate")
+        )
+        self.local_path = str(folder / self.trial_id)
+        keys = ("study", "run_id", "phase", "cell", "arm", "trial", "replicate", "status")
+        known = {name: row[name] for name in keys}
+        known |= {n: v for n, v in row.items() if n.startswith("config.") and v is not None}
+        self.config = self.evaluated_params = known
+
+    def init_local_path(self) -> None:
+        """Make the folder."""
+        Path(self.local_path).mkdir(parents=True, exist_ok=True)
+
+    def __str__(self) -> str:
+        return self.trial_id
+
+
+def _numbers(row: dict[str, Any], *prefixes: str) -> dict[str, float]:
+    return {n: v for n, v in row.items() if n.startswith(prefixes) and isinstance(v, int | float)}
+
+
+def _results(record: Record, *, epochs: bool) -> list[dict[str, Any]]:
+    """What a run reports: its epochs, if they are wanted, and in the last what its row says."""
+    row = record.row
+    found: list[dict[str, Any]] = []
+    for entry in record.curve if epochs else ():
+        numbers = _numbers(entry, "loss.", "metric.", "seconds")
+        curve = {f"curve/{name}": value for name, value in numbers.items()}
+        found.append({"training_iteration": entry["epoch"], **curve})
+    if not found:
+        found.append({"training_iteration": int(row.get("config.epochs") or 1)})
+    found[-1] |= _numbers(row, "metric.", "cost.")
+    return found
+
+
+class RunLoggers(Callback):  # type: ignore[misc]
+    """Hands the runs in what workers report to Ray's callbacks.
+
+    A callback that fails is named in one line and left out from then on: the study goes on.
+
+    Args:
+        loggers: by name.
+        folder: of the run.
+    """
+
+    def __init__(self, loggers: dict[str, LoggerCallback], folder: Path) -> None:
+        self._loggers, self._folder = dict(loggers), folder
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        # Tune pickles callbacks into its state, of which nothing is ever restored.
+        return str, ("what logs runs",)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Log the runs in a worker's report."""
+        for record in result.get("records", ()):
+            self.log(record)
+
+    def log(self, record: Record) -> None:
+        """Log one run."""
+        for name, logger in list(self._loggers.items()):
+            run = _Run(record, self._folder / name)
+            try:
+                logger.log_trial_start(run)
+                for result in _results(record, epochs=name == "tensorboard"):
+                    logger.log_trial_result(result["training_iteration"], run, result)
+                logger.log_trial_end(run, failed=record.row["status"] == "failed")
+            except Exception as error:
+                del self._loggers[name]
+                said = f"{type(error).__name__}: {error}".splitlines()[0]
+                print(f"warning: nothing more is logged to {name}: {said}", file=sys.stderr)
+
+
+def loggers(names: Sequence[str], folder: Path, study: str) -> list[Callback]:
+    """The callbacks for a Tune run.
+
+    Args:
+        names: of `NAMES`.
+        folder: of the run; logs go into `tensorboard/` and `mlflow/` below it, those of MLflow to
+            `MLFLOW_TRACKING_URI` instead where that is set.
+        study: the name of MLflow's experiment.
+
+    Raises:
+        InputError: one is not installed, or cannot be reached.
+    """
+    made: dict[str, LoggerCallback] = {}
+    for name in dict.fromkeys(names):
+        made[name] = _tensorboard() if name == "tensorboard" else _mlflow(folder, study)
+    return [RunLoggers(made, folder)] if made else []
+
+
+def _tensorboard() -> LoggerCallback:
+    try:
+        import tensorboardX  # noqa: F401
+    except ImportError:
+        raise InputError(
+            "--log tensorboard needs tensorboardX: pip install 'qkd-study[tensorboard]'."
+        ) from None
+    return TBXLoggerCallback()
+
+
+def _mlflow(folder: Path, study: str) -> LoggerCallback:
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or (folder.resolve() / "mlflow").as_uri()
+    if uri.startswith("file:"):
+        # MLflow prefers databases now, and writes files only where it is told to.
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+    try:
+        from ray.air.integrations.mlflow import MLflowLoggerCallback
+
+        logger = MLflowLoggerCallback(tracking_uri=uri, experiment_name=study)
+    except ImportError:
+        raise InputError("--log mlflow needs MLflow: pip install 'qkd-study[mlflow]'.") from None
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    try:
+        logger.setup()
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise InputError(f"--log mlflow: {uri} does not work: {said}") from None
+    return logger

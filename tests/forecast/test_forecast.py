@@ -1,0 +1,177 @@
+"""Forecasts of a tiny study: counts and sizes against what a run really leaves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from qkd_study.cli import main
+from qkd_study.data import load
+from qkd_study.forecast.calibrate import calibrate, interpolated, spread
+from qkd_study.forecast.disk import disk
+from qkd_study.forecast.measure import Cost
+from qkd_study.forecast.shapes import Shape, Training, shape_of
+from qkd_study.forecast.work import trainings, work_of
+from qkd_study.study.load import load_study
+from tests.conftest import TINY, Cli
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No times of an earlier test run."""
+    monkeypatch.setattr("qkd_study.forecast.calibrate.cache_folder", lambda: tmp_path / "cache")
+    # Whatever else keeps this machine busy while tests run.
+    monkeypatch.setattr("qkd_study.forecast.calibrate.QUIET", 0.0)
+    monkeypatch.setattr("qkd_study.forecast.measure.ENOUGH", 0.01)
+    monkeypatch.setattr("qkd_study.forecast.measure.REPEATS", 1)
+    return tmp_path / "cache"
+
+
+def test_a_tiny_study(
+    tiny_study: Path, own_cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", str(tiny_study), "--json", "--cpus", "2,500"]) == 0
+    said = json.loads(capsys.readouterr().out)["forecast"]
+    # In each of two cells a student alone, a taught one and a teacher.
+    assert (said["timed"], said["interpolated"]) == (6, 0)
+    assert said["teachers_trained"] == 10
+    assert 0 < said["teacher_seconds"] < said["cpu_seconds"] < 30
+    assert 1e8 < said["worker_memory_bytes"] < 5e9
+    assert [machine["cpus"] for machine in said["machines"]] == [2, 500]
+    assert said["machines"][0]["simulated"]["runs"] == 28
+    assert said["machines"][0]["wall_seconds"] > said["machines"][1]["wall_seconds"]
+
+    (kept,) = own_cache.iterdir()
+    assert len(json.loads(kept.read_text())) == 6
+    assert main(["plan", str(tiny_study), "--cpus", "2,500"]) == 0
+    text = capsys.readouterr().out
+    assert "28 runs and at most 10 teachers in all\nforecast from 6 short trainings" in text
+    assert "for 10 teachers\n" in text
+    assert "\n  500 CPUs: " in text
+    (again,) = own_cache.iterdir()
+    assert again.read_text() == kept.read_text()  # what is known is not timed again
+    kept.write_text("{")  # a broken file is no trouble
+    assert main(["plan", str(tiny_study), "--json", "--forecast"]) == 0
+    assert json.loads(capsys.readouterr().out)["forecast"]["timed"] == 6
+
+
+def test_counts_alone_are_quick(
+    tiny_study: Path, own_cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for options in (["--json"], ["--no-forecast"], ["--no-forecast", "--json"]):
+        assert main(["plan", str(tiny_study), *options]) == 0
+        assert "forecast" not in capsys.readouterr().out
+    assert not own_cache.exists()
+
+
+@pytest.mark.parametrize("cpus", ["0", "x", "2,", "1.5", "2000000", "-4"])
+def test_bad_cpus(tiny_study: Path, capsys: pytest.CaptureFixture[str], cpus: str) -> None:
+    assert main(["plan", str(tiny_study), f"--cpus={cpus}"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"such as 100,10000, but got {cpus}" in said.err
+
+
+def test_what_costs_the_same_is_timed_once(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.py"
+    path.write_text(TINY.replace('("scratch", "soft")', '("scratch", "soft", "classical-teacher")'))
+    study = load_study(path)
+    cells = list(trainings(study, "digits"))
+    assert [len(configs) for _, _, configs in cells] == [1] * 6
+    shapes = {
+        (cell.key, arm.name): shape_of(study, Training(arm, configs[0]))
+        for cell, arm, configs in cells
+    }
+    assert shapes["samples=20", "soft"] == shapes["samples=20", "classical-teacher"]
+    assert len(set(shapes.values())) == 4  # with and without a teacher, on 20 and 30 samples
+    teachers = {
+        shape_of(study, Training(arm, configs[0], 1)) for _, arm, configs in cells if arm.terms
+    }
+    assert len(teachers) == 4  # quantum and classical, on 20 and 30 samples
+    quantum = Training(study.arm("soft"), cells[1][2][0], 1)
+    assert '"qubits"' not in shape_of(study, quantum).kind  # a size, not a kind
+
+
+def test_a_search_over_what_costs_is_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.py"
+    path.write_text(
+        TINY.replace('"learning_rate": LogFloat(1e-3, 3e-2)', '"epochs": Int(2, 40)')
+        .replace('"epochs": 3, ', "")
+        .replace("import LogFloat", "import Int, LogFloat")
+        .replace("trials=2", "trials=300")
+    )
+    with pytest.warns(UserWarning, match="epochs is searched"):
+        study = load_study(path)
+    cost = Cost(1.0, 0.5, 0.0, 0.25, 0.0, 0.0)
+    work = work_of(study, "digits", lambda training: cost)
+    jobs = work.branches[0].trials
+    assert len(jobs) == 300
+    assert {job.seconds for job in jobs} == {1 + 0.5 * job.epochs for job in jobs}
+    assert min(job.epochs for job in jobs) == 2
+    assert max(job.epochs for job in jobs) == 40
+    assert sum(job.epochs for job in jobs) / 300 == pytest.approx(21, abs=2)
+    assert work.branches[0].confirmed.epochs == pytest.approx(21, abs=2)
+
+
+def test_points_far_apart_come_first() -> None:
+    import numpy as np
+
+    points = np.array([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0], [0.4, 0.5], [0.0, 0.9]])
+    assert spread(points)[:3] == [1, 2, 0]
+    assert sorted(spread(points)) == [0, 1, 2, 3, 4]
+
+
+def test_interpolation() -> None:
+    def cost(samples: float, width: float, kind: str) -> Cost:
+        seconds = 1e-3 * samples + 1e-4 * width * samples ** (0.5 if kind == "a" else 0.7)
+        return Cost(seconds, 2 * seconds, seconds, seconds, 1.0, 1.0)
+
+    grid = [(s, w, k) for s in (10, 40, 160, 640) for w in (4, 16, 64, 256) for k in "ab"]
+    known = [Shape(k, (float(s), float(w))) for s, w, k in grid]
+    costs = [cost(*point) for point in grid]
+    wanted = [(s, w, k) for s in (20, 80, 320) for w in (8, 128) for k in "ab"]
+    shapes = [Shape(k, (float(s), float(w))) for s, w, k in wanted]
+    found = interpolated(known, costs, shapes)
+    for point, got in zip(wanted, found, strict=True):
+        assert got.epoch == pytest.approx(cost(*point).epoch, rel=0.15)
+    for got, exact in zip(interpolated(known, costs, known[:5]), costs, strict=False):
+        assert got.start == pytest.approx(exact.start, rel=1e-6)
+    assert interpolated(known[:1], costs[:1], shapes[:1]) == costs[:1]
+
+
+def test_a_small_budget_still_forecasts(tiny_study: Path) -> None:
+    study, dataset = load_study(tiny_study), load("digits")
+    found = calibrate(study, dataset, budget=0.0)
+    assert found.timed == 1
+    assert work_of(study, dataset.name, found.cost).branches[0].trials[0].seconds > 0
+
+
+@pytest.mark.slow
+def test_sizes_are_those_of_a_run(tiny_study: Path, cli: Cli) -> None:
+    done = cli("run", tiny_study, "--replicates", "12", "--trials", "4", "--set", "epochs=30")
+    assert done.returncode == 0, done.stderr
+    (folder,) = (
+        path.parent
+        for path in tiny_study.parent.glob("results/tiny/*/study.json")
+        if not path.parent.is_symlink()
+    )
+    tiny_study.write_text(
+        TINY.replace("trials=2", "trials=4")
+        .replace("confirm=3", "confirm=12")
+        .replace('"epochs": 3', '"epochs": 30')
+    )
+    study, dataset = load_study(tiny_study), load("digits")
+    found = calibrate(study, dataset)
+    expected = disk(study, dataset, work_of(study, dataset.name, found.cost), found.cost)
+
+    def size(name: str) -> int:
+        return sum(path.stat().st_size for path in folder.glob(name))
+
+    rows = size("runs/*") + size("optuna.journal")
+    assert expected.rows == pytest.approx(rows, rel=0.1)
+    assert expected.curves == pytest.approx(size("curves/*"), rel=0.1)
+    assert expected.teachers == pytest.approx(size("teachers/*"), rel=0.1)
+    files = sum(path.is_file() for path in folder.rglob("*"))
+    assert expected.files == pytest.approx(files, abs=8)

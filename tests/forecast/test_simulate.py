@@ -1,0 +1,166 @@
+"""The simulated schedule against times worked out by hand, and against the real schedule."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import asdict, replace
+
+import pandas as pd
+import pytest
+
+from qkd_study import LogFloat, Replicates, Study
+from qkd_study.forecast.forecast import outlook
+from qkd_study.forecast.simulate import Machine, simulate, without_teachers
+from qkd_study.forecast.work import Branch, Job, Recipe, Work
+from qkd_study.results import RUNS
+from qkd_study.study.plan import Trial
+from qkd_study.tune.schedule import Schedule
+
+FAST = Machine(cpus=1, driver=0.0, storage=0.0, start=0.0, end=0.0)
+
+
+def work(
+    trials: int,
+    *,
+    branches: int = 1,
+    search: int = 1,
+    confirm: int = 2,
+    seconds: float = 1.0,
+    test: float = 0.0,
+    recipes: tuple[Recipe, ...] = (),
+    outputs: float = 0.0,
+) -> Work:
+    job = Job(seconds, test, len(recipes) - 1 if recipes else None, outputs)
+    made = [Branch(f"cell arm{i}", (job,) * trials, job) for i in range(branches)]
+    return Work(made, list(recipes), search, confirm)
+
+
+def on(cpus: int, of: Work, **changes: float) -> float:
+    return simulate(of, replace(FAST, cpus=cpus, **changes)).wall
+
+
+def test_one_cpu_adds_everything_up() -> None:
+    of = work(3, search=2, confirm=4, seconds=1.5, test=0.25)
+    assert on(1, of) == pytest.approx(3 * 2 * 1.5 + 4 * 1.75)
+    assert on(1, of, start=8.0, end=2.0, slowdown=2.0) == pytest.approx(10 + 2 * 16.0)
+    assert on(1, of, driver=0.1, storage=0.05) == pytest.approx(16.0 + (3 + 1) * 0.15)
+
+
+def test_batches_wait_and_blocks_run_in_a_row() -> None:
+    assert on(100, work(5)) == 1 + 2  # two confirm replicates are one block
+    assert on(100, work(6)) == 2 + 2  # the sixth trial waits for the first five
+    assert on(100, work(10)) == 2 + 2
+    assert on(100, work(11)) == 3 + 2
+    assert on(4, work(5)) == 2 + 2
+    assert on(100, work(1, confirm=12)) == 1 + 5  # blocks of 5, 5 and 2 beside each other
+    assert on(2, work(1, confirm=12)) == 1 + 7
+
+
+def test_branches_fill_the_cpus_in_turn() -> None:
+    many = work(6, branches=4)
+    found = simulate(many, replace(FAST, cpus=4))
+    assert found.wall == pytest.approx(4 * 6 / 4 + 4 * 2 / 4)
+    assert (found.trials, found.runs, found.peak) == (4 * 7, 4 * 8, 4)
+    assert found.busy == pytest.approx(4 * 8)
+
+
+def test_the_driver_handles_one_trial_at_a_time() -> None:
+    many = work(1, branches=50, confirm=5, seconds=0.01)
+    found = simulate(many, replace(FAST, cpus=1000, driver=0.5))
+    assert found.wall == pytest.approx(100 * 0.5, abs=0.1)
+    assert found.driver == pytest.approx(50.0)
+
+
+def test_a_teacher_is_trained_once_and_waited_for() -> None:
+    of = work(1, branches=3, confirm=2, recipes=(Recipe(10.0, 3.0),), outputs=0.5)
+    found = simulate(of, replace(FAST, cpus=3))
+    # Search: all wait for the teacher of replicate 0. Confirm: one trains and tests the teacher of
+    # each replicate; the others wait for both.
+    assert found.wall == pytest.approx(10 + 0.5 + 1 + 2 * (10 + 0.5 + 1 + 3))
+    assert found.teachers == 3
+    assert found.teaching == pytest.approx(3 * 10 + 2 * 3)
+    assert found.waiting == pytest.approx(3 * 2 * 10 + 2 * 2 * 3)
+    assert found.busy == pytest.approx(9 * 1.5 + 36)
+    assert on(3, without_teachers(of)) == pytest.approx(3 * 1.5)
+
+
+def test_a_process_asks_a_teacher_once() -> None:
+    of = work(4, confirm=2, recipes=(Recipe(0.0, 0.0),), outputs=0.5)
+    assert on(1, of) == pytest.approx(4 + 0.5 + 2 * 1.5)
+
+
+def test_generations_are_trained_one_after_the_other() -> None:
+    chain = (Recipe(2.0, 0.0), Recipe(3.0, 0.0, before=0))
+    of = work(1, search=2, confirm=2, recipes=chain)
+    found = simulate(of, FAST)
+    assert (found.teachers, found.teaching) == (8, 4 * 5.0)
+    assert found.wall == pytest.approx(4 * (5 + 1))
+
+
+def test_later_trials_are_given_up_now_and_then() -> None:
+    found = simulate(work(4005, search=3), FAST, seed=1)
+    # Of 4000 trials: 1/4 have one run, 3/16 two, 9/16 three.
+    expected = 15 + 4000 * (1 / 4 + 2 * 3 / 16 + 3 * 9 / 16) + 2
+    assert found.runs == pytest.approx(expected, rel=0.02)
+    assert simulate(work(5, search=3), FAST).runs == 17
+    assert simulate(work(400, search=3), FAST, seed=1) != simulate(
+        work(400, search=3), FAST, seed=2
+    )
+
+
+@pytest.mark.parametrize(
+    ("of", "machine", "bottleneck"),
+    [
+        (work(5, branches=40), replace(FAST, cpus=4), "cpus"),
+        (work(5, branches=40, seconds=0.01), replace(FAST, cpus=500, driver=0.1), "driver"),
+        (work(5, branches=40, seconds=0.01), replace(FAST, cpus=500, storage=0.1), "storage"),
+        (work(5, branches=40, recipes=(Recipe(50.0, 0.0),)), replace(FAST, cpus=500), "teachers"),
+        (work(50, branches=4), replace(FAST, cpus=500), "chain"),
+    ],
+)
+def test_the_bottleneck_is_what_helps_most(of: Work, machine: Machine, bottleneck: str) -> None:
+    assert outlook(of, machine).bottleneck == bottleneck
+
+
+def _rows(trial: Trial) -> list[dict[str, object]]:
+    config = {f"config.{name}": value for name, value in asdict(trial.config).items()}
+    good = {"status": "ok", "metric.val_accuracy": 0.5}
+    return [{"replicate": r, **good, **config} for r in trial.replicates]
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 7, 40])
+@pytest.mark.parametrize("trials", [1, 4])
+def test_as_the_real_schedule(cpus: int, trials: int) -> None:
+    study = Study(
+        question="?",
+        datasets=("digits",),
+        factors={"samples": (20, 30, 40)},
+        search={"learning_rate": LogFloat(1e-3, 1e-1)},
+        arms=("scratch", "soft"),
+        trials=trials,
+        replicates=Replicates(search=2, confirm=12),
+    )
+    pairs = [(cell.key, arm.name) for cell in study.cells() for arm in study.all_arms]
+    seconds = {pair: 1.0 + 0.37 * i for i, pair in enumerate(pairs)}
+    of = Work(search=2, confirm=12)
+    for pair in pairs:
+        job = Job(seconds[pair])
+        of.branches.append(Branch(" ".join(pair), (job,) * trials, job))
+
+    schedule = Schedule(study, "digits", pd.DataFrame(columns=[column.name for column in RUNS]))
+    running: list[tuple[float, int, Trial]] = []
+    now, free, count = 0.0, cpus, 0
+    while True:
+        while free and (trial := schedule.next()) is not None:
+            lasts = seconds[trial.cell.key, trial.arm.name] * len(trial.replicates)
+            count, free = count + 1, free - 1
+            heapq.heappush(running, (now + lasts, count, trial))
+        if not running:
+            break
+        now, _, trial = heapq.heappop(running)
+        free += 1
+        schedule.finish(trial, _rows(trial))
+    found = simulate(of, replace(FAST, cpus=cpus))
+    assert schedule.done
+    assert found.trials == count
+    assert found.wall == pytest.approx(now, rel=1e-9)
