@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qkd_study.tune.progress import in_words
 
@@ -68,8 +68,15 @@ def status_lines(found: Status) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*columns, strict=True)]
     for row in columns:
         said.append("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
-    for failure in found.failures:
-        said.append(f"failed, {failure.count} runs such as {failure.first}: {failure.reason}")
+    by_reason: dict[str, list[dict[str, Any]]] = {}
+    for row in found.failed:
+        by_reason.setdefault(str(row["reason"]), []).append(row)
+    for reason, rows in sorted(by_reason.items(), key=lambda entry: -len(entry[1])):
+        first = rows[0]
+        where = f"{first['phase']} {first['cell']} {first['arm']} trial {first['trial']}"
+        said.append(f"failed: {where} replicate {first['replicate']}: {reason}")
+        if len(rows) > 1:
+            said.append(f"  and {len(rows) - 1} more runs for the same reason")
     return said
 
 

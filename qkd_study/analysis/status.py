@@ -38,19 +38,6 @@ class BranchStatus:
 
 
 @dataclass(frozen=True)
-class Failure:
-    """Runs that failed for the same reason.
-
-    Attributes:
-        first: one of them.
-    """
-
-    reason: str
-    count: int
-    first: str
-
-
-@dataclass(frozen=True)
 class Status:
     """How far a run is.
 
@@ -59,7 +46,7 @@ class Status:
         branches: in the order of the study.
         declared, done: runs; rows of what is no longer declared do not count as done.
         rows: rows by phase and status.
-        failures: by reason, the most frequent first.
+        failed: the rows that say so: what they are of, and the reason.
         writer: what holds the run's lock, if anything does.
         last_row: when the last row was written; `None` before the first.
         runs_per_minute: over the last minutes in which rows were written.
@@ -72,7 +59,7 @@ class Status:
     declared: int
     done: int
     rows: dict[str, dict[str, int]]
-    failures: tuple[Failure, ...]
+    failed: tuple[dict[str, Any], ...]
     writer: str | None
     last_row: datetime | None
     runs_per_minute: float | None
@@ -109,7 +96,7 @@ def status_of(folder: RunFolder) -> Status:
             str(phase): {str(k): int(v) for k, v in rows["status"].value_counts().items()}
             for phase, rows in runs.groupby("phase")
         },
-        failures=tuple(_failures(runs)),
+        failed=tuple(_failed(runs)),
         writer=_writer(folder),
         last_row=None if ended.empty else ended.max().to_pydatetime().astimezone(UTC),
         runs_per_minute=pace,
@@ -145,18 +132,10 @@ def _branches(runs: pd.DataFrame, about: dict[str, Any]) -> list[BranchStatus]:
     return found
 
 
-def _failures(runs: pd.DataFrame) -> list[Failure]:
-    failed = runs[runs["status"] == "failed"]
-    found = [
-        Failure(str(reason), len(rows), _place(rows.iloc[0]))
-        for reason, rows in failed.groupby("reason", sort=False, dropna=False)
-    ]
-    return sorted(found, key=lambda failure: -failure.count)
-
-
-def _place(row: pd.Series[Any]) -> str:
-    where = f"{row['phase']} {row['cell']} {row['arm']} trial {row['trial']}"
-    return f"{where} replicate {row['replicate']}"
+def _failed(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    keys = ["phase", "cell", "arm", "trial", "replicate", "reason"]
+    rows: list[Any] = runs.loc[runs["status"] == "failed", keys].to_dict("records")
+    return rows
 
 
 def _pace(runs: pd.DataFrame) -> float | None:

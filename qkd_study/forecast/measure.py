@@ -63,7 +63,7 @@ def _seconds(work: Callable[[], object]) -> float:
 def _least(work: Callable[[], float]) -> float:
     """The least of some times; of long ones, the only one."""
     first = work()
-    return first if first > LONGEST else min(first, *(work() for _ in range(REPEATS - 1)))
+    return first if first > LONGEST else min([first, *(work() for _ in range(REPEATS - 1))])
 
 
 def _part(samples: Samples, share: float) -> Samples:

@@ -124,12 +124,11 @@ def loggers(names: Sequence[str], folder: Path, study: str) -> list[Callback]:
 
 def _tensorboard() -> LoggerCallback:
     try:
-        import tensorboardX  # noqa: F401
+        return TBXLoggerCallback()
     except ImportError:
         raise InputError(
             "--log tensorboard needs tensorboardX: pip install 'qkd-study[tensorboard]'."
         ) from None
-    return TBXLoggerCallback()
 
 
 def _mlflow(folder: Path, study: str) -> LoggerCallback:
