@@ -69,14 +69,14 @@ def status_lines(found: Status) -> list[str]:
     for row in columns:
         said.append("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
     by_reason: dict[str, list[dict[str, Any]]] = {}
-    for row in found.failed:
-        by_reason.setdefault(str(row["reason"]), []).append(row)
-    for reason, rows in sorted(by_reason.items(), key=lambda entry: -len(entry[1])):
-        first = rows[0]
+    for failure in found.failed:
+        by_reason.setdefault(str(failure["reason"]), []).append(failure)
+    for reason, alike in sorted(by_reason.items(), key=lambda entry: -len(entry[1])):
+        first = alike[0]
         where = f"{first['phase']} {first['cell']} {first['arm']} trial {first['trial']}"
         said.append(f"failed: {where} replicate {first['replicate']}: {reason}")
-        if len(rows) > 1:
-            said.append(f"  and {len(rows) - 1} more runs for the same reason")
+        if len(alike) > 1:
+            said.append(f"  and {len(alike) - 1} more runs for the same reason")
     return said
 
 
