@@ -85,7 +85,7 @@ def plan(options: Namespace) -> int:
     from qkd_study.words import forecast_lines
 
     prepare_driver()  # one thread, as the workers will have
-    wanted = cpu_counts(options.cpus) or [_cpus(None)]
+    wanted = cpu_counts(options.cpus) or [_cores()]
     study = _study(options)
     counted, dataset, said = _plan(study, options.study)
     asked = options.forecast
@@ -237,12 +237,16 @@ def _submit(options: Namespace) -> int:
 def _cpus(options: Namespace) -> int | None:
     """How many trials at once; `None` for as many as fit on the cluster of `--address`."""
     asked: int | None = options.cpus
-    there = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
     if asked is not None and not 1 <= asked <= 4096:
         raise InputError(f"--cpus must be an integer from 1 to 4096, but got {asked}.")
-    return asked or (there if options.address is None else None)
+    return asked or (_cores() if options.address is None else None)
+
+
+def _cores() -> int:
+    """CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> bool:

@@ -103,7 +103,7 @@ def outlook(work: Work, machine: Machine) -> Outlook:
     free = without_teachers(work)
     without = {
         "cpus": simulate(work, replace(machine, cpus=2 * machine.cpus)).wall,
-        "driver": simulate(work, replace(machine, driver=0.0)).wall,
+        "driver": simulate(work, replace(machine, driver=0.0, bundle=0.0)).wall,
         "storage": simulate(work, replace(machine, storage=0.0)).wall,
         "teachers": simulate(free, machine).wall,
     }

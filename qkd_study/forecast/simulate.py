@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field, replace
+from math import ceil
 
 import numpy as np
 
 from qkd_study.forecast.work import Branch, Job, Recipe, Work
 
-#: Search trials that are suggested together; the next so many wait until all of them ended.
-BATCH = 5
 #: Confirm replicates that a worker runs one after the other.
 BLOCK = 5
-#: Trials of a branch of which none is given up.
+#: Trials that a trial is compared with at least, those of its own batch left out.
 SAFE_TRIALS = 5
+#: Trials of a bundle, at most.
+LARGEST_BUNDLE = 64
 #: How often a later trial is given up after one of its replicates: those below three quarters.
 GIVEN_UP = 0.25
 
@@ -26,6 +27,8 @@ class Machine:
     Attributes:
         cpus: trials at once.
         driver: seconds that the driver is busy with a trial, storage left out.
+        bundle: seconds more for the trials that a worker is given at once, few or many.
+        bundled: seconds of work that a worker is given at once, if there is so much for each.
         storage: seconds that it waits for a trial's rows to be on disk.
         start: seconds from the command to the first run.
         end: seconds from the last run to the end of the command.
@@ -33,7 +36,9 @@ class Machine:
     """
 
     cpus: int
-    driver: float = 0.015
+    driver: float = 0.005
+    bundle: float = 0.015
+    bundled: float = 2.0
     storage: float = 0.0
     start: float = 8.0
     end: float = 2.0
@@ -76,12 +81,14 @@ class _State:
     ended: int = 0
     running: int = 0
     confirmed: int = 0
+    counted: int = 0
 
-    def open(self) -> bool:
-        """Whether a search trial can start: its batch has, or all before it ended."""
-        if self.handed == len(self.branch.trials):
-            return False
-        return self.handed % BATCH != 0 or self.ended == self.handed
+    def open(self, batch: int) -> int:
+        """Search trials that can start: the rest of a batch, or a whole one if all before ended."""
+        last = min(-(-self.handed // batch) * batch, len(self.branch.trials))
+        if self.handed == last and self.ended == self.handed:
+            last = min(last + batch, len(self.branch.trials))
+        return last - self.handed
 
     @property
     def searched(self) -> bool:
@@ -98,7 +105,7 @@ class _Trial:
     replicates: range
     confirms: bool
     left: int
-    worker: int
+    worker: int = -1
 
 
 @dataclass
@@ -172,76 +179,87 @@ class _Run:
         return max(self.tested[key], now)
 
     def gives_up(self, trial: _Trial) -> bool:
-        may = not trial.confirms and trial.left and trial.place >= SAFE_TRIALS
-        return bool(may and self.rng.random() < GIVEN_UP)
+        if trial.confirms or not self.work.gives_up:
+            return False
+        before = trial.place // self.work.batch * self.work.batch
+        return before >= SAFE_TRIALS and bool(self.rng.random() < GIVEN_UP)
 
 
 class _Queue:
-    """What can start next, as the driver picks it."""
+    """What can start next, as the driver picks it.
+
+    Attributes:
+        ready: how many trials could start now.
+    """
 
     def __init__(self, work: Work) -> None:
+        self.ready = 0
         self._work = work
         self._states = [_State(branch) for branch in work.branches]
         self._searches: list[tuple[int, int, int]] = []
         self._confirms: list[int] = []
         self._places = {id(state): place for place, state in enumerate(self._states)}
         for state in self._states:
-            self.changed(state)
+            self._changed(state)
 
-    def changed(self, state: _State) -> None:
-        place = self._places[id(state)]
-        if state.open():
+    def _changed(self, state: _State) -> None:
+        place, ready = self._places[id(state)], state.open(self._work.batch)
+        if ready:
             # Fewest running first, then fewest done: round-robin.
             heapq.heappush(self._searches, (state.running, state.ended, place))
         elif state.searched and state.confirmed < self._work.confirm:
+            ready = -(-(self._work.confirm - state.confirmed) // BLOCK)
             heapq.heappush(self._confirms, place)
+        self.ready += ready - state.counted
+        state.counted = ready
 
-    def next(self, worker: int) -> _Trial | None:
+    def next(self) -> _Trial | None:
         while self._searches:
             running, ended, place = heapq.heappop(self._searches)
             state = self._states[place]
-            if state.open() and (running, ended) == (state.running, state.ended):
+            fresh = (running, ended) == (state.running, state.ended)
+            if fresh and state.open(self._work.batch):
                 number = state.handed
                 state.handed += 1
                 state.running += 1
-                self.changed(state)
-                job = state.branch.trials[number]
-                replicates = range(self._work.search)
-                return _Trial(state, number, job, replicates, False, len(replicates), worker)
+                self._changed(state)
+                job, replicates = state.branch.trials[number], range(self._work.search)
+                return _Trial(state, number, job, replicates, False, len(replicates))
         while self._confirms:
             place = heapq.heappop(self._confirms)
             state = self._states[place]
             first = state.confirmed
             if first < self._work.confirm:
                 state.confirmed = min(first + BLOCK, self._work.confirm)
-                self.changed(state)
+                self._changed(state)
                 replicates = range(-1 - first, -1 - state.confirmed, -1)
                 job = state.branch.confirmed
-                return _Trial(state, first, job, replicates, True, len(replicates), worker)
+                return _Trial(state, first, job, replicates, True, len(replicates))
         return None
 
     def ended(self, trial: _Trial) -> None:
         if not trial.confirms:
             trial.state.ended += 1
             trial.state.running -= 1
-            self.changed(trial.state)
+            self._changed(trial.state)
 
 
-_STEP, _END = 0, 1
+_STEP, _END, _FREE = 0, 1, 2
 
 
 def most_at_once(work: Work) -> int:
     """How many trials can run at once at most: more CPUs than that stay idle."""
     blocks = -(-work.confirm // BLOCK)
-    return sum(max(min(BATCH, len(b.trials)), blocks) for b in work.branches)
+    return sum(max(min(work.batch, len(b.trials)), blocks) for b in work.branches)
 
 
 def simulate(work: Work, machine: Machine, seed: int = 0) -> Timeline:
     """Run a schedule through: the driver's policy, on as many workers as there are CPUs.
 
-    A free worker takes a search trial of the branch with the fewest running; where none can start,
-    a block of confirm replicates. A run that needs a teacher that nobody has trained trains it;
-    others wait for it. The driver handles one ended trial at a time.
+    A free worker takes search trials of the branches with the fewest running; where none can start,
+    blocks of confirm replicates; several at once if they are short and there are enough for all
+    workers. A run that needs a teacher that nobody has trained trains it; others wait for it. The
+    driver handles one thing at a time: a trial that ended, a worker that wants more.
 
     Args:
         work: what is run.
@@ -249,22 +267,45 @@ def simulate(work: Work, machine: Machine, seed: int = 0) -> Timeline:
         seed: of which later trials are given up.
     """
     run, queue = _Run(work, machine, np.random.default_rng(seed)), _Queue(work)
-    free = list(range(min(machine.cpus, most_at_once(work)) - 1, -1, -1))
-    driver = last = machine.start
-    driven, peak, active, name = 0.0, 0, 0, ""
-    now = machine.start
+    workers = min(machine.cpus, most_at_once(work))
+    free = list(range(workers - 1, -1, -1))
+    bundles: dict[int, list[_Trial]] = {}
+    driver = last = now = machine.start
+    driven, peak, name = 0.0, 0, ""
+
+    def size() -> int:
+        """Trials of the next bundle."""
+        if not run.runs or machine.bundled <= 0:
+            return 1
+        seconds = max(run.busy / run.runs * work.search, 1e-3)
+        share = queue.ready // (2 * workers)
+        return max(1, min(ceil(machine.bundled / seconds), share, LARGEST_BUNDLE))
 
     def hand_out() -> None:
-        nonlocal active, peak
+        nonlocal peak
         while free:
-            trial = queue.next(free[-1])
-            if trial is None:
+            first = queue.next()
+            if first is None:
                 return
-            free.pop()
-            active += 1
-            peak = max(peak, active)
-            run.trials += 1
-            run.push(run.step(trial, now), _STEP, trial)
+            bundle = [first]
+            while len(bundle) < size() and (another := queue.next()) is not None:
+                bundle.append(another)
+            worker = free.pop()
+            bundles[worker] = bundle[::-1]
+            begin(worker)
+            peak = max(peak, workers - len(free))
+
+    def begin(worker: int) -> None:
+        trial = bundles[worker].pop()
+        trial.worker = worker
+        run.trials += 1
+        run.push(run.step(trial, now), _STEP, trial)
+
+    def drive(seconds: float) -> float:
+        nonlocal driver, driven
+        driver = max(driver, now) + seconds
+        driven += seconds
+        return driver
 
     hand_out()
     while run.events:
@@ -273,15 +314,17 @@ def simulate(work: Work, machine: Machine, seed: int = 0) -> Timeline:
             if trial.left and not run.gives_up(trial):
                 run.push(run.step(trial, now), _STEP, trial)
                 continue
-            taken = machine.driver + machine.storage
-            driver = max(driver, now) + taken
-            driven += taken
-            run.push(driver, _END, trial)
+            run.push(drive(machine.driver + machine.storage), _END, trial)
+            if bundles[trial.worker]:
+                begin(trial.worker)
+            else:
+                run.push(drive(machine.bundle), _FREE, trial)
             continue
         last, name = now, trial.state.branch.name
-        active -= 1
-        free.append(trial.worker)
-        queue.ended(trial)
+        if kind == _FREE:
+            free.append(trial.worker)
+        else:
+            queue.ended(trial)
         hand_out()
     return Timeline(
         wall=last + machine.end,

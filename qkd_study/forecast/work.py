@@ -72,12 +72,16 @@ class Work:
 
     Attributes:
         search, confirm: replicates of a configuration.
+        batch: search trials that are suggested together.
+        gives_up: whether a search trial may be given up between its replicates.
     """
 
     branches: list[Branch] = field(default_factory=list)
     recipes: list[Recipe] = field(default_factory=list)
     search: int = 1
     confirm: int = 2
+    batch: int = 5
+    gives_up: bool = True
 
     @property
     def trials(self) -> int:
@@ -113,7 +117,12 @@ def _drawn(space: Range, rng: np.random.Generator) -> Value:
 
 def work_of(study: Study, dataset: str, cost: Callable[[Training], Cost]) -> Work:
     """The work of a study, from what its trainings cost."""
-    work = Work(search=study.replicates.search, confirm=study.replicates.confirm)
+    work = Work(
+        search=study.replicates.search,
+        confirm=study.replicates.confirm,
+        batch=study.batch,
+        gives_up=study.minimise is None,
+    )
     places: dict[Any, int] = {}
     for cell, arm, configs in trainings(study, dataset):
         jobs = []

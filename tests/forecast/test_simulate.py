@@ -16,7 +16,7 @@ from qkd_study.results import RUNS
 from qkd_study.study.plan import Trial
 from qkd_study.tune.schedule import Schedule
 
-FAST = Machine(cpus=1, driver=0.0, storage=0.0, start=0.0, end=0.0)
+FAST = Machine(cpus=1, driver=0.0, bundle=0.0, bundled=0.0, storage=0.0, start=0.0, end=0.0)
 
 
 def work(
@@ -69,6 +69,20 @@ def test_the_driver_handles_one_trial_at_a_time() -> None:
     found = simulate(many, replace(FAST, cpus=1000, driver=0.5))
     assert found.wall == pytest.approx(100 * 0.5, abs=0.1)
     assert found.driver == pytest.approx(50.0)
+
+
+def test_short_trials_are_handed_out_in_bundles() -> None:
+    many = work(5, branches=400, confirm=5, seconds=0.02)  # 2,400 trials, 80 s
+    fast = replace(FAST, cpus=2, bundle=0.05)
+    alone = simulate(many, fast)
+    assert alone.driver == pytest.approx(2400 * 0.05)
+    assert alone.wall > 2400 * 0.05
+    found = simulate(many, replace(fast, bundled=2.0))
+    # 64 at most, while there are four times as many to hand out.
+    assert 2400 / 64 * 0.05 < found.driver < 2400 / 32 * 0.05
+    assert found.wall < 1.1 * 80 / 2
+    few = simulate(work(5, branches=4, seconds=0.02), replace(fast, cpus=10, bundled=2.0))
+    assert few.peak == 10  # nobody is given so much that others have nothing
 
 
 def test_a_teacher_is_trained_once_and_waited_for() -> None:
@@ -129,7 +143,7 @@ def _rows(trial: Trial) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("cpus", [1, 2, 7, 40])
-@pytest.mark.parametrize("trials", [1, 4])
+@pytest.mark.parametrize("trials", [1, 4, 7, 11])
 def test_as_the_real_schedule(cpus: int, trials: int) -> None:
     study = Study(
         question="?",
@@ -142,7 +156,7 @@ def test_as_the_real_schedule(cpus: int, trials: int) -> None:
     )
     pairs = [(cell.key, arm.name) for cell in study.cells() for arm in study.all_arms]
     seconds = {pair: 1.0 + 0.37 * i for i, pair in enumerate(pairs)}
-    of = Work(search=2, confirm=12)
+    of = Work(search=2, confirm=12, gives_up=False)
     for pair in pairs:
         job = Job(seconds[pair])
         of.branches.append(Branch(" ".join(pair), (job,) * trials, job))
