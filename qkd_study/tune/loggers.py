@@ -6,6 +6,7 @@ tells them of every run as if it were a trial. They add to what a run writes; no
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import sys
@@ -104,6 +105,20 @@ class RunLoggers(Callback):  # type: ignore[misc]
                 print(f"warning: nothing more is logged to {name}: {said}", file=sys.stderr)
 
 
+def check_loggers(names: Sequence[str]) -> None:
+    """Check that what is to log is installed, before anything is written.
+
+    Raises:
+        InputError: it is not.
+    """
+    for name, module, called in (
+        ("tensorboard", "tensorboardX", "tensorboardX"),
+        ("mlflow", "mlflow", "MLflow"),
+    ):
+        if name in names and importlib.util.find_spec(module) is None:
+            raise InputError(f"--log {name} needs {called}: pip install 'qkd-study[{name}]'.")
+
+
 def loggers(names: Sequence[str], folder: Path, study: str) -> list[Callback]:
     """The callbacks for a Tune run.
 
@@ -116,34 +131,23 @@ def loggers(names: Sequence[str], folder: Path, study: str) -> list[Callback]:
     Raises:
         InputError: one is not installed, or cannot be reached.
     """
+    check_loggers(names)
     made: dict[str, LoggerCallback] = {}
     for name in dict.fromkeys(names):
-        made[name] = _tensorboard() if name == "tensorboard" else _mlflow(folder, study)
+        made[name] = TBXLoggerCallback() if name == "tensorboard" else _mlflow(folder, study)
     return [RunLoggers(made, folder)] if made else []
 
 
-def _tensorboard() -> LoggerCallback:
-    try:
-        return TBXLoggerCallback()
-    except ImportError:
-        raise InputError(
-            "--log tensorboard needs tensorboardX: pip install 'qkd-study[tensorboard]'."
-        ) from None
-
-
 def _mlflow(folder: Path, study: str) -> LoggerCallback:
+    from ray.air.integrations.mlflow import MLflowLoggerCallback
+
     uri = os.environ.get("MLFLOW_TRACKING_URI") or (folder.resolve() / "mlflow").as_uri()
     if uri.startswith("file:"):
         # MLflow prefers databases now, and writes files only where it is told to.
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
-    try:
-        from ray.air.integrations.mlflow import MLflowLoggerCallback
-
-        logger = MLflowLoggerCallback(tracking_uri=uri, experiment_name=study)
-    except ImportError:
-        raise InputError("--log mlflow needs MLflow: pip install 'qkd-study[mlflow]'.") from None
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     try:
+        logger = MLflowLoggerCallback(tracking_uri=uri, experiment_name=study)
         logger.setup()
     except Exception as error:
         said = f"{type(error).__name__}: {error}".splitlines()[0]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from qkd_study.errors import InputError
 from qkd_study.results import Record
 from qkd_study.tune.loggers import RunLoggers, loggers
+from tests.conftest import Cli
 
 
 def record(replicate: int, *, status: str = "ok", epochs: int = 3) -> Record:
@@ -85,14 +88,17 @@ def test_mlflow_has_every_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert [runs[key].info.status for key in sorted(runs)] == ["FINISHED", "FINISHED", "FAILED"]
 
 
-def test_without_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import ray.air._internal.mlflow as util
+def test_what_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for name in ("mlflow", "tensorboard"):
+        with pytest.raises(InputError, match=rf"--log {name} needs .*qkd-study\[{name}\]"):
+            loggers([name], tmp_path, "tiny")
 
-    def missing(self: Any) -> None:
-        raise ImportError("No module named 'mlflow'")
 
-    monkeypatch.setattr(util._MLflowLoggerUtil, "__init__", missing)
-    with pytest.raises(InputError, match="--log mlflow needs MLflow: pip install"):
+def test_a_server_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nowhere://at-all")
+    with pytest.raises(InputError, match="--log mlflow: nowhere://at-all does not work"):
         loggers(["mlflow"], tmp_path, "tiny")
 
 
@@ -123,3 +129,26 @@ def test_a_logger_that_fails_does_not_end_the_study(
         "warning: nothing more is logged to mlflow: ConnectionError: the server is gone\n"
     )
     assert seen == [f"confirm/samples=20,depth=2/soft+features/7/{r}" for r in (1000, 1001)]
+
+
+@pytest.mark.slow
+def test_a_run_logs_every_row(tiny_study: Path, cli: Cli) -> None:
+    log = ["--log", "tensorboard"]
+    if importlib.util.find_spec("mlflow") is not None:
+        log += ["--log", "mlflow"]
+    done = cli("run", tiny_study, *log)
+    assert done.returncode == 0, done.stderr
+    assert "nothing more is logged" not in done.stderr
+    folder = (tiny_study.parent / "results" / "tiny" / "latest").resolve()
+    rows = pd.read_parquet(folder / "runs")
+    assert len(rows) == 28
+    for row in rows.to_dict("records"):
+        names = [str(row[key]) for key in ("phase", "cell", "arm", "trial", "replicate")]
+        told = {tag: (step, v) for step, tag, v in scalars(folder.joinpath("tensorboard", *names))}
+        steps = row["config.epochs"]
+        assert told["ray/tune/cost.parameters"] == (steps, row["cost.parameters"])
+        if row["phase"] == "confirm":
+            accuracy = pytest.approx(row["metric.test_accuracy"])
+            assert told["ray/tune/metric.test_accuracy"] == (steps, accuracy)
+    if "mlflow" in log:
+        assert len(list(folder.glob("mlflow/*/*/meta.yaml"))) == 28
