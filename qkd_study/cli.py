@@ -105,6 +105,13 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run again what failed for another reason than divergence",
     )
+    parser.add_argument(
+        "--log",
+        action="append",
+        default=[],
+        choices=("tensorboard", "mlflow"),
+        help="tell this of every run too; may be repeated",
+    )
     _out_option(parser)
 
 

@@ -134,6 +134,10 @@ def run(options: Namespace) -> int:
 
     study = _study(options)
     cpus = _cpus(options)
+    if options.log:
+        from qkd_study.tune.loggers import check_loggers
+
+        check_loggers(options.log)
     if is_remote(options.address):
         return _submit(options)
     if options.time_limit is not None and not 0 < options.time_limit < 1e7:
@@ -180,8 +184,7 @@ def run(options: Namespace) -> int:
                 markup=False,
             )
             tell()
-            limit = options.time_limit
-            code = _drive(schedule, dataset, folder, cpus, counted, console, limit, options.address)
+            code = _drive(schedule, dataset, folder, cpus, counted, console, options)
         else:
             if folder.about()["declaration"] != declaration(study):
                 tell()  # claims may have come or gone
@@ -205,17 +208,24 @@ def _drive(
     cpus: int | None,
     counted: Plan,
     console: Any,
-    time_limit: float | None,
-    address: str | None,
+    options: Namespace,
 ) -> int:
     from qkd_study.tune.driver import drive
+    from qkd_study.tune.loggers import loggers
     from qkd_study.tune.progress import Display, in_words
 
     start = time.monotonic()
     done = counted.runs - schedule.missing_runs()
     with Display(console, counted.runs, done, counted.arms) as display:
         outcome = drive(
-            schedule, dataset, folder, cpus, display, address=address, time_limit=time_limit
+            schedule,
+            dataset,
+            folder,
+            cpus,
+            display,
+            address=options.address,
+            time_limit=options.time_limit,
+            callbacks=loggers(options.log, folder.path, schedule.study.name),
         )
     cpus = cpus or outcome.slots
     ratio = outcome.seconds / (outcome.compute / cpus) if outcome.compute else float("nan")

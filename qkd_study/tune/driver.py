@@ -10,6 +10,7 @@ import contextlib
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,7 @@ def drive(
     *,
     address: str | None = None,
     time_limit: float | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Outcome:
     """Run what is missing of a study.
 
@@ -190,6 +192,7 @@ def drive(
         display: told of every trial that ends.
         address: of a Ray cluster; see `connect`.
         time_limit: seconds that one run may take; default: see `desk.LIMIT_SECONDS`.
+        callbacks: of Tune, told of what workers report.
 
     Raises:
         StorageError: the run cannot be written any more, or no worker lives; nothing that was
@@ -230,7 +233,7 @@ def drive(
                 run_config=tune.RunConfig(
                     name="tune",
                     storage_path=scratch,
-                    callbacks=[_Events(shared)],
+                    callbacks=[_Events(shared), *callbacks],
                     failure_config=tune.FailureConfig(max_failures=0),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                     verbose=0,

@@ -21,9 +21,6 @@ from ray.tune.logger import LoggerCallback, TBXLoggerCallback
 from qkd_study.errors import InputError
 from qkd_study.results import Record
 
-#: What `--log` takes.
-NAMES = ("tensorboard", "mlflow")
-
 
 class _Run:
     """A run as Ray's callbacks see a trial."""
@@ -123,7 +120,7 @@ def loggers(names: Sequence[str], folder: Path, study: str) -> list[Callback]:
     """The callbacks for a Tune run.
 
     Args:
-        names: of `NAMES`.
+        names: `tensorboard`, `mlflow`.
         folder: of the run; logs go into `tensorboard/` and `mlflow/` below it, those of MLflow to
             `MLFLOW_TRACKING_URI` instead where that is set.
         study: the name of MLflow's experiment.
