@@ -69,9 +69,15 @@ def test_tensorboard_has_every_epoch(tmp_path: Path) -> None:
     }
 
 
-def test_mlflow_has_every_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow puts its address into the environment: take it out again after every test."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+
+
+def test_mlflow_has_every_run(tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow")
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     (callback,) = loggers(["mlflow"], tmp_path, "tiny")
     callback.on_trial_result(1, [], None, {"records": [record(1000), record(1001)]})
     callback.on_trial_result(1, [], None, {"records": [record(1002, status="failed")]})
