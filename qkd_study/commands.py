@@ -126,8 +126,9 @@ def run(options: Namespace) -> int:
         start_tables,
         write_about,
     )
-    from qkd_study.tune.address import is_remote
     from qkd_study.tune.environment import prepare_driver
+    from qkd_study.tune.jobs import is_remote
+    from qkd_study.tune.probe import probe
 
     prepare_driver(local=options.address is None)
     from qkd_study.tune.schedule import Schedule
@@ -140,6 +141,7 @@ def run(options: Namespace) -> int:
         check_loggers(options.log)
     if is_remote(options.address):
         return _submit(options)
+    address = None if options.address is None else probe(options.address)
     if options.time_limit is not None and not 0 < options.time_limit < 1e7:
         raise InputError(
             f"--time-limit must be seconds from above 0 to below 1e7, but got {options.time_limit}."
@@ -184,7 +186,7 @@ def run(options: Namespace) -> int:
                 markup=False,
             )
             tell()
-            code = _drive(schedule, dataset, folder, cpus, counted, console, options)
+            code = _drive(schedule, dataset, folder, cpus, counted, console, options, address)
         else:
             if folder.about()["declaration"] != declaration(study):
                 tell()  # claims may have come or gone
@@ -209,6 +211,7 @@ def _drive(
     counted: Plan,
     console: Any,
     options: Namespace,
+    address: str | None,
 ) -> int:
     from qkd_study.tune.driver import drive
     from qkd_study.tune.loggers import loggers
@@ -223,7 +226,7 @@ def _drive(
             folder,
             cpus,
             display,
-            address=options.address,
+            address=address,
             time_limit=options.time_limit,
             callbacks=loggers(options.log, folder.path, schedule.study.name),
         )

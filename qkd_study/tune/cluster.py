@@ -11,10 +11,8 @@ from dataclasses import dataclass
 import ray
 
 from qkd_study.errors import InputError
-from qkd_study.tune.address import checked
 from qkd_study.tune.environment import WORKER
 from qkd_study.tune.nodes import Nodes
-from qkd_study.tune.probe import probe
 
 
 @dataclass(frozen=True)
@@ -37,14 +35,14 @@ def connect(
     """Be connected to Ray.
 
     Args:
-        address: `None`: a Ray of our own, on loopback, for as long as this lasts; `auto` or
-            HOST:PORT: the cluster that this machine is a node of, whose nodes are checked first.
+        address: `None`: a Ray of our own, on loopback, for as long as this lasts; otherwise a
+            cluster that `probe` found, whose nodes are checked first.
         cpus: how many trials at most at once; required without an address.
         trial_cpus, trial_memory: what one trial takes, in CPUs and bytes.
 
     Raises:
-        InputError: within 60 s, and mostly at once: no cluster answers there, it refuses the token,
-            this machine is no node of it, a node has another environment, or a trial fits nowhere.
+        InputError: the cluster is of another Ray or Python, a node has another environment or does
+            not answer within `nodes.ANSWER_SECONDS`, or a trial fits on none.
     """
     for name in ("ray", "ray.tune", "ray.air", "ray.train"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -53,8 +51,7 @@ def connect(
         with _until_left(lambda: _start(cpus)):
             yield Cluster(lambda: cpus // trial_cpus, lambda: None)
         return
-    there = probe(checked(address))
-    with _until_left(lambda: _join(there, address)):
+    with _until_left(lambda: _join(address)):
         nodes = Nodes(address, trial_cpus, trial_memory)
         nodes.check()
         most = cpus or 2**31
@@ -72,10 +69,10 @@ def _start(cpus: int) -> None:
     )
 
 
-def _join(there: str, address: str) -> None:
+def _join(address: str) -> None:
     try:
         ray.init(
-            address=there,
+            address=address,
             log_to_driver=False,
             logging_level=logging.ERROR,
             configure_logging=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shlex
 import shutil
@@ -28,6 +29,11 @@ LOST_SECONDS = 60.0
 _NO_COMMAND = 127
 
 
+def is_remote(address: str | None) -> bool:
+    """Whether an address is that of Ray's job API, to be used from outside of the cluster."""
+    return address is not None and address.startswith(("http://", "https://"))
+
+
 def submit(address: str, study: Path, arguments: Sequence[str], out: str) -> int | None:
     """Run `qkd-study run` as a job on a cluster, and show what it prints.
 
@@ -51,6 +57,7 @@ def submit(address: str, study: Path, arguments: Sequence[str], out: str) -> int
             f"--address {address} runs the study elsewhere, where --out {out} would be lost. "
             f"Give a folder that both see, as --out /shared/results or --out s3://BUCKET/FOLDER."
         )
+    logging.disable(logging.WARNING)  # Ray's client tells of every step
     client = _client(address)
     command = ["python", "-m", "qkd_study", "run", study.name, *arguments]
     command += ["--address", "auto", "--out", out]

@@ -62,9 +62,10 @@ def probe(address: str) -> str:
         address: `auto`, or HOST:PORT of the head.
 
     Raises:
-        InputError: there is none, it does not answer in time, it refuses the token, or this machine
-            is no node of it.
+        InputError: the address is neither, there is no cluster, it does not answer in time, it
+            refuses the token, or this machine is no node of it.
     """
+    _check_form(address)
     command = [sys.executable, "-m", "qkd_study.tune.probe", address]
     env = {**os.environ, "RAY_BACKEND_LOG_LEVEL": "fatal"}
     try:
@@ -88,6 +89,15 @@ def probe(address: str) -> str:
     if "error" in found:
         raise InputError(found["error"])
     return str(found["address"])
+
+
+def _check_form(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    if address != "auto" and not (host and "/" not in host and port.isdecimal()):
+        raise InputError(
+            f"--address takes auto or HOST:PORT on a node of the cluster, http://HOST:8265 from "
+            f"elsewhere, but got {address!r}."
+        )
 
 
 def _look(address: str) -> str:
