@@ -1,0 +1,40 @@
+#!/bin/bash
+# One Ray cluster over the nodes of a Slurm job, and a study on it:
+#     sbatch --nodes=4 deploy/slurm.sh studies/q2c_low_data.py --quick
+# What follows the script goes to `qkd-study run`. The environment (see docs/cluster.md) must be
+# active when you call sbatch, and it, this folder and OUT must be seen by all nodes.
+#SBATCH --job-name=qkd-study
+#SBATCH --ntasks-per-node=1
+#SBATCH --cpus-per-task=16
+#SBATCH --time=12:00:00
+#SBATCH --exclusive
+# The driver finishes its runs when it is told, two minutes before the time is up.
+#SBATCH --signal=TERM@120
+set -euo pipefail
+
+if [ $# -eq 0 ]; then
+    echo "usage: sbatch --nodes=N slurm.sh STUDY.py [options of qkd-study run]" >&2
+    exit 2
+fi
+out=${OUT:-results}
+port=${PORT:-$((20000 + SLURM_JOB_ID % 10000))}
+cpus=${SLURM_CPUS_PER_TASK:-1}
+head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+
+# A token for this job alone, that other users of the nodes cannot read.
+umask 077
+token=$(mktemp "${TOKENS:-$HOME}/.qkd-study-token.XXXXXX")
+trap 'rm -f "$token"' EXIT
+od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"$token"
+export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$token RAY_USAGE_STATS_ENABLED=0
+# As many nodes as were asked for must be there before the study starts; waiting is longer here.
+export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=${WAIT:-120}
+# A short path on each node's own disk: Ray's sockets are in it.
+export RAY_TMPDIR=${RAY_TMPDIR:-/tmp/qkd-$SLURM_JOB_ID}
+unset RAY_ADDRESS
+
+srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --kill-on-bad-exit=1 \
+    ray symmetric-run \
+    --address "$head:$port" --min-nodes "$SLURM_JOB_NUM_NODES" \
+    --num-cpus="$cpus" -- \
+    qkd-study run "$@" --address "$head:$port" --out "$out"
