@@ -33,8 +33,9 @@ from qkd_study.tune.schedule import Schedule
 from qkd_study.tune.trial import TRACEBACK_LINES, TrialRunner
 from qkd_study.tune.watch import Watch
 
-#: How long a worker may take to start before others stop waiting for it.
-START_SECONDS = 20.0
+#: How long a worker may take to start before others stop waiting for it: where many start on few
+#: cores, or import from a network folder, a minute is common. One that dies is not waited for.
+START_SECONDS = 180.0
 
 
 class _Shared:
