@@ -156,7 +156,7 @@ def test_versions_agree() -> None:
     project = (ROOT / "pyproject.toml").read_text()
     version = re.search(r'^version = "(.*)"$', project, re.MULTILINE)
     assert version is not None
-    assert f"qkd-study[cluster]=={version[1]}" in setup
+    assert f"qkd_study-{version[1]}-py3-none-any.whl" in setup
 
 
 def test_commands_in_the_files_parse() -> None:
