@@ -45,9 +45,9 @@ def _refused(on_cluster: OnCluster, *arguments: str, **env: str) -> str:
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """HOST:PORT of something that listens and says nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield f"127.0.0.1:{server.getsockname()[1]}"
+    """HOST:PORT of something that says nothing; for 127.0.0.1 Ray would look elsewhere."""
+    with socket.create_server(("127.0.0.9", 0)) as server:
+        yield f"127.0.0.9:{server.getsockname()[1]}"
 
 
 @pytest.fixture

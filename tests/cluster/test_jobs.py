@@ -35,9 +35,6 @@ def test_a_job_runs_the_same_command(
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "test accuracy in %" in ran.stdout
     assert _rows(out) == 24
-    again = on_cluster("run", "tiny.py", "--set", "epochs=1", "--replicates", "2", *where)
-    assert again.returncode == 0
-    assert "is complete." in again.stdout
     fewer = on_cluster(
         "run", "tiny.py", "--set", "epochs=1", "--replicates", "2", "--trials", "1", *where
     )
