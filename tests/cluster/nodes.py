@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import random
+import re
 import secrets
 import shutil
 import signal
@@ -17,6 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+
+import qkd_study
 
 #: A node that does not answer is dead after about 5 s instead of a minute.
 HEALTH = {
@@ -191,6 +194,15 @@ class RayCluster:
                 raise AssertionError(f"node {host} did not start: {log.read_text()}")
             time.sleep(0.1)
         return node
+
+
+def other_version(folder: Path) -> dict[str, str]:
+    """The environment of a node whose qkd-study says 9.9.9."""
+    copy = folder / "other" / "qkd_study"
+    shutil.copytree(Path(qkd_study.__file__).parent, copy)
+    init = copy / "__init__.py"
+    init.write_text(re.sub('__version__ = ".*"', '__version__ = "9.9.9"', init.read_text()))
+    return {"PYTHONPATH": str(copy.parent)}
 
 
 def _free_ports(count: int) -> list[int]:

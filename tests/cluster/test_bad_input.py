@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +15,7 @@ import scipy
 
 import qkd_study
 from tests.cluster.conftest import OnCluster
-from tests.cluster.nodes import Node, RayCluster
+from tests.cluster.nodes import Node, RayCluster, other_version
 from tests.conftest import TINY
 
 pytestmark = pytest.mark.slow
@@ -91,11 +89,7 @@ def test_results_that_would_be_lost(on_cluster: OnCluster, running: RayCluster) 
 @pytest.fixture
 def newer(running: RayCluster, tmp_path: Path) -> Iterator[Node]:
     """A node with another version of qkd-study."""
-    copy = tmp_path / "newer" / "qkd_study"
-    shutil.copytree(Path(qkd_study.__file__).parent, copy)
-    init = copy / "__init__.py"
-    init.write_text(re.sub('__version__ = ".*"', '__version__ = "9.9.9"', init.read_text()))
-    node = running.add(env={"PYTHONPATH": str(copy.parent)})
+    node = running.add(env=other_version(tmp_path))
     yield node
     running.kill(node)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.cluster.nodes import Node, RayCluster
+from tests.cluster.nodes import Node, RayCluster, other_version
 from tests.conftest import TINY
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ class Running:
         (folder / "tiny.py").write_text(LONGER)
         self.cluster, self.folder = cluster, folder
         self.workers: dict[Node, set[int]] = {}
-        self._driver = subprocess.Popen(
+        self.driver = subprocess.Popen(
             [sys.executable, "-m", "qkd_study", "run", "tiny.py", "--address", cluster.address],
             cwd=folder,
             env=cluster.env,
@@ -52,7 +52,7 @@ class Running:
     def until(self, reached: Callable[[], bool], what: str, seconds: float = 150) -> None:
         deadline = time.monotonic() + seconds
         while not reached():
-            assert self._driver.poll() is None, f"ended before {what}: {self.output()}"
+            assert self.driver.poll() is None, f"ended before {what}: {self.output()}"
             assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
             self.look()
             time.sleep(0.1)
@@ -61,16 +61,16 @@ class Running:
         for node in self.cluster.nodes:
             self.workers.setdefault(node, set()).update(node.workers())
 
-    def output(self) -> str:
-        return self._driver.communicate(timeout=30)[0]
+    def output(self, seconds: float = 30) -> str:
+        return self.driver.communicate(timeout=seconds)[0]
 
     def ends_with_all_rows(self) -> pd.DataFrame:
         deadline = time.monotonic() + 200
-        while self._driver.poll() is None:
+        while self.driver.poll() is None:
             assert time.monotonic() < deadline, f"no end: {len(self.rows())} rows"
             self.look()
             time.sleep(0.1)
-        assert self._driver.returncode == 0, self.output()
+        assert self.driver.returncode == 0, self.output()
         rows = self.rows()
         assert len(rows) == RUNS
         assert not rows.duplicated(KEYS).any()
@@ -78,8 +78,8 @@ class Running:
         return rows
 
     def stop(self) -> None:
-        self._driver.kill()
-        self._driver.wait()
+        self.driver.kill()
+        self.driver.wait()
 
 
 @contextmanager
@@ -115,3 +115,18 @@ def test_a_frozen_node_is_given_up(running: RayCluster, tmp_path: Path) -> None:
         finally:
             running.kill(victim)
             running.add()
+
+
+def test_a_node_of_another_version_joins(running: RayCluster, tmp_path: Path) -> None:
+    node = None
+    with _started(running, tmp_path) as run:
+        try:
+            run.until(lambda: len(run.rows()) > 0, "a row")
+            node = running.add(env=other_version(tmp_path))
+            said = run.output(60)
+        finally:
+            if node is not None:
+                running.kill(node)
+        assert run.driver.returncode == 1, said
+        assert f"({node.host}) has qkd-study 9.9.9" in said
+        assert 0 < len(run.rows()) < RUNS

@@ -26,12 +26,13 @@ printf '10.77.0.1\n10.77.0.2\n'
 SCONTROL
 cat >"$folder/bin/srun" <<'SRUN'
 #!/bin/bash
-# Runs the command on both nodes at once; the highest exit code is its own.
+# Runs the command on both nodes at once, below a shell that reaps as init does; the highest exit
+# code is its own.
 while [[ $1 == --* ]]; do shift; done
 tasks=()
 for node in one two; do
     RAY_TMPDIR="$RAY_TMPDIR-$node" ip netns exec "$node" \
-        unshare --pid --fork --kill-child --mount-proc "$@" &
+        unshare --pid --fork --kill-child --mount-proc bash -c '"$@"; exit $?' init "$@" &
     tasks+=($!)
 done
 highest=0
