@@ -128,7 +128,7 @@ class Nodes:
             raise InputError(f"--address {self._address}: {problem}")
 
     def trouble(self) -> str | None:
-        """What is wrong with nodes that joined since; never waits."""
+        """What is wrong with nodes that joined since, without a full stop; never waits."""
         now = time.monotonic()
         if now - self._looked < LOOK_SECONDS:
             return None
@@ -136,7 +136,8 @@ class Nodes:
         self._ask([node for node in ray.nodes() if node["Alive"]])
         answers = [answer for _, answer in self._asked.values()]
         ready = ray.wait(answers, num_returns=len(answers), timeout=0)[0] if answers else []
-        return self._judge(ready)
+        problem = self._judge(ready)
+        return None if problem is None else problem.removesuffix(".")
 
     def slots(self) -> int:
         """How many trials fit on the nodes that are alive."""
