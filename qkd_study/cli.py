@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import TextIO
 
 from qkd_study.errors import InputError, StorageError, StudyWarning
@@ -175,6 +177,9 @@ def _say(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):  # what a terminal cannot show is no reason to fail
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # Python's default filter shows a warning of one place and text once.
     warnings.simplefilter("default", StudyWarning)
     warnings.showwarning = _say
@@ -199,7 +204,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"qkd-study: {error}. What was written is kept.", file=sys.stderr)
         return ERROR
+    except Exception as error:
+        print(f"qkd-study: {_defect(error)}", file=sys.stderr)
+        return ERROR
     return code
+
+
+def _defect(error: Exception) -> str:
+    """What to say of an error that nobody foresaw; its traceback goes to a file."""
+    from qkd_study.errors import told
+    from qkd_study.paths import cache_folder
+
+    path = cache_folder() / "internal-error.txt"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(traceback.format_exception(error)), "utf-8", "backslashreplace")
+        kept = f"{path} says where: please report it, with the command."
+    except OSError:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        kept = f"It is in {frame.filename}:{frame.lineno}: please report it, with the command."
+    return f"internal error, a defect of qkd-study: {told(error)}. {kept}"
 
 
 if __name__ == "__main__":

@@ -7,18 +7,17 @@ import os
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from qkd_study import data as datasets
 from qkd_study.cli import BAD_INPUT, DONE, ERROR, INCOMPLETE, run_arguments
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, shown
 from qkd_study.provenance import session
 from qkd_study.study.config import PARAMETERS, Value, parameter
 from qkd_study.study.identity import declaration
-from qkd_study.study.load import load_study
+from qkd_study.study.load import load_study, running
 from qkd_study.study.plan import Plan, make_plan
 from qkd_study.study.study import Replicates, Study
 
@@ -26,17 +25,8 @@ from qkd_study.study.study import Replicates, Study
 def _study(options: Namespace) -> Study:
     """The study of the options, with what the command line changes."""
     study = load_study(options.study)
-    with _about(options.study):
+    with running(options.study):
         return _changed(study, options)
-
-
-@contextmanager
-def _about(study_file: str) -> Iterator[None]:
-    """Errors inside name the study file."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{study_file}: {error}") from None
 
 
 def _changed(study: Study, options: Namespace) -> Study:
@@ -45,7 +35,7 @@ def _changed(study: Study, options: Namespace) -> Study:
     for assignment in options.set:
         name, equals, text = assignment.partition("=")
         if not equals:
-            raise InputError(f"--set takes NAME=VALUE, but got {assignment!r}.")
+            raise InputError(f"--set takes NAME=VALUE, but got {shown(assignment)}.")
         study = study.with_fixed(name, _value(name, text))
     changes: dict[str, Any] = {}
     if options.dataset is not None:
@@ -66,13 +56,13 @@ def _value(name: str, text: str) -> Value:
         return text if kind in ("choice", "text") else int(text) if kind == "int" else float(text)
     except ValueError:
         raise InputError(
-            f"{name} must be {PARAMETERS[name].allowed}, but got --set {name}={text}."
+            f"{name} must be {PARAMETERS[name].allowed}, but got --set {name}={text[:100]}."
         ) from None
 
 
 def _plan(study: Study, study_file: str) -> tuple[Plan, datasets.Dataset, str]:
     """The plan of a study on the dataset it gets, and a line that says which that is."""
-    with _about(study_file):
+    with running(study_file):
         entry, said = datasets.choose(study.datasets, datasets.terminal_progress)
         dataset = datasets.load(entry)
         return make_plan(study, dataset), dataset, said
@@ -318,7 +308,7 @@ def list_runs(options: Namespace) -> int:
                 "study": found.path.parent.name,
                 "run_id": found.run_id,
                 "dataset": about["dataset"],
-                "started_at": about["sessions"][0]["started_at"],
+                "started_at": about["sessions"][0].get("started_at"),
             }
         )
     if options.json:

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from qkd_study.analysis.summary import confirmed
 from qkd_study.errors import InputError
@@ -135,7 +133,7 @@ def _table(folder: RunFolder, table: str) -> tuple[pd.DataFrame, Sequence[str]]:
         return read_table(folder.path, table), ()
     except InputError:
         files = sorted((folder.path / table).glob("[!.]*.parquet"))
-        good = [path for path in files if _readable(path)]
+        good = [path for path in files if _readable(folder, table, path)]
         if not good or len(good) == len(files):
             raise
         bad = [path.name for path in files if path not in good]
@@ -143,9 +141,9 @@ def _table(folder: RunFolder, table: str) -> tuple[pd.DataFrame, Sequence[str]]:
         return read_table(folder.path, table, good), (said,)
 
 
-def _readable(path: Path) -> bool:
+def _readable(folder: RunFolder, table: str, path: Path) -> bool:
     try:
-        pq.read_table(path)
-    except (pa.ArrowException, OSError):
+        read_table(folder.path, table, [path])
+    except InputError:
         return False
     return True

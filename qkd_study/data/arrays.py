@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qkd_study.data.dataset import Dataset, Floats, Ints
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, shown
 
 #: The share of a user's samples that is kept for the test, where there is no test set.
 TEST_SHARE = 0.25
@@ -55,7 +55,7 @@ def build(
     known = set(values.tolist())
     if unknown := [label for label in np.unique(test_labels).tolist() if label not in known]:
         raise InputError(
-            f"{who}: test_y holds {unknown[0]!r}, which is no class of y. "
+            f"{who}: test_y holds {shown(unknown[0])}, which is no class of y. "
             f"Allowed: {_some(values.tolist())}."
         )
     test_y = np.searchsorted(values, test_labels).astype(np.int64)
@@ -124,7 +124,7 @@ def _labels(who: str, name: str, given: Any) -> _Labels:
         odd = np.array([i for i, label in enumerate(y) if not isinstance(label, int)])
     at = int(odd[0]) if len(odd) else 0
     raise InputError(
-        f"{who}: {name} holds {y.tolist()[at]!r} at [{at}]. Allowed: classes as integers, "
+        f"{who}: {name} holds {shown(y.tolist()[at])} at [{at}]. Allowed: classes as integers, "
         f"or all as text."
     )
 
@@ -133,7 +133,9 @@ def _split(who: str, y: Ints, values: _Labels, share: float) -> tuple[Ints, Ints
     """Indices of a pool and of a test set with `share` of every class, the same every time."""
     real = isinstance(share, float | int) and not isinstance(share, bool)
     if not real or not 0 < share < 1:
-        raise InputError(f"{who}: test_share must be a number between 0 and 1, but got {share!r}.")
+        raise InputError(
+            f"{who}: test_share must be a number between 0 and 1, but got {shown(share)}."
+        )
     rng = np.random.RandomState(_SPLIT_SEED)
     held = []
     for label, value in enumerate(values.tolist()):

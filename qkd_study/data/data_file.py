@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qkd_study.data.arrays import Pair
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,9 +72,9 @@ def _columns(path: Path, frame: pd.DataFrame, label: str) -> Pair:
 
     names = [str(name) for name in frame.columns]
     if label not in names:
-        shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+        some = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
         raise InputError(
-            f"{path} has no column {label!r} for the classes. Its columns: {shown}. "
+            f"{path} has no column {label!r} for the classes. Its columns: {some}. "
             f"Name one of them: DataFile({str(path)!r}, label=...)."
         )
     frame.columns = pd.Index(names)
@@ -110,7 +110,7 @@ def _check_column(path: Path, name: str, column: pd.Series[Any]) -> None:
         odd = np.flatnonzero(pd.to_numeric(column, errors="coerce").isna().to_numpy())
         at = int(odd[0]) if len(odd) else 0
         raise InputError(
-            f"{path}: column {name!r} is not of numbers: it holds {column.iloc[at]!r} in row "
+            f"{path}: column {name!r} is not of numbers: it holds {shown(column.iloc[at])} in row "
             f"{at + 1}. Allowed: finite numbers in every column but the label's."
         )
     values = column.to_numpy(np.float64, na_value=np.nan)

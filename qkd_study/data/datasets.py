@@ -10,7 +10,7 @@ from qkd_study.data.dataset import Dataset
 from qkd_study.data.declared import Arrays, DataFile, DataSource, Subset
 from qkd_study.data.download import Progress
 from qkd_study.data.sources import SOURCES, Source, named
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, shown
 
 __all__ = ["SOURCES", "Source", "choose", "load", "name_of", "source", "terminal_progress"]
 
@@ -26,7 +26,7 @@ def source(entry: DataSource) -> Source | Subset | Arrays | DataFile:
     if not isinstance(entry, str):
         raise InputError(
             f"a dataset must be a name ({', '.join(SOURCES)}) or one of Subset(...), Arrays(...) "
-            f"and DataFile(...), but got {entry!r}."
+            f"and DataFile(...), but got {shown(entry)}."
         )
     return named(entry)
 

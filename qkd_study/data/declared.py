@@ -13,14 +13,16 @@ from qkd_study.data.data_file import ENDINGS, read_data_file
 from qkd_study.data.dataset import Dataset, Ints, Raw
 from qkd_study.data.download import Progress
 from qkd_study.data.sources import SOURCES, Source, named
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, is_text, shown
 
 
 def _check_name(kind: str, name: object) -> None:
-    if not isinstance(name, str) or not name.strip() or not name.isprintable():
-        raise InputError(f"name of {kind} must be a line of text, but got {name!r}.")
+    if not is_text(name) or not name.isprintable() or len(name) > 100:
+        raise InputError(f"name of {kind} must be a line of text, but got {shown(name)}.")
     if name in SOURCES:
-        raise InputError(f"name of {kind} must not be that of a known dataset, but got {name!r}.")
+        raise InputError(
+            f"name of {kind} must not be that of a known dataset, but got {shown(name)}."
+        )
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,14 @@ class Subset:
         if not isinstance(self.of, str | Subset | Arrays | DataFile):
             raise InputError(
                 f"Subset is of a dataset's name, Subset(...), Arrays(...) or DataFile(...), "
-                f"but got {self.of!r}."
+                f"but got {shown(self.of)}."
             )
         kept = self.classes
         if isinstance(kept, str) or not isinstance(kept, Sequence | np.ndarray):
-            raise InputError(f"classes of Subset must be such as (3, 8), but got {kept!r}.")
+            raise InputError(f"classes of Subset must be such as (3, 8), but got {shown(kept)}.")
         for label in kept:
             if isinstance(label, bool) or not isinstance(label, int | np.integer):
-                raise InputError(f"classes of Subset must be integers, but got {label!r}.")
+                raise InputError(f"classes of Subset must be integers, but got {shown(label)}.")
         kept = tuple(int(label) for label in kept)
         if len(kept) < 2 or len(set(kept)) < len(kept):
             raise InputError(
@@ -200,12 +202,14 @@ class DataFile:
 
     def __post_init__(self) -> None:
         if not isinstance(self.path, str | Path) or not str(self.path):
-            raise InputError(f"path of DataFile must be that of a file, but got {self.path!r}.")
+            raise InputError(
+                f"path of DataFile must be that of a file, but got {shown(self.path)}."
+            )
         object.__setattr__(self, "path", Path(self.path))
         if Path(self.path).suffix.lower() not in ENDINGS:
             raise InputError(f"{self.path} must end in one of {', '.join(ENDINGS)}.")
         if not isinstance(self.label, str) or not self.label:
-            raise InputError(f"label of DataFile must name a column, but got {self.label!r}.")
+            raise InputError(f"label of DataFile must name a column, but got {shown(self.label)}.")
         if not self.name:
             object.__setattr__(self, "name", Path(self.path).stem)
         _check_name("DataFile", self.name)

@@ -12,7 +12,7 @@ from qkd_study.data.dataset import Dataset
 from qkd_study.data.download import Progress
 from qkd_study.data.fashion_mnist import FASHION_MNIST
 from qkd_study.data.mnist import MNIST
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, shown
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ def named(name: str) -> Source:
     Raises:
         InputError: there is none.
     """
+    name = str(name)
     if name not in SOURCES:
-        raise InputError(f"unknown dataset {name!r}. Known datasets: {', '.join(SOURCES)}.")
+        raise InputError(f"unknown dataset {shown(name)}. Known datasets: {', '.join(SOURCES)}.")
     return SOURCES[name]

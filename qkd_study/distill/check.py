@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
 
 from qkd_study.data import Dataset
 from qkd_study.distill.objective import Objective
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, shown, told
 from qkd_study.models import Model, Outputs, build_model
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
@@ -50,21 +50,23 @@ def check_built(study: Study, cell: Cell, arm: Arm, dataset: Dataset) -> None:
             value = term(student, teacher, labels)
         except Exception as error:
             raise InputError(
-                f"{name} of arm {arm.name!r} failed on {TRIED} samples: "
-                f"{type(error).__name__}: {error}"
+                f"{name} of arm {arm.name!r} failed on {TRIED} samples: {told(error)}"
             ) from None
-        if not isinstance(value, Tensor) or value.ndim != 0 or not value.isfinite():
+        if not _is_tensor(value) or value.ndim != 0 or not value.isfinite():
             raise InputError(
                 f"{name} of arm {arm.name!r} must give one finite number as a tensor, but gave "
-                f"{value!r}."
+                f"{shown(value)}."
             )
     try:
         Objective.of(config, arm)(student, labels, teacher)
     except Exception as error:
         raise InputError(
-            f"the loss of arm {arm.name!r} failed on {TRIED} samples: "
-            f"{type(error).__name__}: {error}"
+            f"the loss of arm {arm.name!r} failed on {TRIED} samples: {told(error)}"
         ) from None
+
+
+def _is_tensor(value: object) -> TypeGuard[Tensor]:
+    return isinstance(value, Tensor)
 
 
 def _outputs(
@@ -79,18 +81,21 @@ def _outputs(
         raise
     except Exception as error:
         raise InputError(
-            f"{of!r} failed on {TRIED} samples of shape {dataset.shape}: "
-            f"{type(error).__name__}: {error}"
+            f"{shown(of)} failed on {TRIED} samples of shape {dataset.shape}: {told(error)}"
         ) from None
-    if not isinstance(outputs, Outputs) or outputs.logits.shape != (len(inputs), dataset.classes):
-        shape = tuple(outputs.logits.shape) if isinstance(outputs, Outputs) else outputs
+    logits = outputs.logits if isinstance(outputs, Outputs) else outputs
+    wanted = (len(inputs), dataset.classes)
+    if not isinstance(outputs, Outputs) or not _is_tensor(logits) or logits.shape != wanted:
+        gave = tuple(logits.shape) if _is_tensor(logits) else shown(logits)
         raise InputError(
-            f"{of!r} must give Outputs with logits of shape ({len(inputs)}, {dataset.classes}): "
-            f"one number for each class of {dataset.name}; but gave {shape}."
+            f"{shown(of)} must give Outputs with logits of shape {wanted}: one number for each "
+            f"class of {dataset.name}; but gave {gave}."
         )
-    if not isinstance(outputs.features, Tensor) or len(outputs.features) != len(inputs):
+    features = outputs.features
+    if not _is_tensor(features) or features.ndim < 1 or len(features) != len(inputs):
+        gave = tuple(features.shape) if _is_tensor(features) else shown(features)
         raise InputError(
-            f"{of!r} must give Outputs with features of shape ({len(inputs)}, ...), a row for each "
-            f"sample; but gave {outputs.features!r}."
+            f"{shown(of)} must give Outputs with features of shape ({len(inputs)}, ...), a row for "
+            f"each sample; but gave {gave}."
         )
     return outputs

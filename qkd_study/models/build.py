@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, shown
 from qkd_study.models.circuits import (
     Ansatz,
     CircuitModel,
@@ -59,7 +59,7 @@ def build_ansatz(config: Config, own: Ansatz | None, seed: int) -> Circuit:
         if not isinstance(made, Circuit) or made.qubits != qubits or made.features:
             raise InputError(
                 f"ansatz({qubits}, {depth}) must give a Circuit on {qubits} qubits without "
-                f"features, but gave {made!r}."
+                f"features, but gave {shown(made)}."
             )
         return made
     match config.ansatz:
@@ -157,7 +157,8 @@ def _own(of: spec.Own, config: Config, shape: Shape, classes: int, seed: int) ->
     made = of.build(config, shape, classes)
     if not isinstance(made, Model):
         raise InputError(
-            f"build of {of!r} must give a qkd_study.models.Model, but gave {type(made).__name__}."
+            f"build of {shown(of)} must give a qkd_study.models.Model, but gave "
+            f"{type(made).__name__}."
         )
     return made
 

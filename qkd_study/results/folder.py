@@ -15,20 +15,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, shown
+from qkd_study.results.about import check_about
 from qkd_study.results.tables import start_tables
 from qkd_study.study.identity import declaration, fingerprint
 from qkd_study.study.study import Study
-
-#: What study.json says at least.
-_ABOUT = {
-    "declaration": dict,
-    "fingerprint": str,
-    "dataset": str,
-    "arms": dict,
-    "plan": dict,
-    "sessions": list,
-}
 
 
 @dataclass(frozen=True)
@@ -61,13 +52,11 @@ class RunFolder:
         path = self.path / "study.json"
         try:
             said: dict[str, Any] = json.loads(path.read_text())
+            check_about(said)
         except FileNotFoundError:
             raise InputError(f"{self.path} is not the folder of a run: no study.json.") from None
-        except (ValueError, OSError) as error:
-            raise InputError(f"{path} is broken: {error}.") from None
-        for name, kind in _ABOUT.items():
-            if not isinstance(said, dict) or not isinstance(said.get(name), kind):
-                raise InputError(f"{path} is broken: it has no {name!r} that is a {kind.__name__}.")
+        except (ValueError, RecursionError, OSError, InputError) as error:
+            raise InputError(f"{path} is broken: {str(error).rstrip('.')}.") from None
         return said
 
     @contextmanager
@@ -98,8 +87,10 @@ class RunFolder:
 
 def runs_of(out: Path, study: str | None = None) -> list[RunFolder]:
     """The runs below a results folder, newest last."""
-    pattern = f"{study or '*'}/*/study.json"
-    paths = {path.parent for path in out.glob(pattern) if not path.parent.is_symlink()}
+    if not os.path.isdir(out):  # False for what no folder can be called, too
+        return []
+    paths = {path.parent for path in out.glob("*/*/study.json") if not path.parent.is_symlink()}
+    paths = {path for path in paths if study in (None, path.parent.name)}
     return [RunFolder(path) for path in sorted(paths, key=lambda p: (p.parent.name, p.name))]
 
 
@@ -110,12 +101,12 @@ def find_run(name: str, out: Path) -> RunFolder:
         InputError: there is none.
     """
     for path in (Path(name), out / name, out / name / "latest", Path(name) / "latest"):
-        if (path / "study.json").is_file():
+        if os.path.isfile(path / "study.json"):  # False for what no file can be called, too
             return RunFolder(path.resolve())
-    if name and (newest := runs_of(out, name)):  # a file system without links has no `latest`
+    if newest := runs_of(out, name):  # a file system without links has no `latest`
         return newest[-1]
     there = ", ".join(f"{run.path.parent.name}/{run.run_id}" for run in runs_of(out))
-    raise InputError(f"{name!r} is no run. Runs in {out}: {there or 'none'}.")
+    raise InputError(f"{shown(name)} is no run. Runs in {out}: {there or 'none'}.")
 
 
 def same_run(study: Study, digest: str, out: Path) -> RunFolder | None:

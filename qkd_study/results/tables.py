@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -15,7 +14,7 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
 
-from qkd_study.errors import InputError, StorageError
+from qkd_study.errors import InputError, StorageError, told
 from qkd_study.results.rows import Record, Row
 from qkd_study.results.schema import TABLE_VERSION, TABLES, schema
 from qkd_study.study.plan import Trial
@@ -140,7 +139,7 @@ def read_table(
         raise InputError(f"{folder} holds no {table}: it is not the folder of a run.")
     try:
         found = pq.read_schema(files[0]).metadata or {}
-        version = found.get(b"qkd_study.version", b"none").decode()
+        version = found.get(b"qkd_study.version", b"none").decode(errors="replace")
         if version != str(TABLE_VERSION):
             raise InputError(
                 f"{folder / table} has tables of version {version}, but this qkd-study reads "
@@ -149,13 +148,15 @@ def read_table(
         data = pyarrow.dataset.dataset(files, schema=schema(table), format="parquet").to_table(
             columns=None if columns is None else list(dict.fromkeys(columns))
         )
-    except (pa.ArrowException, OSError) as error:
-        said = re.sub(r"\s+", " ", str(error))
+        frame: pd.DataFrame = data.to_pandas()
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         broken = next((path for path in files if not _is_readable(path)), folder / table)
         raise InputError(
-            f"{broken} is broken: {said}. If you delete it, the same `run` command computes its "
-            f"rows again."
+            f"{broken} is broken: {told(error)}. If you delete it, the same `run` command computes "
+            f"its rows again."
         ) from None
-    frame: pd.DataFrame = data.to_pandas()
     keys = ["phase", "cell", "arm", "trial", "replicate"]
+    for name in [*keys, *(["status"] if table == "runs" else ["epoch"])]:
+        if frame[name].isna().any():
+            raise InputError(f"{folder / table} has a broken file: a row in it has no {name}.")
     return frame.sort_values(keys + (["epoch"] if table == "curves" else []), ignore_index=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, is_text, shown
 
 #: Terms of the loss by name. The first two change the cross-entropy; the others need a teacher.
 TermName = Literal[
@@ -52,21 +52,25 @@ class Arm:
     spoiled: Spoiled = "nothing"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name or set(self.name) & set("/\\ \n\t"):
-            raise InputError(f"an arm's name must be a word without spaces, but got {self.name!r}.")
+        right = is_text(self.name) and self.name.isprintable() and len(self.name) <= 100
+        if not right or set(self.name) & set("/\\ "):
+            raise InputError(
+                f"an arm's name must be a word without spaces, but got {shown(self.name)}."
+            )
         known = get_args(TermName)
         if not isinstance(self.terms, tuple) or not all(
-            callable(term) or term in known for term in self.terms
+            callable(term) or (isinstance(term, str) and term in known) for term in self.terms
         ):
             raise InputError(
                 f"terms of an arm are a tuple of {', '.join(map(repr, known))} or functions, "
-                f"but got {self.terms!r}."
+                f"but got {shown(self.terms)}."
             )
         for name, allowed in (("teacher", get_args(Teacher)), ("spoiled", get_args(Spoiled))):
-            if getattr(self, name) not in allowed:
+            given = getattr(self, name)
+            if not isinstance(given, str) or given not in allowed:
                 raise InputError(
                     f"{name} of arm {self.name!r} must be one of {', '.join(map(repr, allowed))}, "
-                    f"but got {getattr(self, name)!r}."
+                    f"but got {shown(given)}."
                 )
         if len(self.own_terms) > 1:
             raise InputError(
@@ -123,8 +127,8 @@ def resolve_arm(arm: object) -> Arm:
     """
     if isinstance(arm, Arm):
         return arm
-    if isinstance(arm, str) and arm in ARMS:
-        return ARMS[arm]
+    if isinstance(arm, str) and str(arm) in ARMS:
+        return ARMS[str(arm)]
     raise InputError(
-        f"unknown arm {arm!r}. Named arms: {', '.join(ARMS)}; or write Arm(name, terms)."
+        f"unknown arm {shown(arm)}. Named arms: {', '.join(ARMS)}; or write Arm(name, terms)."
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, shown
 from qkd_study.study.models import (
     CIRCUIT,
     Convolution,
@@ -16,6 +16,7 @@ from qkd_study.study.models import (
     Values,
     callable_or_none,
     check_images,
+    true_or_false,
 )
 from qkd_study.study.reductions import REDUCTIONS, check_reduction
 
@@ -32,6 +33,10 @@ class Quanvolution(Convolution):
 
     quantum: ClassVar[bool] = True
     reads: ClassVar[frozenset[str]] = CIRCUIT
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        true_or_false(self, "trainable")
 
     def embedding(self, values: Values) -> str:
         """`auto` is angle where every pixel of a patch has a qubit, else amplitude."""
@@ -120,6 +125,15 @@ class FullyQuantum(_OneCircuit):
 
     def __post_init__(self) -> None:
         callable_or_none(self, "ansatz")
+        true_or_false(self, "scale")
+        if self.assignment is None:
+            return
+        given = self.assignment
+        if not isinstance(given, tuple) or not all(type(label) is int for label in given):
+            raise InputError(
+                f"assignment of FullyQuantum must be a tuple of classes as integers, one for each "
+                f"basis state, but got {shown(given)}."
+            )
 
     def check(self, values: Values, shape: Shape, classes: int) -> None:
         """See `ModelSpec.check`."""
@@ -142,7 +156,7 @@ class FullyQuantum(_OneCircuit):
             wrong = f"no basis state for class {missing[0]}" if missing else "a class too many"
             raise InputError(
                 f"assignment of FullyQuantum has {wrong}: it needs every class from 0 to "
-                f"{classes - 1}, but got {self.assignment}."
+                f"{classes - 1}, but got {shown(self.assignment)}."
             )
 
     def feature_shape(self, values: Values, shape: Shape) -> Shape:
@@ -169,9 +183,12 @@ class HybridImage(_OneCircuit):
 
     def __post_init__(self) -> None:
         callable_or_none(self, "ansatz")
-        if len(self.channels) != 2 or not all(isinstance(c, int) and c >= 1 for c in self.channels):
+        given = self.channels
+        right = isinstance(given, tuple) and len(given) == 2
+        if not right or not all(type(width) is int and width >= 1 for width in given):
             raise InputError(
-                f"channels of HybridImage must be two integers >= 1, but got {self.channels!r}."
+                f"channels of HybridImage must be a tuple of two integers >= 1, but got "
+                f"{shown(given)}."
             )
 
     def embedding(self, values: Values) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from types import MappingProxyType
 from typing import Any
 
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, is_text, shown
 from qkd_study.study.config import Value
 
 #: Metrics of the confirm phase that a claim may be about, and whether more is better.
@@ -51,34 +52,48 @@ class Claim:
     controls: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.says, str) or not self.says.strip():
-            raise InputError(f"says of a claim must be a sentence, but got {self.says!r}.")
-        about = f"claim {self.says!r}"
-        if self.metric not in METRICS:
+        if not is_text(self.says):
+            raise InputError(f"says of a claim must be a sentence, but got {shown(self.says)}.")
+        about = f"claim {shown(self.says)}"
+        if not isinstance(self.metric, str) or self.metric not in METRICS:
             raise InputError(
-                f"metric of {about} must be one of {', '.join(METRICS)}, but got {self.metric!r}."
+                f"metric of {about} must be one of {', '.join(METRICS)}, but got "
+                f"{shown(self.metric)}."
             )
         timed = self.metric == "epochs_to_target"
-        if timed != (self.target is not None) or (timed and not 0 < float(self.target or 0) <= 1):
+        given = isinstance(self.target, int | float) and 0 < self.target <= 1
+        if not (given if timed else self.target is None):
             raise InputError(
                 f"{about} needs a target between 0 and 1 if its metric is epochs_to_target, and "
-                f"none otherwise, but got metric={self.metric!r}, target={self.target!r}."
+                f"none otherwise, but got metric={shown(self.metric)}, target={shown(self.target)}."
             )
         if self.margin is not None and not (
             isinstance(self.margin, int | float) and 0 < self.margin < float("inf")
         ):
-            raise InputError(f"margin of {about} must be a number > 0, but got {self.margin!r}.")
+            raise InputError(
+                f"margin of {about} must be a number > 0, but got {shown(self.margin)}."
+            )
         by_arm = isinstance(self.better, str) and isinstance(self.than, str)
         by_value = isinstance(self.better, Mapping) and isinstance(self.than, Mapping)
-        if not (by_arm or by_value) or by_value != (self.arm is not None):
+        if not (by_arm and self.arm is None) and not (by_value and isinstance(self.arm, str)):
             raise InputError(
                 f"{about} contrasts two arms by name, or two factor values of one `arm`, but got "
-                f"better={self.better!r}, than={self.than!r}, arm={self.arm!r}."
+                f"better={shown(self.better)}, than={shown(self.than)}, arm={shown(self.arm)}."
             )
+        for side in self.values:
+            for name, value in side.items():
+                if not isinstance(value, Real | str):
+                    raise InputError(
+                        f"{about} must name values of factors, but got {shown(name)}: "
+                        f"{shown(value)}."
+                    )
         if self.better == self.than:
-            raise InputError(f"{about} contrasts {self.better!r} with itself.")
-        if isinstance(self.controls, str) or not isinstance(self.controls, Sequence):
-            raise InputError(f"controls of {about} are a tuple of arms, got {self.controls!r}.")
+            raise InputError(f"{about} contrasts {shown(self.better)} with itself.")
+        by_name = isinstance(self.controls, Sequence) and not isinstance(self.controls, str)
+        if not by_name or not all(isinstance(arm, str) for arm in self.controls):
+            raise InputError(
+                f"controls of {about} are a tuple of arms, got {shown(self.controls)}."
+            )
         if by_value and self.controls:
             raise InputError(f"{about} contrasts factor values: controls are for arms.")
         object.__setattr__(self, "controls", tuple(self.controls))
@@ -87,7 +102,7 @@ class Claim:
         ):
             raise InputError(
                 f"where of {about} is a dictionary from a factor to a tuple of values, but got "
-                f"{self.where!r}."
+                f"{shown(self.where)}."
             )
         object.__setattr__(self, "where", {k: tuple(v) for k, v in self.where.items()})
 
@@ -108,19 +123,23 @@ class Claim:
         Raises:
             InputError: an arm or a factor value is not in the study.
         """
-        about = f"claim {self.says!r}"
+        about = f"claim {shown(self.says)}"
         for arm in self.arms:
             if arm not in arms:
-                raise InputError(f"{about} is about arm {arm!r}, but the arms are {list(arms)}.")
+                raise InputError(
+                    f"{about} is about arm {shown(arm)}, but the arms are {list(arms)}."
+                )
         sides = self.values
         named = [*self.where.items(), *((k, (v,)) for side in sides for k, v in side.items())]
         for name, values in named:
             if name not in factors:
-                raise InputError(f"{about} is about {name!r}, but the factors are {list(factors)}.")
+                raise InputError(
+                    f"{about} is about {shown(name)}, but the factors are {list(factors)}."
+                )
             for value in values:
-                if value not in factors[name]:
+                if not isinstance(value, Real | str) or value not in factors[name]:
                     raise InputError(
-                        f"{about} is about {name}={value!r}, but the study runs "
+                        f"{about} is about {name}={shown(value)}, but the study runs "
                         f"{name} in {tuple(factors[name])}."
                     )
         if len(sides) == 2 and set(sides[0]) != set(sides[1]):

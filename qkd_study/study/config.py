@@ -9,7 +9,7 @@ from numbers import Real
 from types import MappingProxyType
 from typing import Any, Literal
 
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, is_text, shown
 from qkd_study.study.reductions import REDUCTIONS
 
 Value = int | float | str
@@ -69,15 +69,15 @@ class Parameter:
         Raises:
             InputError: the value has another type or lies outside the bounds.
         """
-        problem = f"{self.name} must be {self.allowed}, but got {self.name}={value!r}."
+        problem = f"{self.name} must be {self.allowed}, but got {self.name}={shown(value)}."
         if self.kind == "choice":
             if not isinstance(value, str) or value not in self.choices:
                 raise InputError(problem)
-            return value
+            return str(value)
         if self.kind == "text":
-            if not isinstance(value, str) or not value or any(c.isspace() for c in value):
+            if not is_text(value) or not value.isprintable() or " " in value:
                 raise InputError(problem)
-            return value
+            return str(value)
         if isinstance(value, bool) or not isinstance(value, Real):
             raise InputError(problem)
         try:
@@ -371,4 +371,4 @@ def parameter(name: object) -> Parameter:
     """
     if isinstance(name, str) and name in PARAMETERS:
         return PARAMETERS[name]
-    raise InputError(f"unknown parameter {name!r}. Known parameters: {', '.join(PARAMETERS)}.")
+    raise InputError(f"unknown parameter {shown(name)}. Known parameters: {', '.join(PARAMETERS)}.")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, told
 from qkd_study.study.study import Study
 
 #: What the module of a study file is called; workers get what it defines by value.
@@ -29,13 +31,16 @@ def load_study(path: str | Path) -> Study:
         raise InputError(f"{path}: there is no such study file.{_others(path)}") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder. Name a study file in it.{_others(path)}") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+    except (OSError, ValueError) as error:  # the latter: a name that no file can have
+        said = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read: {said}.") from None
     try:
         code = compile(source, str(path), "exec", dont_inherit=True)
     except SyntaxError as error:
         raise InputError(f"{path}:{error.lineno or 1}: not Python: {error.msg}.") from None
-    except (ValueError, RecursionError, MemoryError) as error:
+    except (RecursionError, MemoryError):
+        raise InputError(f"{path}: not Python: an expression in it is nested too deeply.") from None
+    except ValueError as error:
         raise InputError(f"{path}: not Python: {error}.") from None
 
     module = ModuleType(MODULE)
@@ -45,20 +50,46 @@ def load_study(path: str | Path) -> Study:
         exec(code, module.__dict__)
     except InputError as error:
         raise InputError(f"{_place(path, error)}: {error}") from None
-    except (Exception, SystemExit) as error:
-        said = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise InputError(f"{_place(path, error)}: the study file failed: {said}") from None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever is raised in it, SystemExit too
+        raise _failed(path, error) from None
 
     study = module.__dict__.get("study")
     if study is None:
         raise InputError(f"{path} binds no `study`. {_EXAMPLE}")
     if not isinstance(study, Study):
         raise InputError(f"{path}: `study` is {type(study).__name__}, not a Study. {_EXAMPLE}")
-    return study if study.name else study.replaced(name=_name(path))
+    with running(path):
+        return study if study.name else study.replaced(name=_name(path))
+
+
+@contextmanager
+def running(path: str | Path) -> Iterator[None]:
+    """Around all that may call what the study file at `path` defines: its errors name it.
+
+    Raises:
+        InputError: one was raised inside, or the file's own code failed.
+    """
+    path = Path(path)
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (Exception, SystemExit) as error:
+        if not _lines(path, error):
+            raise
+        raise _failed(path, error) from None
+
+
+def _failed(path: Path, error: BaseException) -> InputError:
+    return InputError(f"{_place(path, error)}: the study file failed: {told(error)}")
 
 
 def _name(path: Path) -> str:
-    return "".join(c if c.isalnum() or c in "_.+-" else "-" for c in path.stem)
+    """The file's name without `.py`, as far as a folder can have it."""
+    name = "".join(c if c.isalnum() or c in "_.+-" else "-" for c in path.stem)
+    return name.lstrip(".")[:100] or "study"
 
 
 def _others(path: Path) -> str:
@@ -69,9 +100,11 @@ def _others(path: Path) -> str:
 
 def _place(path: Path, error: BaseException) -> str:
     """The file, with the line in it where the error arose."""
-    lines = [
-        frame.lineno
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename == str(path)
-    ]
+    lines = _lines(path, error)
     return f"{path}:{lines[-1]}" if lines else str(path)
+
+
+def _lines(path: Path, error: BaseException) -> list[int]:
+    """The lines of the file that were at work when the error arose, the innermost last."""
+    walked = traceback.walk_tb(error.__traceback__)
+    return [line for frame, line in walked if frame.f_code.co_filename == str(path)]

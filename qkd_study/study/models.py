@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar, Literal
 
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, shown
 
 Shape = tuple[int, ...]
 Values = Mapping[str, Any]
@@ -27,7 +27,20 @@ def whole(owner: object, *names: str) -> None:
         value = getattr(owner, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             kind = type(owner).__name__
-            raise InputError(f"{name} of {kind} must be an integer >= 1, but got {value!r}.")
+            raise InputError(f"{name} of {kind} must be an integer >= 1, but got {shown(value)}.")
+
+
+def true_or_false(owner: object, *names: str) -> None:
+    """Check that attributes are `True` or `False`.
+
+    Raises:
+        InputError: one is not.
+    """
+    for name in names:
+        value = getattr(owner, name)
+        if not isinstance(value, bool):
+            kind = type(owner).__name__
+            raise InputError(f"{name} of {kind} must be True or False, but got {shown(value)}.")
 
 
 def callable_or_none(owner: object, name: str) -> None:
@@ -39,7 +52,7 @@ def callable_or_none(owner: object, name: str) -> None:
     value = getattr(owner, name)
     if value is not None and not callable(value):
         kind = type(owner).__name__
-        raise InputError(f"{name} of {kind} must be a function, but got {value!r}.")
+        raise InputError(f"{name} of {kind} must be a function, but got {shown(value)}.")
 
 
 class ModelSpec(ABC):
@@ -121,7 +134,7 @@ class Mlp(ModelSpec):
             isinstance(w, int) and not isinstance(w, bool) and w >= 1 for w in self.hidden
         ):
             raise InputError(
-                f"hidden of Mlp must be a tuple of integers >= 1, got {self.hidden!r}."
+                f"hidden of Mlp must be a tuple of integers >= 1, got {shown(self.hidden)}."
             )
 
     def feature_shape(self, values: Values, shape: Shape) -> Shape:
@@ -221,10 +234,12 @@ class Ensemble(ModelSpec):
     def __post_init__(self) -> None:
         whole(self, "members")
         if not isinstance(self.of, ModelSpec) or isinstance(self.of, Ensemble):
-            raise InputError(f"of in Ensemble must be a model such as Mlp(), but got {self.of!r}.")
+            raise InputError(
+                f"of in Ensemble must be a model such as Mlp(), but got {shown(self.of)}."
+            )
         if self.mean not in ("logits", "probabilities"):
             raise InputError(
-                f"mean of Ensemble must be 'logits' or 'probabilities', but got {self.mean!r}."
+                f"mean of Ensemble must be 'logits' or 'probabilities', but got {shown(self.mean)}."
             )
 
     @property
@@ -269,7 +284,10 @@ class Own(ModelSpec):
 
     def __post_init__(self) -> None:
         if not callable(self.build):
-            raise InputError(f"build of Own must be a function or class, but got {self.build!r}.")
+            raise InputError(
+                f"build of Own must be a function or class, but got {shown(self.build)}."
+            )
+        true_or_false(self, "is_quantum")
 
     @property
     def quantum(self) -> bool:  # type: ignore[override]

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, shown
 from qkd_study.study.arms import Arm
 from qkd_study.study.circuits import FullyQuantum, HybridCircuit, Quanvolution
 from qkd_study.study.config import PARAMETERS
-from qkd_study.study.models import Convolution, Ensemble, Mlp, ModelSpec, whole
+from qkd_study.study.models import Convolution, Ensemble, Mlp, ModelSpec, true_or_false, whole
 
 #: Parameters that each has its own of where both are quantum: the student's -> the teacher's.
 TEACHERS = {name: f"teacher_{name}" for name in ("qubits", "depth", "reduction")}
@@ -97,13 +97,13 @@ class Setting(ABC):
 def _models(setting: object, *names: str) -> None:
     for name in names:
         value = getattr(setting, name)
-        if value is not None and not isinstance(value, ModelSpec):
+        if not isinstance(value, ModelSpec) and not (name == "classical" and value is None):
             raise InputError(
                 f"{name} of {type(setting).__name__} must be a model such as Mlp(), "
-                f"but got {value!r}."
+                f"but got {shown(value)}."
             )
         if name != "teacher" and isinstance(value, Ensemble):
-            raise InputError(f"an Ensemble can only teach, but stands as {name}: {value!r}.")
+            raise InputError(f"an Ensemble can only teach, but stands as {name}: {shown(value)}.")
 
 
 class _Pair(Setting):
@@ -162,6 +162,7 @@ class QuantumToClassical(Setting):
 
     def __post_init__(self) -> None:
         whole(self, "filters", "kernel", "stride")
+        true_or_false(self, "trainable")
 
     @property
     def student_model(self) -> Convolution:
@@ -229,7 +230,9 @@ class QuantumToQuantum(_Alike):
     def __post_init__(self) -> None:
         _models(self, "model", "classical")
         if not self.model.quantum:
-            raise InputError(f"model of QuantumToQuantum must be quantum, but got {self.model!r}.")
+            raise InputError(
+                f"model of QuantumToQuantum must be quantum, but got {shown(self.model)}."
+            )
 
     @property
     def classical_teacher(self) -> ModelSpec | None:

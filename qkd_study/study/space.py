@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, shown
 from qkd_study.study.config import Parameter, Value
 
 
 def _ordered(owner: str, low: float, high: float) -> None:
     for name, bound in (("low", low), ("high", high)):
         if isinstance(bound, bool) or not isinstance(bound, int | float):
-            raise InputError(f"{owner} takes numbers, but got {name}={bound!r}.")
+            raise InputError(f"{owner} takes numbers, but got {name}={shown(bound)}.")
+        if not abs(bound) < float("inf"):
+            raise InputError(f"{owner} takes finite numbers, but got {name}={bound}.")
     if not low < high:
-        raise InputError(f"`low < high` must hold, but got {owner}(low={low}, high={high}).")
+        raise InputError(
+            f"`low < high` must hold, but got {owner}(low={shown(low)}, high={shown(high)})."
+        )
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class LogFloat:
         _ordered("LogFloat", self.low, self.high)
         if self.low <= 0:
             raise InputError(
-                f"`low > 0` must hold for a logarithm, but got LogFloat(low={self.low})."
+                f"`low > 0` must hold for a logarithm, but got LogFloat(low={shown(self.low)})."
             )
 
     def ends(self) -> tuple[Value, ...]:
@@ -78,9 +82,9 @@ class Choice:
             raise InputError("Choice() is empty: it needs at least one value, as in Choice(1, 2).")
         for value in values:
             if not isinstance(value, int | float | str):
-                raise InputError(f"Choice takes numbers and words, but got {value!r}.")
+                raise InputError(f"Choice takes numbers and words, but got {shown(value)}.")
         if len(set(values)) < len(values):
-            raise InputError(f"Choice{values} names a value twice.")
+            raise InputError(f"Choice{shown(values)} names a value twice.")
         object.__setattr__(self, "values", values)
 
     def ends(self) -> tuple[Value, ...]:
@@ -100,21 +104,23 @@ def check_range(parameter: Parameter, space: object) -> Range:
     if not isinstance(space, Float | LogFloat | Int | Choice):
         raise InputError(
             f"search[{parameter.name!r}] must be Float, LogFloat, Int or Choice, but got "
-            f"{space!r}. A value to keep goes into fixed={{...}}, values to cross go into "
+            f"{shown(space)}. A value to keep goes into fixed={{...}}, values to cross go into "
             f"factors={{...}}."
         )
     if parameter.kind == "choice" and not isinstance(space, Choice):
         raise InputError(
-            f"{parameter.name} takes words: search it with Choice(...), not {space!r}."
+            f"{parameter.name} takes words: search it with Choice(...), not {shown(space)}."
         )
     if parameter.kind == "int" and isinstance(space, Float | LogFloat):
-        raise InputError(f"{parameter.name} is an integer: search it with Int(...), not {space!r}.")
+        raise InputError(
+            f"{parameter.name} is an integer: search it with Int(...), not {shown(space)}."
+        )
     checked = [parameter.check(value) for value in space.ends()]
     if isinstance(space, Choice):
         if "auto" in checked:
             raise InputError(
                 f"{parameter.name}='auto' follows from other parameters and cannot be searched: "
-                f"name the values, but got {space!r}."
+                f"name the values, but got {shown(space)}."
             )
         return Choice(*checked)
     return space

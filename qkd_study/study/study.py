@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qkd_study.data import DataSource
-from qkd_study.errors import InputError, StudyWarning
+from qkd_study.errors import InputError, StudyWarning, is_text, shown
 from qkd_study.study.arms import Arm, resolve_arm
 from qkd_study.study.claims import Claim
 from qkd_study.study.config import PARAMETERS, Config, Parameter, Value, parameter
@@ -45,9 +46,14 @@ DECIDING = (
 )
 
 
-def _count(name: str, value: object, low: int, high: int) -> None:
+#: Cells that a study may have: a product of factors grows fast, and nobody runs more.
+MOST_CELLS = 10_000
+
+
+def _count(name: str, value: object, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InputError(f"{name} must be an integer from {low} to {high}, but got {value!r}.")
+        raise InputError(f"{name} must be an integer from {low} to {high}, but got {shown(value)}.")
+    return int(value)
 
 
 @dataclass(frozen=True)
@@ -134,34 +140,45 @@ class Study:
     name: str = ""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.question, str) or not self.question.strip():
-            raise InputError(f"question must be a sentence, but got {self.question!r}.")
+        if not is_text(self.question):
+            raise InputError(f"question must be a sentence, but got {shown(self.question)}.")
+        self._keep("question", str(self.question))
         if not isinstance(self.setting, Setting):
             raise InputError(
-                f"setting must be one such as QuantumToClassical(...), but got {self.setting!r}."
+                f"setting must be one such as QuantumToClassical(...), but got "
+                f"{shown(self.setting)}."
             )
         if not isinstance(self.replicates, Replicates):
-            raise InputError(f"replicates must be Replicates(...), but got {self.replicates!r}.")
-        if not isinstance(self.name, str) or not re.fullmatch(r"[\w.+-]*", self.name):
-            raise InputError(f"name must be letters, digits and `_.+-`, but got {self.name!r}.")
-        _count("trials", self.trials, 1, 1_000_000)
-        _count("batch", self.batch, 1, 1000)
-        if self.minimise is not None and self.minimise not in list(MINIMISED):
+            raise InputError(
+                f"replicates must be Replicates(...), but got {shown(self.replicates)}."
+            )
+        if not isinstance(self.name, str) or not re.fullmatch(r"([\w+-][\w.+-]{,99})?", self.name):
+            raise InputError(
+                f"name must be letters, digits and `_.+-`, at most 100 and no dot first, but got "
+                f"{shown(self.name)}."
+            )
+        self._keep("trials", _count("trials", self.trials, 1, 1_000_000))
+        self._keep("batch", _count("batch", self.batch, 1, 1000))
+        if self.minimise is not None and not (
+            isinstance(self.minimise, str) and str(self.minimise) in MINIMISED
+        ):
             raise InputError(
                 f"minimise must be None or one of {', '.join(MINIMISED)}, but got "
-                f"{self.minimise!r}."
+                f"{shown(self.minimise)}."
             )
-        _count("seed", self.seed, 0, 2**63 - 1)
-        self._keep("datasets", self._sequence("datasets", self.datasets))
+        self._keep("seed", _count("seed", self.seed, 0, 2**63 - 1))
+        entries = self._sequence("datasets", self.datasets)
+        self._keep("datasets", tuple(str(e) if isinstance(e, str) else e for e in entries))
         self._keep("arms", tuple(map(resolve_arm, self._sequence("arms", self.arms))))
         names = [arm.name for arm in self.all_arms]
         if len(set(names)) < len(names):
-            raise InputError(f"arms must have different names, but got {names}.")
+            raise InputError(f"arms must have different names, but got {shown(names)}.")
         self._keep("factors", {p.name: self._factor(p, v) for p, v in self._named("factors")})
         self._keep("search", {p.name: check_range(p, v) for p, v in self._named("search")})
         self._keep("fixed", {p.name: p.check(v) for p, v in self._named("fixed")})
         self._check_places()
         self._check_claims()
+        self._check_size()
         for cell in self.cells():
             for values in self.extremes(cell):
                 for arm in self.all_arms:
@@ -173,29 +190,48 @@ class Study:
     def _named(self, where: str) -> list[tuple[Parameter, Any]]:
         given = getattr(self, where)
         if not isinstance(given, Mapping):
-            raise InputError(f"{where} must be a dictionary by parameter, but got {given!r}.")
+            raise InputError(f"{where} must be a dictionary by parameter, but got {shown(given)}.")
         return [(parameter(name), value) for name, value in given.items()]
 
     @staticmethod
     def _sequence(name: str, values: object) -> tuple[Any, ...]:
-        if isinstance(values, str) or not isinstance(values, Sequence) or not values:
-            raise InputError(f"{name} must be a tuple with at least one entry, but got {values!r}.")
-        return tuple(values)
+        kept: tuple[Any, ...] = ()
+        if isinstance(values, Sequence) and not isinstance(values, str | bytes):
+            kept = tuple(itertools.islice(values, MOST_CELLS + 1))
+        if not kept or len(kept) > MOST_CELLS:
+            most = f" and at most {MOST_CELLS:,}" if kept else ""
+            raise InputError(
+                f"{name} must be a tuple with at least one entry{most}, but got {shown(values)}."
+            )
+        return kept
 
     def _factor(self, what: Parameter, values: object) -> tuple[Value, ...]:
         checked = tuple(map(what.check, self._sequence(f"factors[{what.name!r}]", values)))
         if len(set(checked)) < len(checked):
-            raise InputError(f"factors[{what.name!r}] names a value twice: {checked}.")
+            raise InputError(f"factors[{what.name!r}] names a value twice: {shown(checked)}.")
         return checked
 
     def _check_claims(self) -> None:
         if isinstance(self.claims, str) or not isinstance(self.claims, Sequence):
-            raise InputError(f"claims must be a tuple of Claim(...), but got {self.claims!r}.")
+            raise InputError(f"claims must be a tuple of Claim(...), but got {shown(self.claims)}.")
         self._keep("claims", tuple(self.claims))
         for claim in self.claims:
             if not isinstance(claim, Claim):
-                raise InputError(f"claims must be a tuple of Claim(...), but got {claim!r}.")
+                raise InputError(f"claims must be a tuple of Claim(...), but got {shown(claim)}.")
             claim.check([arm.name for arm in self.all_arms], self.factors)
+
+    def _check_size(self) -> None:
+        cells = math.prod(map(len, self.factors.values()))
+        if cells > MOST_CELLS:
+            sizes = " x ".join(f"{len(values)} of {name}" for name, values in self.factors.items())
+            raise InputError(f"factors make {cells:,} cells ({sizes}). Allowed: {MOST_CELLS:,}.")
+        ends = {name: len(self.search[name].ends()) for name in DECIDING if name in self.search}
+        checks = cells * math.prod(ends.values())
+        if checks > 10 * MOST_CELLS:
+            raise InputError(
+                f"search varies {', '.join(ends)} together: {checks:,} combinations decide what "
+                f"fits, too many to check. Fix some of them."
+            )
 
     def _check_places(self) -> None:
         places = {"factors": self.factors, "search": self.search, "fixed": self.fixed}
