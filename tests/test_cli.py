@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from qkd_study.cli import main
+from qkd_study.commands import COMMANDS
 from tests.conftest import TINY, Cli
 
 
@@ -160,3 +161,34 @@ def test_help_imports_nothing_heavy(cli: Cli, tmp_path: Path) -> None:
     assert "heavy: []" in said.stdout
     assert cli("--help").returncode == 0
     assert cli("run").returncode == 2
+
+
+def test_a_terminal_that_knows_ascii_only(
+    tiny_study: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_study.write_text(TINY.replace("Does it run?", "Does µ run?"), encoding="utf-8")
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    said = cli("plan", tiny_study)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert r"tiny: Does \xb5 run?" in said.stdout
+
+
+def test_an_error_that_nobody_foresaw_is_one_line_and_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(options: object) -> int:
+        raise ZeroDivisionError("foreseen by nobody")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setitem(COMMANDS, "list", fail)
+    assert main(["list"]) == 1
+    said = capsys.readouterr().err
+    (file,) = tmp_path.rglob("internal-error.txt")
+    assert said.startswith("qkd-study: internal error, a defect of qkd-study: ZeroDivisionError: ")
+    assert str(file) in said
+    assert said.count("\n") == 1
+    assert "Traceback" in file.read_text()
+    file.unlink()
+    file.mkdir()
+    assert main(["list"]) == 1
+    assert re.search(r"It is in \S+test_cli.py:\d+: please report it", capsys.readouterr().err)

@@ -176,9 +176,9 @@ class Study:
         self._keep("factors", {p.name: self._factor(p, v) for p, v in self._named("factors")})
         self._keep("search", {p.name: check_range(p, v) for p, v in self._named("search")})
         self._keep("fixed", {p.name: p.check(v) for p, v in self._named("fixed")})
+        self._check_size()
         self._check_places()
         self._check_claims()
-        self._check_size()
         for cell in self.cells():
             for values in self.extremes(cell):
                 for arm in self.all_arms:

@@ -115,6 +115,14 @@ _OPTIONS: dict[str, st.SearchStrategy[str] | None] = {
     "--out": st.sampled_from(["results", "right.py", "/proc/x", "no/such", "folder"]) | _word,
     "--to": st.sampled_from(["right.py", "/proc/x", "right.py/x"]),
     "--cpus": st.sampled_from(_NUMBERS),
+    "--address": st.sampled_from(["auto", "no", "a:b", "a:1", "/x:1", "http://", ":1"]) | _word,
+    "--time-limit": st.sampled_from(_NUMBERS),
+    "--retry-failed": None,
+    "--phase": st.sampled_from(["search", "confirm", "x"]),
+    "--cell": st.sampled_from(["samples=50", "x"]) | _word,
+    "--arm": st.sampled_from(["soft", "x"]) | _word,
+    "--trial": st.sampled_from(_NUMBERS),
+    "--replicate": st.sampled_from(_NUMBERS),
 }
 _OF = {
     "plan": [
@@ -130,19 +138,22 @@ _OF = {
     "list": ["--out", "--json"],
     "status": ["--out", "--json"],
     "report": ["--to"],
+    "replay": ["--phase", "--cell", "--arm", "--trial", "--replicate", "--json", "--out"],
     "data": [],
 }
-_OF["run"] = [*_OF["plan"], "--new", "--out", "--cpus"]
+_OF["run"] = [*_OF["plan"], "--new", "--out", "--cpus", "--address", "--time-limit"]
+_OF["run"] += ["--retry-failed"]
+_COMMANDS = ("plan", "plan", "run", "run", "status", "list", "report", "replay", "data")
 
 
 @st.composite
 def command_line(draw: st.DrawFn) -> list[str]:
     """Arguments of `qkd-study`: a command with what it takes and does not take."""
-    command = draw(st.sampled_from(["plan", "plan", "run", "status", "list", "report", "data"]))
+    command = draw(st.sampled_from(_COMMANDS))
     argv = [command]
     if command in ("plan", "run"):
         argv.append(draw(st.sampled_from(_FILES) | st.just("right.py") | st.just("right.py")))
-    if command == "status":
+    if command in ("status", "replay"):
         argv.append(draw(_word))
     if command == "report":  # what there is takes seconds to draw
         names = draw(st.lists(_word.filter(lambda w: "made" not in w), min_size=1, max_size=2))

@@ -148,6 +148,8 @@ study = Study(
               metric="epochs_to_target", target=0.5),
     ),
     trials=2,
+    batch=1,
+    minimise="parameters",
     replicates=Replicates(search=2, confirm=3),
     seed=7,
     name="right",

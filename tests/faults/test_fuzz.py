@@ -45,6 +45,7 @@ PARTS = {
     "damaged runs": 160,
     "processes": 20,
 }
+REPLAY = ["replay", "made", "--replicate", "1000", "--arm", "scratch"]
 SHIPPED = sorted((Path(__file__).parents[2] / "studies").glob("*.py"))
 
 
@@ -197,7 +198,7 @@ def test_damaged_runs(place: Path, tally: Tally) -> None:
     @fuzzed(
         "damaged runs",
         st.lists(damage(run), min_size=1, max_size=2),
-        st.sampled_from((["status", "made"], ["status", "made", "--json"], ["list"])),
+        st.sampled_from((["status", "made"], ["status", "made", "--json"], ["list"], REPLAY)),
     )
     def test(spoils: list[Any], argv: list[str]) -> None:
         out = place / str(next(numbers))

@@ -146,3 +146,11 @@ def test_a_run_can_be_started_from_its_own_copy(tmp_path: Path) -> None:
     copy = run.path / "study.py"
     write_about(run, study(), copy, dataset="digits", digest="d", plan={}, session={})
     assert copy.read_text() == "study"
+
+
+@pytest.mark.parametrize("name", ["/no/such", "**", "[", "..", "", "x" * 5000, "a\0b", "\ud800"])
+def test_names_that_no_run_can_have(tmp_path: Path, name: str) -> None:
+    make(tmp_path / "out", study())
+    with pytest.raises(InputError, match=r"is no run. Runs in .*: made/"):
+        find_run(name, tmp_path / "out")
+    assert runs_of(Path(name)) == [] or name == ""

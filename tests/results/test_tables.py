@@ -173,6 +173,24 @@ def test_tables_of_another_version(tmp_path: Path) -> None:
         read_table(tmp_path, "runs")
 
 
+def test_a_version_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    other = schema("runs").with_metadata({b"qkd_study.version": b"\xff"})
+    pq.write_table(pa.Table.from_batches([], other), tmp_path / "runs" / "a.parquet")
+    with pytest.raises(InputError, match="has tables of version \ufffd, but"):
+        read_table(tmp_path, "runs")
+
+
+@pytest.mark.parametrize("name", ["cell", "arm", "replicate", "status"])
+def test_rows_without_a_key(tmp_path: Path, name: str) -> None:
+    start_tables(tmp_path)
+    write_records(tmp_path, trial(), [record(trial(), r) for r in (0, 1)])
+    path = tmp_path / "runs" / file_name(trial())
+    pq.write_table(pq.read_table(path).drop_columns(name), path)
+    with pytest.raises(InputError, match=f"runs has a broken file: a row in it has no {name}"):
+        read_table(tmp_path, "runs")
+
+
 def test_what_a_killed_driver_left_is_removed(tmp_path: Path) -> None:
     start_tables(tmp_path)
     write_records(tmp_path, trial(), [record(trial(), r) for r in (0, 1)])

@@ -17,11 +17,16 @@ from qkd_study import (
     PARAMETERS,
     Arm,
     Choice,
+    Claim,
+    ClassicalToClassical,
     Float,
+    FullyQuantum,
     HybridCircuit,
+    HybridImage,
     InputError,
     Int,
     LogFloat,
+    Own,
     QuantumToClassical,
     QuantumToQuantum,
     Replicates,
@@ -29,6 +34,9 @@ from qkd_study import (
     StudyWarning,
 )
 from qkd_study.study.config import Config, parameter
+
+#: More combinations of values that decide what fits than can be checked.
+WIDE = {name: Choice(*range(10, 50)) for name in ("samples", "qubits", "depth", "teacher_depth")}
 
 
 def study(**changes: Any) -> Study:
@@ -84,6 +92,24 @@ def study(**changes: Any) -> Study:
         ({"trials": 0}, "trials must be an integer from 1 to 1000000, but got 0"),
         ({"seed": -1}, "seed must be an integer from 0 to"),
         ({"name": "a/b"}, "name must be letters, digits"),
+        ({"name": ".."}, "at most 100 and no dot first, but got '..'"),
+        ({"name": "x" * 101}, "at most 100 and no dot first"),
+        ({"question": "\ud800"}, "question must be a sentence, but got '\\ud800'"),
+        ({"question": 10**5000}, "question must be a sentence, but got an integer of 16610 bits"),
+        ({"minimise": []}, "minimise must be None or one of parameters, qubits, gates"),
+        (
+            {"factors": {"samples": range(10**12)}},
+            "at least one entry and at most 10,000, but got range(0, 1000000000000)",
+        ),
+        ({"factors": {"samples": b"ab"}}, "must be a tuple with at least one entry, but got b'ab'"),
+        (
+            {"factors": {"samples": range(20, 220), "epochs": range(1, 101)}},
+            "factors make 20,000 cells (200 of samples x 100 of epochs). Allowed: 10,000.",
+        ),
+        (
+            {"search": WIDE},
+            "search varies samples, qubits, depth, teacher_depth together: ",
+        ),
         ({"setting": "Q2C"}, "setting must be one such as QuantumToClassical(...), but got 'Q2C'"),
         ({"replicates": 3}, "replicates must be Replicates(...), but got 3"),
         (
@@ -111,6 +137,33 @@ def test_what_cannot_work_is_refused(changes: dict[str, Any], message: str) -> N
         (lambda: Float("a", 1), "Float takes numbers, but got low='a'"),
         (lambda: LogFloat(0, 1), "`low > 0` must hold for a logarithm, but got LogFloat(low=0)"),
         (lambda: Int(1, 2.5), "Int takes integers"),
+        (lambda: Float(1, float("inf")), "Float takes finite numbers, but got high=inf"),
+        (lambda: Int(float("nan"), 2), "Int takes finite numbers, but got low=nan"),
+        (lambda: Float(10**5000, 1), "got Float(low=an integer of 16610 bits, high=1)"),
+        (lambda: Arm("x" * 101), "an arm's name must be a word without spaces"),
+        (lambda: Arm("a\x1b"), "an arm's name must be a word without spaces"),
+        (lambda: Arm("x", ([],)), "terms of an arm are a tuple of 'scaled cross"),
+        (lambda: Arm("x", teacher=[]), "teacher of arm 'x' must be one of 'own', 'classical'"),
+        (
+            lambda: HybridImage(channels=3),
+            "channels of HybridImage must be a tuple of two integers",
+        ),
+        (lambda: HybridImage(channels=(1, True)), "must be a tuple of two integers >= 1"),
+        (
+            lambda: FullyQuantum(assignment=3),
+            "assignment of FullyQuantum must be a tuple of classes",
+        ),
+        (lambda: FullyQuantum(assignment=([],)), "assignment of FullyQuantum must be a tuple of"),
+        (lambda: FullyQuantum(scale="no"), "scale of FullyQuantum must be True or False"),
+        (lambda: Own(int, is_quantum=None), "is_quantum of Own must be True or False"),
+        (
+            lambda: QuantumToClassical(trainable=1),
+            "trainable of QuantumToClassical must be True or",
+        ),
+        (
+            lambda: ClassicalToClassical(teacher=None),
+            "teacher of ClassicalToClassical must be a mo",
+        ),
         (lambda: Replicates(confirm=1), "Replicates(confirm) must be an integer from 2"),
         (lambda: Replicates(search=1001), "Replicates(search) must be an integer from 1 to 1000"),
         (lambda: Arm("two words"), "an arm's name must be a word without spaces"),
@@ -287,3 +340,33 @@ def test_choices_take_the_type_of_the_parameter() -> None:
     made = study(search={"batch_size": Choice(16.0, 32.0)})
     assert made.search["batch_size"] == Choice(16, 32)
     assert [type(v) for v in made.search["batch_size"].ends()] == [int, int]
+
+
+CLAIM: dict[str, Any] = {"says": "It helps.", "better": "soft", "than": "scratch"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"says": "\ud800"}, "says of a claim must be a sentence"),
+        ({"metric": []}, "metric of claim 'It helps.' must be one of test_accuracy"),
+        ({"metric": "epochs_to_target", "target": "x"}, "needs a target between 0 and 1"),
+        ({"arm": 3}, "contrasts two arms by name"),
+        ({"controls": (3,)}, "controls of claim 'It helps.' are a tuple of arms, got (3,)"),
+        (
+            {"better": {"samples": np.zeros(2)}, "than": {"samples": 20}, "arm": "soft"},
+            "must name values of factors, but got 'samples': array([0., 0.])",
+        ),
+    ],
+)
+def test_claims_that_say_nothing(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        Claim(**{**CLAIM, **changes})
+
+
+def test_a_claim_about_what_is_no_value() -> None:
+    claim = Claim(**CLAIM, where={"samples": (np.zeros(2),)})
+    with pytest.raises(
+        InputError, match=r"is about samples=array\(\[0., 0.\]\), but the study runs"
+    ):
+        study(factors={"samples": (20, 30)}, claims=(claim,))

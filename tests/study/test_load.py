@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from qkd_study import InputError
-from qkd_study.study.load import load_study
+from qkd_study.study.load import MODULE, load_study, running
 
 SHIPPED = sorted((Path(__file__).parents[2] / "studies").glob("*.py"))
 
@@ -32,6 +33,14 @@ def test_shipped_studies_load_and_say_what_they_ask(path: Path) -> None:
         ("import nothing_of_that_name", "bad.py:1: the study file failed: ModuleNotFoundError"),
         ("x = 1\nx / 0", "bad.py:2: the study file failed: ZeroDivisionError: division by zero"),
         ("raise SystemExit(5)", "bad.py:1: the study file failed: SystemExit: 5"),
+        ("import sys\nsys.exit()", "bad.py:2: the study file failed: SystemExit"),
+        ("raise GeneratorExit", "bad.py:1: the study file failed: GeneratorExit"),
+        ("raise KeyError", "bad.py:1: the study file failed: KeyError"),
+        (
+            "class E(Exception):\n    def __str__(self):\n        raise E\nraise E",
+            "bad.py:4: the study file failed: E",
+        ),
+        ("x = " + "-" * 20_000 + "1", "bad.py: not Python: an expression in it is nested too"),
         (
             "from qkd_study import Study\n\nstudy = Study(question='?', fixed={'epochs': 0})",
             "bad.py:3: epochs must be an integer >= 1, but got epochs=0",
@@ -62,6 +71,40 @@ def test_missing_files_name_their_neighbours(tmp_path: Path) -> None:
         load_study(tmp_path / "absent.py")
     with pytest.raises(InputError, match=r"is a folder.*holds: other\.py"):
         load_study(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a\0b.py", "x" * 300 + ".py"])
+def test_names_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="cannot be read: "):
+        load_study(tmp_path / name)
+
+
+@pytest.mark.parametrize(("file", "name"), [(".py", "py"), ("..a b.py", "a-b"), ("...py", "study")])
+def test_a_study_is_named_as_a_folder_can_be(tmp_path: Path, file: str, name: str) -> None:
+    (tmp_path / file).write_text("from qkd_study import Study\nstudy = Study(question='?')")
+    assert load_study(tmp_path / file).name == name
+
+
+@pytest.mark.parametrize("raised", ["1 / 0", "exit(0)"])
+def test_what_a_study_file_defines_may_fail_later(tmp_path: Path, raised: str) -> None:
+    path = tmp_path / "late.py"
+    path.write_text(
+        f"from qkd_study import Study\nstudy = Study(question='?')\n\ndef f():\n    {raised}\n"
+    )
+    failing = load_study(path)
+    function = sys.modules[MODULE].f
+    with (
+        pytest.raises(InputError, match=r"late\.py:5: the study file failed: "),
+        running(path),
+    ):
+        function()
+    with pytest.raises(InputError, match=r"late\.py: seed must be"), running(path):
+        failing.replaced(seed=-1)
+
+
+def test_a_defect_of_ours_is_not_blamed_on_the_study_file(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), running(tmp_path / "fine.py"):
+        1 / 0  # noqa: B018
 
 
 def test_loading_leaves_nothing_behind(tiny_study: Path) -> None:
