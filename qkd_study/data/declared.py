@@ -16,13 +16,14 @@ from qkd_study.data.sources import SOURCES, Source, named
 from qkd_study.errors import InputError, is_text, shown
 
 
-def _check_name(kind: str, name: object) -> None:
+def _checked_name(kind: str, name: object) -> str:
     if not is_text(name) or not name.isprintable() or len(name) > 100:
         raise InputError(f"name of {kind} must be a line of text, but got {shown(name)}.")
     if name in SOURCES:
         raise InputError(
             f"name of {kind} must not be that of a known dataset, but got {shown(name)}."
         )
+    return str(name)
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Subset:
         of = self.of if isinstance(self.of, str) else self.of.name
         if not self.name:
             object.__setattr__(self, "name", f"{of}:{','.join(map(str, kept))}")
-        _check_name("Subset", self.name)
+        object.__setattr__(self, "name", _checked_name("Subset", self.name))
         if isinstance(base, Subset):
             self._check(len(base.classes))
         elif isinstance(base, Arrays):
@@ -151,7 +152,7 @@ class Arrays:
     _dataset: Dataset = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        _check_name("Arrays", self.name)
+        object.__setattr__(self, "name", _checked_name("Arrays", self.name))
         dataset = build(
             f"dataset {self.name!r}",
             self.name,
@@ -212,7 +213,7 @@ class DataFile:
             raise InputError(f"label of DataFile must name a column, but got {shown(self.label)}.")
         if not self.name:
             object.__setattr__(self, "name", Path(self.path).stem)
-        _check_name("DataFile", self.name)
+        object.__setattr__(self, "name", _checked_name("DataFile", self.name))
 
     def available(self) -> bool:
         """Whether the file is there."""

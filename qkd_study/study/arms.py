@@ -57,6 +57,7 @@ class Arm:
             raise InputError(
                 f"an arm's name must be a word without spaces, but got {shown(self.name)}."
             )
+        object.__setattr__(self, "name", str(self.name))
         known = get_args(TermName)
         if not isinstance(self.terms, tuple) or not all(
             callable(term) or (isinstance(term, str) and term in known) for term in self.terms

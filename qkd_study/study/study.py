@@ -69,8 +69,10 @@ class Replicates:
     confirm: int = 20
 
     def __post_init__(self) -> None:
-        _count("Replicates(search)", self.search, 1, FIRST_CONFIRM_REPLICATE)
-        _count("Replicates(confirm)", self.confirm, 2, 100_000)
+        search = _count("Replicates(search)", self.search, 1, FIRST_CONFIRM_REPLICATE)
+        confirm = _count("Replicates(confirm)", self.confirm, 2, 100_000)
+        object.__setattr__(self, "search", search)
+        object.__setattr__(self, "confirm", confirm)
 
     @property
     def of_search(self) -> range:
@@ -157,6 +159,7 @@ class Study:
                 f"name must be letters, digits and `_.+-`, at most 100 and no dot first, but got "
                 f"{shown(self.name)}."
             )
+        self._keep("name", str(self.name))
         self._keep("trials", _count("trials", self.trials, 1, 1_000_000))
         self._keep("batch", _count("batch", self.batch, 1, 1000))
         if self.minimise is not None and not (

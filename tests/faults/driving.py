@@ -52,7 +52,9 @@ class Outcome:
         if "Traceback" in self.err + self.out or 'File "' in self.err:
             return "a traceback reached the user"
         if "internal error" in self.err:
-            return "an error of qkd-study itself"
+            kept = re.search(r"(\S+internal-error\.txt)", self.err)
+            where = Path(kept[1]).read_text() if kept else ""
+            return f"an error of qkd-study itself:\n{where}"
         if self.code not in CODES:
             return f"an exit code that is not documented: {self.code}"
         if self.code not in allowed:

@@ -262,4 +262,6 @@ def _typable(argv: list[str]) -> bool:
 
 def test_they_were_a_thousand(tally: Tally) -> None:
     assert sum(PARTS.values()) >= 1000
+    if {part for part, _ in tally.codes} != set(PARTS):
+        pytest.skip("counts what the other tests of this file ran")
     assert tally.codes.total() >= sum(PARTS.values())
