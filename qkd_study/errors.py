@@ -9,6 +9,8 @@ from typing import TypeGuard
 
 #: Characters of a value or of another's error that a message shows at most.
 _MOST = 300
+#: In the repr of an object: it tells nobody anything, and differs from run to run.
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 class InputError(Exception):
@@ -54,7 +56,7 @@ class _Shown(reprlib.Repr):
         if kind.__repr__ is object.__repr__:
             return f"<{kind.__name__} object>"
         try:
-            said = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(x))  # an address tells nobody anything
+            said = _ADDRESS.sub("", repr(x))
         except Exception:
             return f"<{kind.__name__} whose repr fails>"
         return said if len(said) <= self.maxother else said[: self.maxother] + "..."
@@ -79,7 +81,7 @@ def shown(value: object) -> str:
 def told(error: BaseException) -> str:
     """An error of others' code in one line: its kind, and what it says if it says anything."""
     try:
-        lines = str(error).strip().splitlines()
+        lines = _ADDRESS.sub("", str(error)).strip().splitlines()
     except Exception:
         lines = []
     kind = type(error).__name__

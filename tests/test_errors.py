@@ -58,6 +58,7 @@ def test_long_values_are_cut(value: object) -> None:
     ("error", "said"),
     [
         (ValueError("bad\nmore"), "ValueError: bad"),
+        (ValueError(f"no {Plain()}"), "ValueError: no <tests.test_errors.Plain object>"),
         (KeyError(), "KeyError"),
         (Exception("\n"), "Exception"),
         (Mute(), "Mute"),

@@ -55,7 +55,7 @@ class Claim:
         if not is_text(self.says):
             raise InputError(f"says of a claim must be a sentence, but got {shown(self.says)}.")
         about = f"claim {shown(self.says)}"
-        if not isinstance(self.metric, str) or self.metric not in METRICS:
+        if not isinstance(self.metric, str) or str(self.metric) not in METRICS:
             raise InputError(
                 f"metric of {about} must be one of {', '.join(METRICS)}, but got "
                 f"{shown(self.metric)}."

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from qkd_study.errors import InputError, told
+from qkd_study.errors import InputError, StudyWarning, told
 from qkd_study.study.study import Study
 
 #: What the module of a study file is called; workers get what it defines by value.
@@ -48,7 +48,7 @@ def load_study(path: str | Path) -> Study:
     sys.modules[module.__name__] = module  # dataclasses and pickles of the file's classes look here
     try:
         exec(code, module.__dict__)
-    except InputError as error:
+    except (InputError, StudyWarning) as error:  # the latter where the file made them errors
         raise InputError(f"{_place(path, error)}: {error}") from None
     except KeyboardInterrupt:
         raise
@@ -74,7 +74,7 @@ def running(path: str | Path) -> Iterator[None]:
     path = Path(path)
     try:
         yield
-    except InputError as error:
+    except (InputError, StudyWarning) as error:
         raise InputError(f"{path}: {error}") from None
     except (Exception, SystemExit) as error:
         if not _lines(path, error):

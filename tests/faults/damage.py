@@ -221,7 +221,12 @@ _ARRAYS = (
         "[[1, 2], [3]] * 30",
         "'xy'",
     ),
-    *("[1, 'a', None] * 20", "np.zeros((60, 4), np.float16)", "np.ma.masked_all((60, 4))", "loop"),
+    *(
+        "[1, 'a', None] * 20",
+        "np.zeros((60, 4), np.float16)",
+        "np.ma.array(np.ones((60, 4)), mask=True)",
+        "loop",
+    ),
     *(
         "pandas.Series(range(60)) % 3",
         "pandas.DataFrame({'a': range(60)})",

@@ -254,7 +254,10 @@ _HOW = ("replace", "replace", "replace", "wrap", "add", "drop", "double")
 @st.composite
 def spoilt(draw: st.DrawFn, text: str, within: str = "all") -> str:
     """The file with an expression replaced, wrapped, or given or robbed of a part."""
-    tree = ast.parse(text)
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:  # spoilt enough
+        return text
     there = expressions(tree, within)
     node = there[draw(st.integers(0, len(there) - 1))]
     junk, how = _expression(draw(_JUNK)), draw(st.sampled_from(_HOW))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -94,7 +95,9 @@ def planned(tally: Tally, part: str, text: str) -> Outcome:
     assert outcome.code != 3 or "KeyboardInterrupt" in text
     if outcome.code:
         refused = counted(tally, part, drive("run", "study.py"), (outcome.code,))
-        assert refused.message == outcome.message
+        # How deep a recursion gets, and so the line it ends in, differs by some calls.
+        at = re.compile(r":\d+: ") if "Recursion" in outcome.message else re.compile("$^")
+        assert at.sub("", refused.message) == at.sub("", outcome.message)
         assert not Path("results").exists()
         assert "study.py" in outcome.message or outcome.code == 3
     return outcome

@@ -34,6 +34,11 @@ def test_shipped_studies_load_and_say_what_they_ask(path: Path) -> None:
         ("x = 1\nx / 0", "bad.py:2: the study file failed: ZeroDivisionError: division by zero"),
         ("raise SystemExit(5)", "bad.py:1: the study file failed: SystemExit: 5"),
         ("import sys\nsys.exit()", "bad.py:2: the study file failed: SystemExit"),
+        (
+            "import warnings\nfrom qkd_study import *\nwarnings.simplefilter('error')\n"
+            "study = Study(question='?', search={'samples': Int(20, 30)})",
+            "bad.py:4: samples is searched on accuracy alone",
+        ),
         ("raise GeneratorExit", "bad.py:1: the study file failed: GeneratorExit"),
         ("raise KeyError", "bad.py:1: the study file failed: KeyError"),
         (
