@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from qkd_study.analysis.scaling import (
-    EXPONENTS,
     CostLaw,
     Estimate,
     PowerLaw,
@@ -21,6 +20,7 @@ from qkd_study.analysis.scaling import (
     fit_cost,
     fit_error,
 )
+from qkd_study.analysis.scaling.error import EXPONENTS
 
 Floats = NDArray[np.float64]
 

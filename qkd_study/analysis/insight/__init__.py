@@ -1,0 +1,18 @@
+"""What a search found: which parameters mattered, what won, what it cost, whether it converged."""
+
+from qkd_study.analysis.insight.best import best_configurations
+from qkd_study.analysis.insight.configurations import Ranges
+from qkd_study.analysis.insight.front import pareto_front, pareto_table
+from qkd_study.analysis.insight.importance import ALL_CELLS, parameter_importance
+from qkd_study.analysis.insight.progress import convergence, search_budget
+
+__all__ = [
+    "ALL_CELLS",
+    "Ranges",
+    "best_configurations",
+    "convergence",
+    "parameter_importance",
+    "pareto_front",
+    "pareto_table",
+    "search_budget",
+]

@@ -1,0 +1,65 @@
+"""What won in each cell and arm, and whether its search was too narrow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from qkd_study.analysis.insight.configurations import (
+    BRANCH,
+    TRIAL,
+    Ranges,
+    column,
+    configurations,
+    varied,
+)
+
+#: A value this close to an end of its range, as a share of the range, lies at its edge.
+EDGE = 0.05
+
+
+def best_configurations(runs: pd.DataFrame, parameters: Ranges) -> pd.DataFrame:
+    """The configuration that each cell and arm confirms, and whether its search was too narrow.
+
+    Args:
+        runs: the `runs` table.
+        parameters: the search space, as `declaration["search"]` of study.json.
+
+    Returns:
+        cell, arm, trial, score (mean validation accuracy), n (replicates), `config.<name>` of every
+        parameter, and at_edge: a tuple of the parameters whose value lies within 5 % of the range
+        from one of its ends, in the logarithm for `LogFloat`. A better value may lie beyond, unless
+        the parameter itself ends there. Choices have no ends, and parameters that the arm did not
+        vary, or that are null, are never listed.
+
+    Raises:
+        ValueError: a parameter's kind is unknown.
+    """
+    found = configurations(runs)
+    tried = varied(found, parameters)
+    best = found[found["score"].notna()].sort_values(
+        [*BRANCH, "score", "trial"], ascending=[True, True, False, True]
+    )
+    best = best.groupby(BRANCH, as_index=False).head(1).reset_index(drop=True)
+    edges = [
+        tuple(
+            n for n in parameters if n in tried[row["arm"]] and _edge(row[column(n)], parameters[n])
+        )
+        for _, row in best.iterrows()
+    ]
+    columns = [column(name) for name in parameters]
+    kept = best.reindex(columns=[*TRIAL, "score", "n", *columns])
+    return kept.assign(at_edge=pd.Series(edges, index=kept.index, dtype=object))
+
+
+def _edge(value: Any, space: Mapping[str, Any]) -> bool:
+    if space["kind"] == "Choice" or pd.isna(value):
+        return False
+    low, high, x = float(space["low"]), float(space["high"]), float(value)
+    if space["kind"] == "LogFloat":
+        low, high, x = math.log(low), math.log(high), math.log(x) if x > 0 else -math.inf
+    # The margin takes in values that lie on the limit but for rounding.
+    return min(x - low, high - x) <= EDGE * (high - low) * (1 + 1e-9)

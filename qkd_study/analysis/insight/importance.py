@@ -1,0 +1,137 @@
+"""Which parameters a search found to matter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from qkd_study.analysis.insight.configurations import (
+    BRANCH,
+    Ranges,
+    column,
+    configurations,
+    varied,
+)
+
+#: Fewer complete configurations than this say nothing about parameters.
+LEAST_CONFIGURATIONS = 4
+#: What stands in place of a cell where all cells count together.
+ALL_CELLS = "all cells"
+
+
+def parameter_importance(
+    runs: pd.DataFrame, parameters: Ranges, *, pooled: bool = False, seed: int = 0
+) -> pd.DataFrame:
+    """How much of the variation of the validation scores each searched parameter explains.
+
+    Functional ANOVA on a random forest (Hutter et al. 2014, PMLR 32(1):754), by Optuna: a
+    parameter's importance is the variance of the score over it alone, averaged over all others,
+    and those of an arm sum to 1. Interactions are left out, and so are configurations that were
+    given up. A search lingers where scores are good, so importances of few configurations are
+    coarse: from random data some parameter always comes out on top.
+
+    Logarithmic parameters enter as logarithms. Optuna itself would average over them evenly in
+    their value, where the top decade is nine tenths of the range.
+
+    Args:
+        runs: the `runs` table.
+        parameters: the search space, as `declaration["search"]` of study.json.
+        pooled: one answer per arm from all its cells, each score less the mean of its cell;
+            otherwise one per cell and arm.
+        seed: of the random forest.
+
+    Returns:
+        cell (or "all cells"), arm, parameter, importance, configurations (how many it is from) and
+        reason: why the importance is nan, else null. Most important first.
+
+    Raises:
+        ValueError: a parameter's kind is unknown.
+    """
+    found = configurations(runs)
+    tried = varied(found, parameters)
+    complete = found[found["score"].notna()]
+    if pooled:
+        means = complete.groupby(BRANCH)["score"].transform("mean")
+        complete = complete.assign(score=complete["score"] - means)
+        found, complete = found.assign(cell=ALL_CELLS), complete.assign(cell=ALL_CELLS)
+    rows: list[dict[str, Any]] = []
+    key: Any
+    for key, _ in found.groupby(BRANCH):
+        cell, arm = key
+        own = complete[(complete["cell"] == cell) & (complete["arm"] == arm)]
+        names = [n for n in parameters if n in tried[arm]]
+        values, reason = _importances(own, {n: parameters[n] for n in names}, seed)
+        branch = [
+            {
+                "cell": cell,
+                "arm": arm,
+                "parameter": name,
+                "importance": values.get(name, math.nan),
+                "configurations": len(own),
+                "reason": reason if name in names else "not varied in this arm",
+            }
+            for name in parameters
+        ]
+        rows += sorted(branch, key=lambda row: -np.nan_to_num(row["importance"], nan=-1))
+    columns = ["cell", "arm", "parameter", "importance", "configurations", "reason"]
+    return pd.DataFrame(rows, columns=columns).astype({"importance": float})
+
+
+def _importances(
+    found: pd.DataFrame, parameters: Ranges, seed: int
+) -> tuple[dict[str, float], str | None]:
+    """Importances by parameter, or none and the reason."""
+    if len(found) < LEAST_CONFIGURATIONS:
+        return {}, f"{len(found)} complete configurations, fewer than {LEAST_CONFIGURATIONS}"
+    if np.ptp(found["score"]) < 1e-9:
+        return {}, "all configurations score alike"
+    if not any(found[column(name)].nunique() > 1 for name in parameters):
+        return {}, "no parameter varies between the complete configurations"
+    # Here, since it imports scikit-learn, which takes a second.
+    import optuna
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+
+    encoded = {n: _encoded(found[column(n)], space) for n, space in parameters.items()}
+    outside = [n for n, (_, values) in encoded.items() if None in values]
+    if outside:
+        return {}, f"values outside of the declared range: {', '.join(outside)}"
+    spaces = {name: space for name, (space, _) in encoded.items()}
+    trials = [
+        optuna.trial.create_trial(
+            value=float(score),
+            params={name: values[i] for name, (_, values) in encoded.items()},
+            distributions=spaces,
+        )
+        for i, score in enumerate(found["score"])
+    ]
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study(direction="maximize")
+        study.add_trials(trials)
+        return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=seed)), None
+    except RuntimeError as error:  # no tree of the forest found anything to split
+        return {}, str(error)
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+
+
+def _encoded(values: pd.Series[Any], space: Mapping[str, Any]) -> tuple[Any, list[Any]]:
+    """A parameter as fANOVA weighs it evenly, and its values; `None` for those out of range."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    if space["kind"] == "Choice":
+        choices = list(space["values"])
+        numbers = [choices.index(v) if v in choices else None for v in values]
+        return CategoricalDistribution(range(len(choices))), numbers
+    log = space["kind"] == "LogFloat"
+    low, high = (math.log(space[e]) if log else float(space[e]) for e in ("low", "high"))
+    # An integer stands for the unit around it, so that those at the ends weigh no less.
+    margin = 0.5 if space["kind"] == "Int" else 1e-9 * (high - low)
+    points = [math.log(v) if log and v > 0 else (math.nan if log else float(v)) for v in values]
+    distribution = FloatDistribution(low - margin, high + margin)
+    return distribution, [x if low - margin <= x <= high + margin else None for x in points]

@@ -1,0 +1,15 @@
+"""Scaling laws: test error against training samples, cost against qubits, depth and samples."""
+
+from qkd_study.analysis.scaling.cost import CostLaw, fit_cost
+from qkd_study.analysis.scaling.error import PowerLaw, fit_error
+from qkd_study.analysis.scaling.estimates import Estimate, Floats, Prediction
+
+__all__ = [
+    "CostLaw",
+    "Estimate",
+    "Floats",
+    "PowerLaw",
+    "Prediction",
+    "fit_cost",
+    "fit_error",
+]
