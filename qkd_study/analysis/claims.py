@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pandas as pd
@@ -23,11 +23,13 @@ class Contrast:
         where: the cell, or `all` of the claim's.
         paired: the difference, better minus than; `None` with fewer than two pairs.
         verdict: on it, after Holm's correction over the family it belongs to.
+        left_out: replicates that are there, but not on both sides in every cell.
     """
 
     where: str
     paired: Paired | None
     verdict: Verdict | None
+    left_out: int
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def judge(results: Results, *, alpha: float = 0.05) -> list[Judged]:
     return judged
 
 
-Pair = pd.DataFrame  # index replicate, columns better and than
+Pair = pd.DataFrame  # index replicate, columns better and than; nan where a side lacks one
 
 
 def _sides(results: Results, claim: Mapping[str, Any]) -> dict[str, Pair]:
@@ -120,7 +122,7 @@ def _sides(results: Results, claim: Mapping[str, Any]) -> dict[str, Pair]:
             rest = [f"{k}={v}" for k, v in values.items() if k not in better]
             label = ",".join(rest) or "all"
         columns = [scores.get(side, pd.Series(dtype=float)) for side in sides]
-        found[label] = pd.concat(columns, axis=1, keys=["better", "than"]).dropna()
+        found[label] = pd.concat(columns, axis=1, keys=["better", "than"])
     return found
 
 
@@ -130,8 +132,7 @@ def _scores(results: Results, claim: Mapping[str, Any]) -> dict[tuple[str, str],
     if claim["metric"] != "epochs_to_target":
         table = rows.set_index(["cell", "arm", "replicate"])[f"metric.{claim['metric']}"]
     else:
-        keys = ["cell", "arm", "trial", "replicate"]
-        curves = results.curves[results.curves["phase"] == "confirm"].merge(rows[keys], on=keys)
+        curves = results.confirmed_curves
         reached = curves[curves["metric.val_accuracy"] >= claim["target"]]
         by = ["cell", "arm", "replicate"]
         limit = curves.groupby(by)["epoch"].max()
@@ -141,12 +142,13 @@ def _scores(results: Results, claim: Mapping[str, Any]) -> dict[tuple[str, str],
 
 
 def _mean(pairs: Mapping[str, Pair]) -> Pair:
-    """The mean over cells, for the replicates that are complete in all of them."""
+    """The mean over cells; nan for the replicates that are not complete in all of them."""
     if not pairs:
         return pd.DataFrame({"better": [], "than": []}, dtype=float)
     stacked = pd.concat(pairs, names=["cell", "replicate"])
-    by_replicate = stacked.groupby(level="replicate")
-    return by_replicate.mean()[by_replicate.size() == len(pairs)]
+    by_replicate = stacked.dropna().groupby(level="replicate")
+    complete = by_replicate.mean()[by_replicate.size() == len(pairs)]
+    return complete.reindex(stacked.index.unique("replicate"))
 
 
 def _judged_together(
@@ -156,20 +158,21 @@ def _judged_together(
     found: list[Contrast] = []
     tested: list[int] = []
     values: list[Any] = []
-    for where, pair, _ in family:
+    for where, every, _ in family:
+        pair = every.dropna()
+        left_out = len(every) - len(pair)
         differences = (pair["better"] - pair["than"]).to_numpy(dtype=float)
         values.append(differences)
         if len(differences) < 2:
-            found.append(Contrast(where, None, None))
+            found.append(Contrast(where, None, None, left_out))
             continue
         tested.append(len(found))
         paired = paired_difference(pair["better"].to_numpy(), pair["than"].to_numpy())
-        found.append(Contrast(where, paired, None))
+        found.append(Contrast(where, paired, None, left_out))
     p_values = [_verdict(values[i], family[i][2], alpha).p for i in tested]
     for i, p in zip(tested, holm(p_values) if p_values else (), strict=True):
-        found[i] = Contrast(
-            found[i].where, found[i].paired, _verdict(values[i], family[i][2], alpha, float(p))
-        )
+        said = _verdict(values[i], family[i][2], alpha, float(p))
+        found[i] = replace(found[i], verdict=said)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import optimize, stats
 
 from qkd_study.analysis._samples import constant, finite, mean_p, share
 from qkd_study.analysis.comparison import Equivalence, equivalence
@@ -35,7 +35,9 @@ def _power(effect: float, n: int, alpha: float) -> float:
     """The chance that the test rejects: P(|T| > t(1 - alpha/2)), T noncentral t."""
     critical = stats.t.isf(alpha / 2, n - 1)
     shift = math.sqrt(n) * effect
-    return float(stats.nct.sf(critical, n - 1, shift) + stats.nct.cdf(-critical, n - 1, shift))
+    below = float(stats.nct.cdf(-critical, n - 1, shift))
+    # scipy gives nan in the far tail, where it is as good as 0.
+    return float(stats.nct.sf(critical, n - 1, shift)) + (0.0 if math.isnan(below) else below)
 
 
 def replicates_needed(
@@ -76,6 +78,33 @@ def replicates_needed(
         else:
             high = middle
     return high
+
+
+def detectable_difference(sd: float, n: int, *, power: float = 0.8, alpha: float = 0.05) -> float:
+    """The smallest true difference that n pairs find, by the test of `replicates_needed`.
+
+    Args:
+        sd: true standard deviation of the differences; the answer is in its unit.
+        n: pairs.
+        power: chance of rejecting zero.
+        alpha: level of the test.
+
+    Raises:
+        ValueError: if n is below 2, sd is negative or not finite, power or alpha is not between 0
+            and 1, or power is not above alpha.
+    """
+    share("power", power)
+    share("alpha", alpha)
+    if power <= alpha:
+        raise ValueError(f"power must be above alpha, but they are {power} and {alpha}")
+    if n < 2:
+        raise ValueError(f"n must be at least 2, but is {n}")
+    _effect(1.0, sd)
+    enough = 1.0 / math.sqrt(n)
+    while _power(enough, n, alpha) < power:
+        enough *= 1.5
+    found = optimize.brentq(lambda effect: _power(effect, n, alpha) - power, 0.0, enough)
+    return float(found) * sd
 
 
 @dataclass(frozen=True)

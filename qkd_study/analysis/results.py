@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from qkd_study.analysis.summary import confirmed
 from qkd_study.errors import InputError
 from qkd_study.results import RunFolder, find_run, read_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from qkd_study.analysis.claims import Judged
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +73,42 @@ class Results:
         found = {}
         for values in combinations:
             named = dict(zip(self.factors, values, strict=True))
-            found[",".join(f"{k}={v}" for k, v in named.items()) or "all"] = named
+            found[label(named)] = named
         return found
 
     @cached_property
     def confirmed(self) -> pd.DataFrame:
         """The rows that may support a claim: confirm runs of the chosen configurations."""
         return confirmed(self.runs)
+
+    @cached_property
+    def confirmed_curves(self) -> pd.DataFrame:
+        """The epochs of the runs in `confirmed`."""
+        keys = ["cell", "arm", "trial", "replicate"]
+        curves = self.curves[self.curves["phase"] == "confirm"]
+        return curves.merge(self.confirmed[keys], on=keys)
+
+    def sliced(self, by: Sequence[str]) -> list[tuple[dict[str, Any], list[str]]]:
+        """The cells by values of some factors: these values, and the cells that have them."""
+        found: dict[tuple[Any, ...], list[str]] = {}
+        for cell, named in self.cells.items():
+            found.setdefault(tuple(named[name] for name in by), []).append(cell)
+        return [(dict(zip(by, values, strict=True)), cells) for values, cells in found.items()]
+
+    def along(self, factor: str) -> list[tuple[dict[str, Any], list[tuple[Any, str]]]]:
+        """The cells along a factor: for each combination of the others, its values and cells.
+
+        Raises:
+            InputError: it is no factor of the run.
+        """
+        if factor not in self.factors:
+            known = ", ".join(self.factors) or "none"
+            raise InputError(f"{factor!r} is no factor of {self.name}. Its factors: {known}.")
+        others = [name for name in self.factors if name != factor]
+        return [
+            (fixed, [(self.cells[cell][factor], cell) for cell in cells])
+            for fixed, cells in self.sliced(others)
+        ]
 
     def scores(self, metric: str = "metric.test_accuracy") -> pd.DataFrame:
         """A metric of the confirm phase: a row per cell and replicate, a column per arm.
@@ -108,6 +142,109 @@ class Results:
                     f"that both arms have."
                 )
         return tuple(said)
+
+    # The functions below take a `Results`, so that they are imported when called.
+
+    def judge(self) -> list[Judged]:
+        """The verdict on every claim; see `claims.judge`."""
+        from qkd_study.analysis.claims import judge
+
+        return judge(self)
+
+    def verdicts(self) -> pd.DataFrame:
+        """Every contrast that a verdict rests on; see `contrasts.verdicts`."""
+        from qkd_study.analysis.contrasts import verdicts
+
+        return verdicts(self.judge())
+
+    def comparison(self, metric: str = "metric.test_accuracy") -> pd.DataFrame:
+        """Every arm against the baseline, paired; see `gains.comparison`."""
+        from qkd_study.analysis.gains import comparison
+
+        return comparison(self, metric)
+
+    def power(self, *differences: float, metric: str = "metric.test_accuracy") -> pd.DataFrame:
+        """The replicates that wanted differences need; see `gains.power`."""
+        from qkd_study.analysis.gains import power
+
+        return power(self, differences, metric=metric)
+
+    def slopes(self, factor: str = "samples") -> pd.DataFrame:
+        """The gain per doubling of an amount; see `amounts.slopes`."""
+        from qkd_study.analysis.amounts import slopes
+
+        return slopes(self, factor)
+
+    def efficiency(self) -> pd.DataFrame:
+        """What each arm saves in samples; see `amounts.efficiency`."""
+        from qkd_study.analysis.amounts import efficiency
+
+        return efficiency(self)
+
+    def epochs(self, target: float | None = None) -> pd.DataFrame:
+        """Epochs to a target; see `speed.epochs`."""
+        from qkd_study.analysis.speed import epochs
+
+        return epochs(self, target)
+
+    def error_laws(self, at: float | None = None) -> pd.DataFrame:
+        """Test error against samples as a power law; see `amounts.error_laws`."""
+        from qkd_study.analysis.amounts import error_laws
+
+        return error_laws(self, at)
+
+    def cost_laws(self, cost: str = "cost.seconds_train") -> pd.DataFrame:
+        """A cost against qubits, depth and samples; see `costs.cost_laws`."""
+        from qkd_study.analysis.costs import cost_laws
+
+        return cost_laws(self, cost)
+
+    def best(self) -> pd.DataFrame:
+        """The configuration of each cell and arm; see `insight.best_configurations`."""
+        from qkd_study.analysis.insight import best_configurations
+
+        return best_configurations(self.runs, self.declaration["search"])
+
+    def importance(self, *, pooled: bool = False) -> pd.DataFrame:
+        """How much each searched parameter explains; see `insight.parameter_importance`."""
+        from qkd_study.analysis.insight import parameter_importance
+
+        return parameter_importance(self.runs, self.declaration["search"], pooled=pooled)
+
+    def budget(self) -> pd.DataFrame:
+        """What the search of each cell and arm used; see `insight.search_budget`."""
+        from qkd_study.analysis.insight import search_budget
+
+        return search_budget(self.runs)
+
+    def convergence(self) -> pd.DataFrame:
+        """The best score so far, trial by trial; see `insight.convergence`."""
+        from qkd_study.analysis.insight import convergence
+
+        return convergence(self.runs)
+
+    def pareto(self, cost: str = "cost.parameters") -> pd.DataFrame:
+        """Test accuracy against a cost, and what nothing beats; see `insight.pareto_table`."""
+        from qkd_study.analysis.insight import pareto_table
+
+        return pareto_table(self.runs, cost)
+
+    def figures(self) -> dict[str, Figure]:
+        """The report's figures by name; others are functions in `qkd_study.analysis.figures`."""
+        from qkd_study.analysis.figures import for_report
+
+        return {name: figure for name, _, figure in for_report(self)}
+
+    def report(self, folder: str | Path | None = None) -> Path:
+        """Write the report into a folder (default: the run's); returns `report.html`."""
+        from qkd_study.analysis.report import write_report
+
+        return write_report([self], self.path if folder is None else Path(folder)).html
+
+
+def label(values: Mapping[str, Any]) -> str:
+    """Factor values as the tables name a cell; `all` without any."""
+    return ",".join(f"{name}={value}" for name, value in values.items()) or "all"
 
 
 def load(path: str | Path, out: str | Path = "results") -> Results:

@@ -20,6 +20,7 @@ from qkd_study.analysis.epochs import EpochsCompared, compare_epochs, epochs_to_
 from qkd_study.analysis.power import (
     MOST_REPLICATES,
     Verdict,
+    detectable_difference,
     replicates_needed,
     verdict,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "Verdict",
     "compare_epochs",
     "data_efficiency",
+    "detectable_difference",
     "epochs_to_target",
     "equivalence",
     "holm",

@@ -170,7 +170,7 @@ def test_gains_are_paired_and_have_a_zero_line() -> None:
     base = np.delete(scores_of(results, cell, "scratch"), 1)
     found = paired_difference(100 * scores_of(results, cell, "soft"), 100 * base)
     assert line.get_ydata()[1] == pytest.approx(found.mean)
-    assert band(axes, "soft")[50] == pytest.approx((found.low, found.high))
+    assert band(axes, "soft")[50] == pytest.approx((found.t_low, found.t_high))
 
 
 def test_learning_curves_are_means_of_confirmed_replicates() -> None:

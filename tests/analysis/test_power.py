@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qkd_study.analysis.statistics import MOST_REPLICATES, replicates_needed, verdict
+from qkd_study.analysis.statistics import (
+    MOST_REPLICATES,
+    detectable_difference,
+    replicates_needed,
+    verdict,
+)
 
 
 @pytest.mark.parametrize(
@@ -158,3 +163,24 @@ def test_bad_verdicts(options: dict[str, Any], match: str) -> None:
         verdict(CLEAR, **options)
     with pytest.raises(ValueError, match="nan at"):
         verdict([0.1, math.nan], direction="higher")
+
+
+@pytest.mark.parametrize(("n", "power"), [(2, 0.99), (5, 0.8), (20, 0.8), (20, 0.06), (500, 0.9)])
+def test_what_is_detectable_is_what_so_many_pairs_find(n: int, power: float) -> None:
+    found = detectable_difference(0.013, n, power=power)
+    shift, critical = math.sqrt(n) * found / 0.013, stats.t.isf(0.025, n - 1)
+    if power < 0.99:  # there scipy has no lower tail
+        lower = stats.nct.cdf(-critical, n - 1, shift)
+        lower = 0.0 if math.isnan(lower) else lower
+        assert stats.nct.sf(critical, n - 1, shift) + lower == pytest.approx(power, abs=1e-6)
+    assert replicates_needed(1.001 * found, 0.013, power=power) == n
+    if n > 2:
+        assert replicates_needed(0.99 * found, 0.013, power=power) > n
+
+
+def test_detectable_differences_scale_with_the_spread() -> None:
+    assert detectable_difference(0.0, 10) == 0
+    assert detectable_difference(2.0, 10) == pytest.approx(2 * detectable_difference(1.0, 10))
+    for bad in ({"n": 1}, {"sd": -1.0}, {"power": 1.0}, {"power": 0.01}):
+        with pytest.raises(ValueError, match="must"):
+            detectable_difference(**{"sd": 1.0, "n": 10, **bad})  # type: ignore[arg-type]

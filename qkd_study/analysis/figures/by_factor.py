@@ -44,7 +44,7 @@ def score_by_factor(
 def gain_by_factor(results: Results, factor: str, title: str | None = None) -> Figure:
     """The gain in test accuracy over the baseline along a factor, in percentage points.
 
-    Means of differences paired by replicate, with 95 % bootstrap intervals (BCa).
+    Means of differences paired by replicate, with 95 % t intervals.
 
     Raises:
         InputError: it is no factor, or nothing can be compared with a baseline.

@@ -9,11 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from qkd_study.analysis import amounts
 from qkd_study.analysis.figures import layout, values
 from qkd_study.analysis.figures.by_factor import BANDS, PANELS, line
 from qkd_study.analysis.figures.style import DASHED, MARKERS, SOLID, Style
 from qkd_study.analysis.results import Results
-from qkd_study.analysis.scaling import Floats, fit_cost, fit_error
+from qkd_study.analysis.scaling import Floats, PowerLaw, fit_cost
 
 #: Of depths; markers and dashes differ too.
 SHADES = ("#08306B", "#3C8DC5", "#41AB5D", "#E69F00")
@@ -47,8 +48,9 @@ def error_scaling(results: Results, title: str | None = None) -> Figure:
             if not own:
                 continue
             drawn += [r.mid for _, r in own]
-            law = _error_law(results, along, arm)
-            _with_law(axes, own, arm, look, law, filled=len(looks) <= BANDS)
+            law = amounts.fitted(results, along, arm, resamples=1)
+            curve = law[0] if law else None
+            _with_law(axes, own, arm, look, curve, filled=len(looks) <= BANDS)
             fitted.append(law is not None)
         layout.amounts(axes, results.factors["samples"], doubling=True)
         layout.logarithmic(axes, "y", drawn)
@@ -145,7 +147,7 @@ def _with_law(
     own: list[tuple[float, values.Range]],
     arm: str,
     look: Style,
-    law: Callable[[float], float] | None,
+    law: PowerLaw | None,
     *,
     filled: bool,
 ) -> None:
@@ -154,21 +156,9 @@ def _with_law(
     if law is not None:
         axes.lines[-1].set_linestyle("none")
         grid = np.geomspace(min(at), max(at), 60)
-        curve = [100 * law(k) for k in grid]
+        curve = [100 * law.predict(k).value for k in grid]
         (drawn,) = axes.plot(grid, curve, color=look.colour, linewidth=1.2, label=f"law {arm}")
         drawn.set_linestyle(look.dash)
-
-
-def _error_law(
-    results: Results, along: list[tuple[float, str]], arm: str
-) -> Callable[[float], float] | None:
-    wide = results.scores()[arm].unstack("cell")
-    there = [(k, cell) for k, cell in along if cell in wide and wide[cell].notna().any()]
-    errors = 1 - wide[[cell for _, cell in there]].dropna()
-    if len(there) < 3 or errors.empty:
-        return None
-    law = fit_error([float(k) for k, _ in there], errors.to_numpy(), resamples=1)
-    return lambda k: law.predict(k).value
 
 
 def _cost_law(

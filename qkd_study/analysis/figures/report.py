@@ -58,7 +58,7 @@ def _by_factor(results: Results) -> Iterator[Entry]:
         yield (
             f"gain-{factor}",
             f"Gain in test accuracy over {results.baseline} against {said}: means of differences "
-            "between the same replicates, with 95 % bootstrap intervals. An interval that "
+            "between the same replicates, with 95 % t intervals. An interval that "
             "excludes zero is no claim yet: there are many of them.",
             partial(by_factor.gain_by_factor, results, factor),
         )

@@ -24,10 +24,7 @@ def learning_curves(
     Raises:
         InputError: no confirmed configuration of the cell has curves.
     """
-    keys = ["cell", "arm", "trial", "replicate"]
-    chosen = results.confirmed.loc[results.confirmed["cell"] == cell, keys]
-    here = results.curves[(results.curves["cell"] == cell) & (results.curves["phase"] == "confirm")]
-    rows = here.merge(chosen, on=keys)
+    rows = results.confirmed_curves[results.confirmed_curves["cell"] == cell]
     if rows.empty:
         raise values.NothingToDraw(f"no confirm run of {cell} in {results.name} has curves.")
     looks = {a: v for a, v in values.looks_of(results).items() if a in set(rows["arm"])}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -12,7 +11,6 @@ from numpy.typing import ArrayLike
 from qkd_study.analysis.figures.style import Style, styles
 from qkd_study.analysis.paired import mean_interval
 from qkd_study.analysis.results import Results
-from qkd_study.analysis.statistics import paired_difference
 from qkd_study.errors import InputError
 from qkd_study.results.schema import TABLES
 from qkd_study.study.config import PARAMETERS
@@ -106,7 +104,7 @@ def scores(results: Results, metric: str) -> dict[tuple[str, str], Range]:
 def gains(results: Results) -> dict[tuple[str, str], Range]:
     """Test accuracy minus the baseline's, paired by replicate, in percentage points.
 
-    Intervals are bootstrap (BCa).
+    Intervals are Student's.
 
     Raises:
         NothingToDraw: there is no baseline, or nothing to compare with it.
@@ -119,8 +117,7 @@ def gains(results: Results) -> dict[tuple[str, str], Range]:
     for cell, group in results.scores().groupby(level="cell"):
         for arm in (name for name in results.arms if name != base):
             both = group[[arm, base]].dropna() * 100
-            pair = paired_difference(both[arm].to_numpy(), both[base].to_numpy())
-            found[str(cell), arm] = Range(pair.mean, pair.low, pair.high)
+            found[str(cell), arm] = interval(both[arm] - both[base])
     if not (found := _present(found)):
         raise NothingToDraw(f"{results.name} has no replicates of both an arm and the baseline.")
     return found
@@ -138,21 +135,7 @@ def slices(results: Results, factor: str) -> list[tuple[str, list[tuple[Any, str
     Raises:
         InputError: it is no factor of the run.
     """
-    if factor not in results.factors:
-        known = ", ".join(results.factors) or "none"
-        raise InputError(f"{factor!r} is no factor of {results.name}. Its factors: {known}.")
-    others = [name for name in results.factors if name != factor]
-    found = []
-    for values in itertools.product(*(results.factors[name] for name in others)):
-        fixed = dict(zip(others, values, strict=True))
-        said = titled(fixed)
-        along = [
-            (named[factor], cell)
-            for cell, named in results.cells.items()
-            if all(named[name] == value for name, value in fixed.items())
-        ]
-        found.append((said, along))
-    return found
+    return [(titled(fixed), along) for fixed, along in results.along(factor)]
 
 
 def numeric(name: str) -> bool:

@@ -28,7 +28,8 @@ def write_report(runs: Sequence[Results], folder: Path) -> Written:
         runs: one, or several to compare.
         folder: where to; created if need be.
     """
-    sections = [section(run) for run in runs]
+    drawn = [figures.for_report(run) for run in runs]
+    sections = [section(run, drawn_of) for run, drawn_of in zip(runs, drawn, strict=True)]
     title = str(runs[0].declaration["name"]) if len(runs) == 1 else "Comparison of runs"
     subtitle = ", ".join(run.name for run in runs)
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,7 +39,7 @@ def write_report(runs: Sequence[Results], folder: Path) -> Written:
     saved: list[Path] = []
     if len(runs) == 1:
         (folder / "figures").mkdir(exist_ok=True)
-        for name, _, figure in figures.for_report(runs[0]):
+        for name, _, figure in drawn[0]:
             saved += figures.save(figure, folder / "figures" / name)
     return Written(page, text, saved)
 

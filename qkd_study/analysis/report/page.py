@@ -56,6 +56,16 @@ class Statement:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A heading with what stands below it: sentences first, then tables and figures."""
+
+    title: str
+    lines: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    figures: Sequence[Picture] = ()
+
+
+@dataclass(frozen=True)
 class Section:
     """Everything that the report says about one run."""
 
@@ -64,8 +74,7 @@ class Section:
     summary: Sequence[str]
     claims: Sequence[Statement]
     problems: Sequence[str]
-    tables: Sequence[Table]
-    figures: Sequence[Picture]
+    parts: Sequence[Part]
     method: Sequence[str]
     provenance: Sequence[tuple[str, str]]
     reproduce: str
@@ -97,26 +106,31 @@ def markdown(title: str, subtitle: str, runs: Sequence[Section]) -> str:
     lines = [f"# {title}", "", subtitle, ""]
     for run in runs:
         if len(runs) > 1:
-            lines += [f"## {run.name}", ""]
+            lines += [f"# {run.name}", ""]
         lines += [f"**{run.question}**", "", *_spaced(run.summary)]
         for claim in run.claims:
             lines += [f"- **{claim.says}** *{claim.status}.* {' '.join(claim.lines)}"]
         lines += [""] if run.claims else []
         if run.problems:
             lines += ["What is missing:", "", *(f"- {line}" for line in run.problems), ""]
-        for table in run.tables:
-            lines += [f"### {table.title}", "", table.note, ""]
-            lines.append("| " + " | ".join(_plain(c.name) for c in table.columns) + " |")
-            lines.append(
-                "|" + "|".join(" --- " if c.text else " ---: " for c in table.columns) + "|"
-            )
-            lines += ["| " + " | ".join(_plain(c.shown) for c in row) + " |" for row in table.rows]
-            lines.append("")
-        lines += ["### Method", "", *_spaced(run.method)]
-        lines += ["### Where this comes from", ""]
+        for part in run.parts:
+            if part.lines or part.tables:  # figures are files beside it
+                lines += [f"## {part.title}", "", *(f"- {line}" for line in part.lines)]
+                lines += [""] if part.lines else []
+            for table in part.tables:
+                lines += _table(table)
+        lines += ["## Method", "", *_spaced(run.method)]
+        lines += ["## Where this comes from", ""]
         lines += [f"- {name}: {value}" for name, value in run.provenance]
         lines += ["", "```sh", run.reproduce, "```", ""]
     return "\n".join(lines)
+
+
+def _table(table: Table) -> list[str]:
+    ends = "|".join(" --- " if c.text else " ---: " for c in table.columns)
+    rows = [[c.name for c in table.columns], *([c.shown for c in row] for row in table.rows)]
+    head, *body = ["| " + " | ".join(map(_plain, row)) + " |" for row in rows]
+    return [f"### {table.title}", "", table.note, "", head, f"|{ends}|", *body, ""]
 
 
 def _spaced(paragraphs: Sequence[str]) -> list[str]:

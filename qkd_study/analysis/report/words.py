@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qkd_study.analysis.claims import Contrast, Control, Judged
+from qkd_study.analysis.contrasts import side
 from qkd_study.analysis.report.page import Statement
 from qkd_study.analysis.statistics import Paired
 
@@ -30,24 +31,17 @@ def unit(metric: str) -> tuple[float, str]:
 
 
 def amount(paired: Paired, metric: str) -> str:
-    """A difference with its interval."""
+    """A difference with its t interval."""
     factor, name = unit(metric)
     return (
-        f"{factor * paired.mean:+.1f} {name} (95 % interval {factor * paired.low:+.1f} to "
-        f"{factor * paired.high:+.1f})"
+        f"{factor * paired.mean:+.1f} {name} (95 % interval {factor * paired.t_low:+.1f} to "
+        f"{factor * paired.t_high:+.1f})"
     )
 
 
 def p_value(p: float) -> str:
     """A p value, not more exact than it is."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-
-
-def side(value: Any) -> str:
-    """An arm, or factor values."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} = {v}" for name, v in value.items())
-    return str(value)
 
 
 def statement(judged: Judged) -> Statement:
@@ -70,13 +64,18 @@ def _overall(claim: Mapping[str, Any], contrast: Contrast, cells: int) -> str:
     better, than, metric = side(claim["better"]), side(claim["than"]), claim["metric"]
     paired, verdict = contrast.paired, contrast.verdict
     if paired is None or verdict is None:
-        return f"{better} against {than}: fewer than two replicates are there for both sides."
+        return (
+            f"{better} against {than}: fewer than two replicates are there for both sides in every "
+            f"cell; {contrast.left_out} are there in part, and left out."
+        )
     factor, name = unit(metric)
     over = f", averaged over {cells} cells" if cells > 1 else ""
     said = (
         f"{better} minus {than}: {amount(paired, metric)}{over}; higher in {paired.won:.0%} of "
         f"{paired.n} replicates; {p_value(verdict.p)} after Holm's correction."
     )
+    if contrast.left_out:
+        said += f" {contrast.left_out} replicates that a side or a cell lacks are left out."
     margin = claim["margin"]
     shown = "" if margin is None else f"{factor * margin:g} {name}"
     if verdict.negligible:

@@ -1,0 +1,76 @@
+"""Every number that verdicts rest on, as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from qkd_study.analysis.claims import Contrast, Judged
+
+_REALS = ["difference", "low", "high", "bca_low", "bca_high", "sd", "won", "p", "p_holm"]
+_REALS += ["p_wilcoxon", "margin", "p_margin"]
+
+
+def verdicts(judged: Sequence[Judged]) -> pd.DataFrame:
+    """Each claim's mean over its cells, its cells if there are several, and its controls.
+
+    Returns:
+        claim (counted from 1), contrast, where (`all`, a cell, or `control`), metric, pairs,
+        left_out, difference, its t interval `low` to `high`, its bootstrap interval `bca_low` to
+        `bca_high`, sd, won, p (paired t), p_holm, p_wilcoxon, margin, p_margin (of two one-sided
+        tests that the difference lies within the margin) and verdict; in the metric's unit, nan
+        below two pairs.
+    """
+    rows = []
+    for number, one in enumerate(judged, start=1):
+        claim, better = one.claim, side(one.claim["better"])
+        sides = f"{better} - {side(claim['than'])}"
+        rows.append(_row(number, sides, "all", claim, one.overall))
+        if len(one.cells) > 1:
+            rows += [_row(number, sides, c.where, claim, c) for c in one.cells]
+        for control in one.controls:
+            against = f"{better} - {control.arm}"
+            rows.append(_row(number, against, "control", claim, control.contrast))
+    names = ["claim", "contrast", "where", "metric", "pairs", "left_out", *_REALS, "verdict"]
+    return pd.DataFrame(rows, columns=names).astype(dict.fromkeys(_REALS, float))
+
+
+def side(value: Any) -> str:
+    """An arm, or factor values."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} = {v}" for name, v in value.items())
+    return str(value)
+
+
+def _row(
+    number: int, sides: str, where: str, claim: Mapping[str, Any], contrast: Contrast
+) -> dict[str, Any]:
+    row = {
+        "claim": number,
+        "contrast": sides,
+        "where": where,
+        "metric": claim["metric"],
+        "pairs": 0 if contrast.paired is None else contrast.paired.n,
+        "left_out": contrast.left_out,
+        "margin": claim["margin"],
+        "verdict": "no pairs",
+    }
+    paired, verdict = contrast.paired, contrast.verdict
+    if paired is None or verdict is None:
+        return row
+    return row | {
+        "difference": paired.mean,
+        "low": paired.t_low,
+        "high": paired.t_high,
+        "bca_low": paired.low,
+        "bca_high": paired.high,
+        "sd": paired.sd,
+        "won": paired.won,
+        "p": paired.p_t,
+        "p_holm": verdict.p,
+        "p_wilcoxon": paired.p_wilcoxon,
+        "p_margin": None if verdict.equivalence is None else verdict.equivalence.p,
+        "verdict": verdict.status,
+    }

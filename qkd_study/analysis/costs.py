@@ -1,0 +1,72 @@
+"""What qubits, depth and samples cost, as laws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from qkd_study.analysis.results import Results, label
+from qkd_study.analysis.scaling import CostLaw, fit_cost
+
+SIZES = ("qubits", "depth", "samples")
+#: How much further than the largest that was run a prediction goes: a doubling; two qubits.
+BEYOND: dict[str, Callable[[float], float]] = {
+    "qubits": lambda most: most + 2,
+    "depth": lambda most: 2 * most,
+    "samples": lambda most: 2 * most,
+}
+
+
+def cost_laws(results: Results, cost: str = "cost.seconds_train") -> pd.DataFrame:
+    """A cost of each arm as overhead + unit * depth * samples * ratio^qubits, from all its runs.
+
+    Args:
+        results: the run.
+        cost: a column `cost.*`; runs without it, or with none of it, are left out.
+
+    Returns:
+        Per arm and combination of the factors other than qubits, depth and samples (`where`), if
+        any of the three varies: runs, sizes (which vary), overhead and ratio (nan where it was not
+        fitted) and the cost predicted at `at` (a size that was not run, beyond each that varies),
+        each with `_low` and `_high`; r_squared of its logarithm, spread (the factor within which
+        two thirds of the runs lie around the law), and law, the fit itself.
+    """
+    ok = results.runs[(results.runs["status"] == "ok") & (results.runs[cost] > 0)]
+    others = [name for name in results.factors if name not in SIZES]
+    rows: list[dict[str, Any]] = []
+    for where, cells in results.sliced(others):
+        for arm in results.arms:
+            own = ok[(ok["arm"] == arm) & ok["cell"].isin(cells)]
+            sizes = [n for n in SIZES if own[f"config.{n}"].nunique() > 1]
+            own = own.dropna(subset=[f"config.{name}" for name in sizes])
+            if not sizes:
+                continue
+            inputs: dict[str, Any] = {
+                name: own[f"config.{name}"].to_numpy(dtype=float) for name in sizes
+            }
+            law = fit_cost(cost=own[cost].to_numpy(dtype=float), **inputs)
+            at = {name: BEYOND[name](float(v.max())) for name, v in inputs.items()}
+            rows.append({"where": label(where), "arm": arm, "runs": len(own), **_row(law, at)})
+    return pd.DataFrame(rows)
+
+
+def _row(law: CostLaw, at: dict[str, float]) -> dict[str, Any]:
+    said = law.predict(**at)
+    row: dict[str, Any] = {"sizes": tuple(at)}
+    for name, found, fitted in (
+        ("overhead", law.overhead, law.overhead_fitted),
+        ("ratio", law.ratio, law.ratio_fitted),
+        ("predicted", said, True),
+    ):
+        value = found.value if fitted else float("nan")
+        row |= {name: value, f"{name}_low": found.low, f"{name}_high": found.high}
+    return {
+        **row,
+        "at": ", ".join(f"{name} = {value:g}" for name, value in at.items()),
+        "r_squared": law.r_squared,
+        "spread": float(np.exp(np.quantile(np.abs(law.residuals), 2 / 3))),
+        "law": law,
+    }

@@ -1,0 +1,125 @@
+"""Every arm against the baseline, and how many replicates a difference needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from qkd_study.analysis.results import Results
+from qkd_study.analysis.statistics import (
+    detectable_difference,
+    holm,
+    paired_difference,
+    replicates_needed,
+)
+
+#: Differences in accuracy that are asked about if nobody says which.
+DIFFERENCES = (0.005, 0.01, 0.02)
+
+
+def comparison(results: Results, metric: str = "metric.test_accuracy") -> pd.DataFrame:
+    """A metric of every cell and arm, and its paired difference to the baseline.
+
+    Args:
+        results: the run.
+        metric: a column of the `runs` table.
+
+    Returns:
+        One row per cell and arm that was confirmed: cell, arm, n, score (mean over its own
+        replicates); and where there is a baseline to compare with: pairs (replicates of both),
+        unpaired (those of only one, left out), gain, its t interval `low` to `high`, its bootstrap
+        interval `bca_low` to `bca_high`, sd, won (share), p (paired t), p_holm (over all rows of
+        this table), p_wilcoxon. Intervals, sd and p are nan below two pairs.
+    """
+    rows = []
+    for cell, arm, scores, base in _branches(results, metric):
+        row = {"cell": cell, "arm": arm, "n": scores.count(), "score": scores.mean()}
+        if base is not None:
+            both = pd.concat([scores, base], axis=1, keys=["arm", "base"])
+            pairs = both.dropna()
+            found = paired_difference(pairs["arm"].to_numpy(), pairs["base"].to_numpy())
+            row |= {
+                "pairs": found.n,
+                "unpaired": int(both.notna().any(axis=1).sum()) - found.n,
+                "gain": found.mean,
+                "low": found.t_low,
+                "high": found.t_high,
+                "bca_low": found.low,
+                "bca_high": found.high,
+                "sd": found.sd,
+                "won": found.won,
+                "p": found.p_t,
+                "p_wilcoxon": found.p_wilcoxon,
+            }
+        rows.append(row)
+    names = ["cell", "arm", "n", "score", "pairs", "unpaired", "gain", "low", "high", "bca_low"]
+    names += ["bca_high", "sd", "won", "p", "p_holm", "p_wilcoxon"]
+    table = pd.DataFrame(rows, columns=names)
+    return table.assign(p_holm=adjusted(table["p"])).astype(dict.fromkeys(names[3:], float))
+
+
+def adjusted(p_values: pd.Series[float]) -> pd.Series[float]:
+    """Holm's correction over those p values that there are."""
+    tested = p_values.astype(float).dropna()
+    found = pd.Series(np.nan, index=p_values.index, dtype=float)
+    if len(tested):
+        found[tested.index] = holm(tested.to_numpy())
+    return found
+
+
+def power(
+    results: Results,
+    differences: Sequence[float] = (),
+    *,
+    metric: str = "metric.test_accuracy",
+    chance: float = 0.8,
+) -> pd.DataFrame:
+    """How many paired replicates a difference to the baseline needs, from the spread seen.
+
+    Args:
+        results: the run.
+        differences: that one wants to find, in the metric's unit; default: `DIFFERENCES` and the
+            margins of the study's claims about this metric.
+        metric: a column of the `runs` table.
+        chance: of a paired t test at 5 % finding the difference, without Holm's correction.
+
+    Returns:
+        cell, arm, pairs, sd (of the differences), detectable (the smallest difference that so many
+        pairs find with that chance), and a column per wanted difference: the pairs it needs. Arms
+        whose differences are all equal are left out.
+    """
+    wanted = sorted({*differences} or {*DIFFERENCES, *_margins(results, metric)})
+    table = comparison(results, metric)
+    # Where all differences are equal, nothing says how far they spread.
+    table = table[table["sd"] > 0][["cell", "arm", "pairs", "sd"]].reset_index(drop=True)
+    branches = list(zip(table["sd"], table["pairs"].astype(int), strict=True))
+    table["detectable"] = pd.Series(
+        [detectable_difference(sd, n, power=chance) for sd, n in branches], dtype=float
+    )
+    for difference in wanted:
+        needed = [replicates_needed(difference, sd, power=chance) for sd, _ in branches]
+        table[difference] = pd.Series(needed, dtype=int)
+    return table
+
+
+def _margins(results: Results, metric: str) -> set[float]:
+    claims = [entry["claim"] for entry in results.about.get("claims", [])]
+    about = [c for c in claims if f"metric.{c['metric']}" == metric and c["margin"] is not None]
+    return {float(claim["margin"]) for claim in about}
+
+
+def _branches(
+    results: Results, metric: str
+) -> Iterator[tuple[str, str, pd.Series[float], pd.Series[float] | None]]:
+    """Scores of each confirmed cell and arm, and those of its baseline, by replicate."""
+    wide = results.scores(metric)
+    there = set(wide.index.get_level_values("cell"))
+    for cell in (name for name in results.cells if name in there):
+        here = wide.loc[cell]
+        for arm in results.arms:
+            if here[arm].notna().any():
+                base = results.baseline
+                compared = base is not None and arm != base
+                yield cell, arm, here[arm], here[base] if compared else None  # type: ignore[index]

@@ -1,0 +1,58 @@
+"""How a report's numbers were made, where they come from, and how to make them again."""
+
+from __future__ import annotations
+
+from qkd_study.analysis.results import Results
+
+METHOD = (
+    "In every cell and arm the search took the configuration with the best mean accuracy on "
+    "validation samples. That configuration was then trained anew on fresh replicates, and only "
+    "those met the test set: every number here is from them unless it says search or cost.",
+    "A replicate fixes the samples drawn, the initial weights and the order of batches for all "
+    "arms alike, so arms are compared by differences within replicates; a replicate that either "
+    "side lacks is left out of the comparison and counted. Intervals are 95 % t intervals of the "
+    "mean difference, without correction for being many. BCa bootstrap intervals stand beside "
+    "them: at a nominal 95 % they hold the true mean 84 % of the time with 5 pairs and 93 % with "
+    "20, t intervals 95 %. p values are of paired t tests with Holm's correction over the family "
+    "named.",
+    "A claim over several cells is judged on its mean over them, replicate by replicate. It is "
+    "supported or contradicted if zero is rejected at 5 %, equivalent if two one-sided tests "
+    "place the difference within the declared margin, and undecided otherwise. Undecided does "
+    "not mean that there is no effect: only equivalent says that.",
+)
+
+
+def provenance(results: Results) -> list[tuple[str, str]]:
+    """What ran, where, when and with which versions."""
+    about, sessions = results.about, results.about["sessions"]
+    last = sessions[-1] if sessions else {}
+    packages = ", ".join(f"{k} {v}" for k, v in last.get("packages", {}).items())
+    seconds = float(results.runs["cost.seconds_total"].sum())
+    devices = sorted(set(results.runs["where.backend"].dropna()))
+    plans = sorted(set(results.runs["where.plan"].dropna()))
+    said = [
+        ("run", results.name),
+        ("dataset", f"{about['dataset']} (SHA-256 {about.get('dataset_sha256', '?')[:16]}...)"),
+        ("rows", f"{len(results.runs)}, {seconds:.0f} s of training in all"),
+        ("circuits ran on", ", ".join(devices) + (f"; as {', '.join(plans)}" if plans else "")),
+        ("seed", str(results.declaration["seed"])),
+        ("fingerprint", str(about["fingerprint"])),
+    ]
+    if sessions:
+        said += [
+            ("started", str(sessions[0].get("started_at", ""))),
+            (
+                "versions",
+                f"qkd-study {last.get('qkd_study')}, Python {last.get('python')}, {packages}",
+            ),
+            ("machine", f"{last.get('system')} {last.get('machine')}, {last.get('cpus')} CPUs"),
+        ]
+    return said
+
+
+def reproduce(results: Results) -> str:
+    """The commands that made the run."""
+    commands = [session.get("command", []) for session in results.about["sessions"]]
+    distinct = dict.fromkeys(" ".join(command) for command in commands if command)
+    note = "# study.py in the run's folder is the study file as it was run"
+    return "\n".join([note, *distinct])

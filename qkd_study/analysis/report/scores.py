@@ -1,0 +1,93 @@
+"""Scores, gains over the baseline, and every contrast of every claim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qkd_study.analysis.claims import Judged
+from qkd_study.analysis.contrasts import verdicts
+from qkd_study.analysis.gains import comparison
+from qkd_study.analysis.report.page import Part, Table
+from qkd_study.analysis.report.tables import (
+    ARM,
+    CELL,
+    Show,
+    count,
+    p_values,
+    percent,
+    points,
+    table,
+)
+from qkd_study.analysis.report.words import unit
+from qkd_study.analysis.results import Results
+
+
+def scores(results: Results, judged: Sequence[Judged]) -> Part:
+    """What was measured on the test set."""
+    tables = [found for found in (_scores(results), _contrasts(judged)) if found.rows]
+    return Part("Scores and gains", (), tables)
+
+
+def _scores(results: Results) -> Table:
+    frame = comparison(results)
+    for name in ("test_f1_macro", "test_nll"):
+        frame[name] = comparison(results, f"metric.{name}")["score"]
+    of = f"gain over {results.baseline}" if results.baseline else "gain"
+    shown = [
+        CELL,
+        ARM,
+        count("n", "n"),
+        percent("score", "accuracy, %"),
+        percent("test_f1_macro", "macro F1, %"),
+        Show("test_nll", "NLL, nats", "{:.3f}"),
+        count("pairs", "pairs"),
+        count("unpaired", "left out"),
+        points("gain", f"{of}, points"),
+        points("low", "from"),
+        points("high", "to"),
+        points("bca_low", "BCa from"),
+        points("bca_high", "BCa to"),
+        percent("won", "replicates won, %", "{:.0f}"),
+        p_values("p_holm", "p, Holm"),
+        p_values("p_wilcoxon", "p, Wilcoxon"),
+    ]
+    note = (
+        "Mean test scores over the n confirm replicates of each arm, and gains over the replicates "
+        "that both arms have (pairs; those of only one are left out), with 95 % t intervals and "
+        "BCa bootstrap intervals beside them. Holm's p, of paired t tests, is corrected over all "
+        "rows of this table; Wilcoxon's is not. Select a heading to sort."
+    )
+    return table("Scores on the test set", note, frame, shown)
+
+
+def _contrasts(judged: Sequence[Judged]) -> Table:
+    shown = [
+        count("claim", "claim"),
+        Show("contrast", "contrast"),
+        Show("where", "in"),
+        Show("unit", "unit"),
+        count("pairs", "pairs"),
+        count("left_out", "left out"),
+        Show("difference", "difference", "{:+.2f}"),
+        Show("low", "from", "{:+.2f}"),
+        Show("high", "to", "{:+.2f}"),
+        Show("bca_low", "BCa from", "{:+.2f}"),
+        Show("bca_high", "BCa to", "{:+.2f}"),
+        percent("won", "higher, %", "{:.0f}"),
+        p_values("p_holm", "p, Holm"),
+        p_values("p_wilcoxon", "p, Wilcoxon"),
+        Show("margin", "margin", "{:g}"),
+        p_values("p_margin", "p, within margin"),
+        Show("verdict", "verdict"),
+    ]
+    note = (
+        "Every number that a verdict rests on. Holm's correction is over the claims, over the "
+        "cells of a claim, and over its controls. A verdict is supported or contradicted if Holm's "
+        "p is below 0.05, else equivalent if the p of lying within the margin is below 0.05."
+    )
+    frame = verdicts(judged)
+    factors = frame["metric"].map(lambda metric: unit(metric)[0]).astype(float)
+    scaled = ["difference", "low", "high", "bca_low", "bca_high", "margin"]
+    frame = frame.assign(**{name: factors * frame[name] for name in scaled})
+    frame = frame.assign(unit=frame["metric"].map(lambda metric: unit(metric)[1]))
+    return table("The claims, contrast by contrast", note, frame, shown)

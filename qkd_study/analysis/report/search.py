@@ -1,0 +1,115 @@
+"""What the search chose, what mattered to it, and how far it had come."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from qkd_study.analysis import insight
+from qkd_study.analysis.report.page import Part, Table
+from qkd_study.analysis.report.tables import ARM, CELL, Show, count, percent, points, records, table
+from qkd_study.analysis.results import Results
+
+
+def search(results: Results) -> Part:
+    """The search, from its own rows: validation, not the test set."""
+    space = results.declaration["search"]
+    used = _progress(results)
+    if used.empty:
+        return Part("The search")
+    lines, tables = [_converged(used)], []
+    if space:
+        best = insight.best_configurations(results.runs, space)
+        edges = sorted({name for names in best["at_edge"] for name in names})
+        if edges:
+            lines.append(f"Chosen near an end of their range, somewhere: {', '.join(edges)}.")
+        tables.append(_winners(results, best))
+        importance = insight.parameter_importance(results.runs, space, pooled=True)
+        lines += _mattered(importance)
+        tables += [_importance(importance)] if importance["importance"].notna().any() else []
+    return Part("The search", lines, [*tables, _budget(used)])
+
+
+def in_order(results: Results, frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows by cell and arm in the order of the declaration."""
+    ranks = {
+        column: {name: i for i, name in enumerate(names)}
+        for column, names in (("cell", list(results.cells)), ("arm", results.arms))
+    }
+    found = frame[frame["cell"].isin(ranks["cell"]) & frame["arm"].isin(ranks["arm"])]
+    return found.sort_values(["cell", "arm"], key=lambda c: c.map(ranks[str(c.name)]))
+
+
+def _winners(results: Results, best: pd.DataFrame) -> Table:
+    searched = list(results.declaration["search"])
+    frame = in_order(results, best)
+    frame = frame.assign(edges=[", ".join(names) for names in frame["at_edge"]])
+    shown = [CELL, ARM, percent("score", "validation accuracy, %")]
+    for name in searched:
+        words = frame[f"config.{name}"].map(lambda value: isinstance(value, str)).any()
+        shown.append(Show(f"config.{name}", name, "" if words else "{:.3g}"))
+    shown.append(Show("edges", "at the edge of its range"))
+    note = (
+        "The configuration that each cell and arm confirmed. A value within 5 % of the edge of its "
+        "range is a hint to search wider."
+    )
+    return table("Best configuration per cell and arm", note, frame, shown)
+
+
+def _importance(frame: pd.DataFrame) -> Table:
+    wide = frame.pivot_table(index="arm", columns="parameter", values="importance", sort=False)
+    parameters = wide.mean().sort_values(ascending=False).index.tolist()
+    sizes = frame.groupby("arm", sort=False)["configurations"].first()
+    wide = wide.assign(configurations=sizes).reset_index()
+    shown = [ARM, count("configurations", "configurations")]
+    shown += [percent(name, f"{name}, %", "{:.0f}") for name in parameters]
+    note = (
+        "Share of the variation of the validation accuracy that a searched parameter explains "
+        "alone (fANOVA), all cells together, each score less the mean of its cell. Coarse with few "
+        "configurations: some parameter always comes out on top. An arm with one searched "
+        "parameter has 100 % whatever happened."
+    )
+    return table("Importance of parameters", note, wide, shown)
+
+
+def _mattered(frame: pd.DataFrame) -> list[str]:
+    known = frame.dropna(subset=["importance"])
+    several = known.groupby("arm")["parameter"].transform("size") > 1
+    top = known[several].sort_values("importance", ascending=False).drop_duplicates("arm")
+    if top.empty:
+        return []
+    said = ", ".join(f"{r.parameter} in {r.arm} ({r.importance:.0%})" for r in records(top))
+    return [f"What explains most of the validation accuracy: {said}."]
+
+
+def _progress(results: Results) -> pd.DataFrame:
+    budget = insight.search_budget(results.runs)
+    last = insight.convergence(results.runs).drop_duplicates(["cell", "arm"])
+    gains = last[["cell", "arm", "gain_of_last_third"]].rename(
+        columns={"gain_of_last_third": "gain"}
+    )
+    return in_order(results, budget.merge(gains, on=["cell", "arm"]))
+
+
+def _budget(frame: pd.DataFrame) -> Table:
+    shown = [CELL, ARM, count("configurations", "configurations")]
+    shown += [count(name, name) for name in ("complete", "stopped", "failed", "runs")]
+    shown += [Show("seconds", "seconds", "{:.4g}"), points("gain", "gain of last third, points")]
+    note = (
+        "Budget used: configurations tried, of which complete, stopped early or failed; trainings "
+        "begun and their time. The last column says how far the search had converged: how much the "
+        "last third of the configurations improved the best validation accuracy."
+    )
+    return table("Budget and convergence", note, frame, shown)
+
+
+def _converged(frame: pd.DataFrame) -> str:
+    known = frame.dropna(subset=["gain"])
+    if known.empty:
+        return "Too few configurations per cell and arm to say how far the searches had converged."
+    still = int((known["gain"] > 0.005).sum())
+    most = records(known.nlargest(1, "gain"))[0]
+    return (
+        f"In {still} of {len(known)} searches the last third of the configurations still improved "
+        f"the best validation accuracy by more than half a point; at most by "
+        f"{100 * most.gain:.1f} points ({most.cell}, {most.arm})."
+    )

@@ -1,0 +1,79 @@
+"""From data frames to the tables of the report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from qkd_study.analysis.report.page import Cell, Column, Table, number, word
+
+
+@dataclass(frozen=True)
+class Show:
+    """A column of a frame as the report shows it.
+
+    Attributes:
+        key: its name in the frame.
+        name: its heading.
+        form: of a number; empty for text.
+        scale: what numbers are multiplied with.
+    """
+
+    key: Any
+    name: str
+    form: str = ""
+    scale: float = 1.0
+
+
+CELL, ARM = Show("cell", "cell"), Show("arm", "arm")
+#: Where the table is one of several combinations of factors.
+WHERE = Show("where", "where")
+
+
+def points(key: Any, name: str) -> Show:
+    """A difference of shares, in percentage points."""
+    return Show(key, name, "{:+.1f}", 100)
+
+
+def percent(key: Any, name: str, form: str = "{:.1f}") -> Show:
+    """A share, in per cent."""
+    return Show(key, name, form, 100)
+
+
+def count(key: Any, name: str) -> Show:
+    """A whole number."""
+    return Show(key, name, "{:.0f}")
+
+
+def p_values(key: Any, name: str) -> Show:
+    """p values, not more exact than they are."""
+    return Show(key, name, "p")
+
+
+def table(title: str, note: str, frame: pd.DataFrame, shown: Sequence[Show]) -> Table:
+    """A table of the columns that are to be shown; a `where` that says nothing is left out."""
+    if "where" in frame and set(frame["where"]) <= {"all"}:
+        shown = [show for show in shown if show is not WHERE]
+    columns = [Column(show.name, text=not show.form) for show in shown]
+    lines = frame.to_dict("records")
+    return Table(title, note, columns, [[_cell(line[s.key], s) for s in shown] for line in lines])
+
+
+def records(frame: pd.DataFrame) -> list[Any]:
+    """The rows of a frame, columns as attributes."""
+    return list(frame.itertuples(index=False))
+
+
+def _cell(value: Any, show: Show) -> Cell:
+    missing = value is None or (isinstance(value, float) and math.isnan(value))
+    if missing or not show.form:
+        return word("" if missing else str(value)) if not show.form else number(None)
+    if show.form == "p":
+        return number(value, "< 0.001" if value < 0.001 else "{:.3f}")
+    if math.isinf(value):
+        return Cell("open", value)
+    return number(show.scale * value, show.form)

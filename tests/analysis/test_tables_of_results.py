@@ -1,0 +1,193 @@
+"""The analyses of a run against independent computations from its tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from qkd_study.analysis import Results
+from qkd_study.analysis.statistics import data_efficiency, replicates_needed
+from tests.analysis.made import CLAIM, made_results, made_study
+
+LONG = made_study(factors={"samples": (20, 40, 80, 160)})
+
+
+def without(results: Results, **keys: Any) -> Results:
+    """The run without the confirm rows that have these keys."""
+    gone = results.runs["phase"] == "confirm"
+    for name, value in keys.items():
+        gone &= results.runs[name] == value
+    assert gone.any()
+    return replace(results, runs=results.runs[~gone])
+
+
+def test_comparison_is_a_paired_t_test_with_what_both_have() -> None:
+    results = without(made_results(), cell="samples=50", arm="soft", replicate=1003)
+    table = results.comparison().set_index(["cell", "arm"])
+    wide = results.scores().loc["samples=50"]
+    row = table.loc["samples=50", "soft"]
+    both = wide[["soft", "scratch"]].dropna()
+    expected = stats.ttest_rel(both["soft"], both["scratch"])
+    assert (row["n"], row["pairs"], row["unpaired"]) == (11, 11, 1)
+    assert row["gain"] == pytest.approx((both["soft"] - both["scratch"]).mean())
+    assert row["p"] == pytest.approx(expected.pvalue)
+    assert tuple(expected.confidence_interval()) == pytest.approx((row["low"], row["high"]))
+    assert row["score"] == pytest.approx(wide["soft"].mean())
+    assert row["bca_low"] != pytest.approx(row["low"])
+    assert table.loc["samples=50", "scratch"][["gain", "low", "p"]].isna().all()
+    tested = table["p"].dropna()
+    assert table["p_holm"].dropna().min() == pytest.approx(len(tested) * tested.min())
+    assert table.loc["samples=50", "scratch"]["n"] == 12
+
+
+def test_power_is_that_of_the_spread_seen() -> None:
+    results = made_results()
+    table = results.power(0.02, 0.01)
+    assert list(table.columns[-2:]) == [0.01, 0.02]
+    wide = results.scores().loc["samples=50"]
+    row = table[(table["cell"] == "samples=50") & (table["arm"] == "soft")].iloc[0]
+    sd = (wide["soft"] - wide["scratch"]).std(ddof=1)
+    assert row["sd"] == pytest.approx(sd)
+    assert row[0.01] == replicates_needed(0.01, sd)
+    assert 0.005 in results.power().columns  # the margin of the claim
+    constant = results.runs.copy()
+    constant["metric.test_accuracy"] = 0.5
+    assert replace(results, runs=constant).power().empty
+
+
+def test_slopes_are_lines_through_each_replicate() -> None:
+    results = without(
+        made_results(study=LONG), cell="samples=40", arm="classical-teacher", replicate=1000
+    )
+    table = results.slopes().set_index("arm")
+    gains = (results.scores()["soft"] - results.scores()["scratch"]).unstack("cell")
+    gains = gains[[f"samples={k}" for k in (20, 40, 80, 160)]]
+    each = [np.polyfit(np.log2([20, 40, 80, 160]), row, 1)[0] for row in gains.to_numpy()]
+    expected = stats.ttest_1samp(each, 0)
+    assert table.loc["soft", "slope"] == pytest.approx(np.mean(each))
+    assert table.loc["soft", "p"] == pytest.approx(expected.pvalue)
+    assert tuple(expected.confidence_interval()) == pytest.approx(
+        tuple(table.loc["soft", ["low", "high"]])
+    )
+    assert table["left_out"].to_dict() == {"scaled-ce": 0, "soft": 0, "classical-teacher": 1}
+    assert table["n"].to_dict() == {"scaled-ce": 12, "soft": 12, "classical-teacher": 11}
+
+
+def test_efficiency_finds_a_known_factor() -> None:
+    # One doubling of K is worth 0.05 here, and soft gains 0.05: half of the samples suffice.
+    results = made_results(study=LONG)
+    runs = results.runs.copy()
+    runs["metric.test_accuracy"] = 0.5 + 0.05 * np.log2(runs["config.samples"] / 20)
+    runs["metric.test_accuracy"] += 0.05 * (runs["arm"] == "soft")
+    table = replace(results, runs=runs).efficiency()
+    soft = table[table["arm"] == "soft"].set_index("samples")
+    assert soft.loc[[20, 40, 80], "factor"].to_numpy() == pytest.approx(2, abs=1e-3)
+    assert soft.loc[160, "bound"] == ">"
+    noisy = made_results(study=LONG)
+    wide = noisy.scores()
+    cells = [f"samples={k}" for k in (20, 40, 80, 160)]
+    base, ours = (wide[a].unstack("cell")[cells].to_numpy() for a in ("scratch", "soft"))
+    expected = data_efficiency([20, 40, 80, 160], base, ours)
+    found = noisy.efficiency()
+    found = found[found["arm"] == "soft"]
+    assert tuple(found["low"]) == expected.low
+    assert tuple(found["high"]) == expected.high
+
+
+def test_error_laws_recover_a_law_and_mark_what_was_not_run() -> None:
+    results = made_results(study=LONG)
+    runs = results.runs.copy()
+    runs["metric.test_accuracy"] = 1 - (0.1 + 2 * runs["config.samples"] ** -0.7)
+    runs.loc[runs["phase"] == "search", "metric.test_accuracy"] = np.nan
+    exact = replace(results, runs=runs)
+    table = exact.error_laws()
+    assert table["exponent"].to_numpy() == pytest.approx(0.7, abs=1e-4)
+    assert table["floor"].to_numpy() == pytest.approx(0.1, abs=1e-4)
+    assert set(table["samples"]) == {320}
+    assert table["error"].to_numpy() == pytest.approx(0.1 + 2 * 320**-0.7, abs=1e-5)
+    assert table["extrapolated"].all()
+    assert not exact.error_laws(at=100)["extrapolated"].any()
+    assert made_results().error_laws().empty  # two K have no law
+
+
+def test_cost_laws_recover_a_law_beyond_what_was_run() -> None:
+    study = made_study(factors={"samples": (50, 100, 200)})
+    results = made_results(study=study)
+    runs = results.runs.copy()
+    runs["cost.seconds_train"] = 0.2 + 0.003 * runs["config.samples"]
+    table = replace(results, runs=runs).cost_laws()
+    assert list(table["arm"]) == results.arms
+    assert table["overhead"].to_numpy() == pytest.approx(0.2, rel=1e-6)
+    assert table["predicted"].to_numpy() == pytest.approx(0.2 + 0.003 * 400, rel=1e-6)
+    assert set(table["at"]) == {"samples = 400"}
+    assert table["ratio"].isna().all()
+    runs["config.qubits"] = np.where(runs["replicate"] % 2, 4, 6)
+    runs["cost.seconds_train"] *= 1.5 ** (runs["config.qubits"] - 4)
+    pure = runs.assign(
+        **{"cost.seconds_train": runs["config.samples"] * 3.0 ** runs["config.qubits"]}
+    )
+    both = replace(results, runs=pure).cost_laws()
+    assert both["ratio"].to_numpy() == pytest.approx(3, rel=1e-4)
+    assert set(both["at"]) == {"qubits = 8, samples = 400"}
+
+
+def test_epochs_are_those_of_the_curves() -> None:
+    results = made_results({"soft": 0.1}, epochs=6)
+    table = results.epochs(0.7).set_index(["cell", "arm"])
+    row = table.loc["samples=50", "soft"]
+    curves = results.curves[
+        (results.curves["phase"] == "confirm") & (results.curves["cell"] == "samples=50")
+    ]
+    first: dict[str, list[float]] = {"soft": [], "scratch": []}
+    for (arm, _), own in curves.groupby(["arm", "replicate"]):
+        if arm in first:
+            reached = own.loc[own["metric.val_accuracy"] >= 0.7, "epoch"]
+            first[str(arm)].append(float(reached.min()) if len(reached) else 6.0)
+    assert row["epochs"] == pytest.approx(np.mean(first["soft"]))
+    assert row["base_epochs"] == pytest.approx(np.mean(first["scratch"]))
+    assert row["difference"] < 0
+    assert (row["pairs"], row["limit"], row["declared"]) == (12, 6, False)
+    claim = replace(CLAIM, metric="epochs_to_target", target=0.75, margin=None, controls=())
+    declared = made_results(study=made_study(claims=(claim,))).epochs()
+    assert declared["declared"].all()
+    assert set(declared["target"]) == {0.75}
+    default = results.epochs()
+    base = curves[curves["arm"] == "scratch"].groupby("epoch")["metric.val_accuracy"].mean()
+    target = default[default["cell"] == "samples=50"]["target"]
+    assert target.to_numpy() == pytest.approx(0.95 * base.max())
+
+
+def test_verdicts_are_the_numbers_behind_the_claims() -> None:
+    results = without(made_results(), cell="samples=50", arm="soft", replicate=1003)
+    table = results.verdicts()
+    assert list(table["where"]) == ["all", "samples=50", "samples=100", "control", "control"]
+    wide = results.scores()
+    gains = (wide["soft"] - wide["scratch"]).unstack("cell").dropna().mean(axis=1)
+    overall = table.iloc[0]
+    assert (overall["pairs"], overall["left_out"]) == (11, 1)
+    assert overall["difference"] == pytest.approx(gains.mean())
+    interval = stats.ttest_1samp(gains, 0).confidence_interval()
+    assert tuple(interval) == pytest.approx((overall["low"], overall["high"]))
+    sides = [stats.ttest_1samp(gains, end, alternative=a).pvalue for end, a in MARGINS]
+    assert overall["p_margin"] == pytest.approx(max(sides))
+    assert list(table["left_out"]) == [1, 1, 0, 1, 1]
+    assert overall["verdict"] == results.judge()[0].status
+
+
+MARGINS: list[tuple[float, Any]] = [(-0.005, "greater"), (0.005, "less")]
+
+
+def test_the_other_methods_call_their_functions(tmp_path: Any) -> None:
+    results = made_results()
+    assert len(results.best()) == 8
+    assert set(results.importance(pooled=True)["cell"]) == {"all cells"}
+    assert results.budget()["configurations"].sum() == results.convergence().shape[0]
+    assert results.pareto()["on_front"].any()
+    assert isinstance(results.pareto("cost.gates"), pd.DataFrame)
+    assert "gain-samples" in results.figures()
+    assert results.report(tmp_path).read_text().startswith("<!doctype html>")
