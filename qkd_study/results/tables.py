@@ -138,13 +138,8 @@ def read_table(
     if not files:
         raise InputError(f"{folder} holds no {table}: it is not the folder of a run.")
     try:
-        found = pq.read_schema(files[0]).metadata or {}
-        version = found.get(b"qkd_study.version", b"none").decode(errors="replace")
-        if version != str(TABLE_VERSION):
-            raise InputError(
-                f"{folder / table} has tables of version {version}, but this qkd-study reads "
-                f"version {TABLE_VERSION}. Read it with the version that wrote it."
-            )
+        for path in files if columns is None else files[:1]:
+            _check_version(path)
         data = pyarrow.dataset.dataset(files, schema=schema(table), format="parquet").to_table(
             columns=None if columns is None else list(dict.fromkeys(columns))
         )
@@ -160,3 +155,13 @@ def read_table(
         if frame[name].isna().any():
             raise InputError(f"{folder / table} has a broken file: a row in it has no {name}.")
     return frame.sort_values(keys + (["epoch"] if table == "curves" else []), ignore_index=True)
+
+
+def _check_version(path: Path) -> None:
+    found = pq.read_schema(path).metadata or {}
+    version = found.get(b"qkd_study.version", b"none").decode()
+    if version != str(TABLE_VERSION):
+        raise InputError(
+            f"{path} has a table of version {version}, but this qkd-study reads version "
+            f"{TABLE_VERSION}. Read it with the version that wrote it."
+        )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from qkd_study import Claim, LogFloat, Replicates, Study
 from qkd_study.analysis import Results
@@ -143,6 +146,22 @@ def made_results(
         "sessions": [{"command": ["qkd-study", "run", "made.py"], "started_at": "2026-01-01"}],
     }
     return Results(Path("made"), about, _frame(rows, "runs"), _frame(curves, "curves"))
+
+
+def written(results: Results, out: Path) -> Path:
+    """The run as files, `out/made/made`, with a file per cell, arm and phase; its folder."""
+    folder = out / "made" / "made"
+    for table, frame in (("runs", results.runs), ("curves", results.curves)):
+        (folder / table).mkdir(parents=True)
+        empty = schema(table).empty_table()
+        pq.write_table(empty, folder / table / "columns.parquet")
+        for (phase, cell, arm), rows in frame.groupby(["phase", "cell", "arm"]):
+            data = pa.Table.from_pandas(rows, schema=schema(table), preserve_index=False)
+            data = data.replace_schema_metadata(schema(table).metadata)
+            pq.write_table(data, folder / table / f"{phase}-{cell}-{arm}-00000.parquet")
+    about = {"arms": results.declaration["arms"], "plan": {"runs": len(results.runs)}}
+    (folder / "study.json").write_text(json.dumps({**about, **results.about}))
+    return folder
 
 
 def _frame(rows: list[dict[str, Any]], table: str) -> pd.DataFrame:

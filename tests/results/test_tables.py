@@ -168,7 +168,7 @@ def test_tables_of_another_version(tmp_path: Path) -> None:
     other = schema("runs").with_metadata({"qkd_study.version": "99"})
     pq.write_table(pa.Table.from_batches([], other), tmp_path / "runs" / "a.parquet")
     with pytest.raises(
-        InputError, match="has tables of version 99, but this qkd-study reads version 1"
+        InputError, match="has a table of version 99, but this qkd-study reads version 1"
     ):
         read_table(tmp_path, "runs")
 

@@ -89,5 +89,5 @@ def _contrasts(judged: Sequence[Judged]) -> Table:
     factors = frame["metric"].map(lambda metric: unit(metric)[0]).astype(float)
     scaled = ["difference", "low", "high", "bca_low", "bca_high", "margin"]
     frame = frame.assign(**{name: factors * frame[name] for name in scaled})
-    frame = frame.assign(unit=frame["metric"].map(lambda metric: unit(metric)[1]))
+    frame = frame.assign(unit=frame["metric"].map(lambda metric: unit(metric)[1].split()[-1]))
     return table("The claims, contrast by contrast", note, frame, shown)
