@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset
 
 from qkd_study.analysis.summary import confirmed
 from qkd_study.errors import InputError
-from qkd_study.results import RunFolder, find_run, read_table
+from qkd_study.results import RunFolder, find_run, read_table, schema
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -270,7 +272,7 @@ def _table(folder: RunFolder, table: str) -> tuple[pd.DataFrame, Sequence[str]]:
         return read_table(folder.path, table), ()
     except InputError:
         files = sorted((folder.path / table).glob("[!.]*.parquet"))
-        good = [path for path in files if _readable(folder, table, path)]
+        good = [path for path in files if _readable(path, table)]
         if not good or len(good) == len(files):
             raise
         bad = [path.name for path in files if path not in good]
@@ -278,9 +280,9 @@ def _table(folder: RunFolder, table: str) -> tuple[pd.DataFrame, Sequence[str]]:
         return read_table(folder.path, table, good), (said,)
 
 
-def _readable(folder: RunFolder, table: str, path: Path) -> bool:
+def _readable(path: Path, table: str) -> bool:
     try:
-        read_table(folder.path, table, [path])
-    except InputError:
+        pyarrow.dataset.dataset(path, schema=schema(table), format="parquet").to_table()
+    except (pa.ArrowException, OSError):
         return False
     return True

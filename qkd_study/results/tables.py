@@ -159,7 +159,7 @@ def read_table(
 
 def _check_version(path: Path) -> None:
     found = pq.read_schema(path).metadata or {}
-    version = found.get(b"qkd_study.version", b"none").decode()
+    version = found.get(b"qkd_study.version", b"none").decode(errors="replace")
     if version != str(TABLE_VERSION):
         raise InputError(
             f"{path} has a table of version {version}, but this qkd-study reads version "

@@ -156,7 +156,7 @@ def test_nothing_but_truncated_files_stops(
         path.write_bytes(path.read_bytes()[:40])
     assert main(["report", str(folder)]) == 2
     said = capsys.readouterr().err
-    assert "broken file" in said
+    assert "columns.parquet is broken: " in said
     assert "Traceback" not in said
 
 

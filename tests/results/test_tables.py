@@ -177,7 +177,7 @@ def test_a_version_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     other = schema("runs").with_metadata({b"qkd_study.version": b"\xff"})
     pq.write_table(pa.Table.from_batches([], other), tmp_path / "runs" / "a.parquet")
-    with pytest.raises(InputError, match="has tables of version \ufffd, but"):
+    with pytest.raises(InputError, match="has a table of version \ufffd, but"):
         read_table(tmp_path, "runs")
 
 
