@@ -24,7 +24,17 @@ ROOT = Path(__file__).parent.parent
 
 def planned(study: Path, options: list[str]) -> dict[str, float]:
     """Wall time and seconds of runs, as the forecast has them."""
-    command = ["qkd-study", "plan", str(study), *options, "--json", "--forecast", "--recalibrate"]
+    command = [
+        sys.executable,
+        "-m",
+        "qkd_study",
+        "plan",
+        str(study),
+        *options,
+        "--json",
+        "--forecast",
+        "--recalibrate",
+    ]
     said = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     (machine,) = said["forecast"]["machines"]
     return {"wall": machine["wall_seconds"], "runs": machine["simulated"]["busy"]}
@@ -34,7 +44,7 @@ def measured(study: Path, options: list[str]) -> dict[str, float]:
     """Wall time and seconds of runs, as they were."""
     with tempfile.TemporaryDirectory() as out:
         start = time.perf_counter()
-        command = ["qkd-study", "run", str(study), *options, "--out", out]
+        command = [sys.executable, "-m", "qkd_study", "run", str(study), *options, "--out", out]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         wall = time.perf_counter() - start
         runs = pd.read_parquet(next(Path(out).glob("*/latest")) / "runs")

@@ -136,7 +136,7 @@ def predicted(study: Study, dataset: Dataset, cpus: Sequence[int], found: Calibr
     """The forecast that follows from a calibration."""
     work = work_of(study, dataset.name, found.cost)
     written = disk(study, dataset, work, found.cost)
-    one = simulate(work, Machine(cpus=1))
+    one = simulate(work, Machine(cpus=1, slowdown=1.0))
     machines = [Machine(cpus=count, storage=written.seconds) for count in cpus]
     return Forecast(
         cpu_seconds=one.busy,

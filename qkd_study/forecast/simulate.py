@@ -31,6 +31,8 @@ class Machine:
         bundled: seconds of work that a worker is given at once, if there is so much for each.
         storage: seconds that it waits for a trial's rows to be on disk.
         start: seconds from the command to the first run.
+        apart: seconds from the start of a worker to that of the next.
+        warm: seconds more that the first run of a worker takes.
         end: seconds from the last run to the end of the command.
         slowdown: how many times longer a run takes than on a CPU of its own.
     """
@@ -40,9 +42,11 @@ class Machine:
     bundle: float = 0.015
     bundled: float = 2.0
     storage: float = 0.0
-    start: float = 8.0
-    end: float = 2.0
-    slowdown: float = 1.0
+    start: float = 8.5
+    apart: float = 0.1
+    warm: float = 1.0
+    end: float = 2.5
+    slowdown: float = 1.05
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,7 @@ class _Run:
     ready: dict[tuple[int, int], float] = field(default_factory=dict)
     tested: dict[tuple[int, int], float] = field(default_factory=dict)
     met: set[tuple[int, int, int]] = field(default_factory=set)
+    warmed: set[int] = field(default_factory=set)
     busy: float = 0.0
     teaching: float = 0.0
     waiting: float = 0.0
@@ -153,6 +158,9 @@ class _Run:
         trial.left -= 1
         job, slow = trial.job, self.machine.slowdown
         seconds = (job.seconds + (job.test if trial.confirms else 0.0)) * slow
+        if trial.worker not in self.warmed:
+            self.warmed.add(trial.worker)
+            seconds += self.machine.warm
         end = now
         if job.recipe is not None:
             end = self.teacher(job.recipe, replicate, now)
@@ -195,6 +203,8 @@ class _Queue:
     def __init__(self, work: Work) -> None:
         self.ready = 0
         self._work = work
+        blocks = -(-work.confirm // BLOCK)
+        self._left = sum(len(branch.trials) + blocks for branch in work.branches)
         self._states = [_State(branch) for branch in work.branches]
         self._searches: list[tuple[int, int, int]] = []
         self._confirms: list[int] = []
@@ -222,6 +232,7 @@ class _Queue:
                 number = state.handed
                 state.handed += 1
                 state.running += 1
+                self._left -= 1
                 self._changed(state)
                 job, replicates = state.branch.trials[number], range(self._work.search)
                 return _Trial(state, number, job, replicates, False, len(replicates))
@@ -231,11 +242,17 @@ class _Queue:
             first = state.confirmed
             if first < self._work.confirm:
                 state.confirmed = min(first + BLOCK, self._work.confirm)
+                self._left -= 1
                 self._changed(state)
                 replicates = range(-1 - first, -1 - state.confirmed, -1)
                 job = state.branch.confirmed
                 return _Trial(state, first, job, replicates, True, len(replicates))
         return None
+
+    @property
+    def done(self) -> bool:
+        """Whether everything was handed out."""
+        return self._left == 0
 
     def ended(self, trial: _Trial) -> None:
         if not trial.confirms:
@@ -268,7 +285,8 @@ def simulate(work: Work, machine: Machine, seed: int = 0) -> Timeline:
     """
     run, queue = _Run(work, machine, np.random.default_rng(seed)), _Queue(work)
     workers = min(machine.cpus, most_at_once(work))
-    free = list(range(workers - 1, -1, -1))
+    free: list[int] = []
+    joined = 0
     bundles: dict[int, list[_Trial]] = {}
     driver = last = now = machine.start
     driven, peak, name = 0.0, 0, ""
@@ -293,7 +311,7 @@ def simulate(work: Work, machine: Machine, seed: int = 0) -> Timeline:
             worker = free.pop()
             bundles[worker] = bundle[::-1]
             begin(worker)
-            peak = max(peak, workers - len(free))
+            peak = max(peak, joined - len(free))
 
     def begin(worker: int) -> None:
         trial = bundles[worker].pop()
@@ -307,8 +325,16 @@ def simulate(work: Work, machine: Machine, seed: int = 0) -> Timeline:
         driven += seconds
         return driver
 
-    hand_out()
-    while run.events:
+    while run.events or joined < workers:
+        joins = machine.start + joined * machine.apart
+        if joined < workers and (not run.events or joins <= run.events[0][0]):
+            now = joins
+            free.append(joined)
+            joined += 1
+            hand_out()
+            if queue.done:
+                workers = joined
+            continue
         now, _, kind, trial = heapq.heappop(run.events)
         if kind == _STEP:
             if trial.left and not run.gives_up(trial):

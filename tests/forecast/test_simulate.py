@@ -16,7 +16,17 @@ from qkd_study.results import RUNS
 from qkd_study.study.plan import Trial
 from qkd_study.tune.schedule import Schedule
 
-FAST = Machine(cpus=1, driver=0.0, bundle=0.0, bundled=0.0, storage=0.0, start=0.0, end=0.0)
+FAST = Machine(
+    cpus=1,
+    driver=0.0,
+    bundle=0.0,
+    bundled=0.0,
+    start=0.0,
+    apart=0.0,
+    warm=0.0,
+    end=0.0,
+    slowdown=1.0,
+)
 
 
 def work(
@@ -44,6 +54,14 @@ def test_one_cpu_adds_everything_up() -> None:
     assert on(1, of) == pytest.approx(3 * 2 * 1.5 + 4 * 1.75)
     assert on(1, of, start=8.0, end=2.0, slowdown=2.0) == pytest.approx(10 + 2 * 16.0)
     assert on(1, of, driver=0.1, storage=0.05) == pytest.approx(16.0 + (3 + 1) * 0.15)
+
+
+def test_workers_start_one_after_the_other() -> None:
+    of = work(5, branches=2, confirm=2)  # ten trials, then two blocks of 2 s
+    assert on(10, of, apart=0.5) == pytest.approx(0.5 * 5 + 1 + 2)  # six do all ten
+    assert on(10, of, apart=50.0) == 10 + 4  # the first has done all when the second starts
+    # Ten workers take 1.5 s for their first run and no more for the second.
+    assert on(10, of, warm=0.5) == 1.5 + 2
 
 
 def test_batches_wait_and_blocks_run_in_a_row() -> None:
