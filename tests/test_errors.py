@@ -42,6 +42,7 @@ loop.append(loop)
         (lambda: 0, "<function <lambda>>"),
         (Endless(), "<Endless whose repr fails>"),
         (Odd((1, 2)), "<Odd whose repr fails>"),
+        ([Endless(), 1], "[<Endless whose repr fails>, 1]"),
         (loop, "[[[[[...]]]]]"),
     ],
 )

@@ -186,6 +186,8 @@ def test_command_lines(place: Path, tally: Tally) -> None:
 
     @fuzzed("command lines", command_line())
     @example(["status", "/no/such/run"])
+    @example(["status", "x" * 5000])
+    @example(["list", "--out", "x" * 5000])
     def test(argv: list[str]) -> None:
         counted(tally, "command lines", drive(*argv))
 
