@@ -7,6 +7,8 @@ from qkd_study.models.convolution import ConvolutionStudent, QuanvolutionTeacher
 from qkd_study.models.ensemble import EnsembleModel
 from qkd_study.models.outputs import Model, Outputs, count_parameters, predict, seeded
 from qkd_study.models.reductions import Reduction, make_reduction
+from qkd_study.models.stacked import Stacked, Table, filled
+from qkd_study.models.stacked_kinds import stacked
 
 __all__ = [
     "BUILDERS",
@@ -23,10 +25,14 @@ __all__ = [
     "Outputs",
     "QuanvolutionTeacher",
     "Reduction",
+    "Stacked",
+    "Table",
     "build_ansatz",
     "build_model",
     "count_parameters",
+    "filled",
     "make_reduction",
     "predict",
     "seeded",
+    "stacked",
 ]

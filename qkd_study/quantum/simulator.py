@@ -13,7 +13,7 @@ Where data enters again between the gates, every sample is a circuit of its own:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -85,6 +85,10 @@ class Simulator:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Simulator:
         return self
+
+    def twin(self) -> Simulator:
+        """Another one on the same device states, with counts of its own."""
+        return replace(self, executions=0, plans=set())
 
     @property
     def dtype(self) -> torch.dtype:

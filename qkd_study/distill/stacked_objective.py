@@ -1,0 +1,110 @@
+"""The loss of several students side by side, with its gradient written out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from qkd_study.distill.objective import Objective
+from qkd_study.models import Outputs
+
+#: The terms that there are gradients for.
+TERMS_TOGETHER = frozenset({"soft", "features"})
+
+
+@dataclass(frozen=True)
+class StackedTerms:
+    """The loss of one batch of every student.
+
+    Attributes:
+        cross_entropy, total: (R,).
+        parts: (R,) each; see `Terms`.
+        for_logits: gradient of the total with respect to the logits, (R, classes, B).
+        for_features: `factor` times this is that with respect to the features; `None` for none.
+    """
+
+    cross_entropy: Tensor
+    parts: dict[str, Tensor]
+    total: Tensor
+    for_logits: Tensor
+    for_features: Tensor | None
+    factor: float
+
+
+def goals(objective: Objective, labels: Tensor, classes: int, teacher: Outputs | None) -> Tensor:
+    """What a student's samples are compared with, as a part of a `Table`.
+
+    Args:
+        objective: the loss.
+        labels: int64 (n,).
+        classes: how many.
+        teacher: outputs for the same samples.
+
+    Returns:
+        The label's distribution over the classes, and, if there are soft targets, the teacher's
+        at the temperature, and its logarithm: (planes, n, 1), classes planes each.
+    """
+    wanted = functional.one_hot(labels, classes).to(torch.float32)
+    if objective.label_smoothing:
+        share = objective.label_smoothing
+        wanted = (1 - share) * wanted + share / classes
+    planes = [wanted]
+    if teacher is not None and "soft" in objective.weights:
+        logarithm = functional.log_softmax(teacher.logits / objective.temperature, dim=-1)
+        planes += [logarithm.exp(), logarithm]
+    return torch.cat(planes, dim=1).T[:, :, None]
+
+
+def losses(
+    objective: Objective,
+    logits: Tensor,
+    features: Tensor,
+    goals: Tensor,
+    wanted: Tensor | None,
+    count: int,
+) -> StackedTerms:
+    """The loss of a batch of every student.
+
+    Args:
+        objective: with terms out of `TERMS_TOGETHER`.
+        logits: (R, classes, B).
+        features: (R, planes, B, width).
+        goals: of the same samples, (R, planes, B, 1); see `goals`.
+        wanted: the teacher's features; `None` without that term.
+        count: samples that are real.
+    """
+    classes, goals = logits.shape[1], goals[..., 0]
+    label, scale = goals[:, :classes], objective.scale_cross_entropy
+    logarithm = functional.log_softmax(logits, dim=1)
+    cross_entropy = _sum(label * logarithm).neg_().div_(count)
+    total = scale * cross_entropy
+    gradient = logarithm.exp_().sub_(label).mul_(scale / count)
+    parts: dict[str, Tensor] = {}
+    difference, factor = None, 0.0
+    for name, weight in objective.weights.items():
+        if name == "soft" and goals.shape[1] > classes:
+            heat = objective.temperature
+            target, its_logarithm = goals[:, classes : 2 * classes], goals[:, 2 * classes :]
+            logarithm = functional.log_softmax(logits / heat, dim=1)
+            parts[name] = _sum((its_logarithm - logarithm).mul_(target)).mul_(heat**2 / count)
+            gradient.add_(logarithm.exp_().sub_(target), alpha=weight * heat / count)
+        elif name == "features" and wanted is not None:
+            difference = features - wanted
+            difference[:, :, count:] = 0
+            size = count * difference[0, :, 0].numel()
+            parts[name] = _sum(difference * difference).div_(size)
+            factor = 2 * weight / size
+        else:
+            continue
+        total = total + weight * parts[name]
+    gradient[:, :, count:] = 0
+    return StackedTerms(cross_entropy, parts, total, gradient, difference, factor)
+
+
+def _sum(values: Tensor) -> Tensor:
+    """(R, ...) to (R,)."""
+    return values.flatten(1).sum(1)

@@ -1,0 +1,180 @@
+"""The training loop for several models side by side; `training.train` is the one for one."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from qkd_study.distill.objective import Objective
+from qkd_study.distill.stacked_objective import StackedTerms, goals, losses
+from qkd_study.distill.training import Diverged, Epoch, Recipe, Samples, Training
+from qkd_study.models import Outputs, Stacked, Table, filled
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread inside: where torch splits work among threads depends on the size of the group."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def train_together(
+    stack: Stacked,
+    training: Sequence[Samples],
+    validation: Sequence[Samples],
+    objective: Objective,
+    recipe: Recipe,
+    *,
+    teachers: Sequence[Outputs] | None = None,
+    seeds: Sequence[int],
+) -> list[Training | Diverged]:
+    """Train every model as `train` would, and leave them with the weights of their chosen epochs.
+
+    A model's numbers do not depend on the others, bit for bit. They differ from those of `train` by
+    rounding: sums run in another order. The seconds of an epoch are shared out evenly.
+
+    Args:
+        stack: R models.
+        training, validation: samples of each, as many for one as for another.
+        objective: the loss, with terms out of `TERMS_TOGETHER`.
+        recipe: how it is minimised.
+        teachers: outputs of each one's teacher for its training samples.
+        seeds: of each one's order of samples.
+
+    Returns:
+        For each model its training, or why it has none: its loss is no longer a number.
+    """
+    with one_thread(), torch.no_grad():
+        group = _Group(stack, training, validation, objective, teachers, seeds)
+        steps = recipe.make(stack.parameters.rows)
+        for epoch in range(1, recipe.epochs + 1):
+            for rows in steps.param_groups:
+                rows["lr"] = recipe.rate(epoch)
+            if not group.epoch(epoch, recipe, steps):
+                break
+        stack.store(group.weights)
+    return [
+        training if failure is None else failure
+        for training, failure in zip(group.results, group.failures, strict=True)
+    ]
+
+
+class _Group:
+    """The state of such a training."""
+
+    def __init__(
+        self,
+        stack: Stacked,
+        training: Sequence[Samples],
+        validation: Sequence[Samples],
+        objective: Objective,
+        teachers: Sequence[Outputs] | None,
+        seeds: Sequence[int],
+    ) -> None:
+        self.stack, self.objective, self.size = stack, objective, len(seeds)
+        self.orders = [torch.Generator().manual_seed(seed) for seed in seeds]
+        prepared = []
+        for model, mine in zip(stack.models, training, strict=True):
+            model.fit(mine.inputs)
+            prepared.append(stack.inputs(model.prepare(mine.inputs)))
+        self.inputs = Table(prepared)
+        self.validation = Table(
+            [
+                stack.inputs(model.prepare(mine.inputs))
+                for model, mine in zip(stack.models, validation, strict=True)
+            ]
+        ).data
+        self.samples, self.validated = len(training[0].labels), len(validation[0].labels)
+        self.labels = torch.stack([mine.labels for mine in training])
+        self.val_labels = torch.stack([mine.labels for mine in validation])
+        given: Sequence[Outputs | None] = teachers or [None] * self.size
+        classes = stack.classes
+        self.goals = Table(
+            [
+                goals(objective, mine.labels, classes, teacher)
+                for mine, teacher in zip(training, given, strict=True)
+            ]
+        )
+        self.wanted = None
+        if teachers is not None and "features" in objective.weights:
+            self.wanted = Table([stack.features(teacher.features) for teacher in teachers])
+        self.results = [Training() for _ in seeds]
+        self.failures: list[Diverged | None] = [None for _ in seeds]
+        self.best = [-1.0 for _ in seeds]
+        self.weights = [rows.detach().clone() for rows in stack.parameters.rows]
+
+    def epoch(self, number: int, recipe: Recipe, steps: torch.optim.Optimizer) -> bool:
+        """Train one epoch and score it; whether any model's loss is still a number."""
+        start = time.perf_counter()
+        sums = _Sums()
+        order = torch.stack([torch.randperm(self.samples, generator=g) for g in self.orders])
+        for index in order.split(recipe.batch_size, dim=1):
+            terms, hits = self._step(index)
+            steps.step()
+            sums.add(terms, hits, index.shape[1])
+        logits = self.stack.evaluate(self.validation, self.validated)[..., : self.validated]
+        right = (logits.argmax(1) == self.val_labels).sum(1).tolist()
+        means = sums.means(self.samples)
+        seconds = (time.perf_counter() - start) / self.size
+        for model, result in enumerate(self.results):
+            mean = {name: values[model] for name, values in means.items()}
+            if self.failures[model] is None and not math.isfinite(mean["total"]):
+                self.failures[model] = Diverged(f"the loss was {mean['total']} in epoch {number}")
+            if self.failures[model] is not None:
+                continue
+            score = right[model] / self.validated
+            first = (number, mean.pop("cross_entropy"))
+            last = (mean.pop("total"), mean.pop("accuracy"), score, seconds)
+            result.curve.append(Epoch(*first, mean, *last))
+            if score > self.best[model] or recipe.epoch_choice == "last":
+                self.best[model], result.best_epoch = score, number
+                result.val_logits = logits[model].T.contiguous()
+                for kept, rows in zip(self.weights, self.stack.parameters.rows, strict=True):
+                    kept[model] = rows[model]
+        return None in self.failures
+
+    def _step(self, index: Tensor) -> tuple[StackedTerms, Tensor]:
+        """Gradients of a batch (R, B), its loss, and how many samples each model got right."""
+        count = index.shape[1]
+        # Beyond the samples stand zeros.
+        padded = torch.full((self.size, filled(count)), self.samples)
+        padded[:, :count] = index
+        logits, features = self.stack.forward(self.inputs.take(padded), count)
+        wanted = None if self.wanted is None else self.wanted.take(padded)
+        terms = losses(
+            self.objective, logits, features, self.goals.take(padded), wanted, count
+        )
+        self.stack.backward(terms.for_logits, terms.for_features, terms.factor)
+        labels = self.labels.gather(1, index)
+        return terms, (logits[..., :count].argmax(1) == labels).sum(1)
+
+
+class _Sums:
+    """What the steps of an epoch found, until it ends."""
+
+    def __init__(self) -> None:
+        self.counts: list[int] = []
+        self.found: dict[str, list[Tensor]] = {}
+
+    def add(self, terms: StackedTerms, hits: Tensor, count: int) -> None:
+        self.counts.append(count)
+        found = {"cross_entropy": terms.cross_entropy, "total": terms.total, **terms.parts}
+        for name, values in {**found, "accuracy": hits.double() / count}.items():
+            self.found.setdefault(name, []).append(values)
+
+    def means(self, samples: int) -> dict[str, list[float]]:
+        """Means over the samples by name, for every model."""
+        counts = torch.tensor(self.counts, dtype=torch.float64)
+        return {
+            name: ((torch.stack(steps, 1) * counts).sum(1) / samples).tolist()
+            for name, steps in self.found.items()
+        }
