@@ -12,6 +12,7 @@ from qkd_study.distill.losses import (
 from qkd_study.distill.objective import TERMS, Objective, Terms, spoiled
 from qkd_study.distill.run import RunResult, recipe_of, run
 from qkd_study.distill.teachers import Order, Teacher, TeacherStore, drawn
+from qkd_study.distill.together import can_run_together, run_together
 from qkd_study.distill.training import Diverged, Epoch, Recipe, Samples, Training, train, warm_up
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Terms",
     "Training",
     "angle_loss",
+    "can_run_together",
     "decoupled_loss",
     "distance_loss",
     "drawn",
@@ -35,6 +37,7 @@ __all__ = [
     "fidelity_loss",
     "recipe_of",
     "run",
+    "run_together",
     "smoothed_cross_entropy",
     "soft_target_loss",
     "spoiled",

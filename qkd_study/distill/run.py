@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from qkd_study.data import Dataset
 from qkd_study.distill import scores
 from qkd_study.distill.objective import Objective, spoiled
 from qkd_study.distill.teachers import Order, Teacher, TeacherStore, drawn
-from qkd_study.distill.training import Epoch, Recipe, train
-from qkd_study.models import Model, build_model, count_parameters, predict
+from qkd_study.distill.training import Epoch, Recipe, Samples, Training, train
+from qkd_study.models import Model, Outputs, build_model, count_parameters, predict
 from qkd_study.seeds import derive
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
@@ -75,6 +77,111 @@ def run(
     """
     start, waited_before = time.perf_counter(), teachers.waited
     seconds_before, executions_before = teachers.seconds, teachers.executions
+    ready = prepared(setting, arm, config, dataset, teachers, replicate)
+    started = time.perf_counter()
+    trained = train(
+        ready.student,
+        ready.training,
+        ready.validation,
+        Objective.of(config, arm),
+        recipe_of(config),
+        teacher=ready.targets,
+        seed=ready.seed,
+    )
+    seconds_train = time.perf_counter() - started
+    metrics = ready.validated(trained)
+    if test:
+        labels = torch.from_numpy(dataset.test_labels.copy())
+        logits = predict(ready.student, torch.from_numpy(dataset.test_inputs())).logits
+        metrics |= ready.tested(logits, labels, teachers)
+    seconds = {
+        "seconds_train": seconds_train,
+        "seconds_teacher": teachers.seconds - seconds_before,
+        "seconds_total": time.perf_counter() - start - (teachers.waited - waited_before),
+    }
+    return ready.result(trained, metrics, teachers.executions - executions_before, seconds)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A student before its training, with all that the training needs.
+
+    Attributes:
+        student: with its initial weights.
+        training, validation: its samples.
+        order: of its teacher.
+        teacher: `None` if the arm needs none.
+        targets: the teacher's outputs for the training samples, spoiled if the arm spoils them.
+        seed: of the order of the samples.
+    """
+
+    student: Model
+    training: Samples
+    validation: Samples
+    order: Order
+    teacher: Teacher | None
+    targets: Outputs | None
+    seed: int
+
+    def validated(self, trained: Training) -> dict[str, float | int | None]:
+        """Metrics on the validation samples."""
+        labels = self.validation.labels
+        return {
+            "val_accuracy": scores.accuracy(trained.val_logits, labels),
+            "val_f1_macro": scores.f1_macro(trained.val_logits, labels),
+            "best_epoch": trained.best_epoch,
+        }
+
+    def tested(
+        self, logits: Tensor, labels: Tensor, teachers: TeacherStore
+    ) -> dict[str, float | int | None]:
+        """Metrics on the test set, from the student's logits (t, classes) and the labels (t,)."""
+        metrics: dict[str, float | int | None] = {
+            "test_accuracy": scores.accuracy(logits, labels),
+            "test_f1_macro": scores.f1_macro(logits, labels),
+            "test_nll": scores.negative_log_likelihood(logits, labels),
+            "test_ece": scores.expected_calibration_error(logits, labels),
+        }
+        if self.teacher is not None:
+            other = teachers.test_logits(self.order)
+            metrics |= {
+                "teacher_test_accuracy": scores.accuracy(other, labels),
+                "teacher_agreement": scores.agreement(logits, other),
+            }
+        return metrics
+
+    def result(
+        self,
+        trained: Training,
+        metrics: dict[str, float | int | None],
+        teacher_executions: int,
+        seconds: Mapping[str, float],
+    ) -> RunResult:
+        """The run's result, from its metrics, the circuit executions of its teacher, and times."""
+        student, teacher = self.student, self.teacher
+        costs: dict[str, float | int | None] = {
+            "parameters": count_parameters(student),
+            "parameters_quantum": student.quantum_parameters,
+            "teacher_parameters": None if teacher is None else teacher.parameters,
+            "gates": max(student.circuit_gates, 0 if teacher is None else teacher.gates),
+            "circuit_executions": student.circuit_executions + teacher_executions,
+            **seconds,
+        }
+        quantum: Model | Teacher = student
+        if student.backend == "torch" and teacher is not None:
+            quantum = teacher
+        return RunResult(metrics, costs, quantum.backend, quantum.plan, trained.curve)
+
+
+def prepared(
+    setting: Setting,
+    arm: Arm,
+    config: Config,
+    dataset: Dataset,
+    teachers: TeacherStore,
+    replicate: int,
+) -> Ready:
+    """The student of a run before its training; arguments as for `run`."""
     order = Order.of(setting, arm, config, dataset, replicate)
     teacher = teachers.get(order) if arm.needs_teacher else None
     training, _, validation = drawn(config, dataset, replicate)
@@ -90,48 +197,5 @@ def run(
     if teacher is not None:
         seed = derive(config.seed, replicate, "spoiled teacher")
         targets = spoiled(teacher.train, arm.spoiled, seed=seed)
-    started = time.perf_counter()
-    trained = train(
-        student,
-        training,
-        validation,
-        Objective.of(config, arm),
-        recipe_of(config),
-        teacher=targets,
-        seed=derive(config.seed, replicate, "student order"),
-    )
-    seconds_train = time.perf_counter() - started
-    metrics: dict[str, float | int | None] = {
-        "val_accuracy": scores.accuracy(trained.val_logits, validation.labels),
-        "val_f1_macro": scores.f1_macro(trained.val_logits, validation.labels),
-        "best_epoch": trained.best_epoch,
-    }
-    if test:
-        labels = torch.from_numpy(dataset.test_labels.copy())
-        logits = predict(student, torch.from_numpy(dataset.test_inputs())).logits
-        metrics |= {
-            "test_accuracy": scores.accuracy(logits, labels),
-            "test_f1_macro": scores.f1_macro(logits, labels),
-            "test_nll": scores.negative_log_likelihood(logits, labels),
-            "test_ece": scores.expected_calibration_error(logits, labels),
-        }
-        if teacher is not None:
-            other = teachers.test_logits(order)
-            metrics |= {
-                "teacher_test_accuracy": scores.accuracy(other, labels),
-                "teacher_agreement": scores.agreement(logits, other),
-            }
-    costs: dict[str, float | int | None] = {
-        "parameters": count_parameters(student),
-        "parameters_quantum": student.quantum_parameters,
-        "teacher_parameters": None if teacher is None else teacher.parameters,
-        "gates": max(student.circuit_gates, 0 if teacher is None else teacher.gates),
-        "circuit_executions": student.circuit_executions + teachers.executions - executions_before,
-        "seconds_train": seconds_train,
-        "seconds_teacher": teachers.seconds - seconds_before,
-        "seconds_total": time.perf_counter() - start - (teachers.waited - waited_before),
-    }
-    quantum: Model | Teacher = student
-    if student.backend == "torch" and teacher is not None:
-        quantum = teacher
-    return RunResult(metrics, costs, quantum.backend, quantum.plan, trained.curve)
+    seed = derive(config.seed, replicate, "student order")
+    return Ready(student, training, validation, order, teacher, targets, seed)

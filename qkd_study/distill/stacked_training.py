@@ -12,7 +12,7 @@ from torch import Tensor
 
 from qkd_study.distill.objective import Objective
 from qkd_study.distill.stacked_objective import StackedTerms, goals, losses
-from qkd_study.distill.training import Diverged, Epoch, Recipe, Samples, Training
+from qkd_study.distill.training import NO_WEIGHTS, Diverged, Epoch, Recipe, Samples, Training
 from qkd_study.models import Outputs, Stacked, Table, filled
 
 
@@ -62,6 +62,7 @@ def train_together(
             if not group.epoch(epoch, recipe, steps):
                 break
         stack.store(group.weights)
+        group.check_weights()
     return [
         training if failure is None else failure
         for training, failure in zip(group.results, group.failures, strict=True)
@@ -122,7 +123,7 @@ class _Group:
             steps.step()
             sums.add(terms, hits, index.shape[1])
         logits = self.stack.evaluate(self.validation, self.validated)[..., : self.validated]
-        right = (logits.argmax(1) == self.val_labels).sum(1).tolist()
+        right = (logits.max(1).indices == self.val_labels).sum(1).tolist()
         means = sums.means(self.samples)
         seconds = (time.perf_counter() - start) / self.size
         for model, result in enumerate(self.results):
@@ -142,6 +143,13 @@ class _Group:
                     kept[model] = rows[model]
         return None in self.failures
 
+    def check_weights(self) -> None:
+        """Fail the models whose chosen weights are no longer numbers, as in the last epoch."""
+        for model, result in enumerate(self.results):
+            finite = all(bool(rows[model].isfinite().all()) for rows in self.weights)
+            if self.failures[model] is None and not finite:
+                self.failures[model] = Diverged(NO_WEIGHTS.format(result.best_epoch))
+
     def _step(self, index: Tensor) -> tuple[StackedTerms, Tensor]:
         """Gradients of a batch (R, B), its loss, and how many samples each model got right."""
         count = index.shape[1]
@@ -150,12 +158,10 @@ class _Group:
         padded[:, :count] = index
         logits, features = self.stack.forward(self.inputs.take(padded), count)
         wanted = None if self.wanted is None else self.wanted.take(padded)
-        terms = losses(
-            self.objective, logits, features, self.goals.take(padded), wanted, count
-        )
+        terms = losses(self.objective, logits, features, self.goals.take(padded), wanted, count)
         self.stack.backward(terms.for_logits, terms.for_features, terms.factor)
         labels = self.labels.gather(1, index)
-        return terms, (logits[..., :count].argmax(1) == labels).sum(1)
+        return terms, (logits[..., :count].max(1).indices == labels).sum(1)
 
 
 class _Sums:

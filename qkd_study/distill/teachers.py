@@ -6,8 +6,8 @@ import hashlib
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from torch import Tensor
 
 from qkd_study.data import Dataset, draw, noisy_labels
 from qkd_study.distill.objective import Objective
+from qkd_study.distill.stacked_training import train_together
 from qkd_study.distill.tensors import read_tensors, write_tensors
-from qkd_study.distill.training import Recipe, Samples, train
+from qkd_study.distill.training import Diverged, Recipe, Samples, train
 from qkd_study.errors import StorageError
 from qkd_study.models import (
     EnsembleModel,
@@ -28,6 +29,7 @@ from qkd_study.models import (
     build_model,
     count_parameters,
     predict,
+    stacked,
 )
 from qkd_study.seeds import derive
 from qkd_study.study.arms import Arm
@@ -36,7 +38,7 @@ from qkd_study.study.identity import described
 from qkd_study.study.settings import Setting
 
 #: Raised when the training of teachers changes, so that old files are not mistaken for new ones.
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
 #: Bytes of teacher outputs that a process keeps.
 MEMORY_BYTES = 256 * 2**20
 BATCH_SIZE = 32
@@ -183,6 +185,7 @@ class TeacherStore:
         self.waited = 0.0
         self._folder = folder
         self._recent: OrderedDict[tuple[str, int, bool], Teacher] = OrderedDict()
+        self._fresh: dict[str, Model] = {}
 
     def get(self, order: Order) -> Teacher:
         """The teacher, trained now if nobody has yet, with its outputs for the training samples."""
@@ -200,6 +203,44 @@ class TeacherStore:
                 self._recent.popitem(last=False)
         self._recent.move_to_end(key)
         return self._recent[key]
+
+    def train(self, orders: Sequence[Order]) -> None:
+        """Train side by side those first-generation teachers that nobody has trained yet.
+
+        The teachers are those that `get` would train, to the last bit. What cannot be trained so,
+        or diverges, is left to `get`.
+        """
+        known = {name for name, _, _ in self._recent}
+        named = {order.name(): order for order in orders if order.generation == 1}
+        with ExitStack() as locks:
+            # In one order everywhere, so that no two processes wait for each other.
+            for name in sorted(named.keys() - known):
+                locks.enter_context(self._lock(named[name]))
+            missing = [
+                named[name]
+                for name in sorted(named.keys() - known)
+                if read_tensors(self._folder / f"{name}.safetensors") is None
+            ]
+            models = [order.build() for order in missing]
+            stack = stacked(models) if models else None
+            if stack is None:
+                return
+            start = time.perf_counter()
+            samples = [order.samples() for order in missing]
+            trained = train_together(
+                stack,
+                [training for _, training, _ in samples],
+                [validation for _, _, validation in samples],
+                Objective(),
+                _recipe(missing[0]),
+                seeds=[_order_seed(order, 0) for order in missing],
+            )
+            for order, model, result in zip(missing, models, trained, strict=True):
+                if not isinstance(result, Diverged):
+                    path = self._folder / f"{order.name()}.safetensors"
+                    write_tensors(path, model.state_dict(), order.recipe())
+                    self._fresh[order.name()] = model
+            self.seconds += time.perf_counter() - start
 
     def test_logits(self, order: Order) -> Tensor:
         """Logits (t, classes) of the teacher for the whole test set, computed once."""
@@ -232,6 +273,8 @@ class TeacherStore:
 
     def _trained(self, order: Order) -> Model:
         """The model with its kept weights, or trained and kept. Call it under the lock."""
+        if order.name() in self._fresh:
+            return self._fresh.pop(order.name())
         path = self._folder / f"{order.name()}.safetensors"
         model = order.build()
         kept = read_tensors(path)
@@ -240,12 +283,6 @@ class TeacherStore:
             return model
         start = time.perf_counter()
         _, training, validation = order.samples()
-        recipe = Recipe(
-            "adam",
-            order.config.teacher_learning_rate,
-            order.config.teacher_epochs,
-            BATCH_SIZE,
-        )
         objective, targets = Objective(), None
         before = order.before()
         if before is not None:
@@ -254,12 +291,43 @@ class TeacherStore:
             objective = Objective(temperature=TEMPERATURE, weights={"soft": 1.0})
         members = model.models if isinstance(model, EnsembleModel) else [model]
         for number, member in enumerate(members):
-            purpose = "teacher order" + (f" {number}" if number else "")
-            seed = derive(order.config.seed, order.replicate, purpose)
-            train(member, training, validation, objective, recipe, teacher=targets, seed=seed)
+            seed = _order_seed(order, number)
+            _train(member, training, validation, objective, _recipe(order), targets, seed)
         write_tensors(path, model.state_dict(), order.recipe())
         self.seconds += time.perf_counter() - start
         return model
+
+
+def _recipe(order: Order) -> Recipe:
+    config = order.config
+    return Recipe("adam", config.teacher_learning_rate, config.teacher_epochs, BATCH_SIZE)
+
+
+def _order_seed(order: Order, member: int) -> int:
+    """The seed of a member's order of samples."""
+    purpose = "teacher order" + (f" {member}" if member else "")
+    return derive(order.config.seed, order.replicate, purpose)
+
+
+def _train(
+    model: Model,
+    training: Samples,
+    validation: Samples,
+    objective: Objective,
+    recipe: Recipe,
+    targets: Outputs | None,
+    seed: int,
+) -> None:
+    """Train one teacher, as a group of one where there are groups: so its numbers are the same."""
+    stack = stacked([model])
+    if stack is None:
+        train(model, training, validation, objective, recipe, teacher=targets, seed=seed)
+        return
+    teachers = None if targets is None else [targets]
+    given = ([training], [validation], objective, recipe)
+    (result,) = train_together(stack, *given, teachers=teachers, seeds=[seed])
+    if isinstance(result, Diverged):
+        raise result
 
 
 def _bytes(teacher: Teacher) -> int:

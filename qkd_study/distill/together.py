@@ -1,44 +1,177 @@
-"""Several replicates of one configuration, trained side by side: what is overhead is paid once."""
+"""Several replicates of one configuration, trained side by side: overhead is paid once."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from qkd_study.data import Dataset
-from qkd_study.distill import scores
-from qkd_study.distill.objective import TERMS, Objective, spoiled
-from qkd_study.distill.run import RunResult, recipe_of, run
+from qkd_study.distill.objective import TERMS, Objective
+from qkd_study.distill.run import Ready, RunResult, prepared, recipe_of, run
 from qkd_study.distill.stacked_objective import TERMS_TOGETHER
-from qkd_study.distill.stacked_training import train_together
-from qkd_study.distill.teachers import Order, Teacher, TeacherStore, drawn
-from qkd_study.distill.training import Diverged, Samples, Training
-from qkd_study.models import Model, Outputs, Stacked, build_model, count_parameters, stacked
-from qkd_study.seeds import derive
+from qkd_study.distill.stacked_training import one_thread, train_together
+from qkd_study.distill.teachers import Order, TeacherStore
+from qkd_study.errors import StorageError
+from qkd_study.models import QUBITS, stacked
 from qkd_study.study.arms import Arm
 from qkd_study.study.circuits import HybridCircuit
 from qkd_study.study.config import Config
 from qkd_study.study.models import Convolution, Mlp
 from qkd_study.study.settings import Setting
 
-#: Beyond so many qubits a step is all arithmetic, and every replicate holds its states in memory.
-QUBITS = 10
+#: Bytes of samples that are held at once; a larger group is trained in parts.
+MEMORY_BYTES = 2**28
+#: Numbers held for each number of a sample: as inputs, patches and maps.
+COPIES = 4
 
 
 def can_run_together(setting: Setting, arm: Arm, config: Config) -> bool:
-    """Whether the replicates of an arm are trained side by side, and not one by one.
+    """Whether replicates of an arm are trained side by side, and not one by one.
 
     So they are for students that are a `Convolution`, an `Mlp`, or a `HybridCircuit` of up to
-    `QUBITS` qubits without a trained reduction, and loss terms out of cross-entropy (scaled,
-    smoothed), soft targets and feature maps.
+    `QUBITS` qubits without a trained reduction, with loss terms out of cross-entropy (scaled,
+    smoothed), soft targets and feature maps. Models with a layer of one unit are left out.
     """
     of = setting.student_model
     if not {name for name in arm.term_names if name in TERMS} <= TERMS_TOGETHER:
         return False
     if type(of) is HybridCircuit:
-        return config.reduction != "linear" and (config.qubits or 0) <= QUBITS
-    return type(of) in (Convolution, Mlp)
+        return config.reduction != "linear" and 2 <= (config.qubits or 0) <= QUBITS
+    if type(of) is Convolution:
+        return of.filters > 1
+    return type(of) is Mlp and 1 not in of.hidden
+
+
+def run_together(
+    setting: Setting,
+    arm: Arm,
+    config: Config,
+    dataset: Dataset,
+    teachers: TeacherStore,
+    *,
+    replicates: Sequence[int],
+    test: bool,
+) -> list[RunResult | Exception]:
+    """Run some replicates of one configuration: as `run` for each, but side by side where it can.
+
+    A replicate's numbers do not depend on which others are in the group, bit for bit. Side by side
+    they differ from those of `run` by rounding, so a row is computed again by this function, with
+    its replicate alone. Times are those of the group, shared out evenly over its replicates.
+
+    Args:
+        setting, arm, config: what to train.
+        dataset: where the samples are drawn from.
+        teachers: asked for teachers if the arm needs them.
+        replicates: all different.
+        test: whether to score on the test set: in the confirm phase only.
+
+    Returns:
+        For each replicate its result, or the error that left it without one, such as `Diverged`.
+
+    Raises:
+        StorageError: a folder does not take or give files.
+    """
+    call = _Call(setting, arm, config, dataset, teachers, test)
+    if not can_run_together(setting, arm, config):
+        return [call.alone(replicate) for replicate in replicates]
+    numbers = max(math.prod(dataset.shape), 2 ** (config.qubits or 0))
+    held = 4 * COPIES * numbers * (config.samples + config.validation_samples)
+    room = max(MEMORY_BYTES // held, 1)
+    parts = [replicates[i : i + room] for i in range(0, len(replicates), room)]
+    with one_thread():
+        return [result for part in parts for result in call.group(part)]
+
+
+@dataclass(frozen=True)
+class _Call:
+    """The arguments of `run_together`."""
+
+    setting: Setting
+    arm: Arm
+    config: Config
+    dataset: Dataset
+    teachers: TeacherStore
+    test: bool
+
+    def alone(self, replicate: int) -> RunResult | Exception:
+        """One replicate by `run`."""
+        try:
+            return run(
+                self.setting,
+                self.arm,
+                self.config,
+                self.dataset,
+                self.teachers,
+                replicate=replicate,
+                test=self.test,
+            )
+        except StorageError:
+            raise
+        except Exception as error:
+            return error
+
+    def group(self, replicates: Sequence[int]) -> list[RunResult | Exception]:
+        """Some replicates, all held in memory."""
+        start, waited_before = time.perf_counter(), self.teachers.waited
+        seconds_before = self.teachers.seconds
+        given = (self.setting, self.arm, self.config, self.dataset)
+        if self.arm.needs_teacher:
+            self.teachers.train([Order.of(*given, replicate) for replicate in replicates])
+        results: dict[int, RunResult | Exception] = {}
+        ready: dict[int, Ready] = {}
+        executions: dict[int, int] = {}
+        for replicate in replicates:
+            before = self.teachers.executions
+            try:
+                ready[replicate] = prepared(*given, self.teachers, replicate)
+            except StorageError:
+                raise
+            except Exception as error:
+                results[replicate] = error
+            executions[replicate] = self.teachers.executions - before
+        stack = stacked([one.student for one in ready.values()]) if ready else None
+        if stack is None:
+            rest = {replicate: self.alone(replicate) for replicate in ready}
+            return [{**results, **rest}[replicate] for replicate in replicates]
+        targets = [one.targets for one in ready.values() if one.targets is not None]
+        started = time.perf_counter()
+        trained = train_together(
+            stack,
+            [one.training for one in ready.values()],
+            [one.validation for one in ready.values()],
+            Objective.of(self.config, self.arm),
+            recipe_of(self.config),
+            teachers=targets or None,
+            seeds=[one.seed for one in ready.values()],
+        )
+        seconds_train = time.perf_counter() - started
+        done = {}
+        logits: Sequence[Tensor | None] = [None] * len(ready)
+        if self.test:
+            labels = torch.from_numpy(self.dataset.test_labels.copy())
+            logits = stack.test(torch.from_numpy(self.dataset.test_inputs()))
+        rows = zip(ready.items(), trained, logits, strict=True)
+        for (replicate, one), training, answer in rows:
+            if isinstance(training, Exception):
+                results[replicate] = training
+                continue
+            before = self.teachers.executions
+            metrics = one.validated(training)
+            if answer is not None:
+                metrics |= one.tested(answer, labels, self.teachers)
+            executions[replicate] += self.teachers.executions - before
+            done[replicate] = (one, training, metrics)
+        waited = self.teachers.waited - waited_before
+        seconds = {
+            "seconds_train": seconds_train / len(ready),
+            "seconds_teacher": (self.teachers.seconds - seconds_before) / len(replicates),
+            "seconds_total": (time.perf_counter() - start - waited) / len(replicates),
+        }
+        for replicate, (one, training, metrics) in done.items():
+            results[replicate] = one.result(training, metrics, executions[replicate], seconds)
+        return [results[replicate] for replicate in replicates]

@@ -14,9 +14,11 @@ from qkd_study.distill.objective import Objective, Terms, detached, is_finite
 from qkd_study.distill.scores import accuracy
 from qkd_study.models import Model, Outputs
 
+NO_WEIGHTS = "the weights after epoch {} are no longer numbers"
+
 
 class Diverged(Exception):
-    """The loss is no longer a number."""
+    """The loss, or a weight of the chosen epoch, is no longer a number."""
 
 
 class Samples(NamedTuple):
@@ -125,7 +127,7 @@ def train(
         seed: of the order of the samples.
 
     Raises:
-        Diverged: a loss is NaN or infinite.
+        Diverged: a loss is NaN or infinite, or a weight of the chosen epoch.
     """
     order = torch.Generator().manual_seed(seed)
     trained = [p for p in model.parameters() if p.requires_grad and p.numel()]
@@ -162,6 +164,8 @@ def train(
             best, result.best_epoch, result.val_logits = score, epoch, val_logits
             weights = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(weights)
+    if not all(bool(parameter.isfinite().all()) for parameter in trained):
+        raise Diverged(NO_WEIGHTS.format(result.best_epoch))
     return result
 
 

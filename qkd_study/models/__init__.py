@@ -8,11 +8,12 @@ from qkd_study.models.ensemble import EnsembleModel
 from qkd_study.models.outputs import Model, Outputs, count_parameters, predict, seeded
 from qkd_study.models.reductions import Reduction, make_reduction
 from qkd_study.models.stacked import Stacked, Table, filled
-from qkd_study.models.stacked_kinds import stacked
+from qkd_study.models.stacked_kinds import QUBITS, stacked
 
 __all__ = [
     "BUILDERS",
     "MLP",
+    "QUBITS",
     "AlexNet",
     "ConvNet",
     "ConvolutionStudent",

@@ -2,10 +2,12 @@
 
 At the sizes of these studies a training step costs Python and autograd far more than arithmetic.
 
-A replicate's numbers must not depend on who is beside it. They do not, bit for bit, because every
-tensor holds a replicate's part at a multiple of 64 bytes with a length that is a multiple of 128:
-matrix products then take the same path for each, and no vector instruction spans two replicates
-or leaves a rest that would be computed otherwise. So batches are filled up with samples of zeros.
+A replicate's numbers must not depend on who is beside it. They do not, bit for bit, because
+
+- every matrix of a replicate begins at a multiple of 64 bytes, so that the library's products take
+  the same path for each (and no matrix is a vector: a batch of one would be multiplied otherwise);
+- a replicate's part of a tensor has a multiple of 32 numbers, so that no vector instruction spans
+  two of them or leaves a rest that is computed otherwise. So batches are filled up with zeros.
 
 Activations are (R, units, samples): the samples come last.
 """
@@ -32,6 +34,13 @@ def filled(count: int, lanes: int = LANES) -> int:
     return -(-count // lanes) * lanes
 
 
+def room(count: int, rows: int, columns: int) -> Tensor:
+    """Zeros (count, rows, columns) in float32, each matrix at a multiple of 64 bytes."""
+    size = rows * columns
+    zeros: Tensor = torch.zeros(count, filled(size))[:, :size].unflatten(1, (rows, columns))
+    return zeros
+
+
 class Parameters:
     """The trained numbers of R models, those of one model in one row.
 
@@ -53,7 +62,8 @@ class Parameters:
                 starts.append(starts[-1] + filled(models[0][name].numel(), step))
             row = nn.Parameter(torch.zeros(len(models), filled(starts[-1]), dtype=dtype))
             row.grad = torch.zeros_like(row)
-            self.rows.append(row)
+            if row.numel():
+                self.rows.append(row)
             for name, start in zip(names, starts[:-1], strict=True):
                 shape = models[0][name].shape
                 part = slice(start, start + shape.numel())
@@ -110,7 +120,8 @@ class Stacked(ABC):
         """How many there are."""
         return self.parameters.values["head.bias"].shape[1]
 
-    def taken(self, model: Model) -> dict[str, Tensor]:
+    @staticmethod
+    def taken(model: Model) -> dict[str, Tensor]:
         """The parameters of one model by name, as they are kept here."""
         return dict(model.named_parameters())
 

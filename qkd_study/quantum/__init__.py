@@ -13,6 +13,7 @@ from qkd_study.quantum.ansatze import (
 from qkd_study.quantum.circuit import Circuit, Gate
 from qkd_study.quantum.costs import Costs, Plan, machine_costs
 from qkd_study.quantum.embeddings import amplitude_embedding, angle_embedding, basis_embedding
+from qkd_study.quantum.passes import Pass
 from qkd_study.quantum.quanvolution import Quanvolution
 from qkd_study.quantum.readouts import class_groups, marginal, mean_z, z_values
 from qkd_study.quantum.simulator import Precision, Simulator
@@ -21,6 +22,7 @@ __all__ = [
     "Circuit",
     "Costs",
     "Gate",
+    "Pass",
     "Plan",
     "Precision",
     "Quanvolution",

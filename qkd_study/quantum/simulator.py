@@ -12,11 +12,9 @@ Where data enters again between the gates, every sample is a circuit of its own:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, get_args
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -26,24 +24,13 @@ from qkd_study.quantum._device import DeviceState
 from qkd_study.quantum._lightning import LightningState
 from qkd_study.quantum._product import Product
 from qkd_study.quantum.circuit import Circuit
-from qkd_study.quantum.costs import Plan, chunks, machine_costs
+from qkd_study.quantum.costs import Plan, machine_costs
+from qkd_study.quantum.passes import Pass, State
 
 Precision = Literal["complex128", "complex64"]
-Complex = NDArray[np.complexfloating]
-Real = NDArray[np.float64]
 
 #: States of a chunk alive in a backward pass: the device's, the cotangent, three in the sweep.
 STATES = 5
-
-
-class _State(Protocol):
-    def run(self, state: Complex, values: Real) -> Any: ...
-
-    def run_inverse(self, state: Complex, values: Real) -> Any: ...
-
-    def gradient(
-        self, state: Callable[[], Complex], final: Complex, cotangent: Complex, values: Real
-    ) -> Real: ...
 
 
 @dataclass
@@ -70,7 +57,7 @@ class Simulator:
     forced: Plan | None = None
     executions: int = 0
     plans: set[str] = field(default_factory=set)
-    _states: dict[tuple[Circuit, int], _State] = field(default_factory=dict, repr=False)
+    _states: dict[tuple[Circuit, int], State] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):
@@ -100,7 +87,12 @@ class Simulator:
         """The plans used so far, joined by `+`; `None` before the first circuit."""
         return "+".join(sorted(self.plans)) or None
 
-    def _state(self, circuit: Circuit, extra_wires: int) -> _State:
+    def state(self, circuit: Circuit, extra_wires: int) -> State:
+        """The device's state of `extra_wires` + n qubits, with the circuit on the last n.
+
+        Raises:
+            ValueError: see the class, or the state does not fit into memory.
+        """
         key = (circuit, extra_wires)
         if key not in self._states:
             wires = extra_wires + circuit.qubits
@@ -266,26 +258,9 @@ def _real_and_imaginary(matrix: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.cat((matrix.real, matrix.imag), dim=1).to(dtype)
 
 
-def _register(rows: NDArray[Any], extra_wires: int, kind: type) -> Complex:
-    """Stacked states (b, 2^n) as one complex vector of (2^extra * 2^n,), unused rows zero."""
-    if len(rows) == 2**extra_wires:
-        return np.ascontiguousarray(rows, kind).reshape(-1)
-    out = np.zeros((2**extra_wires, rows.shape[1]), kind)
-    out[: len(rows)] = rows
-    return out.reshape(-1)
-
-
-def _parts(plan: Plan, batch: int, qubits: int) -> list[tuple[int, int, int]]:
-    """(first, last, extra wires) of every execution."""
-    return chunks(batch, qubits) if plan == "register" else [(b, b + 1, 0) for b in range(batch)]
-
-
-def _values(theta: Tensor, features: Tensor | None, sample: int) -> Real:
-    """The angles of an execution: the parameters, then a sample's features."""
-    angles = theta.detach().to(torch.float64)
-    if features is not None:
-        angles = torch.cat((angles, features[sample].detach().to(torch.float64)))
-    return angles.numpy()
+def _array(tensor: Tensor) -> NDArray[Any]:
+    array: NDArray[Any] = tensor.detach().resolve_conj().numpy()
+    return array
 
 
 class _Evolve(torch.autograd.Function):
@@ -306,59 +281,29 @@ class _Evolve(torch.autograd.Function):
         plan: Plan,
         squared: bool,
     ) -> Tensor:
-        rows = states.detach().resolve_conj().numpy()
-        kind = np.dtype(simulator.precision).type
-        final = np.empty(rows.shape, kind)
-        for first, last, extra in _parts(plan, len(rows), circuit.qubits):
-            state = simulator._state(circuit, extra)
-            register = _register(rows[first:last], extra, kind)
-            out = state.run(register, _values(theta, features, first))
-            final[first:last] = out.reshape(-1, rows.shape[1])[: last - first]
-            simulator.executions += 1
-        ctx.of, ctx.final = (circuit, simulator, plan, squared), final
+        between = None if features is None else _array(features)
+        ctx.passed = Pass(simulator, circuit, plan, _array(theta), _array(states), between)
+        ctx.squared = squared
         ctx.save_for_backward(theta, states, features)
-        return torch.from_numpy(final.real**2 + final.imag**2 if squared else final)
+        return torch.from_numpy(ctx.passed.probabilities if squared else ctx.passed.final)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         theta, states, features = ctx.saved_tensors
-        circuit, simulator, plan, squared = ctx.of
-        final = ctx.final
-        rows = states.detach().resolve_conj().numpy()
-        given = grads[0].detach().resolve_conj().numpy()
-        need_theta, need_states, need_features = ctx.needs_input_grad[:3]
-        count = circuit.parameters
-        for_theta = np.zeros(count)
-        for_states = np.empty(final.shape, final.dtype) if need_states else None
-        for_features = np.zeros((len(final), circuit.features))
-        for first, last, extra in _parts(plan, len(final), circuit.qubits):
-            state, values = simulator._state(circuit, extra), _values(theta, features, first)
-            there, kind = final[first:last], final.dtype.type
-            if squared:
-                cotangent = _register(there * given[first:last], extra, kind)
-                cotangent *= 2
-            else:
-                cotangent = _register(given[first:last], extra, kind)
-            if (need_theta and count) or need_features:
-                gradient = state.gradient(
-                    lambda a=first, b=last, m=extra, k=kind: _register(rows[a:b], m, k),
-                    _register(there, extra, kind),
-                    cotangent,
-                    values,
-                )
-                for_theta += gradient[:count]
-                for_features[first:last] = gradient[count:]
-                simulator.executions += 1
-            if for_states is not None:
-                back = state.run_inverse(cotangent, values)
-                for_states[first:last] = back.reshape(-1, final.shape[1])[: last - first]
-                simulator.executions += 1
+        needs = ctx.needs_input_grad
+        for_theta, for_states, for_features = ctx.passed.gradient(
+            _array(grads[0]),
+            squared=ctx.squared,
+            theta=needs[0],
+            states=needs[1],
+            features=needs[2],
+        )
         to_states = None if for_states is None else torch.from_numpy(for_states)
         if to_states is not None and not states.is_complex():
             to_states = to_states.real
         return (
-            torch.from_numpy(for_theta).to(theta.dtype) if need_theta else None,
+            torch.from_numpy(for_theta).to(theta.dtype) if needs[0] else None,
             None if to_states is None else to_states.to(states.dtype),
-            torch.from_numpy(for_features).to(features.dtype) if need_features else None,
+            torch.from_numpy(for_features).to(features.dtype) if needs[2] else None,
             *[None] * 4,
         )

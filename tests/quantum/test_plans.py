@@ -207,4 +207,4 @@ def test_bad_input(build: Callable[[], object], message: str) -> None:
 def test_a_state_larger_than_memory() -> None:
     simulator = Simulator()
     with pytest.raises(ValueError, match=f"simulating 45 qubits needs {5 * 16 * 2**45:,} bytes"):
-        simulator._state(hardware_efficient(45), 0)
+        simulator.state(hardware_efficient(45), 0)

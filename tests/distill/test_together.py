@@ -1,0 +1,374 @@
+"""Replicates side by side against the one-by-one path, which is the independent computation."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from qkd_study.data import Dataset, load
+from qkd_study.distill import (
+    Diverged,
+    Objective,
+    Order,
+    Recipe,
+    RunResult,
+    Samples,
+    TeacherStore,
+    can_run_together,
+    run,
+    run_together,
+    train,
+)
+from qkd_study.distill.stacked_training import train_together
+from qkd_study.models import Model, Outputs, build_model, stacked
+from qkd_study.study import (
+    ClassicalToClassical,
+    ClassicalToHybrid,
+    Config,
+    FullyQuantum,
+    HybridCircuit,
+    Mlp,
+    QuantumToClassical,
+    SelfDistillation,
+    Setting,
+    Study,
+)
+from qkd_study.study.arms import ARMS, Arm
+
+DIGITS, XOR = load("digits"), load("xor4")
+SHORT = {"samples": 45, "epochs": 5, "teacher_epochs": 3, "validation_samples": 50}
+CIRCUIT = {"qubits": 6, "depth": 2, "ansatz": "strongly-entangling"}
+Q2C, C2Q = QuantumToClassical(), ClassicalToHybrid(teacher=Mlp((18,)), student=HybridCircuit())
+C2C = ClassicalToClassical(teacher=Mlp((7,)), student=Mlp((7,)))
+SELF = SelfDistillation(HybridCircuit())
+
+#: Setting, dataset, arm, and what differs from `SHORT`.
+CASES: dict[str, tuple[Setting, Dataset, str, dict[str, Any]]] = {
+    "Q2C scratch": (Q2C, DIGITS, "scratch", {"schedule": "cosine", "samples": 32}),
+    "Q2C scaled": (Q2C, DIGITS, "scaled-ce", {"optimizer": "sgd", "samples": 20}),
+    "Q2C smoothed": (Q2C, DIGITS, "label-smoothing", {"optimizer": "adamw", "batch_size": 7}),
+    "Q2C soft": (Q2C, DIGITS, "soft", {"epoch_choice": "last"}),
+    "Q2C features": (Q2C, DIGITS, "features", {}),
+    "Q2C both": (Q2C, DIGITS, "soft+features", {"weight_soft": 3.0, "weight_features": 0.5}),
+    "Q2C constant": (Q2C, DIGITS, "constant-features", {}),
+    "Q2C shuffled": (Q2C, DIGITS, "shuffled-features", {"weight_soft": 0.0}),
+    "Q2C classical": (Q2C, DIGITS, "classical-teacher", {"label_noise": 0.2}),
+    "Q2C random": (Q2C, DIGITS, "random-teacher", {}),
+    "odd filters": (QuantumToClassical(filters=5, kernel=3, stride=1), DIGITS, "scratch", {}),
+    "C2Q soft": (C2Q, XOR, "soft", CIRCUIT),
+    "C2Q labels": (C2Q, XOR, "shuffled-labels", CIRCUIT),
+    "C2Q self": (C2Q, XOR, "self-teacher", {**CIRCUIT, "generations": 2}),
+    "C2Q matrix": (C2Q, XOR, "soft", {**CIRCUIT, "plan": "matrix"}),
+    "C2Q register": (C2Q, XOR, "scratch", {**CIRCUIT, "plan": "register"}),
+    "C2Q plain": (C2Q, XOR, "scratch", {**CIRCUIT, "plan": "plain", "samples": 6}),
+    "C2Q random": (C2Q, XOR, "scratch", {**CIRCUIT, "ansatz": "random"}),
+    "C2Q pca": (C2Q, XOR, "scratch", {**CIRCUIT, "reduction": "pca", "embedding": "angle"}),
+    "self features": (SELF, XOR, "soft+features", {**CIRCUIT, "plan": "register"}),
+    "C2C": (C2C, DIGITS, "soft+features", {}),
+    "C2C linear": (ClassicalToClassical(student=Mlp(())), XOR, "soft", {"samples": 33}),
+}
+
+
+def made(name: str, **more: Any) -> tuple[Setting, Arm, Config, Dataset]:
+    setting, dataset, arm_name, changes = CASES[name]
+    fixed = {**SHORT, **{k: v for k, v in changes.items() if k in SHORT or k == "batch_size"}}
+    study = Study(question="?", setting=setting, datasets=(dataset.name,), fixed=fixed)
+    arm = ARMS[arm_name]
+    config = study.config(study.cells()[0], arm, {}, dataset.name)
+    rest = {name: value for name, value in changes.items() if name not in fixed}
+    return setting, arm, dataclasses.replace(config, **rest, **more), dataset
+
+
+def both(folder: Path, name: str, replicates: tuple[int, ...], **more: Any) -> Any:
+    """Results side by side and one by one, with the same teachers."""
+    setting, arm, config, dataset = made(name, **more)
+    together = run_together(
+        setting, arm, config, dataset, TeacherStore(folder), replicates=replicates, test=True
+    )
+    alone = [
+        run(setting, arm, config, dataset, TeacherStore(folder), replicate=r, test=True)
+        for r in replicates
+    ]
+    return together, alone
+
+
+def numbers(result: Any) -> Any:
+    """All of a result but times."""
+    assert isinstance(result, RunResult), result
+    curve = [dataclasses.replace(epoch, seconds=0) for epoch in result.curve]
+    costs = {name: cost for name, cost in result.costs.items() if "seconds" not in name}
+    return result.metrics, costs, result.backend, result.plan, curve
+
+
+def compare(mine: RunResult, other: RunResult, test: int, flips: int = 0) -> None:
+    """Equal but for rounding, which may put `flips` samples into another class."""
+    assert mine.metrics.keys() == other.metrics.keys()
+    assert (mine.backend, mine.plan) == (other.backend, other.plan)
+    for name in ("parameters", "parameters_quantum", "teacher_parameters", "gates"):
+        assert mine.costs[name] == other.costs[name]
+    for one, two in zip(mine.curve, other.curve, strict=True):
+        assert one.parts.keys() == two.parts.keys()
+        for part in one.parts:
+            assert one.parts[part] == pytest.approx(two.parts[part], rel=2e-5, abs=1e-7)
+        assert one.total == pytest.approx(two.total, rel=5e-6)
+        assert one.cross_entropy == pytest.approx(two.cross_entropy, rel=5e-6)
+        assert one.train_accuracy == pytest.approx(two.train_accuracy, abs=1e-12)
+        assert one.val_accuracy == pytest.approx(two.val_accuracy, abs=1e-12)
+    assert mine.metrics["best_epoch"] == other.metrics["best_epoch"]
+    assert mine.metrics["val_f1_macro"] == pytest.approx(other.metrics["val_f1_macro"], abs=1e-12)
+    assert mine.metrics["test_nll"] == pytest.approx(other.metrics["test_nll"], rel=5e-6)
+    assert mine.metrics["test_ece"] == pytest.approx(other.metrics["test_ece"], abs=1.5 / test)
+    for name in ("test_accuracy", "teacher_agreement", "teacher_test_accuracy"):
+        if name in mine.metrics:
+            close = pytest.approx(other.metrics[name], abs=(flips + 0.5) / test)
+            assert mine.metrics[name] == close
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_side_by_side_is_one_by_one(tmp_path: Path, name: str) -> None:
+    setting, arm, config, dataset = made(name)
+    assert can_run_together(setting, arm, config)
+    together, alone = both(tmp_path, name, (1000, 1001, 1002))
+    for mine, other in zip(together, alone, strict=True):
+        compare(mine, other, len(dataset.test_labels))
+        assert len(mine.curve) == config.epochs
+
+
+@pytest.mark.parametrize(
+    "name", ["Q2C both", "Q2C smoothed", "odd filters", "C2Q soft", "C2Q matrix", "C2C", "C2Q pca"]
+)
+def test_a_result_does_not_depend_on_the_group(tmp_path: Path, name: str) -> None:
+    setting, arm, config, dataset = made(name)
+
+    def go(*replicates: int) -> dict[int, Any]:
+        # A folder for each group: teachers must not depend on it either.
+        store = TeacherStore(tmp_path / str(replicates))
+        results = run_together(
+            setting, arm, config, dataset, store, replicates=replicates, test=True
+        )
+        return dict(zip(replicates, map(numbers, results), strict=True))
+
+    whole = go(1000, 1001, 1002, 1003, 1004)
+    for group in ((1002,), (1001, 1002, 1004), (1004, 1002), (1000, 1003)):
+        part = go(*group)
+        assert part == {replicate: whole[replicate] for replicate in group}
+    files = {p.name: p.read_bytes() for p in tmp_path.rglob("*.safetensors")}
+    for path in tmp_path.rglob("*.safetensors"):
+        assert path.read_bytes() == files[path.name]
+    assert bool(files) == arm.needs_teacher
+
+
+def test_nor_on_the_number_of_threads(tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    found = []
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        try:
+            together, _ = both(tmp_path / str(count), "Q2C both", (1000, 1001), epochs=2)
+            assert torch.get_num_threads() == count
+        finally:
+            torch.set_num_threads(threads)
+        found.append([numbers(result)[4] for result in together])
+    # Teachers on circuits are trained one by one, and there threads may matter.
+    for one, two in zip(*found, strict=True):
+        assert one[0].cross_entropy == pytest.approx(two[0].cross_entropy, rel=1e-6)
+
+
+def test_parts_of_a_group_that_memory_does_not_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _ = both(tmp_path, "Q2C soft", (1000, 1001, 1002))
+    monkeypatch.setattr("qkd_study.distill.together.MEMORY_BYTES", 300_000)
+    parts, _ = both(tmp_path, "Q2C soft", (1000, 1001, 1002))
+    assert [numbers(one)[4] for one in parts] == [numbers(one)[4] for one in whole]
+
+
+def group(count: int, kind: str) -> tuple[list[Model], list[Samples], Config]:
+    setting, _, config, dataset = made(kind)
+    models = [
+        build_model(setting.student_model, config, dataset.shape, dataset.classes, seed=seed)
+        for seed in range(count)
+    ]
+    inputs = torch.from_numpy(dataset.pool_inputs(torch.arange(40).numpy()))
+    labels = torch.from_numpy(dataset.pool_labels[:40].copy())
+    return models, [Samples(inputs, labels)] * count, config
+
+
+@pytest.mark.parametrize("kind", ["Q2C scratch", "C2Q register", "C2Q matrix", "C2C"])
+@pytest.mark.parametrize("when", ["inputs", "weights"])
+def test_one_that_diverges_leaves_the_others_alone(kind: str, when: str) -> None:
+    recipe = Recipe("adam", 1e-2, epochs=3, batch_size=16)
+
+    def go(spoil: bool) -> tuple[list[Any], list[Model]]:
+        models, samples, _ = group(3, kind)
+        if spoil and when == "weights":
+            next(iter(models[1].parameters())).data.view(-1)[0] = torch.nan
+        if spoil and when == "inputs":
+            samples[1] = Samples(torch.full_like(samples[1].inputs, 3e38), samples[1].labels)
+        stack = stacked(models)
+        assert stack is not None
+        given = (samples, [samples[0]] * 3, Objective(), recipe)
+        return train_together(stack, *given, seeds=[1, 2, 3]), models
+
+    if when == "inputs" and kind != "C2C":
+        pytest.skip("bounded features: large inputs stay numbers")
+    (well, models), (spoilt, others) = go(False), go(True)
+    assert isinstance(spoilt[1], Diverged)
+    assert "epoch 1" in str(spoilt[1])
+    for number in (0, 2):
+        assert torch.equal(spoilt[number].val_logits, well[number].val_logits)
+        mine, other = models[number].state_dict(), others[number].state_dict()
+        assert all(torch.equal(mine[name], other[name]) for name in mine)
+
+
+def test_diverging_is_a_failure_of_its_own(tmp_path: Path) -> None:
+    setting, arm, config, dataset = made("C2C linear", optimizer="sgd", learning_rate=1e38)
+    store = TeacherStore(tmp_path)
+    results = run_together(setting, arm, config, dataset, store, replicates=(0, 1), test=False)
+    assert all(isinstance(result, Diverged) for result in results)
+    with pytest.raises(Diverged) as one:
+        run(setting, arm, config, dataset, store, replicate=0, test=False)
+    assert str(results[0]) == str(one.value)
+
+
+def test_an_error_in_one_replicate_is_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qkd_study.distill import together
+
+    whole = together.prepared
+
+    def broken(*arguments: Any) -> Any:
+        if arguments[-1] == 1:
+            raise RuntimeError("no sample")
+        return whole(*arguments)
+
+    setting, arm, config, dataset = made("Q2C scratch")
+    store = TeacherStore(tmp_path)
+    given = (setting, arm, config, dataset, store)
+    well = run_together(*given, replicates=(0, 1, 2), test=False)
+    monkeypatch.setattr(together, "prepared", broken)
+    results = run_together(*given, replicates=(0, 1, 2), test=False)
+    assert isinstance(results[1], RuntimeError)
+    assert [numbers(results[i]) for i in (0, 2)] == [numbers(well[i]) for i in (0, 2)]
+
+
+@pytest.mark.parametrize(
+    ("setting", "arm", "changes", "expected"),
+    [
+        (Q2C, "decoupled", {}, False),
+        (Q2C, "relational", {}, False),
+        (C2Q, "fidelity", CIRCUIT, False),
+        (C2Q, "soft", {**CIRCUIT, "reduction": "linear"}, False),
+        (C2Q, "soft", {**CIRCUIT, "qubits": 11}, False),
+        (ClassicalToHybrid(student=FullyQuantum()), "soft", CIRCUIT, False),
+        (C2Q, "soft", CIRCUIT, True),
+        (Q2C, "shuffled-labels", {}, True),
+    ],
+)
+def test_which_run_together(
+    setting: Setting, arm: str, changes: dict[str, Any], expected: bool
+) -> None:
+    _, _, config, _ = made("Q2C soft")
+    assert can_run_together(setting, ARMS[arm], dataclasses.replace(config, **changes)) is expected
+
+
+@pytest.mark.parametrize(
+    "student", [Mlp((1,)), Mlp((5, 1))], ids=["one unit", "one unit at the end"]
+)
+def test_what_cannot_runs_one_by_one(tmp_path: Path, student: Mlp) -> None:
+    setting, arm, config, dataset = made("C2C linear")
+    setting = ClassicalToClassical(student=student)
+    assert not can_run_together(setting, arm, config)
+    store = TeacherStore(tmp_path)
+    given = (setting, arm, config, dataset, store)
+    (mine,) = run_together(*given, replicates=(7,), test=False)
+    assert numbers(mine) == numbers(run(*given, replicate=7, test=False))
+
+
+def test_times_are_shared_out(tmp_path: Path) -> None:
+    setting, arm, config, dataset = made("C2C")
+    store = TeacherStore(tmp_path)
+    results = run_together(
+        setting, arm, config, dataset, store, replicates=(0, 1, 2, 3), test=False
+    )
+    costs = [result.costs for result in results if isinstance(result, RunResult)]
+    assert len(costs) == 4
+    for name in ("seconds_train", "seconds_teacher", "seconds_total"):
+        assert len({cost[name] for cost in costs}) == 1
+    first = costs[0]
+    assert 4 * first["seconds_teacher"] == pytest.approx(store.seconds)
+    assert 0 < first["seconds_train"] < first["seconds_total"]
+    epochs = sum(epoch.seconds for epoch in results[0].curve)  # type: ignore[union-attr]
+    assert 0 < epochs < first["seconds_train"]
+
+
+def test_teachers_of_a_group_are_those_of_each(tmp_path: Path) -> None:
+    setting, arm, config, dataset = made("C2C")
+    orders = [Order.of(setting, arm, config, dataset, replicate) for replicate in range(4)]
+    together, apart = TeacherStore(tmp_path / "a"), TeacherStore(tmp_path / "b")
+    apart.get(orders[1])
+    together.train(orders)
+    spent = together.seconds
+    assert spent > 0
+    for order in orders:
+        mine, other = together.get(order), apart.get(order)
+        assert torch.equal(mine.train.logits, other.train.logits)
+        assert mine.parameters == other.parameters
+    together.train(orders)
+    assert together.seconds == spent
+    # And those that the loop for one model trains, but for rounding.
+    order = orders[2]
+    model = order.build()
+    _, training, validation = order.samples()
+    recipe = Recipe("adam", config.teacher_learning_rate, config.teacher_epochs, 32)
+    from qkd_study.distill.teachers import _order_seed
+
+    train(model, training, validation, Objective(), recipe, seed=_order_seed(order, 0))
+    with torch.no_grad():
+        logits = model(model.prepare(order.samples()[0].inputs)).logits
+    torch.testing.assert_close(together.get(order).train.logits, logits, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["Q2C both", "C2Q register", "C2Q matrix", "C2C"])
+def test_gradients_are_autograds(kind: str) -> None:
+    """One step of sgd without momentum shows the gradient."""
+    models, samples, config = group(3, kind)
+    plain = group(3, kind)[0]
+    objective = Objective(2.0, 0.1, 3.0, {"soft": 0.7, "features": 1.3})
+    rng = torch.Generator().manual_seed(0)
+    outputs = []
+    for model, mine in zip(models, samples, strict=True):
+        with torch.no_grad():
+            given = model(model.prepare(mine.inputs))
+        logits, features = (torch.randn(x.shape, generator=rng) for x in given[:2])
+        outputs.append(Outputs(logits, features))
+    recipe = Recipe("sgd", 0.1, epochs=1, batch_size=24, epoch_choice="last")
+    stack = stacked(models)
+    assert stack is not None
+    given = (samples, samples, objective, recipe)
+    train_together(stack, *given, teachers=outputs, seeds=[5, 6, 7])
+    for number, model in enumerate(plain):
+        one = (samples[number], samples[number], objective, recipe)
+        train(model, *one, teacher=outputs[number], seed=5 + number)
+        for mine, other in zip(models[number].parameters(), model.parameters(), strict=True):
+            torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("Q2C both", {"samples": 200, "epochs": 150, "learning_rate": 3e-2}),
+        ("C2Q soft", {"samples": 200, "epochs": 100, "depth": 4, "learning_rate": 3e-2}),
+    ],
+)
+def test_a_full_training(tmp_path: Path, name: str, more: dict[str, Any]) -> None:
+    together, alone = both(tmp_path, name, tuple(range(1000, 1020)), **more)
+    setting, _, _, dataset = made(name)
+    for mine, other in zip(together, alone, strict=True):
+        compare(mine, other, len(dataset.test_labels), flips=1)
