@@ -113,7 +113,8 @@ def compare(mine: RunResult, other: RunResult, test: int, flips: int = 0) -> Non
     for one, two in zip(mine.curve, other.curve, strict=True):
         assert one.parts.keys() == two.parts.keys()
         for part in one.parts:
-            assert one.parts[part] == pytest.approx(two.parts[part], rel=2e-5, abs=1e-7)
+            # Soft targets: T^2 = 16 times a sum of differences of logarithms in single precision.
+            assert one.parts[part] == pytest.approx(two.parts[part], rel=5e-6, abs=2e-6)
         assert one.total == pytest.approx(two.total, rel=5e-6)
         assert one.cross_entropy == pytest.approx(two.cross_entropy, rel=5e-6)
         assert one.train_accuracy == pytest.approx(two.train_accuracy, abs=1e-12)
@@ -187,7 +188,7 @@ def test_parts_of_a_group_that_memory_does_not_hold(
     assert [numbers(one)[4] for one in parts] == [numbers(one)[4] for one in whole]
 
 
-def group(count: int, kind: str) -> tuple[list[Model], list[Samples], Config]:
+def group(count: int, kind: str) -> tuple[list[Model], list[Samples]]:
     setting, _, config, dataset = made(kind)
     models = [
         build_model(setting.student_model, config, dataset.shape, dataset.classes, seed=seed)
@@ -195,16 +196,24 @@ def group(count: int, kind: str) -> tuple[list[Model], list[Samples], Config]:
     ]
     inputs = torch.from_numpy(dataset.pool_inputs(torch.arange(40).numpy()))
     labels = torch.from_numpy(dataset.pool_labels[:40].copy())
-    return models, [Samples(inputs, labels)] * count, config
+    return models, [Samples(inputs, labels)] * count
 
 
-@pytest.mark.parametrize("kind", ["Q2C scratch", "C2Q register", "C2Q matrix", "C2C"])
-@pytest.mark.parametrize("when", ["inputs", "weights"])
+@pytest.mark.parametrize(
+    ("kind", "when"),
+    [
+        ("Q2C scratch", "weights"),
+        ("C2Q register", "weights"),
+        ("C2Q matrix", "weights"),
+        ("C2C", "weights"),
+        ("C2C", "inputs"),  # the features of the others are bounded: large inputs stay numbers
+    ],
+)
 def test_one_that_diverges_leaves_the_others_alone(kind: str, when: str) -> None:
     recipe = Recipe("adam", 1e-2, epochs=3, batch_size=16)
 
     def go(spoil: bool) -> tuple[list[Any], list[Model]]:
-        models, samples, _ = group(3, kind)
+        models, samples = group(3, kind)
         if spoil and when == "weights":
             next(iter(models[1].parameters())).data.view(-1)[0] = torch.nan
         if spoil and when == "inputs":
@@ -214,8 +223,6 @@ def test_one_that_diverges_leaves_the_others_alone(kind: str, when: str) -> None
         given = (samples, [samples[0]] * 3, Objective(), recipe)
         return train_together(stack, *given, seeds=[1, 2, 3]), models
 
-    if when == "inputs" and kind != "C2C":
-        pytest.skip("bounded features: large inputs stay numbers")
     (well, models), (spoilt, others) = go(False), go(True)
     assert isinstance(spoilt[1], Diverged)
     assert "epoch 1" in str(spoilt[1])
@@ -337,7 +344,7 @@ def test_teachers_of_a_group_are_those_of_each(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["Q2C both", "C2Q register", "C2Q matrix", "C2C"])
 def test_gradients_are_autograds(kind: str) -> None:
     """One step of sgd without momentum shows the gradient."""
-    models, samples, config = group(3, kind)
+    models, samples = group(3, kind)
     plain = group(3, kind)[0]
     objective = Objective(2.0, 0.1, 3.0, {"soft": 0.7, "features": 1.3})
     rng = torch.Generator().manual_seed(0)
@@ -369,6 +376,6 @@ def test_gradients_are_autograds(kind: str) -> None:
 )
 def test_a_full_training(tmp_path: Path, name: str, more: dict[str, Any]) -> None:
     together, alone = both(tmp_path, name, tuple(range(1000, 1020)), **more)
-    setting, _, _, dataset = made(name)
+    dataset = made(name)[3]
     for mine, other in zip(together, alone, strict=True):
         compare(mine, other, len(dataset.test_labels), flips=1)
