@@ -133,4 +133,7 @@ def _stratified_order(labels: Ints, classes: int, rng: np.random.Generator) -> I
     for label in range(classes):
         members = rng.permutation(np.flatnonzero(labels == label))
         position[members] = (np.arange(len(members)) + offsets[label]) / max(len(members), 1)
-    return np.argsort(position, kind="stable").astype(np.int64)
+    order = np.argsort(position)  # a third of the time of a stable sort
+    if (np.diff(position[order]) == 0).any():
+        order = np.argsort(position, kind="stable")
+    return order.astype(np.int64)

@@ -68,6 +68,10 @@ class StackedConvolution(Stacked):
 
     of = ConvolutionStudent
 
+    def __init__(self, models: Sequence[Model]) -> None:
+        super().__init__(models)
+        self._scratch = torch.empty(0)
+
     @staticmethod
     def taken(model: Model) -> dict[str, Tensor]:
         """The kernels with their biases, (filters, pixels + 1), and the head by filters."""
@@ -141,8 +145,11 @@ class StackedConvolution(Stacked):
     def _logits(self, number: int, kernels: Tensor, inputs: Tensor) -> Tensor:
         """Logits (classes, B) of one model. 2 s - 1 is left to the head, which saves a pass."""
         head = self.parameters.values["head"][number]
-        maps = torch.mm(kernels, inputs.flatten(1)).sigmoid_()
-        maps = maps.unflatten(1, inputs.shape[1:])
+        shape = (len(kernels), *inputs.shape[1:])
+        if self._scratch.shape != shape:
+            self._scratch = inputs.new_empty(shape)
+        maps = self._scratch
+        torch.mm(kernels, inputs.flatten(1), out=maps.flatten(1)).sigmoid_()
         bias = self.parameters.values["head.bias"][number] - head.sum((1, 2))
         logits = inputs.new_empty(self.classes, inputs.shape[1]).copy_(bias[:, None])
         for part, mine in zip(head.unbind(1), maps, strict=True):
@@ -181,7 +188,8 @@ class StackedHybrid(Stacked):
         """See `Stacked.forward`. Angles that are no numbers give probabilities that are none."""
         first, states = self._hybrids[0], inputs[:, 0]
         self._states, self._count, found = states, count, torch.zeros_like(states)
-        self._by_matrix = first.simulator.plan(first.circuit, count) == "matrix"
+        self._plan = first.simulator.plan(first.circuit, count)
+        self._by_matrix = self._plan == "matrix"
         self._passes = [self._pass(number, states) for number in range(len(states))]
         if self._by_matrix:
             size = states.shape[2]
@@ -209,15 +217,10 @@ class StackedHybrid(Stacked):
         theta, model = self.parameters.values["theta"][number], self._hybrids[number]
         if not theta.isfinite().all():
             return None
-        simulator, circuit = model.simulator, model.circuit
-        if self._by_matrix:
-            simulator.plans.add("matrix")
-            plan: Plan = "register"
-            rows = np.eye(states.shape[2])
-        else:
-            rows, plan = states[number, : self._count].numpy(), simulator.plan(circuit, self._count)
-            simulator.plans.add(plan)
-        return Pass(simulator, circuit, plan, theta.numpy(), rows)
+        model.simulator.plans.add(self._plan)
+        rows = np.eye(states.shape[2]) if self._by_matrix else states[number, : self._count].numpy()
+        plan: Plan = "register" if self._by_matrix else self._plan
+        return Pass(model.simulator, model.circuit, plan, theta.numpy(), rows)
 
     def backward(self, logits: Tensor, features: Tensor | None, factor: float) -> None:
         """See `Stacked.backward`."""

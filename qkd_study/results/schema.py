@@ -64,11 +64,24 @@ COSTS = (
     ),
     Column("cost.gates", INT, "", "gates of one circuit of the quantum model; 0 without one"),
     Column("cost.circuit_executions", INT, "", "circuit executions of this run, teacher included"),
-    Column("cost.seconds_train", REAL, "s", "wall time of training the student"),
     Column(
-        "cost.seconds_teacher", REAL, "s", "wall time of training a teacher in this run, else 0"
+        "cost.seconds_train",
+        REAL,
+        "s",
+        "wall time of training the student; of replicates trained together, an even share",
     ),
-    Column("cost.seconds_total", REAL, "s", "wall time of the run, without waiting for a teacher"),
+    Column(
+        "cost.seconds_teacher",
+        REAL,
+        "s",
+        "wall time of training a teacher in this run, else 0; an even share likewise",
+    ),
+    Column(
+        "cost.seconds_total",
+        REAL,
+        "s",
+        "wall time of the run, without waiting for a teacher; an even share likewise",
+    ),
     Column("cost.peak_rss_mb", REAL, "MB", "peak memory of the worker process so far"),
 )
 
@@ -125,7 +138,7 @@ CURVES = (
     Column("loss.total", REAL, "", "the weighted sum that was minimised"),
     Column("metric.train_accuracy", REAL, "share", "on the training samples, during the epoch"),
     Column("metric.val_accuracy", REAL, "share", "on the validation samples, after the epoch"),
-    Column("seconds", REAL, "s", "wall time of the epoch"),
+    Column("seconds", REAL, "s", "wall time of the epoch; of replicates trained together, a share"),
 )
 
 TABLES: dict[str, tuple[Column, ...]] = {"runs": RUNS, "curves": CURVES}
