@@ -108,7 +108,7 @@ class Replayer:
         Raises:
             InputError: the row holds no result to compare with.
         """
-        from qkd_study.distill import Diverged, TeacherStore, run
+        from qkd_study.distill import Diverged, TeacherStore, run_together
 
         diverged = str(row["reason"]).startswith("diverged")
         if row["status"] != "ok" and not diverged:
@@ -116,18 +116,19 @@ class Replayer:
                 f"{said(row)} is {row['status']!r}: {row['reason']}. Nothing to compare."
             )
         with tempfile.TemporaryDirectory(prefix="qkd-study-") as folder:
-            try:
-                result = run(
-                    self.setting,
-                    self.arm(row),
-                    config_of(row),
-                    self.dataset,
-                    TeacherStore(Path(folder)),
-                    replicate=row["replicate"],
-                    test=row["phase"] == "confirm",
-                )
-            except Diverged:
-                return [] if diverged else [Difference("status", 1.0, None)]
+            (result,) = run_together(
+                self.setting,
+                self.arm(row),
+                config_of(row),
+                self.dataset,
+                TeacherStore(Path(folder)),
+                replicates=(row["replicate"],),
+                test=row["phase"] == "confirm",
+            )
+        if isinstance(result, Diverged):
+            return [] if diverged else [Difference("status", 1.0, None)]
+        if isinstance(result, Exception):
+            raise result
         if diverged:
             return [Difference("status", None, 1.0)]
         now = {f"metric.{name}": value for name, value in result.metrics.items()}

@@ -32,7 +32,8 @@ class Bundle:
     """Trials that one worker was given at once.
 
     Attributes:
-        limit: seconds that each of its runs may take.
+        limit: seconds that each of its runs may take; of replicates that are trained side by side,
+            so much each.
         heard: when its worker last said something; `None` before it started.
     """
 

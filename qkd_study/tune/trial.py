@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import ray
 from ray import tune
@@ -22,6 +22,9 @@ from qkd_study.results import Record, finished, mean_score, score, without_resul
 from qkd_study.study.plan import Trial
 from qkd_study.study.study import Study
 from qkd_study.tune.work import Order
+
+if TYPE_CHECKING:
+    from qkd_study.distill import RunResult
 
 #: Lines of a traceback that a failed row keeps.
 TRACEBACK_LINES = 12
@@ -83,51 +86,74 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         started = time.monotonic()
         while self._open and time.monotonic() - started < STEP_SECONDS:
             try:
-                records.append(self._next(self._open[0]))
+                records += self._next(self._open[0])
             except StorageError as error:
                 return {"records": records, "storage": str(error)}
             if not self._open[0].left:
                 self._open.popleft()
         return {"records": records}
 
-    def _next(self, open_: _Open) -> Record:
-        """The record of the next replicate of a trial, run or not."""
-        replicate = open_.left.popleft()
-        reason = open_.hopeless()
-        if reason is not None:
-            return self._without(open_.trial, replicate, "stopped", reason)
-        record = self._run(open_.trial, replicate)
-        value = score(record.row)
-        if value is None:
-            open_.failed = True
-        else:
-            open_.scores.append(value)
-        return record
+    def _next(self, open_: _Open) -> list[Record]:
+        """Records of the next replicates of a trial: all that are left, where that is cheaper."""
+        from qkd_study.distill import can_run_together
 
-    def _run(self, trial: Trial, replicate: int) -> Record:
-        from qkd_study.distill import Diverged, run
+        trial, reason = open_.trial, open_.hopeless()
+        if reason is not None:
+            stopped = [self._without(trial, r, "stopped", reason) for r in open_.left]
+            open_.left.clear()
+            return stopped
+        if can_run_together(self._study.setting, trial.arm, trial.config):
+            replicates = tuple(open_.left)
+        else:
+            replicates = (open_.left[0],)
+        for _ in replicates:
+            open_.left.popleft()
+        records = self._run(trial, replicates)
+        for record in records:
+            value = score(record.row)
+            if value is None:
+                open_.failed = True
+            else:
+                open_.scores.append(value)
+        return records
+
+    def _run(self, trial: Trial, replicates: tuple[int, ...]) -> list[Record]:
+        from qkd_study.distill import run_together
 
         started = datetime.now(UTC)
         # A thread of C, which needs no lock of Python's, ends the process where a run hangs.
-        faulthandler.dump_traceback_later(self._limit, exit=True, file=self._stuck)
+        limit = self._limit * len(replicates)
+        faulthandler.dump_traceback_later(limit, exit=True, file=self._stuck)
         try:
-            result = run(
+            results = run_together(
                 self._study.setting,
                 trial.arm,
                 trial.config,
                 self._dataset,
                 self._teachers,
-                replicate=replicate,
+                replicates=replicates,
                 test=trial.phase == "confirm",
             )
-            return finished(self._study.name, self._run_id, trial, replicate, result, started)
         except StorageError:
             raise
-        except Exception as error:
-            reason = f"diverged: {error}" if isinstance(error, Diverged) else _tail()
-            return self._without(trial, replicate, "failed", reason, started)
+        except Exception as error:  # of what they share
+            results = [error] * len(replicates)
         finally:
             faulthandler.cancel_dump_traceback_later()
+        return [
+            self._record(trial, replicate, result, started)
+            for replicate, result in zip(replicates, results, strict=True)
+        ]
+
+    def _record(
+        self, trial: Trial, replicate: int, result: RunResult | Exception, started: datetime
+    ) -> Record:
+        from qkd_study.distill import Diverged
+
+        if not isinstance(result, Exception):
+            return finished(self._study.name, self._run_id, trial, replicate, result, started)
+        reason = f"diverged: {result}" if isinstance(result, Diverged) else _tail(result)
+        return self._without(trial, replicate, "failed", reason, started)
 
     def _without(self, trial: Trial, replicate: int, status: Any, reason: str, *at: Any) -> Record:
         return without_result(self._study.name, self._run_id, trial, replicate, status, reason, *at)
@@ -162,8 +188,8 @@ class _Open:
         )
 
 
-def _tail() -> str:
-    lines = traceback.format_exc().strip().splitlines()
+def _tail(error: Exception) -> str:
+    lines = "".join(traceback.format_exception(error)).strip().splitlines()
     return "\n".join([lines[-1], *lines[-TRACEBACK_LINES:-1]])
 
 

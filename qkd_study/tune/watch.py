@@ -56,7 +56,10 @@ class Watch:
             return
         self._looked = now
         for name, bundle in self._desk.out.items():
-            if bundle.heard is not None and now - bundle.heard > bundle.limit + GRACE_SECONDS:
+            # Replicates that are trained side by side are heard of together.
+            together = max((len(work.left) for work in bundle.works), default=1)
+            patience = bundle.limit * max(together, 1) + GRACE_SECONDS
+            if bundle.heard is not None and now - bundle.heard > patience:
                 bundle.heard = None  # once
                 self._end(name)
 
