@@ -13,6 +13,7 @@ from typing import TextIO
 
 from qkd_study.errors import InputError, StorageError, StudyWarning
 
+_RUN = "a run's folder or address, STUDY/RUN_ID, or STUDY"
 DONE, ERROR, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
 
 
@@ -52,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     _json_option(listing)
 
     status = commands.add_parser("status", help="how far a run is, and what failed and why")
-    status.add_argument("run", metavar="RUN", help="a run's folder, STUDY/RUN_ID, or STUDY")
+    status.add_argument(
+        "run", metavar="RUN", help="a run's folder or address, STUDY/RUN_ID, or STUDY"
+    )
     _out_option(status)
     _json_option(status)
 
@@ -63,15 +66,20 @@ def _parser() -> argparse.ArgumentParser:
         "runs",
         metavar="RUN",
         nargs="+",
-        help="a run's folder, STUDY/RUN_ID, or STUDY; several are compared on one page",
+        help=f"{_RUN}; several are compared on one page",
     )
     report.add_argument(
-        "--to", metavar="DIR", help="where to write (default: the run's folder; for several, --out)"
+        "--to",
+        metavar="DIR",
+        help="where to write (default: the run's folder; for several, --out; for an address, "
+        "below results)",
     )
     _out_option(report)
 
     replay = commands.add_parser("replay", help="compute rows again, and compare every metric")
-    replay.add_argument("run", metavar="RUN", help="a run's folder, STUDY/RUN_ID, or STUDY")
+    replay.add_argument(
+        "run", metavar="RUN", help="a run's folder or address, STUDY/RUN_ID, or STUDY"
+    )
     replay.add_argument("--phase", choices=("search", "confirm"), help="rows of this phase")
     replay.add_argument("--cell", metavar="CELL", help="such as samples=20,depth=2")
     replay.add_argument("--arm", metavar="ARM")
@@ -135,7 +143,10 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
 
 def _out_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--out", default="results", metavar="DIR", help="results folder (default: results)"
+        "--out",
+        default="results",
+        metavar="WHERE",
+        help="results folder, or s3://BUCKET/FOLDER (default: results)",
     )
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,7 @@ def run(options: Namespace) -> int:
     from rich.console import Console
 
     from qkd_study.results import (
+        Place,
         forget_failed,
         new_run,
         read_table,
@@ -136,22 +137,23 @@ def run(options: Namespace) -> int:
         raise InputError(
             f"--time-limit must be seconds from above 0 to below 1e7, but got {options.time_limit}."
         )
+    place = Place.of(options.out, "write", study.name)
     counted, dataset, said = _plan(study, options.study)
     console = Console(highlight=False, soft_wrap=True)
     console.print(said, markup=False)
 
-    out = Path(options.out)
-    found = None if options.new else same_run(study, dataset.digest, out)
-    folder = found or new_run(study, out)
-    with folder.locked():
+    found = None if options.new else same_run(study, dataset.digest, place.path)
+    folder = found or new_run(study, place.path)
+    with folder.locked(), place.held(folder) as folder:
         start_tables(folder.path)
         if options.retry_failed:
             forget_failed(folder.path)
+        folder.push()
         rows = read_table(folder.path, "runs", columns=Schedule.columns(study))
         schedule = Schedule(study, dataset.name, rows)
         if schedule.most_trials > study.trials:
             raise InputError(
-                f"{options.study}: the run in {folder.path} has {schedule.most_trials} trials in "
+                f"{options.study}: the run in {folder.where} has {schedule.most_trials} trials in "
                 f"some cell and arm already, more than trials={study.trials}. A smaller budget "
                 f"would be unequal: ask for as many or more, or start over with --new."
             )
@@ -172,7 +174,7 @@ def run(options: Namespace) -> int:
         if missing:
             what = "goes on in" if found else "writes to"
             console.print(
-                f"{study.name}: {counted.runs} runs, {missing} to do; {what} {folder.path}",
+                f"{study.name}: {counted.runs} runs, {missing} to do; {what} {folder.where}",
                 markup=False,
             )
             tell()
@@ -180,14 +182,14 @@ def run(options: Namespace) -> int:
         else:
             if folder.about()["declaration"] != declaration(study):
                 tell()  # claims may have come or gone
-            console.print(f"{study.name}: the run in {folder.path} is complete.", markup=False)
+            console.print(f"{study.name}: the run in {folder.where} is complete.", markup=False)
             code = DONE
         failed = _summary(study, folder, counted, console)
     for branch in schedule.failed_branches():
         failed = True
         console.print(f"no configuration of {branch} ended well", markup=False)
     if failed:
-        console.print(f"What failed and why: qkd-study status {folder.path}", markup=False)
+        console.print(f"What failed and why: qkd-study status {folder.where}", markup=False)
     if code == INCOMPLETE:
         console.print("Incomplete. The same command goes on where this one stopped.")
     return ERROR if failed and code == DONE else code
@@ -294,10 +296,10 @@ def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> bool:
 
 def list_runs(options: Namespace) -> int:
     """`qkd-study list`: the runs below the results folder."""
-    from qkd_study.results import runs_of
+    from qkd_study.results import Place, runs_of
 
     rows = []
-    for found in runs_of(Path(options.out)):
+    for found in runs_of(Place.of(options.out, "read").path):
         try:
             about = found.about()
         except InputError as error:
@@ -326,7 +328,7 @@ def status(options: Namespace) -> int:
     from qkd_study.results import find_run
     from qkd_study.words import status_lines
 
-    found = status_of(find_run(options.run, Path(options.out)))
+    found = status_of(find_run(options.run, options.out))
     if options.json:
         print(json.dumps(found.as_json(), indent=1))
     else:
@@ -340,9 +342,7 @@ def report(options: Namespace) -> int:
     from qkd_study.analysis.report import write_report
 
     runs = [load(run, options.out) for run in options.runs]
-    folder = (
-        Path(options.to) if options.to else runs[0].path if len(runs) == 1 else Path(options.out)
-    )
+    folder = _report_folder(options, runs)
     try:
         written = write_report(runs, folder)
     except OSError as error:
@@ -355,6 +355,16 @@ def report(options: Namespace) -> int:
     return DONE
 
 
+def _report_folder(options: Namespace, runs: Sequence[Any]) -> Path:
+    from qkd_study.results import is_address
+
+    if options.to:
+        return Path(options.to)
+    if any(map(is_address, (options.out, *options.runs))):  # a page is for looking at, here
+        return Path("results") / (runs[0].name if len(runs) == 1 else "")
+    return Path(runs[0].path) if len(runs) == 1 else Path(options.out)
+
+
 def replay(options: Namespace) -> int:
     """`qkd-study replay`: compute rows again, and compare every metric."""
     from qkd_study.replay import RELATIVE_TOLERANCE, TOLERANCE, Replayer, said
@@ -365,7 +375,7 @@ def replay(options: Namespace) -> int:
     import torch
 
     torch.set_num_threads(1)
-    folder = find_run(options.run, Path(options.out))
+    folder = find_run(options.run, options.out)
     rows = read_table(folder.path, "runs")
     asked = {
         name: getattr(options, name) for name in ("phase", "cell", "arm", "trial", "replicate")
@@ -375,7 +385,7 @@ def replay(options: Namespace) -> int:
             rows = rows[rows[name] == value]
     if rows.empty or all(value is None for value in asked.values()):
         raise InputError(
-            f"{folder.path}: say which rows with --phase, --cell, --arm, --trial, --replicate; "
+            f"{folder.where}: say which rows with --phase, --cell, --arm, --trial, --replicate; "
             + ("none is meant so far." if rows.empty else f"all {len(rows)} are meant so far.")
         )
     replayer = Replayer.of(folder)

@@ -253,13 +253,13 @@ def load(path: str | Path, out: str | Path = "results") -> Results:
     """Read a run.
 
     Args:
-        path: its folder, or `study`, or `study/run id` below `out`.
-        out: the results folder.
+        path: its folder or address, or `study`, or `study/run id` below `out`.
+        out: the results folder, or its address.
 
     Raises:
         InputError: there is no such run, or its tables are of another version.
     """
-    folder = find_run(str(path), Path(out))
+    folder = find_run(str(path), out)
     about = folder.about()
     runs, broken_runs = _table(folder, "runs")
     curves, broken_curves = _table(folder, "curves")

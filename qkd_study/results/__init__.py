@@ -1,9 +1,11 @@
 """The tables of a run, and the folder that holds them."""
 
-from qkd_study.results.folder import RunFolder, find_run, new_run, runs_of, same_run, write_about
+from qkd_study.results.folder import RunFolder, new_run, runs_of, same_run, write_about
 from qkd_study.results.pending import Pending
+from qkd_study.results.places import Place, find_run
 from qkd_study.results.rows import Record, Row, finished, mean_score, score, without_result
 from qkd_study.results.schema import RUNS, TABLES, Column, describe, schema
+from qkd_study.results.store import is_address
 from qkd_study.results.tables import forget_failed, read_table, start_tables, write_records
 
 __all__ = [
@@ -11,6 +13,7 @@ __all__ = [
     "TABLES",
     "Column",
     "Pending",
+    "Place",
     "Record",
     "Row",
     "RunFolder",
@@ -18,6 +21,7 @@ __all__ = [
     "find_run",
     "finished",
     "forget_failed",
+    "is_address",
     "mean_score",
     "new_run",
     "read_table",

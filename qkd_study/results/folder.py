@@ -8,15 +8,16 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from qkd_study.errors import InputError, shown
+from qkd_study.errors import InputError
 from qkd_study.results.about import check_about
+from qkd_study.results.mirror import Mirror
 from qkd_study.results.tables import start_tables
 from qkd_study.study.identity import declaration, fingerprint
 from qkd_study.study.study import Study
@@ -24,9 +25,20 @@ from qkd_study.study.study import Study
 
 @dataclass(frozen=True)
 class RunFolder:
-    """`results/<study>/<run id>`."""
+    """`results/<study>/<run id>`.
+
+    Attributes:
+        path: the folder, or its copy here if it is in an object store.
+        mirror: between the two.
+    """
 
     path: Path
+    mirror: Mirror | None = field(default=None, compare=False)
+
+    @property
+    def where(self) -> str:
+        """The folder or the address, as a user may write it."""
+        return str(self.path if self.mirror is None else self.mirror.store)
 
     @property
     def run_id(self) -> str:
@@ -58,6 +70,28 @@ class RunFolder:
         except (ValueError, RecursionError, OSError, InputError) as error:
             raise InputError(f"{path} is broken: {str(error).rstrip('.')}.") from None
         return said
+
+    def push(self) -> None:
+        """Send all that was written to the object store, if it is in one.
+
+        Raises:
+            StorageError: the store fails.
+        """
+        if self.mirror is not None:
+            self.mirror.push()
+
+    def sent(self, *paths: Path) -> None:
+        """Have files of the folder sent to the object store, if it is in one, soon and in order.
+
+        Raises:
+            StorageError: something could not be sent before.
+        """
+        if self.mirror is not None:
+            self.mirror.put(paths)
+
+    def trouble(self) -> str | None:
+        """Why nothing can be sent any more, if so; never waits."""
+        return None if self.mirror is None else self.mirror.trouble()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -92,21 +126,6 @@ def runs_of(out: Path, study: str | None = None) -> list[RunFolder]:
     paths = {path.parent for path in out.glob("*/*/study.json") if not path.parent.is_symlink()}
     paths = {path for path in paths if study in (None, path.parent.name)}
     return [RunFolder(path) for path in sorted(paths, key=lambda p: (p.parent.name, p.name))]
-
-
-def find_run(name: str, out: Path) -> RunFolder:
-    """A run by its folder, its `study/run id`, or its study (the newest run of it).
-
-    Raises:
-        InputError: there is none.
-    """
-    for path in (Path(name), out / name, out / name / "latest", Path(name) / "latest"):
-        if os.path.isfile(path / "study.json"):  # False for what no file can be called, too
-            return RunFolder(path.resolve())
-    if newest := runs_of(out, name):  # a file system without links has no `latest`
-        return newest[-1]
-    there = ", ".join(f"{run.path.parent.name}/{run.run_id}" for run in runs_of(out))
-    raise InputError(f"{shown(name)} is no run. Runs in {out}: {there or 'none'}.")
 
 
 def same_run(study: Study, digest: str, out: Path) -> RunFolder | None:
@@ -187,6 +206,7 @@ def write_about(
     }
     _replace(run.path / "study.json", json.dumps(about, indent=1).encode() + b"\n")
     _replace(run.path / "study.py", source.read_bytes())
+    run.sent(run.path / "study.json", run.path / "study.py")
     link = run.path.parent / f".latest.{os.getpid()}"
     with contextlib.suppress(OSError):  # a file system without links does without
         link.unlink(missing_ok=True)

@@ -38,15 +38,20 @@ def start_tables(folder: Path) -> None:
             _write(path, table, [])
 
 
-def write_records(folder: Path, trial: Trial, records: Sequence[Record]) -> None:
+def write_records(folder: Path, trial: Trial, records: Sequence[Record]) -> tuple[Path, Path]:
     """Add a finished trial: a file in `curves/`, then one in `runs/`, each whole or not at all.
+
+    Returns:
+        The two files, in this order.
 
     Raises:
         StorageError: the folder does not take them.
     """
     name = file_name(trial)
-    _write(folder / "curves" / name, "curves", [row for r in records for row in r.curve])
-    _write(folder / "runs" / name, "runs", [r.row for r in records])
+    curves, runs = folder / "curves" / name, folder / "runs" / name
+    _write(curves, "curves", [row for r in records for row in r.curve])
+    _write(runs, "runs", [r.row for r in records])
+    return curves, runs
 
 
 def forget_failed(folder: Path) -> None:

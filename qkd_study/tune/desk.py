@@ -182,7 +182,7 @@ class Desk:
         """Write the rows of a trial whose last run ended, then tell Optuna."""
         trial = work.trial
         complete = [work.records[replicate] for replicate in trial.replicates]
-        write_records(self._run.path, trial, complete)
+        self._run.sent(*write_records(self._run.path, trial, complete))
         self._pending.forget(trial)
         rows = [record.row for record in complete]
         frozen = self.schedule.finish(trial, rows)
@@ -192,6 +192,10 @@ class Desk:
             if all(row["status"] == "ok" for row in rows):
                 value = running_means(rows)[-1]
         self._display.advance(len(rows), trial.cell.key, trial.arm.name, value)
+
+    def trouble(self) -> str | None:
+        """Why what is written does not arrive in the object store, if so; never waits."""
+        return self._run.trouble()
 
     def close(self) -> None:
         """Leave the folder as the next driver wants to find it."""

@@ -130,7 +130,7 @@ class _Events(Callback):  # type: ignore[misc]
         self._shared.interrupts.take_over()
         self._shared.watch.look()
         desk = self._shared.desk
-        desk.broken = desk.broken or self._shared.cluster.trouble()
+        desk.broken = desk.broken or self._shared.cluster.trouble() or desk.trouble()
         if self._shared.desk.broken is not None:
             self._shared.interrupts.stop()
 

@@ -1,0 +1,99 @@
+"""Who drives a run whose folder is in an object store, which has no locks."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from qkd_study.errors import InputError, StorageError
+from qkd_study.results.store import Store
+
+#: How old the heartbeat of a driver may be before another may take its run over.
+FRESH_SECONDS = 60.0
+#: How often a driver renews its lease.
+HEARTBEAT_SECONDS = 10.0
+#: How long after writing a lease its writer looks whether another wrote at the same moment.
+SETTLE_SECONDS = 1.0
+LEASE = ".lease.json"
+
+
+@dataclass(frozen=True)
+class Lease:
+    """An object in a run's folder: owner, place, and whether it was given back.
+
+    Its age is the store's, by the store's clock.
+
+    Attributes:
+        store: at the run's folder.
+        place: of the driver's own copy of the run, the same in the next process that has it.
+        owner: in words.
+    """
+
+    store: Store
+    place: str
+    owner: str
+
+    def take(self) -> bool:
+        """Take the lease; returns whether this place was the last to write to the run.
+
+        Raises:
+            InputError: another driver has it; the message names it.
+        """
+        said = self._said()
+        last = said.get("place")
+        if last not in (None, self.place) and not said.get("released"):
+            age = self._age()
+            if age < FRESH_SECONDS:
+                raise InputError(
+                    f"{self.store} is being written by {said.get('owner')}, which was there "
+                    f"{max(age, 0):.0f} s ago. Wait for it, or stop it; if it is dead, try again "
+                    f"in {FRESH_SECONDS - age:.0f} s."
+                )
+        self._write(released=False)
+        time.sleep(SETTLE_SECONDS)
+        said = self._said()
+        if said.get("place") != self.place:
+            raise InputError(f"{self.store} was just taken by {said.get('owner')}.")
+        return last == self.place
+
+    def renew(self) -> None:
+        """Say that this driver lives.
+
+        Raises:
+            StorageError: another took the run over, or the store fails.
+        """
+        said = self._said()
+        if said.get("place") != self.place:
+            raise StorageError(
+                f"{self.store} cannot be written any more: {said.get('owner', 'somebody')} took "
+                f"it over"
+            )
+        self._write(released=False)
+
+    def release(self) -> None:
+        """Give it back; it goes on to say which place wrote last."""
+        if self._said().get("place") == self.place:
+            self._write(released=True)
+
+    def _said(self) -> dict[str, Any]:
+        try:
+            said = json.loads(self.store.read(LEASE) or b"{}")
+        except ValueError:
+            return {}
+        return said if isinstance(said, dict) else {}
+
+    def _write(self, *, released: bool) -> None:
+        said = {"owner": self.owner, "place": self.place, "released": released}
+        self.store.write(LEASE, json.dumps(said).encode())
+
+    def _age(self) -> float:
+        """Seconds since the lease was written: the store's times of it and of a fresh object."""
+        now = f".now.{self.place}"
+        self.store.write(now, b"")
+        stamps = self.store.stamps()
+        self.store.delete(now)
+        if now not in stamps or LEASE not in stamps:
+            return 0.0
+        return (stamps[now].modified - stamps[LEASE].modified) / 1e9

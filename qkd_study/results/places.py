@@ -1,0 +1,140 @@
+"""Where results are: a folder, or the address of an object store and a copy of it here."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from qkd_study.errors import InputError, StorageError, shown
+from qkd_study.paths import cache_folder
+from qkd_study.results.folder import RunFolder, runs_of
+from qkd_study.results.lease import Lease
+from qkd_study.results.mirror import INDEX, Mirror, replace_file
+from qkd_study.results.store import Store, is_address
+
+_THREADS = 8
+#: What a reader wants of a run.
+_TABLES = ("study.json", "study.py", "runs", "curves")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A results folder.
+
+    Attributes:
+        path: the folder itself, or that of its copy here.
+        store: where it is, if it is an address.
+    """
+
+    path: Path
+    store: Store | None = None
+
+    @classmethod
+    def of(cls, out: str | Path, use: Literal["read", "write"], study: str | None = None) -> Place:
+        """A results folder, with study.json of its runs brought here.
+
+        Those who read and those who write have copies of their own: what a driver has not sent yet
+        is never replaced.
+
+        Args:
+            out: a folder or an address.
+            use: what for.
+            study: bring the runs of this study only.
+
+        Raises:
+            InputError: the store cannot be reached, or refuses.
+        """
+        if not is_address(str(out)):
+            return cls(Path(out))
+        store = Store.of(str(out))
+        key = hashlib.sha256(store.identity.encode()).hexdigest()[:16]
+        place = cls(cache_folder() / "stores" / key / use, store)
+        studies = store.folders() if study is None else [study]
+        there = [(name, run) for name in studies for run in store.folders(name)]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            kept = pool.map(lambda entry: place._bring(*entry, fresh=use == "read"), there)
+        place._forget(study, {entry for entry, whole in zip(there, kept, strict=True) if whole})
+        return place
+
+    def _bring(self, study: str, run: str, *, fresh: bool) -> bool:
+        """Bring study.json of a run; returns whether it has one."""
+        assert self.store is not None
+        path = self.path / study / run / "study.json"
+        content = self.store.at(study, run).read("study.json")
+        if content is not None and (fresh or not path.exists()):
+            replace_file(path, content)
+        return content is not None
+
+    def _forget(self, study: str | None, there: set[tuple[str, str]]) -> None:
+        """Drop copies of runs that the store had and has no more."""
+        for run in runs_of(self.path, study):
+            known = (run.path / INDEX).exists() or not (run.path / "runs").exists()
+            if known and (run.path.parent.name, run.run_id) not in there:
+                shutil.rmtree(run.path, ignore_errors=True)
+
+    @contextmanager
+    def held(self, run: RunFolder) -> Iterator[RunFolder]:
+        """Hold a run of this folder against drivers elsewhere, and mirror it.
+
+        Call it under the run's lock. At the end all that was written has been sent.
+
+        Raises:
+            InputError: another driver has it, or the store refuses.
+            StorageError: at the end, if not all could be sent; the next start sends it.
+        """
+        if self.store is None:
+            yield run
+            return
+        mirror = Mirror(self.store.at(run.path.parent.name, run.run_id), run.path)
+        owner = f"process {os.getpid()} on {socket.gethostname()}"
+        lease = Lease(mirror.store, mirror.place(), owner)
+        try:
+            ours = lease.take()
+        except StorageError as error:
+            raise InputError(f"{error}. A run needs to list, read, write and delete.") from None
+        with mirror.kept(lease):
+            if not ours:  # somebody else wrote last, or nobody: what is here counts for nothing
+                mirror.pull()
+            yield replace(run, mirror=mirror)
+
+
+def find_run(name: str, out: str | Path) -> RunFolder:
+    """A run by its folder, its `study/run id`, or its study (the newest run of it).
+
+    Args:
+        name: one of these; a folder may be an address.
+        out: the results folder, or its address, from which the run is brought here.
+
+    Raises:
+        InputError: there is none.
+    """
+    if is_address(name):
+        above, (study, run_id) = Store.parsed(name).up(2)
+        name, out = study if run_id == "latest" else f"{study}/{run_id}", str(above)
+    if not is_address(str(out)):
+        return _found(name, Path(out), (Path(name), Path(out) / name), str(out))
+    place = Place.of(out, "read", name.split("/")[0])
+    assert place.store is not None
+    run = _found(name, place.path, (place.path / name,), str(out))
+    mirror = Mirror(place.store.at(run.path.parent.name, run.run_id), run.path)
+    mirror.pull(lambda file: file.split("/")[0] in _TABLES)
+    return RunFolder(run.path, mirror)
+
+
+def _found(name: str, out: Path, folders: tuple[Path, ...], where: str) -> RunFolder:
+    for folder in folders:
+        for path in (folder, folder / "latest"):
+            if os.path.isfile(path / "study.json"):  # False for what no file can be called, too
+                return RunFolder(path.resolve())
+    if newest := runs_of(out, name):  # a file system without links has no `latest`
+        return newest[-1]
+    there = ", ".join(f"{run.path.parent.name}/{run.run_id}" for run in runs_of(out))
+    raise InputError(f"{shown(name)} is no run. Runs in {where}: {there or 'none'}.")
