@@ -1,0 +1,176 @@
+"""Stores, leases and mirrors against a server that speaks S3."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from qkd_study.errors import InputError, StorageError
+from qkd_study.results import lease as leases
+from qkd_study.results.lease import Lease
+from qkd_study.results.mirror import Mirror
+from qkd_study.results.store import Store
+from tests.storage.conftest import Server
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def store(bucket: str, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setattr(leases, "SETTLE_SECONDS", 0.0)
+    return Store.of(f"s3://{bucket}/some/where").at("study", "run")
+
+
+def make(folder: Path, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+RUN = {
+    "study.json": "{}",
+    "runs/a b=1,c.parquet": "rows",
+    "curves/a b=1,c.parquet": "curves",
+    "teachers/t.safetensors": "t",
+}
+
+
+def test_objects(store: Store) -> None:
+    assert store.read("x") is None
+    assert store.stamps() == {}
+    store.write("a/x y=1,2+.txt", b"1")
+    store.write("a/x y=1,2+.txt", b"22")
+    assert store.read("a/x y=1,2+.txt") == b"22"
+    assert [(n, s.size) for n, s in store.stamps().items()] == [("a/x y=1,2+.txt", 2)]
+    assert store.folders() == ["a"]
+    store.delete("a/x y=1,2+.txt")
+    store.delete("a/x y=1,2+.txt")
+    assert store.stamps() == {}
+
+
+def test_what_is_sent_comes_back(store: Store, tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    make(here, {**RUN, ".lock": "mine", "teachers/t.lock": "mine"})
+    Mirror(store, here).push()
+    there.mkdir()
+    Mirror(store, there).pull()
+    assert files(there) == RUN
+    time.sleep(1)  # the server's times are in seconds
+    # Changed to the same size, made and removed: all three arrive.
+    make(here, {"runs/a b=1,c.parquet": "ROWS", "runs/new.parquet": "new"})
+    (here / "curves/a b=1,c.parquet").unlink()
+    Mirror(store, here).push()
+    Mirror(store, there).pull()
+    wanted = {**RUN, "runs/a b=1,c.parquet": "ROWS", "runs/new.parquet": "new"}
+    del wanted["curves/a b=1,c.parquet"]
+    assert files(there) == wanted
+
+
+def test_nothing_is_brought_or_sent_twice(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path / "here", RUN)
+    Mirror(store, tmp_path / "here").push()
+    (tmp_path / "there").mkdir()
+    Mirror(store, tmp_path / "there").pull()
+
+    def never(*given: object) -> None:
+        raise AssertionError(given)
+
+    monkeypatch.setattr(Store, "read", never)
+    monkeypatch.setattr(Store, "write", never)
+    Mirror(store, tmp_path / "here").push()
+    Mirror(store, tmp_path / "there").pull()
+
+
+def test_a_reader_does_not_bring_teachers(store: Store, tmp_path: Path) -> None:
+    make(tmp_path / "here", RUN)
+    Mirror(store, tmp_path / "here").push()
+    (tmp_path / "there").mkdir()
+    Mirror(store, tmp_path / "there").pull(lambda name: not name.startswith("teachers"))
+    assert files(tmp_path / "there").keys() == RUN.keys() - {"teachers/t.safetensors"}
+
+
+def test_a_lease_is_for_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = Lease(store, "1", "first on a"), Lease(store, "2", "second on b")
+    assert not first.take()
+    with pytest.raises(InputError, match=r"written by first on a, which was there \d+ s ago"):
+        second.take()
+    assert first.take()  # its process died, and another has its copy
+    first.renew()
+    first.release()
+    assert not second.take()
+    with pytest.raises(StorageError, match="second on b took it over"):
+        first.renew()
+    first.release()
+    with pytest.raises(InputError, match="second on b"):
+        first.take()
+    monkeypatch.setattr(leases, "FRESH_SECONDS", 2.0)
+    time.sleep(3.5)
+    assert not first.take()
+
+
+def test_a_driver_that_lost_its_lease_stops(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qkd_study.results.mirror.HEARTBEAT_SECONDS", 0.1)
+    make(tmp_path, RUN)
+    mirror, lease = Mirror(store, tmp_path), Lease(store, "1", "first")
+    lease.take()
+
+    def steal() -> None:
+        with mirror.kept(lease):
+            mirror.put([tmp_path / "study.json"])
+            time.sleep(0.5)
+            assert mirror.trouble() is None
+            Lease(store, "2", "second")._write(released=False)
+            end = time.monotonic() + 10
+            while mirror.trouble() is None and time.monotonic() < end:
+                time.sleep(0.05)
+            with pytest.raises(StorageError, match="second took it over"):
+                mirror.put([tmp_path / "runs/a b=1,c.parquet"])
+
+    with pytest.raises(StorageError, match="second took it over"):
+        steal()
+    assert "runs/a b=1,c.parquet" not in store.stamps()
+    assert "study.json" in store.stamps()
+
+
+def test_files_that_grow_are_sent_now_and_then(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qkd_study.results.mirror.HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr("qkd_study.results.mirror.LOOSE_SECONDS", 0.0)
+    mirror, lease = Mirror(store, tmp_path), Lease(store, "1", "first")
+    lease.take()
+    with mirror.kept(lease):
+        make(tmp_path, {"pending.jsonl": "1\n", "optuna.journal": "1\n", "teachers/t.json": "1"})
+        time.sleep(1)
+        assert store.read("pending.jsonl") == b"1\n"
+        assert store.read("teachers/t.json") == b"1"
+        make(tmp_path, {"optuna.journal": "1\n2\n"})
+        (tmp_path / "pending.jsonl").unlink()
+    assert store.read("optuna.journal") == b"1\n2\n"
+    assert store.read("pending.jsonl") is None
+
+
+def test_a_pause_of_the_store_is_waited_for(server: Server, store: Store) -> None:
+    server.freeze()
+    try:
+        start = time.monotonic()
+        with pytest.raises(InputError, match="is it up"):
+            Store.of(str(store))
+        assert time.monotonic() - start < 30
+    finally:
+        server.thaw()
+    store.write("x", b"1")
