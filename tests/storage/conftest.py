@@ -1,14 +1,7 @@
-"""A server that speaks S3, in a process of its own."""
+"""A server that speaks S3, on loopback."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,14 +10,29 @@ from typing import Any
 
 import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
-    """An S3 server on loopback, with a key that may do anything."""
+    """An S3 server; it keeps what it holds when it is stopped and started again."""
 
-    process: subprocess.Popen[bytes]
-    address: str
+    port: int = 0
+
+    def start(self) -> None:
+        """Listen, at the same port as before."""
+        self._moto = ThreadedMotoServer("127.0.0.1", self.port, verbose=False)
+        self._moto.start()
+        self.port = self._moto.get_host_and_port()[1]
+
+    def stop(self) -> None:
+        """Listen no more."""
+        self._moto.stop()
+
+    @property
+    def address(self) -> str:
+        """As AWS_ENDPOINT_URL has it."""
+        return f"http://127.0.0.1:{self.port}"
 
     def client(self, name: str = "s3") -> Any:
         """boto3's client of a service: not what is tested."""
@@ -47,43 +55,14 @@ class Server:
         )
         urllib.request.urlopen(request).close()
 
-    def freeze(self) -> None:
-        """Say nothing any more."""
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Go on."""
-        self.process.send_signal(signal.SIGCONT)
-
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """The server; buckets are made by tests."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = shutil.which("moto_server", path=Path(sys.executable).parent)
-    assert command is not None
-    env = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    process = subprocess.Popen(
-        [command, "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=env,
-    )
-    end = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            break
-        except OSError:
-            assert process.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.1)
-    yield Server(process, f"http://127.0.0.1:{port}")
-    process.send_signal(signal.SIGCONT)
-    process.terminate()
-    process.wait()
+    server = Server()
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
@@ -164,13 +165,22 @@ def test_files_that_grow_are_sent_now_and_then(
     assert store.read("pending.jsonl") is None
 
 
-def test_a_pause_of_the_store_is_waited_for(server: Server, store: Store) -> None:
-    server.freeze()
-    try:
-        start = time.monotonic()
-        with pytest.raises(InputError, match="is it up"):
-            Store.of(str(store))
-        assert time.monotonic() - start < 30
-    finally:
-        server.thaw()
+def test_a_store_that_is_away_for_a_while_is_waited_for(server: Server, store: Store) -> None:
+    server.stop()
+    back = threading.Timer(3, server.start)
+    back.start()
     store.write("x", b"1")
+    assert not back.is_alive()
+    assert store.read("x") == b"1"
+
+
+def test_a_store_that_stays_away_is_given_up(
+    server: Server, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qkd_study.results.store.PATIENCE_SECONDS", 1.0)
+    server.stop()
+    try:
+        with pytest.raises(StorageError, match=f"{store}/x cannot be written: NETWORK"):
+            store.write("x", b"1")
+    finally:
+        server.start()
