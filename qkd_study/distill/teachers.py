@@ -1,4 +1,4 @@
-"""Teachers: trained once per recipe, data and replicate; kept on disk under a hash of all three."""
+"""Teachers: trained once per recipe, data and replicate; kept under a hash of all three."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
 from torch import Tensor
 
 from qkd_study.data import Dataset, draw, noisy_labels
@@ -21,7 +20,6 @@ from qkd_study.distill.objective import Objective
 from qkd_study.distill.stacked_training import train_together
 from qkd_study.distill.tensors import read_tensors, write_tensors
 from qkd_study.distill.training import Diverged, Recipe, Samples, train
-from qkd_study.errors import StorageError
 from qkd_study.models import (
     EnsembleModel,
     Model,
@@ -32,6 +30,7 @@ from qkd_study.models import (
     stacked,
 )
 from qkd_study.seeds import derive
+from qkd_study.shelf import FolderShelf, Shelf
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
 from qkd_study.study.identity import described
@@ -168,10 +167,10 @@ class Teacher:
 
 
 class TeacherStore:
-    """Teachers in a folder, which several processes may share: a lock lets one train each.
+    """Teachers on a shelf, which several processes may share: a lock lets one train each.
 
     Args:
-        folder: created when it is first needed.
+        shelf: where they are kept; a folder is made into one.
 
     Attributes:
         seconds: spent on training teachers by this store, so far.
@@ -179,11 +178,11 @@ class TeacherStore:
         waited: seconds spent on waiting for other processes that trained one, so far.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, shelf: Shelf | Path) -> None:
         self.seconds = 0.0
         self.executions = 0
         self.waited = 0.0
-        self._folder = folder
+        self._shelf = FolderShelf(shelf) if isinstance(shelf, Path) else shelf
         self._recent: OrderedDict[tuple[str, int, bool], Teacher] = OrderedDict()
         self._fresh: dict[str, Model] = {}
 
@@ -219,7 +218,7 @@ class TeacherStore:
             missing = [
                 named[name]
                 for name in sorted(named.keys() - known)
-                if read_tensors(self._folder / f"{name}.safetensors") is None
+                if read_tensors(self._shelf, name) is None
             ]
             models = [order.build() for order in missing]
             stack = stacked(models) if models else None
@@ -237,47 +236,37 @@ class TeacherStore:
             )
             for order, model, result in zip(missing, models, trained, strict=True):
                 if not isinstance(result, Diverged):
-                    path = self._folder / f"{order.name()}.safetensors"
-                    write_tensors(path, model.state_dict(), order.recipe())
+                    write_tensors(self._shelf, order.name(), model.state_dict(), order.recipe())
                     self._fresh[order.name()] = model
             self.seconds += time.perf_counter() - start
 
     def test_logits(self, order: Order) -> Tensor:
         """Logits (t, classes) of the teacher for the whole test set, computed once."""
-        path = self._folder / f"{order.name()}-test.safetensors"
+        name = f"{order.name()}-test"
         with self._lock(order):
-            kept = read_tensors(path)
+            kept = read_tensors(self._shelf, name)
             if kept is None:
                 model = self._trained(order)
                 kept = {
                     "logits": predict(model, torch.from_numpy(order.dataset.test_inputs())).logits
                 }
                 self.executions += model.circuit_executions
-                write_tensors(path, kept, order.recipe())
+                write_tensors(self._shelf, name, kept, order.recipe())
         return kept["logits"]
 
     @contextmanager
     def _lock(self, order: Order) -> Iterator[None]:
         start = time.perf_counter()
-        lock = FileLock(self._folder / f"{order.name()}.lock")
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except OSError as error:
-            raise StorageError.of(self._folder, error) from None
-        self.waited += time.perf_counter() - start
-        try:
+        with self._shelf.lock(order.name()):
+            self.waited += time.perf_counter() - start
             yield
-        finally:
-            lock.release()
 
     def _trained(self, order: Order) -> Model:
         """The model with its kept weights, or trained and kept. Call it under the lock."""
         if order.name() in self._fresh:
             return self._fresh.pop(order.name())
-        path = self._folder / f"{order.name()}.safetensors"
         model = order.build()
-        kept = read_tensors(path)
+        kept = read_tensors(self._shelf, order.name())
         if kept is not None:
             model.load_state_dict(kept)
             return model
@@ -293,7 +282,7 @@ class TeacherStore:
         for number, member in enumerate(members):
             seed = _order_seed(order, number)
             _train(member, training, validation, objective, _recipe(order), targets, seed)
-        write_tensors(path, model.state_dict(), order.recipe())
+        write_tensors(self._shelf, order.name(), model.state_dict(), order.recipe())
         self.seconds += time.perf_counter() - start
         return model
 

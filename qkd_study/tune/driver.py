@@ -10,7 +10,7 @@ import contextlib
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from qkd_study.study.load import MODULE
 from qkd_study.tune.cluster import Cluster, connect
 from qkd_study.tune.desk import Desk
 from qkd_study.tune.interrupts import Interrupts
+from qkd_study.tune.keeper import teachers_in
 from qkd_study.tune.progress import Display
 from qkd_study.tune.schedule import Schedule
 from qkd_study.tune.trial import TRACEBACK_LINES, TrialRunner
@@ -41,9 +42,16 @@ START_SECONDS = 180.0
 class _Shared:
     """What the searcher, the scheduler and the callback of the Tune run share."""
 
-    def __init__(self, desk: Desk, cluster: Cluster, watch: Watch, interrupts: Interrupts) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        cluster: Cluster,
+        watch: Watch,
+        interrupts: Interrupts,
+        bury: Callable[[str], None],
+    ) -> None:
         self.desk, self.cluster, self.watch = desk, cluster, watch
-        self.interrupts = interrupts
+        self.interrupts, self._bury = interrupts, bury
         self.first_started: float | None = None
         self._starting: dict[str, float] = {}
 
@@ -82,6 +90,9 @@ class _Shared:
 
     def end(self, trial_id: str, death: str | None = None) -> None:
         self._starting.pop(trial_id, None)
+        worker = self.watch.worker(trial_id)
+        if death is not None and worker is not None:
+            self._bury(worker)
         self.watch.ended(trial_id)
         self.desk.end(trial_id, death)
 
@@ -213,7 +224,8 @@ def drive(
         connect(address, cpus) as cluster,
         tempfile.TemporaryDirectory(prefix="qkd-study-") as scratch,
     ):
-        shared = _Shared(desk, cluster, Watch(desk, Path(scratch)), interrupts)
+        teachers, bury = teachers_in(run.teachers.resolve(), cluster=address is not None)
+        shared = _Shared(desk, cluster, Watch(desk, Path(scratch)), interrupts, bury)
         started = time.monotonic()
         try:
             tune.Tuner(
@@ -221,7 +233,7 @@ def drive(
                     TrialRunner,
                     study=study,
                     dataset=dataset,
-                    teachers=str(run.teachers.resolve()),
+                    teachers=teachers,
                     run_id=run.run_id,
                     scratch=scratch,
                 ),

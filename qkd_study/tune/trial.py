@@ -19,6 +19,7 @@ from ray import tune
 from qkd_study.data import Dataset
 from qkd_study.errors import StorageError
 from qkd_study.results import Record, finished, mean_score, score, without_result
+from qkd_study.shelf import Shelf
 from qkd_study.study.plan import Trial
 from qkd_study.study.study import Study
 from qkd_study.tune.work import Order
@@ -47,7 +48,7 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         config: dict[str, Any],
         study: Study,
         dataset: Dataset,
-        teachers: str,
+        teachers: Shelf,
         run_id: str,
         scratch: str,
     ) -> None:
@@ -60,7 +61,7 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         torch.set_num_threads(1)
         warm_up()
         self._study, self._dataset, self._run_id = study, dataset, run_id
-        self._teachers = TeacherStore(Path(teachers))
+        self._teachers = TeacherStore(teachers)
         self._stuck = _traces(Path(scratch))
         self.reset_config(config)
 
@@ -70,9 +71,10 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         self._open = deque(map(_Open.of, new_config["orders"]))
         return True
 
-    def process(self) -> tuple[str, int]:
-        """The node and the process of this worker."""
-        return ray.get_runtime_context().get_node_id(), os.getpid()
+    def process(self) -> tuple[str, int, str]:
+        """The node, the process and the actor id of this worker."""
+        context = ray.get_runtime_context()
+        return context.get_node_id(), os.getpid(), context.get_actor_id()
 
     def step(self) -> dict[str, Any]:
         """Run for a while. An error becomes a failed row: Ray would throw the process away.

@@ -66,7 +66,7 @@ class Watch:
     def _end(self, name: str) -> None:
         process = self._process(name)
         if process is not None:
-            node, pid = process
+            node, pid, _ = process
             with contextlib.suppress(Exception):
                 if node == ray.get_runtime_context().get_node_id():
                     os.kill(pid, signal.SIGKILL)
@@ -76,9 +76,14 @@ class Watch:
         with contextlib.suppress(Exception):
             ray.kill(self._actors[name])
 
-    def _process(self, name: str) -> tuple[str, int] | None:
+    def worker(self, name: str) -> str | None:
+        """The actor id of a bundle's worker; `None` if it never said so."""
+        process = self._process(name) if name in self._processes else None
+        return None if process is None else process[2]
+
+    def _process(self, name: str) -> tuple[str, int, str] | None:
         with contextlib.suppress(Exception):
-            found: tuple[str, int] = ray.get(self._processes[name], timeout=0)
+            found: tuple[str, int, str] = ray.get(self._processes[name], timeout=0)
             return found
         return None
 

@@ -34,6 +34,7 @@ from qkd_study.distill import (
 from qkd_study.distill.tensors import read_tensors
 from qkd_study.models import Model, Outputs, build_model, predict
 from qkd_study.seeds import derive
+from qkd_study.shelf import FolderShelf
 from qkd_study.study import (
     Arm,
     ClassicalToClassical,
@@ -84,7 +85,7 @@ def go(store: TeacherStore, setting: Setting, arm: Arm | str, **fixed: Any) -> R
 
 def weights(folder: Path, order: Order) -> dict[str, Tensor]:
     """The trained teacher of an order, from its file."""
-    kept = read_tensors(folder / f"{order.name()}.safetensors")
+    kept = read_tensors(FolderShelf(folder), order.name())
     assert kept is not None
     return kept
 

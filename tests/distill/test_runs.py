@@ -235,8 +235,9 @@ def test_test_logits_are_the_trained_teachers(tmp_path: Path) -> None:
     logits = store.test_logits(order())
     model = order().build()
     from qkd_study.distill.tensors import read_tensors
+    from qkd_study.shelf import FolderShelf
 
-    model.load_state_dict(read_tensors(tmp_path / f"{order().name()}.safetensors") or {})
+    model.load_state_dict(read_tensors(FolderShelf(tmp_path), order().name()) or {})
     expected = predict(model, torch.from_numpy(DIGITS.test_inputs())).logits
     assert torch.equal(logits, expected)
     executions = store.executions
