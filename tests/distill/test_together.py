@@ -24,7 +24,9 @@ from qkd_study.distill import (
     train,
 )
 from qkd_study.distill.stacked_training import train_together
-from qkd_study.models import Model, Outputs, build_model, stacked
+from qkd_study.models import Model, Outputs, Table, build_model, stacked
+from qkd_study.models.stacked import room
+from qkd_study.models.stacked_kinds import StackedConvolution
 from qkd_study.study import (
     ClassicalToClassical,
     ClassicalToHybrid,
@@ -166,20 +168,66 @@ def test_a_result_does_not_depend_on_the_group(tmp_path: Path, name: str) -> Non
     assert bool(files) == arm.needs_teacher
 
 
-def test_nor_on_the_number_of_threads(tmp_path: Path) -> None:
+def test_nor_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen = set()
+    whole = StackedConvolution.evaluate
+
+    def evaluate(self: StackedConvolution, *arguments: Any) -> Any:
+        seen.add(torch.get_num_threads())
+        return whole(self, *arguments)
+
+    monkeypatch.setattr(StackedConvolution, "evaluate", evaluate)
     threads = torch.get_num_threads()
     found = []
     for count in (1, 2):
         torch.set_num_threads(count)
         try:
-            together, _ = both(tmp_path / str(count), "Q2C both", (1000, 1001), epochs=2)
+            setting, arm, config, dataset = made("odd filters")
+            given = (setting, arm, config, dataset, TeacherStore(tmp_path))
+            found.append(run_together(*given, replicates=(0, 1, 2), test=True))
             assert torch.get_num_threads() == count
         finally:
             torch.set_num_threads(threads)
-        found.append([numbers(result)[4] for result in together])
-    # Teachers on circuits are trained one by one, and there threads may matter.
-    for one, two in zip(*found, strict=True):
-        assert one[0].cross_entropy == pytest.approx(two[0].cross_entropy, rel=1e-6)
+    assert seen == {1}
+    assert [numbers(result) for result in found[0]] == [numbers(result) for result in found[1]]
+
+
+@pytest.mark.parametrize("kind", ["Q2C scratch", "odd filters", "C2Q soft", "C2C"])
+def test_every_matrix_is_aligned(kind: str) -> None:
+    stack = stacked(group(5, kind)[0])
+    assert stack is not None
+    gradients = {f"for {name}": value for name, value in stack.parameters.gradients.items()}
+    held = {**stack.parameters.values, **gradients}
+    held["room"] = room(5, 3, 5)
+    held["batch"] = Table([torch.rand(3, 40, 7)] * 5).take(torch.zeros(5, 32, dtype=torch.int64))
+    if isinstance(stack, StackedConvolution):
+        held["kernels and biases"] = stack._kernels()
+    for name, matrices in held.items():
+        assert [matrix.data_ptr() % 64 for matrix in matrices] == [0] * 5, name
+    for row in stack.parameters.rows:
+        assert row.shape[1] % 32 == 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "dataset"),
+    [
+        (ClassicalToClassical(student=Mlp((1,))), XOR),
+        (QuantumToClassical(filters=1), DIGITS),
+        (QuantumToClassical(filters=2, kernel=8, stride=8), DIGITS),
+    ],
+    ids=["one unit", "one filter", "one patch"],
+)
+def test_layers_of_one_unit_run_one_by_one(
+    tmp_path: Path, setting: Setting, dataset: Dataset
+) -> None:
+    _, arm, config, _ = made("Q2C scratch")
+    student = build_model(setting.student_model, config, dataset.shape, dataset.classes, seed=0)
+    assert stacked([student, student]) is None
+    given = (setting, arm, config, dataset, TeacherStore(tmp_path))
+    for mine, replicate in zip(
+        run_together(*given, replicates=(7, 8), test=False), (7, 8), strict=True
+    ):
+        assert numbers(mine) == numbers(run(*given, replicate=replicate, test=False))
 
 
 def test_parts_of_a_group_that_memory_does_not_hold(
@@ -287,17 +335,13 @@ def test_which_run_together(
     assert can_run_together(setting, ARMS[arm], dataclasses.replace(config, **changes)) is expected
 
 
-@pytest.mark.parametrize(
-    "student", [Mlp((1,)), Mlp((5, 1))], ids=["one unit", "one unit at the end"]
-)
-def test_what_cannot_runs_one_by_one(tmp_path: Path, student: Mlp) -> None:
-    setting, arm, config, dataset = made("C2C linear")
-    setting = ClassicalToClassical(student=student)
-    assert not can_run_together(setting, arm, config)
-    store = TeacherStore(tmp_path)
-    given = (setting, arm, config, dataset, store)
-    (mine,) = run_together(*given, replicates=(7,), test=False)
-    assert numbers(mine) == numbers(run(*given, replicate=7, test=False))
+def test_what_cannot_runs_one_by_one(tmp_path: Path) -> None:
+    setting, _, config, dataset = made("Q2C both")
+    given = (setting, ARMS["decoupled"], config, dataset, TeacherStore(tmp_path))
+    results = run_together(*given, replicates=(7, 8), test=False)
+    for mine, replicate in zip(results, (7, 8), strict=True):
+        expected = numbers(run(*given, replicate=replicate, test=False))
+        assert (numbers(mine)[0], numbers(mine)[2:]) == (expected[0], expected[2:])
 
 
 def test_times_are_shared_out(tmp_path: Path) -> None:
