@@ -41,7 +41,8 @@ def test_a_tiny_study(
     assert 1e8 < said["worker_memory_bytes"] < 5e9
     assert [machine["cpus"] for machine in said["machines"]] == [2, 500]
     assert said["machines"][0]["simulated"]["runs"] == 28
-    assert said["machines"][0]["wall_seconds"] > said["machines"][1]["wall_seconds"]
+    for machine in said["machines"]:  # most of it is the start of a command and of its workers
+        assert 11 < machine["wall_seconds"] < 20 + said["cpu_seconds"]
 
     (kept,) = own_cache.iterdir()
     assert len(json.loads(kept.read_text())) == 6
