@@ -47,6 +47,13 @@ def can_run_together(setting: Setting, arm: Arm, config: Config) -> bool:
     return type(of) is Mlp and 1 not in of.hidden
 
 
+def most_together(config: Config, dataset: Dataset) -> int:
+    """How many replicates are held in memory at once at most."""
+    numbers = max(math.prod(dataset.shape), 1 << (config.qubits or 0))
+    held = 4 * COPIES * numbers * (config.samples + config.validation_samples)
+    return max(MEMORY_BYTES // held, 1)
+
+
 def run_together(
     setting: Setting,
     arm: Arm,
@@ -79,9 +86,7 @@ def run_together(
     call = _Call(setting, arm, config, dataset, teachers, test)
     if not can_run_together(setting, arm, config):
         return [call.alone(replicate) for replicate in replicates]
-    numbers = max(math.prod(dataset.shape), 2 ** (config.qubits or 0))
-    held = 4 * COPIES * numbers * (config.samples + config.validation_samples)
-    room = max(MEMORY_BYTES // held, 1)
+    room = most_together(config, dataset)
     parts = [replicates[i : i + room] for i in range(0, len(replicates), room)]
     with one_thread():
         return [result for part in parts for result in call.group(part)]

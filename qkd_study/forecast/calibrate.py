@@ -17,7 +17,7 @@ import qkd_study
 from qkd_study.data import Dataset
 from qkd_study.forecast.measure import Cost, measure
 from qkd_study.forecast.shapes import Shape, Training, shape_of
-from qkd_study.forecast.work import trainings
+from qkd_study.forecast.work import trainings, trainings_of
 from qkd_study.paths import cache_folder
 from qkd_study.quantum.costs import machine
 from qkd_study.study.study import Study
@@ -136,7 +136,7 @@ def calibrate(
         progress: told how many of how many are done.
     """
     examples: dict[Shape, Training] = {}
-    for training in _all(study, dataset.name):
+    for training in _all(study, dataset):
         examples.setdefault(shape_of(study, training), training)
     shapes = list(examples)
     kept = _Kept(dataset)
@@ -157,13 +157,10 @@ def calibrate(
     return Calibration(study, costs, shapes, seconds, busy)
 
 
-def _all(study: Study, dataset: str) -> Iterable[Training]:
-    for _, arm, configs in trainings(study, dataset):
+def _all(study: Study, dataset: Dataset) -> Iterable[Training]:
+    for _, arm, configs in trainings(study, dataset.name):
         for config in configs:
-            yield Training(arm, config)
-            if arm.needs_teacher:
-                for generation in range(1, config.generations + 1):
-                    yield Training(arm, config, generation)
+            yield from trainings_of(study, arm, config, dataset)
 
 
 class _Kept:

@@ -15,7 +15,7 @@ from qkd_study.data import Dataset
 from qkd_study.distill import TERMS, Epoch, RunResult
 from qkd_study.forecast.measure import Cost
 from qkd_study.forecast.shapes import Training
-from qkd_study.forecast.work import Branch, Work, trainings
+from qkd_study.forecast.work import BLOCK, Branch, Work, trainings, trainings_of
 from qkd_study.results import Record, finished, start_tables, write_records
 from qkd_study.results.schema import COSTS, METRICS, REAL
 from qkd_study.study.plan import Trial
@@ -83,8 +83,6 @@ def disk(study: Study, dataset: Dataset, work: Work, cost: Callable[[Training], 
 
 def _trials(branch: Branch, work: Work) -> list[tuple[int, int]]:
     """Replicates and epochs of every file that a branch writes."""
-    from qkd_study.forecast.simulate import BLOCK
-
     search = [(work.search, job.epochs) for job in branch.trials]
     blocks = [min(BLOCK, work.confirm - first) for first in range(0, work.confirm, BLOCK)]
     return search + [(block, branch.confirmed.epochs) for block in blocks]
@@ -93,7 +91,7 @@ def _trials(branch: Branch, work: Work) -> list[tuple[int, int]]:
 def _weights(study: Study, dataset: Dataset, cost: Callable[[Training], Cost]) -> float:
     """Bytes of a teacher's weights, over all that there are."""
     found = [
-        cost(Training(arm, configs[0], 1)).weights
+        cost(list(trainings_of(study, arm, configs[0], dataset))[2]).weights
         for _, arm, configs in trainings(study, dataset.name)
         if arm.needs_teacher
     ]

@@ -134,7 +134,7 @@ def forecast(
 
 def predicted(study: Study, dataset: Dataset, cpus: Sequence[int], found: Calibration) -> Forecast:
     """The forecast that follows from a calibration."""
-    work = work_of(study, dataset.name, found.cost)
+    work = work_of(study, dataset, found.cost)
     written = disk(study, dataset, work, found.cost)
     one = simulate(work, Machine(cpus=1, slowdown=1.0))
     machines = [Machine(cpus=count, storage=written.seconds) for count in cpus]

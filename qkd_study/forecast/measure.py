@@ -16,10 +16,20 @@ from math import ceil
 import torch
 
 from qkd_study.data import Dataset
-from qkd_study.distill import Objective, Order, Recipe, Samples, drawn, scores, train
+from qkd_study.distill import (
+    Objective,
+    Order,
+    Recipe,
+    Samples,
+    can_run_together,
+    drawn,
+    scores,
+    train,
+)
+from qkd_study.distill.stacked_training import train_together
 from qkd_study.distill.teachers import BATCH_SIZE, TEMPERATURE
 from qkd_study.forecast.shapes import Training
-from qkd_study.models import EnsembleModel, Model, Outputs, build_model, predict
+from qkd_study.models import EnsembleModel, Model, Outputs, build_model, predict, stacked
 from qkd_study.study.study import Study
 
 #: Seconds that one measured training should take at least, for precision.
@@ -35,7 +45,7 @@ REPEATS = 3
 
 @dataclass(frozen=True)
 class Cost:
-    """What a training takes.
+    """What a training takes; of several side by side, the share of one.
 
     Attributes:
         start: CPU seconds once: drawing samples, building and preparing.
@@ -82,7 +92,11 @@ def _share(seconds_of_two: float, samples: int, batch: int) -> float:
 
 @dataclass(frozen=True)
 class _Measured:
-    """A training that can be made shorter: fewer epochs, fewer samples."""
+    """A training that can be made shorter: fewer epochs, fewer samples.
+
+    Attributes:
+        group, stacks: how many are trained at once, and whether side by side.
+    """
 
     build: Callable[[], Model]
     training: Samples
@@ -90,13 +104,27 @@ class _Measured:
     objective: Objective
     recipe: Callable[[int], Recipe]
     answers: Callable[[Samples], Outputs | None]
+    group: int
+    stacks: bool
 
     def _trained(self, epochs: int, share: float) -> float:
         few, judged = _part(self.training, share), _part(self.validation, share)
-        model, teacher, recipe = self.build(), self.answers(few), self.recipe(epochs)
-        return _seconds(
-            lambda: train(model, few, judged, self.objective, recipe, teacher=teacher, seed=0)
+        models = [self.build() for _ in range(self.group)]
+        teacher, recipe = self.answers(few), self.recipe(epochs)
+        stack = stacked(models) if self.stacks else None
+        if stack is None:
+            return _seconds(
+                lambda: train(
+                    models[0], few, judged, self.objective, recipe, teacher=teacher, seed=0
+                )
+            )
+        count = len(models)
+        teachers = None if teacher is None else [teacher] * count
+        several = ([few] * count, [judged] * count, self.objective, recipe)
+        seconds = _seconds(
+            lambda: train_together(stack, *several, teachers=teachers, seeds=range(count))
         )
+        return seconds / count
 
     def times(self) -> tuple[float, float]:
         """Seconds beside the epochs, and of an epoch."""
@@ -167,6 +195,8 @@ def _student(study: Study, of: Training, dataset: Dataset) -> Cost:
         Objective.of(config, arm),
         lambda epochs: Recipe(config.optimizer, 1e-3, epochs, config.batch_size),
         lambda few: _untrained(order, few) if arm.needs_teacher else None,
+        of.group,
+        can_run_together(study.setting, arm, config),
     ).times()
     model = build()
     model.fit(samples.inputs)
@@ -199,6 +229,8 @@ def _teacher(study: Study, of: Training, dataset: Dataset) -> Cost:
         Objective(temperature=TEMPERATURE, weights={"soft": 1.0}) if taught else Objective(),
         lambda epochs: Recipe("adam", 1e-3, epochs, BATCH_SIZE),
         lambda few: _untrained(order, few) if taught else None,
+        1 if taught else of.group,
+        stacks=True,
     ).times()
     model = order.build()
     members = _members(model)

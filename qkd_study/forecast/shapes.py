@@ -46,11 +46,13 @@ class Training:
     Attributes:
         arm, config: of the student, which say which teacher there is.
         generation: of the teacher; `None` for the student.
+        group: replicates that are trained side by side, if the model can.
     """
 
     arm: Arm
     config: Config
     generation: int | None = None
+    group: int = 1
 
 
 def _kind(**parts: Any) -> str:
@@ -61,7 +63,7 @@ def _steps(samples: int, batch: int) -> int:
     return ceil(samples / batch)
 
 
-def student_shape(study: Study, arm: Arm, config: Config) -> Shape:
+def student_shape(study: Study, arm: Arm, config: Config, group: int) -> Shape:
     """The shape of a student's training; all arms with the same loss terms share it."""
     model = study.setting.student_model
     own = {name: value for name, value in vars(config).items() if name in model.reads}
@@ -78,11 +80,12 @@ def student_shape(study: Study, arm: Arm, config: Config) -> Shape:
         config.validation_samples,
         2.0 ** (own.get("qubits") or 0),
         own.get("depth") or 1,
+        group,
     )
     return Shape(kind, tuple(map(float, sizes)))
 
 
-def teacher_shape(study: Study, arm: Arm, config: Config, generation: int) -> Shape:
+def teacher_shape(study: Study, arm: Arm, config: Config, generation: int, group: int) -> Shape:
     """The shape of a teacher's training, and of its answers to the student's samples."""
     own = study.setting.decided_by(vars(config), arm)
     kind = _kind(
@@ -98,6 +101,7 @@ def teacher_shape(study: Study, arm: Arm, config: Config, generation: int) -> Sh
         own["validation_samples"],
         2.0 ** (own.get("qubits") or 0),
         own.get("depth") or 1,
+        group,
     )
     return Shape(kind, tuple(map(float, sizes)))
 
@@ -105,5 +109,5 @@ def teacher_shape(study: Study, arm: Arm, config: Config, generation: int) -> Sh
 def shape_of(study: Study, training: Training) -> Shape:
     """The shape of either."""
     if training.generation is None:
-        return student_shape(study, training.arm, training.config)
-    return teacher_shape(study, training.arm, training.config, training.generation)
+        return student_shape(study, training.arm, training.config, training.group)
+    return teacher_shape(study, training.arm, training.config, training.generation, training.group)

@@ -8,10 +8,8 @@ from math import ceil
 
 import numpy as np
 
-from qkd_study.forecast.work import Branch, Job, Recipe, Work
+from qkd_study.forecast.work import BLOCK, Branch, Job, Recipe, Work
 
-#: Confirm replicates that a worker runs one after the other.
-BLOCK = 5
 #: Trials that a trial is compared with at least, those of its own batch left out.
 SAFE_TRIALS = 5
 #: Trials of a bundle, at most.
@@ -157,7 +155,7 @@ class _Run:
         replicate = trial.replicates[len(trial.replicates) - trial.left]
         trial.left -= 1
         job, slow = trial.job, self.machine.slowdown
-        seconds = (job.seconds + (job.test if trial.confirms else 0.0)) * slow
+        seconds = (job.confirm if trial.confirms else job.seconds) * slow
         if trial.worker not in self.warmed:
             self.warmed.add(trial.worker)
             seconds += self.machine.warm
@@ -187,7 +185,7 @@ class _Run:
         return max(self.tested[key], now)
 
     def gives_up(self, trial: _Trial) -> bool:
-        if trial.confirms or not self.work.gives_up:
+        if trial.confirms or trial.job.together or not self.work.gives_up:
             return False
         before = trial.place // self.work.batch * self.work.batch
         return before >= SAFE_TRIALS and bool(self.rng.random() < GIVEN_UP)

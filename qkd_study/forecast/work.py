@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from qkd_study.data import Dataset
+from qkd_study.distill import can_run_together
+from qkd_study.distill.together import most_together
 from qkd_study.forecast.measure import Cost
 from qkd_study.forecast.shapes import COSTLY, Training
 from qkd_study.seeds import derive
@@ -15,6 +18,9 @@ from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config, Value
 from qkd_study.study.space import Choice, Int, LogFloat, Range
 from qkd_study.study.study import Cell, Study
+
+#: Confirm replicates that a worker gets at once.
+BLOCK = 5
 
 
 @dataclass(frozen=True)
@@ -37,18 +43,20 @@ class Job:
     """A configuration.
 
     Attributes:
-        seconds: of one of its runs, in the search; without its teacher.
-        test: seconds more of a run that confirms.
+        seconds: of one of its runs in the search, without its teacher.
+        confirm: the same of a run that confirms, the test set included.
         recipe: of its teachers, by its place; `None` without.
         outputs: seconds of the teacher's answers, in every process that meets it.
         epochs: of the student.
+        together: whether its replicates are trained side by side, so that none is given up.
     """
 
     seconds: float
-    test: float = 0.0
+    confirm: float
     recipe: int | None = None
     outputs: float = 0.0
     epochs: int = 1
+    together: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,25 @@ def trainings(study: Study, dataset: str) -> Iterator[tuple[Cell, Arm, list[Conf
             yield cell, arm, [study.config(cell, arm, values, dataset) for values in chosen]
 
 
+def groups(study: Study, arm: Arm, config: Config, dataset: Dataset) -> tuple[int, int]:
+    """How many replicates are trained side by side: in a search trial, in a confirm block."""
+    counts = study.replicates.search, min(BLOCK, study.replicates.confirm)
+    if not can_run_together(study.setting, arm, config):
+        return 1, 1
+    room = most_together(config, dataset)
+    return min(counts[0], room), min(counts[1], room)
+
+
+def trainings_of(study: Study, arm: Arm, config: Config, dataset: Dataset) -> Iterator[Training]:
+    """All trainings that a configuration needs."""
+    search, confirm = groups(study, arm, config, dataset)
+    yield Training(arm, config, None, search)
+    yield Training(arm, config, None, confirm)
+    if arm.needs_teacher:
+        for generation in range(1, config.generations + 1):
+            yield Training(arm, config, generation, confirm)
+
+
 def _drawn(space: Range, rng: np.random.Generator) -> Value:
     if isinstance(space, Choice):
         return space.values[int(rng.integers(len(space.values)))]
@@ -115,7 +142,7 @@ def _drawn(space: Range, rng: np.random.Generator) -> Value:
     return float(rng.uniform(space.low, space.high))
 
 
-def work_of(study: Study, dataset: str, cost: Callable[[Training], Cost]) -> Work:
+def work_of(study: Study, dataset: Dataset, cost: Callable[[Training], Cost]) -> Work:
     """The work of a study, from what its trainings cost."""
     work = Work(
         search=study.replicates.search,
@@ -124,15 +151,27 @@ def work_of(study: Study, dataset: str, cost: Callable[[Training], Cost]) -> Wor
         gives_up=study.minimise is None,
     )
     places: dict[Any, int] = {}
-    for cell, arm, configs in trainings(study, dataset):
+    for cell, arm, configs in trainings(study, dataset.name):
         jobs = []
         for config in configs:
-            of = cost(Training(arm, config))
+            search, confirm = groups(study, arm, config, dataset)
+            of, last = (
+                cost(Training(arm, config, None, search)),
+                cost(Training(arm, config, None, confirm)),
+            )
             recipe, outputs = None, 0.0
             if arm.needs_teacher:
-                recipe, outputs = _recipe(study, arm, config, cost, work, places)
-            seconds = of.start + config.epochs * of.epoch
-            jobs.append(Job(seconds, of.test, recipe, outputs, config.epochs))
+                recipe, outputs = _recipe(study, arm, config, confirm, cost, work, places)
+            jobs.append(
+                Job(
+                    seconds=of.start + config.epochs * of.epoch,
+                    confirm=last.start + config.epochs * last.epoch + last.test,
+                    recipe=recipe,
+                    outputs=outputs,
+                    epochs=config.epochs,
+                    together=search > 1,
+                )
+            )
         trials = jobs * study.trials_of(arm) if len(jobs) == 1 else jobs
         work.branches.append(Branch(f"{cell.key} {arm.name}", tuple(trials), _mean(jobs)))
     return work
@@ -143,7 +182,7 @@ def _mean(jobs: list[Job]) -> Job:
     count = len(jobs)
     return Job(
         seconds=sum(job.seconds for job in jobs) / count,
-        test=sum(job.test for job in jobs) / count,
+        confirm=sum(job.confirm for job in jobs) / count,
         recipe=jobs[-1].recipe,
         outputs=sum(job.outputs for job in jobs) / count,
         epochs=round(sum(job.epochs for job in jobs) / count),
@@ -154,6 +193,7 @@ def _recipe(
     study: Study,
     arm: Arm,
     config: Config,
+    group: int,
     cost: Callable[[Training], Cost],
     work: Work,
     places: dict[Any, int],
@@ -164,7 +204,7 @@ def _recipe(
     teacher = study.setting.teacher_of(arm)
     place = None
     for generation in range(1, last + 1):
-        of = cost(Training(arm, config, generation))
+        of = cost(Training(arm, config, generation, group))
         key = (teacher, arm.teacher == "random", *decided.values(), generation)
         before, place = place, places.get(key)
         if place is None:

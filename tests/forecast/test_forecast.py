@@ -34,8 +34,8 @@ def test_a_tiny_study(
 ) -> None:
     assert main(["plan", str(tiny_study), "--json", "--cpus", "2,500"]) == 0
     said = json.loads(capsys.readouterr().out)["forecast"]
-    # In each of two cells a student alone, a taught one and a teacher.
-    assert (said["timed"], said["interpolated"]) == (6, 0)
+    # In each of two cells a student alone, a taught one, both by two and by three, and a teacher.
+    assert (said["timed"], said["interpolated"]) == (10, 0)
     assert said["teachers_trained"] == 10
     assert 0 < said["teacher_seconds"] < said["cpu_seconds"] < 30
     assert 1e8 < said["worker_memory_bytes"] < 5e9
@@ -45,17 +45,17 @@ def test_a_tiny_study(
         assert 11 < machine["wall_seconds"] < 20 + said["cpu_seconds"]
 
     (kept,) = own_cache.iterdir()
-    assert len(json.loads(kept.read_text())) == 6
+    assert len(json.loads(kept.read_text())) == 10
     assert main(["plan", str(tiny_study), "--cpus", "2,500"]) == 0
     text = capsys.readouterr().out
-    assert "28 runs and at most 10 teachers in all\nforecast from 6 short trainings" in text
+    assert "28 runs and at most 10 teachers in all\nforecast from 10 short trainings" in text
     assert "for 10 teachers\n" in text
     assert "\n  500 CPUs: " in text
     (again,) = own_cache.iterdir()
     assert again.read_text() == kept.read_text()  # what is known is not timed again
     kept.write_text("{")  # a broken file is no trouble
     assert main(["plan", str(tiny_study), "--json", "--forecast"]) == 0
-    assert json.loads(capsys.readouterr().out)["forecast"]["timed"] == 6
+    assert json.loads(capsys.readouterr().out)["forecast"]["timed"] == 10
 
 
 def test_counts_alone_are_quick(
@@ -106,7 +106,7 @@ def test_a_search_over_what_costs_is_drawn(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="epochs is searched"):
         study = load_study(path)
     cost = Cost(1.0, 0.5, 0.0, 0.25, 0.0, 0.0)
-    work = work_of(study, "digits", lambda training: cost)
+    work = work_of(study, load("digits"), lambda training: cost)
     jobs = work.branches[0].trials
     assert len(jobs) == 300
     assert {job.seconds for job in jobs} == {1 + 0.5 * job.epochs for job in jobs}
@@ -146,7 +146,7 @@ def test_a_small_budget_still_forecasts(tiny_study: Path) -> None:
     study, dataset = load_study(tiny_study), load("digits")
     found = calibrate(study, dataset, budget=0.0)
     assert found.timed == 1
-    assert work_of(study, dataset.name, found.cost).branches[0].trials[0].seconds > 0
+    assert work_of(study, dataset, found.cost).branches[0].trials[0].seconds > 0
 
 
 @pytest.mark.slow
@@ -165,7 +165,7 @@ def test_sizes_are_those_of_a_run(tiny_study: Path, cli: Cli) -> None:
     )
     study, dataset = load_study(tiny_study), load("digits")
     found = calibrate(study, dataset)
-    expected = disk(study, dataset, work_of(study, dataset.name, found.cost), found.cost)
+    expected = disk(study, dataset, work_of(study, dataset, found.cost), found.cost)
 
     def size(name: str) -> int:
         return sum(path.stat().st_size for path in folder.glob(name))

@@ -40,7 +40,7 @@ def work(
     recipes: tuple[Recipe, ...] = (),
     outputs: float = 0.0,
 ) -> Work:
-    job = Job(seconds, test, len(recipes) - 1 if recipes else None, outputs)
+    job = Job(seconds, seconds + test, len(recipes) - 1 if recipes else None, outputs)
     made = [Branch(f"cell arm{i}", (job,) * trials, job) for i in range(branches)]
     return Work(made, list(recipes), search, confirm)
 
@@ -176,7 +176,7 @@ def test_as_the_real_schedule(cpus: int, trials: int) -> None:
     seconds = {pair: 1.0 + 0.37 * i for i, pair in enumerate(pairs)}
     of = Work(search=2, confirm=12, gives_up=False)
     for pair in pairs:
-        job = Job(seconds[pair])
+        job = Job(seconds[pair], seconds[pair])
         of.branches.append(Branch(" ".join(pair), (job,) * trials, job))
 
     schedule = Schedule(study, "digits", pd.DataFrame(columns=[column.name for column in RUNS]))
