@@ -18,6 +18,7 @@ import pytest
 import qkd_study
 from qkd_study.errors import InputError
 from qkd_study.results import Place, read_table, runs_of
+from qkd_study.results.store import Store
 from tests.conftest import TINY, Cli
 from tests.faults.harness import KEYS, wait_for
 from tests.storage.conftest import Server
@@ -102,7 +103,15 @@ def test_a_killed_run_goes_on_on_another_machine(
     for number, body in enumerate(bodies):
         (tmp_path / "bare" / "runs" / f"{number}.parquet").write_bytes(body)
     pd.testing.assert_frame_equal(read_table(tmp_path / "bare", "runs"), after)
-    assert not [n for n in server.names(bucket) if n.endswith("pending.jsonl")]
+    # And whoever goes on there has what this machine has.
+    (staged,) = (tmp_path / "cache").glob("qkd-study/stores/*/write/tiny/latest")
+    there = Store.of(f"{out}/{name}")
+    for kept_there in ("study.json", "study.py", "optuna.journal", "pending.jsonl"):
+        path = staged / kept_there
+        assert there.read(kept_there) == (path.read_bytes() if path.exists() else None)
+    assert {p.name for p in (staged / "teachers").glob("*.*") if p.suffix != ".lock"} == {
+        key.rpartition("/")[2] for key in server.names(bucket) if "/teachers/" in key
+    }
 
 
 def test_a_store_that_stops_in_the_middle(server: Server, bucket: str, tmp_path: Path) -> None:
