@@ -9,7 +9,7 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qkd_study import data as datasets
 from qkd_study.cli import BAD_INPUT, DONE, ERROR, INCOMPLETE, run_arguments
@@ -20,6 +20,9 @@ from qkd_study.study.identity import declaration
 from qkd_study.study.load import load_study, running
 from qkd_study.study.plan import Plan, make_plan
 from qkd_study.study.study import Replicates, Study
+
+if TYPE_CHECKING:
+    from qkd_study.forecast.forecast import Forecast
 
 
 def _study(options: Namespace) -> Study:
@@ -81,10 +84,15 @@ def plan(options: Namespace) -> int:
     asked = options.forecast
     if asked is None:
         asked = not options.json or options.cpus is not None or options.recalibrate
+
+    def timed() -> Forecast:
+        with running(options.study):
+            return with_progress(study, dataset, wanted, anew=options.recalibrate)
+
     if options.json:
         about = counted.as_json()
         if asked:
-            found = with_progress(study, dataset, wanted, anew=options.recalibrate)
+            found = timed()
             about["forecast"] = found.as_json()
         print(json.dumps(about, indent=1))
         return DONE
@@ -99,7 +107,7 @@ def plan(options: Namespace) -> int:
     print(f"{counted.runs_confirm} confirm runs, {study.replicates.confirm} per cell and arm")
     print(f"{counted.runs} runs and at most {counted.teachers} teachers in all", flush=True)
     if asked:
-        found = with_progress(study, dataset, wanted, anew=options.recalibrate)
+        found = timed()
         print(*forecast_lines(found), sep="\n")
     return DONE
 

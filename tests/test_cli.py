@@ -192,3 +192,55 @@ def test_an_error_that_nobody_foresaw_is_one_line_and_a_file(
     file.mkdir()
     assert main(["list"]) == 1
     assert re.search(r"It is in \S+test_cli.py:\d+: please report it", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (
+            "self.head(inputs) * float('nan')",
+            "a short training to forecast from diverged: the loss",
+        ),
+        ("fail(self, inputs)", r"own\.py:\d+: the study file failed: RuntimeError: later"),
+    ],
+)
+def test_a_model_that_fails_when_it_is_timed(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+    message: str,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    source = f"""
+import torch
+from qkd_study import ClassicalToClassical, Own, Study
+from qkd_study.models import Model, Outputs
+
+def fail(model, inputs):
+    if len(inputs) != 4:  # as many as are tried beforehand
+        raise RuntimeError("later")
+    return model.head(inputs)
+
+class Odd(Model):
+    def __init__(self, config, shape, classes):
+        super().__init__()
+        self.head = torch.nn.Linear(64, classes)
+
+    def prepare(self, samples):
+        return samples.flatten(1)
+
+    def forward(self, inputs):
+        return Outputs({answer}, inputs)
+
+    def head_parameters(self):
+        return list(self.head.parameters())
+
+study = Study(question="?", setting=ClassicalToClassical(student=Own(Odd)), arms=("scratch",),
+              datasets=("digits",), fixed={{"samples": 30}})
+"""
+    (tmp_path / "own.py").write_text(source)
+    assert main(["plan", str(tmp_path / "own.py")]) == 2
+    said = capsys.readouterr()
+    assert "runs and at most" in said.out
+    assert re.search(message, said.err)

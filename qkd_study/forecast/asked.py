@@ -38,7 +38,12 @@ def cpu_counts(text: str | None) -> list[int]:
 
 
 def with_progress(study: Study, dataset: Dataset, cpus: Sequence[int], *, anew: bool) -> Forecast:
-    """A forecast, with a line on the terminal that tells how far the timing is."""
+    """A forecast, with a line on the terminal that tells how far the timing is.
+
+    Raises:
+        InputError: a training that is timed diverged.
+    """
+    from qkd_study.distill import Diverged
     from qkd_study.forecast.forecast import forecast
 
     terminal = sys.stderr.isatty()
@@ -49,6 +54,11 @@ def with_progress(study: Study, dataset: Dataset, cpus: Sequence[int], *, anew: 
 
     try:
         return forecast(study, dataset, cpus, anew=anew, progress=tell)
+    except Diverged as error:
+        raise InputError(
+            f"a short training to forecast from diverged: {error}. Try a smaller learning rate, or "
+            f"ask for no forecast with --no-forecast."
+        ) from None
     finally:
         if terminal:
             print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -20,12 +20,13 @@ _SHAPE: Mapping[Any, Any] = {
     "dataset_sha256": str,
     "run_id": str,
     "arms": dict,
-    "plan": dict,
+    "plan": {"runs": int, "cell_keys": [str], "arm_names": [str]},
     "sessions": [dict],
     "declaration": {
         "name": str,
         "question": str,
         "seed": int,
+        "trials": int,
         "factors": {...: [(int, float, str)]},
         "search": {...: {"kind": str}},
         "fixed": dict,
@@ -45,7 +46,7 @@ def check_about(said: Any) -> None:
     declared = said["declaration"]
     if not said["sessions"]:
         raise InputError("sessions is empty")
-    _check(said["plan"].get("runs", 0), int, "plan.runs")
+    _check(said["plan"].get("arm_trials", {}), {...: int}, "plan.arm_trials")
     for session in said["sessions"]:
         _check(session.get("started_at", ""), str, "started_at")
         _check(session.get("command", []), [str], "command")

@@ -159,7 +159,8 @@ def written(results: Results, out: Path) -> Path:
             data = pa.Table.from_pandas(rows, schema=schema(table), preserve_index=False)
             data = data.replace_schema_metadata(schema(table).metadata)
             pq.write_table(data, folder / table / f"{phase}-{cell}-{arm}-00000.parquet")
-    about = {"arms": results.declaration["arms"], "plan": {"runs": len(results.runs)}}
+    plan = {"runs": len(results.runs), "cell_keys": list(results.cells), "arm_names": results.arms}
+    about = {"arms": results.declaration["arms"], "plan": plan}
     (folder / "study.json").write_text(json.dumps({**about, **results.about}))
     return folder
 

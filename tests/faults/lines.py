@@ -116,6 +116,8 @@ _OPTIONS: dict[str, st.SearchStrategy[str] | None] = {
     "--to": st.sampled_from(["right.py", "/proc/x", "right.py/x"]),
     "--cpus": st.sampled_from(_NUMBERS),
     "--address": st.sampled_from(["auto", "no", "a:b", "a:1", "/x:1", "http://", ":1"]) | _word,
+    "--log": _word,
+    "--recalibrate": None,
     "--time-limit": st.sampled_from(_NUMBERS),
     "--retry-failed": None,
     "--phase": st.sampled_from(["search", "confirm", "x"]),
@@ -142,7 +144,8 @@ _OF = {
     "data": [],
 }
 _OF["run"] = [*_OF["plan"], "--new", "--out", "--cpus", "--address", "--time-limit"]
-_OF["run"] += ["--retry-failed"]
+_OF["run"] += ["--retry-failed", "--log"]
+_OF["plan"] += ["--cpus", "--recalibrate"]
 _COMMANDS = ("plan", "plan", "run", "run", "status", "list", "report", "replay", "data")
 
 
@@ -166,5 +169,7 @@ def command_line(draw: st.DrawFn) -> list[str]:
         argv += [option] if values is None else [option, draw(values)]
     if draw(st.integers(0, 5)) == 0:
         argv.insert(draw(st.integers(0, len(argv))), draw(_word))
+    if command == "plan":  # a forecast trains
+        argv.append("--no-forecast")
     # Nothing here is to train: what is not refused before is refused for this.
     return [*argv, "--cpus=-1"] if argv[:1] == ["run"] or "run" in argv else argv

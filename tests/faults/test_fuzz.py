@@ -91,7 +91,7 @@ def counted(
 def planned(tally: Tally, part: str, text: str) -> Outcome:
     """The outcome of `plan`; `run` must refuse what `plan` refuses, and write nothing."""
     Path("study.py").write_text(text, encoding="utf-8")
-    outcome = counted(tally, part, drive("plan", "study.py"), (0, 2, 3))
+    outcome = counted(tally, part, drive("plan", "study.py", "--no-forecast"), (0, 2, 3))
     assert outcome.code != 3 or "KeyboardInterrupt" in text
     if outcome.code:
         refused = counted(tally, part, drive("run", "study.py"), (outcome.code,))
@@ -230,7 +230,7 @@ def test_damaged_runs(place: Path, tally: Tally) -> None:
 def _reported(out: Path) -> bool:
     """Whether there is a report, without its figures, which take seconds to draw."""
     try:
-        section(load("made", out), with_figures=False)
+        section(load("made", out))
     except InputError:
         return False
     return True
@@ -242,7 +242,7 @@ def test_in_processes_of_their_own(place: Path, tally: Tally) -> None:
 
     @fuzzed("processes", study_file() | failing_file() | command_line().filter(_typable))
     def test(drawn: str | list[str]) -> None:
-        argv = ["plan", "study.py"] if isinstance(drawn, str) else drawn
+        argv = ["plan", "study.py", "--no-forecast"] if isinstance(drawn, str) else drawn
         if isinstance(drawn, str):
             Path("study.py").write_text(drawn, encoding="utf-8")
         done = subprocess.run(

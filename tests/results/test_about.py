@@ -18,7 +18,8 @@ from tests.analysis.made import made_results
 
 
 def about() -> dict[str, Any]:
-    return {**copy.deepcopy(made_results(epochs=1).about), "arms": {}, "plan": {"runs": 3}}
+    plan = {"runs": 3, "cell_keys": ["samples=50"], "arm_names": ["soft"]}
+    return {**copy.deepcopy(made_results(epochs=1).about), "arms": {}, "plan": plan}
 
 
 def test_what_we_write_is_right() -> None:
@@ -33,6 +34,11 @@ def test_what_we_write_is_right() -> None:
         (lambda s: s["declaration"].pop("factors"), "it has no 'declaration.factors'"),
         (lambda s: s.update(dataset=3), "dataset is 3, not str"),
         (lambda s: s["plan"].update(runs=True), "plan.runs is True, not int"),
+        (lambda s: s.update(plan={"runs": 3}), "it has no 'plan.cell_keys'"),
+        (
+            lambda s: s["plan"].update(arm_trials={"soft": None}),
+            "plan.arm_trials.soft is None",
+        ),
         (lambda s: s.update(sessions=[]), "sessions is empty"),
         (lambda s: s.update(sessions=[1]), "sessions is 1, not dict"),
         (lambda s: s["sessions"][0].update(command=[0]), "command is 0, not str"),

@@ -12,6 +12,8 @@ import pytest
 from qkd_study import Arm, Float, InputError, Replicates, Study
 from qkd_study.results import RunFolder, find_run, new_run, runs_of, same_run, write_about
 
+PLAN: dict[str, Any] = {"runs": 3, "cell_keys": [], "arm_names": []}
+
 
 def study(**changes: Any) -> Study:
     base: dict[str, Any] = {
@@ -28,7 +30,7 @@ def make(out: Path, of: Study, digest: str = "d") -> RunFolder:
     source.write_text("study")
     run = new_run(of, out)
     session = {"started_at": "now"}
-    write_about(run, of, source, dataset="digits", digest=digest, plan={}, session=session)
+    write_about(run, of, source, dataset="digits", digest=digest, plan=PLAN, session=session)
     return run
 
 
@@ -135,7 +137,7 @@ def test_an_arm_keeps_its_meaning_while_it_is_away(tmp_path: Path) -> None:
     run = make(out, with_arm)
     without = study(arms=("scratch", "soft"))
     source = tmp_path / "source.py"
-    write_about(run, without, source, dataset="digits", digest="d", plan={}, session={})
+    write_about(run, without, source, dataset="digits", digest="d", plan=PLAN, session={})
     assert same_run(with_arm, "d", out) == run
     assert same_run(study(arms=("scratch", Arm("x", ("soft", "features")))), "d", out) is None
     assert len(run.about()["sessions"]) == 2
@@ -144,7 +146,7 @@ def test_an_arm_keeps_its_meaning_while_it_is_away(tmp_path: Path) -> None:
 def test_a_run_can_be_started_from_its_own_copy(tmp_path: Path) -> None:
     run = make(tmp_path / "out", study())
     copy = run.path / "study.py"
-    write_about(run, study(), copy, dataset="digits", digest="d", plan={}, session={})
+    write_about(run, study(), copy, dataset="digits", digest="d", plan=PLAN, session={})
     assert copy.read_text() == "study"
 
 
