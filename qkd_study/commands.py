@@ -349,7 +349,7 @@ def report(options: Namespace) -> int:
     from qkd_study.analysis import load
     from qkd_study.analysis.report import write_report
 
-    runs = [load(run, options.out) for run in options.runs]
+    runs = [load(run, options.out, search_curves=False) for run in options.runs]
     folder = _report_folder(options, runs)
     try:
         written = write_report(runs, folder)

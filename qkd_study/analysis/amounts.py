@@ -130,7 +130,7 @@ def error_laws(results: Results, at: float | None = None) -> pd.DataFrame:
 
 
 def fitted(
-    results: Results, along: list[tuple[Any, str]], arm: str, *, resamples: int = 2000
+    results: Results, along: list[tuple[Any, str]], arm: str, *, resamples: int = 1000
 ) -> tuple[PowerLaw, int] | None:
     """The law of an arm, and how many replicates it leaves out; `None` below three amounts."""
     amounts, (scores,), left_out = _complete(results, along, [arm])

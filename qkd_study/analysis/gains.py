@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from qkd_study.analysis._samples import constant
 from qkd_study.analysis.results import Results
 from qkd_study.analysis.statistics import (
     detectable_difference,
@@ -91,17 +93,19 @@ def power(
         whose differences are all equal are left out.
     """
     wanted = sorted({*differences} or {*DIFFERENCES, *_margins(results, metric)})
-    table = comparison(results, metric)
-    # Where all differences are equal, nothing says how far they spread.
-    table = table[table["sd"] > 0][["cell", "arm", "pairs", "sd"]].reset_index(drop=True)
-    branches = list(zip(table["sd"], table["pairs"].astype(int), strict=True))
-    table["detectable"] = pd.Series(
-        [detectable_difference(sd, n, power=chance) for sd, n in branches], dtype=float
-    )
-    for difference in wanted:
-        needed = [replicates_needed(difference, sd, power=chance) for sd, _ in branches]
-        table[difference] = pd.Series(needed, dtype=int)
-    return table
+    rows: list[dict[Any, Any]] = []
+    for cell, arm, scores, base in _branches(results, metric):
+        if base is None:
+            continue
+        values = np.asarray((scores - base).dropna(), dtype=np.float64)
+        # Where all differences are equal, nothing says how far they spread.
+        if len(values) < 2 or constant(values):
+            continue
+        n, sd = len(values), float(values.std(ddof=1))
+        found = detectable_difference(sd, n, power=chance)
+        needed = {w: replicates_needed(w, sd, power=chance) for w in wanted}
+        rows.append({"cell": cell, "arm": arm, "pairs": n, "sd": sd, "detectable": found, **needed})
+    return pd.DataFrame(rows, columns=["cell", "arm", "pairs", "sd", "detectable", *wanted])
 
 
 def _margins(results: Results, metric: str) -> set[float]:

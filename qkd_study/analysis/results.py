@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.dataset
 
 from qkd_study.analysis.summary import confirmed
 from qkd_study.errors import InputError
-from qkd_study.results import RunFolder, find_run, read_table, schema
+from qkd_study.results import BrokenFile, RunFolder, find_run, read_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -117,10 +115,16 @@ class Results:
 
         Replicates that an arm lacks are NaN.
         """
-        wide = self.confirmed.pivot_table(
-            index=["cell", "replicate"], columns="arm", values=metric, aggfunc="first"
-        )
-        return wide.reindex(columns=self.arms)
+        if metric not in self._scores:
+            wide = self.confirmed.pivot_table(
+                index=["cell", "replicate"], columns="arm", values=metric, aggfunc="first"
+            )
+            self._scores[metric] = wide.reindex(columns=self.arms)
+        return self._scores[metric].copy()
+
+    @cached_property
+    def _scores(self) -> dict[str, pd.DataFrame]:
+        return {}
 
     @cached_property
     def problems(self) -> tuple[str, ...]:
@@ -211,7 +215,15 @@ class Results:
         """How much each searched parameter explains; see `insight.parameter_importance`."""
         from qkd_study.analysis.insight import parameter_importance
 
-        return parameter_importance(self.runs, self.declaration["search"], pooled=pooled)
+        if pooled:
+            return self._importance.copy()
+        return parameter_importance(self.runs, self.declaration["search"])
+
+    @cached_property
+    def _importance(self) -> pd.DataFrame:  # takes seconds, and the report needs it twice
+        from qkd_study.analysis.insight import parameter_importance
+
+        return parameter_importance(self.runs, self.declaration.get("search", {}), pooled=True)
 
     def budget(self) -> pd.DataFrame:
         """What the search of each cell and arm used; see `insight.search_budget`."""
@@ -249,40 +261,50 @@ def label(values: Mapping[str, Any]) -> str:
     return ",".join(f"{name}={value}" for name, value in values.items()) or "all"
 
 
-def load(path: str | Path, out: str | Path = "results") -> Results:
+def load(path: str | Path, out: str | Path = "results", *, search_curves: bool = True) -> Results:
     """Read a run.
 
     Args:
         path: its folder or address, or `study`, or `study/run id` below `out`.
         out: the results folder, or its address.
+        search_curves: whether to read the epochs of search runs too. They are most of the data,
+            and no method of `Results` needs them.
 
     Raises:
         InputError: there is no such run, or its tables are of another version.
     """
     folder = find_run(str(path), out)
     about = folder.about()
-    runs, broken_runs = _table(folder, "runs")
-    curves, broken_curves = _table(folder, "curves")
+    runs, broken_runs = _table(folder, "runs", _files(folder, "runs"))
+    files = _files(folder, "curves")
+    if not search_curves:
+        files = [path for path in files if not path.name.startswith("search-")]
+    curves, broken_curves = _table(folder, "curves", files)
     return Results(folder.path, about, runs, curves, (*broken_runs, *broken_curves))
 
 
-def _table(folder: RunFolder, table: str) -> tuple[pd.DataFrame, Sequence[str]]:
-    """A table, without the files of it that are broken, and which those are."""
+def _files(folder: RunFolder, table: str) -> list[Path]:
+    return sorted((folder.path / table).glob("[!.]*.parquet"))
+
+
+def _table(
+    folder: RunFolder, table: str, files: Sequence[Path]
+) -> tuple[pd.DataFrame, Sequence[str]]:
+    """A table from its files, without those that are broken, and which those are."""
     try:
-        return read_table(folder.path, table), ()
-    except InputError:
-        files = sorted((folder.path / table).glob("[!.]*.parquet"))
-        good = [path for path in files if _readable(path, table)]
-        if not good or len(good) == len(files):
+        return read_table(folder.path, table, files), ()
+    except BrokenFile:
+        good = [path for path in files if _readable(folder, path, table)]
+        if not good:
             raise
         bad = [path.name for path in files if path not in good]
         said = f"{len(bad)} broken files in {table}/ are left out: {', '.join(bad[:3])}"
         return read_table(folder.path, table, good), (said,)
 
 
-def _readable(path: Path, table: str) -> bool:
+def _readable(folder: RunFolder, path: Path, table: str) -> bool:
     try:
-        pyarrow.dataset.dataset(path, schema=schema(table), format="parquet").to_table()
-    except (pa.ArrowException, OSError):
+        read_table(folder.path, table, [path])
+    except BrokenFile:
         return False
     return True

@@ -6,11 +6,18 @@ from qkd_study.results.places import Place, find_run
 from qkd_study.results.rows import Record, Row, finished, mean_score, score, without_result
 from qkd_study.results.schema import RUNS, TABLES, Column, describe, schema
 from qkd_study.results.store import is_address
-from qkd_study.results.tables import forget_failed, read_table, start_tables, write_records
+from qkd_study.results.tables import (
+    BrokenFile,
+    forget_failed,
+    read_table,
+    start_tables,
+    write_records,
+)
 
 __all__ = [
     "RUNS",
     "TABLES",
+    "BrokenFile",
     "Column",
     "Pending",
     "Place",

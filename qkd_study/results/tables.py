@@ -6,18 +6,23 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset
 import pyarrow.parquet as pq
 
 from qkd_study.errors import InputError, StorageError, told
 from qkd_study.results.rows import Record, Row
 from qkd_study.results.schema import TABLE_VERSION, TABLES, schema
 from qkd_study.study.plan import Trial
+
+
+class BrokenFile(InputError):
+    """A file of a table cannot be read."""
 
 
 def start_tables(folder: Path) -> None:
@@ -113,14 +118,6 @@ def _replace_table(path: Path, data: pa.Table) -> None:
             partial.unlink(missing_ok=True)
 
 
-def _is_readable(path: Path) -> bool:
-    try:
-        pq.read_table(path)
-    except (pa.ArrowException, OSError):
-        return False
-    return True
-
-
 def read_table(
     folder: Path,
     table: str,
@@ -142,19 +139,14 @@ def read_table(
     files = list(files) or sorted((folder / table).glob("[!.]*.parquet"))
     if not files:
         raise InputError(f"{folder} holds no {table}: it is not the folder of a run.")
+    wanted = schema(table)
+    if columns is not None:
+        wanted = pa.schema([wanted.field(name) for name in dict.fromkeys(columns)])
+    data = _joined(files, wanted)
     try:
-        for path in files if columns is None else files[:1]:
-            _check_version(path)
-        data = pyarrow.dataset.dataset(files, schema=schema(table), format="parquet").to_table(
-            columns=None if columns is None else list(dict.fromkeys(columns))
-        )
         frame: pd.DataFrame = data.to_pandas()
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        broken = next((path for path in files if not _is_readable(path)), folder / table)
-        raise InputError(
-            f"{broken} is broken: {told(error)}. If you delete it, the same `run` command computes "
-            f"its rows again."
-        ) from None
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        raise BrokenFile(f"{folder / table} has a broken file: {told(error)}.") from None
     keys = ["phase", "cell", "arm", "trial", "replicate"]
     for name in [*keys, *(["status"] if table == "runs" else ["epoch"])]:
         if frame[name].isna().any():
@@ -162,11 +154,41 @@ def read_table(
     return frame.sort_values(keys + (["epoch"] if table == "curves" else []), ignore_index=True)
 
 
-def _check_version(path: Path) -> None:
-    found = pq.read_schema(path).metadata or {}
-    version = found.get(b"qkd_study.version", b"none").decode(errors="replace")
-    if version != str(TABLE_VERSION):
-        raise InputError(
-            f"{path} has a table of version {version}, but this qkd-study reads version "
-            f"{TABLE_VERSION}. Read it with the version that wrote it."
-        )
+#: Files that are joined at a time: a table in thousands of pieces costs far more than its rows.
+BATCH = 64
+
+
+def _joined(files: Sequence[Path], wanted: pa.Schema) -> pa.Table:
+    parts: list[pa.Table] = []
+    with ThreadPoolExecutor() as pool:  # Arrow lets go of the interpreter while it reads
+        for first in range(0, len(files), BATCH):
+            few = pool.map(partial(_read, wanted=wanted), files[first : first + BATCH])
+            parts.append(pa.concat_tables(few).combine_chunks())
+    return pa.concat_tables(parts)
+
+
+def _read(path: Path, wanted: pa.Schema) -> pa.Table:
+    """One file, with nulls in the columns that it lacks."""
+    try:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            metadata = file.schema_arrow.metadata or {}
+            version = metadata.get(b"qkd_study.version", b"none").decode(errors="replace")
+            if version != str(TABLE_VERSION):
+                raise InputError(
+                    f"{path} has a table of version {version}, but this qkd-study reads version "
+                    f"{TABLE_VERSION}. Read it with the version that wrote it."
+                )
+            there = [name for name in wanted.names if name in file.schema_arrow.names]
+            found = file.read(columns=there, use_threads=False)
+        if found.schema.equals(wanted):
+            return found
+        columns = [
+            found[f.name].cast(f.type) if f.name in there else pa.nulls(len(found), f.type)
+            for f in wanted
+        ]
+        return pa.table(columns, schema=wanted)
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise BrokenFile(
+            f"{path} is broken: {told(error)}. If you delete it, the same `run` command computes "
+            f"its rows again."
+        ) from None

@@ -149,16 +149,17 @@ def made_results(
 
 
 def written(results: Results, out: Path) -> Path:
-    """The run as files, `out/made/made`, with a file per cell, arm and phase; its folder."""
+    """The run as files, `out/made/made`, with a file per configuration; its folder."""
     folder = out / "made" / "made"
     for table, frame in (("runs", results.runs), ("curves", results.curves)):
         (folder / table).mkdir(parents=True)
         empty = schema(table).empty_table()
         pq.write_table(empty, folder / table / "columns.parquet")
-        for (phase, cell, arm), rows in frame.groupby(["phase", "cell", "arm"]):
+        for key, rows in frame.groupby(["phase", "cell", "arm", "trial"]):
+            name = "-".join(map(str, key))  # type: ignore[call-overload]
             data = pa.Table.from_pandas(rows, schema=schema(table), preserve_index=False)
             data = data.replace_schema_metadata(schema(table).metadata)
-            pq.write_table(data, folder / table / f"{phase}-{cell}-{arm}-00000.parquet")
+            pq.write_table(data, folder / table / f"{name}.parquet")
     plan = {"runs": len(results.runs), "cell_keys": list(results.cells), "arm_names": results.arms}
     about = {"arms": results.declaration["arms"], "plan": plan}
     (folder / "study.json").write_text(json.dumps({**about, **results.about}))

@@ -120,7 +120,7 @@ def test_a_table_of_another_version_stops(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], table: str, which: int
 ) -> None:
     folder = written(made_results(), tmp_path)
-    path = sorted((folder / table).glob("*.parquet"))[which]
+    path = sorted((folder / table).glob("confirm*.parquet"))[which]
     data = pq.read_table(path)
     metadata = {**data.schema.metadata, b"qkd_study.version": b"7"}
     pq.write_table(data.replace_schema_metadata(metadata), path)

@@ -1,7 +1,7 @@
 """Figures of a run, from its tables; needs matplotlib."""
 
 from qkd_study.analysis.figures.by_factor import gain_by_factor, score_by_factor
-from qkd_study.analysis.figures.files import save
+from qkd_study.analysis.figures.files import png, save
 from qkd_study.analysis.figures.laws import cost_scaling, error_scaling
 from qkd_study.analysis.figures.layout import alt_text
 from qkd_study.analysis.figures.reliability import calibration
@@ -21,6 +21,7 @@ __all__ = [
     "importance",
     "learning_curves",
     "pareto",
+    "png",
     "save",
     "score_by_factor",
     "styles",

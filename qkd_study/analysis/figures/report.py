@@ -8,7 +8,6 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from qkd_study.analysis.figures import by_factor, laws, reliability, tradeoff, training, values
-from qkd_study.analysis.insight import parameter_importance
 from qkd_study.analysis.results import Results
 from qkd_study.errors import InputError
 
@@ -103,9 +102,7 @@ def _others(results: Results) -> Iterator[Entry]:
 
 
 def _importance(results: Results) -> Figure:
-    space = results.declaration.get("search", {})
-    frame = parameter_importance(results.runs, space, pooled=True)
-    return tradeoff.importance(frame, values.looks_of(results))
+    return tradeoff.importance(results.importance(pooled=True), values.looks_of(results))
 
 
 def _curves(results: Results) -> Iterator[Entry]:

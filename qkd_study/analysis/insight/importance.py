@@ -19,6 +19,8 @@ from qkd_study.analysis.insight.configurations import (
 
 #: Fewer complete configurations than this say nothing about parameters.
 LEAST_CONFIGURATIONS = 4
+#: More are drawn from at random: the time grows with the square of their number.
+MOST_CONFIGURATIONS = 150
 #: What stands in place of a cell where all cells count together.
 ALL_CELLS = "all cells"
 
@@ -32,7 +34,8 @@ def parameter_importance(
     parameter's importance is the variance of the score over it alone, averaged over all others,
     and those of an arm sum to 1. Interactions are left out, and so are configurations that were
     given up. A search lingers where scores are good, so importances of few configurations are
-    coarse: from random data some parameter always comes out on top.
+    coarse: from random data some parameter always comes out on top. Of more than 150
+    configurations, 150 are drawn at random.
 
     Logarithmic parameters enter as logarithms. Optuna itself would average over them evenly in
     their value, where the top decade is nine tenths of the range.
@@ -42,7 +45,7 @@ def parameter_importance(
         parameters: the search space, as `declaration["search"]` of study.json.
         pooled: one answer per arm from all its cells, each score less the mean of its cell;
             otherwise one per cell and arm.
-        seed: of the random forest.
+        seed: of the random forest, and of that draw.
 
     Returns:
         cell (or "all cells"), arm, parameter, importance, configurations (how many it is from) and
@@ -63,6 +66,8 @@ def parameter_importance(
     for key, _ in found.groupby(BRANCH):
         cell, arm = key
         own = complete[(complete["cell"] == cell) & (complete["arm"] == arm)]
+        if len(own) > MOST_CONFIGURATIONS:
+            own = own.sample(MOST_CONFIGURATIONS, random_state=seed).sort_index()
         names = [n for n in parameters if n in tried[arm]]
         values, reason = _importances(own, {n: parameters[n] for n in names}, seed)
         branch = [
@@ -99,6 +104,8 @@ def _importances(
     outside = [n for n, (_, values) in encoded.items() if None in values]
     if outside:
         return {}, f"values outside of the declared range: {', '.join(outside)}"
+    if len(parameters) == 1:
+        return dict.fromkeys(parameters, 1.0), None
     spaces = {name: space for name, (space, _) in encoded.items()}
     trials = [
         optuna.trial.create_trial(

@@ -29,7 +29,11 @@ def write_report(runs: Sequence[Results], folder: Path) -> Written:
         folder: where to; created if need be.
     """
     drawn = [figures.for_report(run) for run in runs]
-    sections = [section(run, drawn_of) for run, drawn_of in zip(runs, drawn, strict=True)]
+    images = [[figures.png(figure) for _, _, figure in own] for own in drawn]
+    sections = []
+    for run, own, pngs in zip(runs, drawn, images, strict=True):
+        named = [(name, said, png) for (name, said, _), png in zip(own, pngs, strict=True)]
+        sections.append(section(run, named))
     title = str(runs[0].declaration["name"]) if len(runs) == 1 else "Comparison of runs"
     subtitle = ", ".join(run.name for run in runs)
     folder.mkdir(parents=True, exist_ok=True)
@@ -39,8 +43,8 @@ def write_report(runs: Sequence[Results], folder: Path) -> Written:
     saved: list[Path] = []
     if len(runs) == 1:
         (folder / "figures").mkdir(exist_ok=True)
-        for name, _, figure in drawn[0]:
-            saved += figures.save(figure, folder / "figures" / name)
+        for (name, _, figure), png in zip(drawn[0], images[0], strict=True):
+            saved += figures.save(figure, folder / "figures" / name, png)
     return Written(page, text, saved)
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
 from dataclasses import replace
-
-from matplotlib.figure import Figure
 
 from qkd_study.analysis.claims import judge
 from qkd_study.analysis.report.laws import scaling
@@ -32,12 +29,12 @@ PLACES = {
 }
 
 
-def section(results: Results, drawn: Sequence[tuple[str, str, Figure]] = ()) -> Section:
+def section(results: Results, drawn: Sequence[tuple[str, str, bytes]] = ()) -> Section:
     """What the report says about one run.
 
     Args:
         results: the run.
-        drawn: its figures, from `figures.for_report`.
+        drawn: its figures: name, caption and PNG.
     """
     judged = judge(results)
     parts = [
@@ -48,7 +45,10 @@ def section(results: Results, drawn: Sequence[tuple[str, str, Figure]] = ()) -> 
         scaling(results),
         search(results),
     ]
-    pictures = [(_place(name), _picture(name, caption, f)) for name, caption, f in drawn]
+    pictures = [
+        (_place(name), Picture(name, caption, base64.b64encode(png).decode()))
+        for name, caption, png in drawn
+    ]
     filled = [
         replace(part, figures=[shown for place, shown in pictures if place == part.title])
         for part in parts
@@ -72,9 +72,3 @@ def _says(part: Part) -> bool:
 
 def _place(name: str) -> str:
     return next(place for start, place in PLACES.items() if name.startswith(start))
-
-
-def _picture(name: str, caption: str, figure: Figure) -> Picture:
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
-    return Picture(name, caption, base64.b64encode(out.getvalue()).decode())

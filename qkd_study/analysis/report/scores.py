@@ -31,7 +31,8 @@ def scores(results: Results, judged: Sequence[Judged]) -> Part:
 def _scores(results: Results) -> Table:
     frame = comparison(results)
     for name in ("test_f1_macro", "test_nll"):
-        frame[name] = comparison(results, f"metric.{name}")["score"]
+        means = results.scores(f"metric.{name}").groupby(level="cell").mean()
+        frame[name] = [means.loc[c, a] for c, a in zip(frame["cell"], frame["arm"], strict=True)]
     of = f"gain over {results.baseline}" if results.baseline else "gain"
     shown = [
         CELL,

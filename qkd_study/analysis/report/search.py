@@ -23,7 +23,7 @@ def search(results: Results) -> Part:
         if edges:
             lines.append(f"Chosen near an end of their range, somewhere: {', '.join(edges)}.")
         tables.append(_winners(results, best))
-        importance = insight.parameter_importance(results.runs, space, pooled=True)
+        importance = results.importance(pooled=True)
         lines += _mattered(importance)
         tables += [_importance(importance)] if importance["importance"].notna().any() else []
     return Part("The search", lines, [*tables, _budget(used)])

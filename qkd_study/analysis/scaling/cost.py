@@ -160,6 +160,13 @@ def _log_fit(
         found: Floats = np.log(t[0] + np.exp(t[1] + work + t[2] * q)) - y
         return found
 
+    def jacobian(free: Floats) -> Floats:
+        t = basis @ free
+        varying = np.exp(t[1] + work + t[2] * q)
+        by_t = np.stack([np.ones_like(varying), varying, q * varying], axis=1)
+        found: Floats = by_t / (t[0] + varying)[:, None] @ basis
+        return found
+
     low, high = np.array([(0, np.inf), (-np.inf, np.inf), np.log(RATIOS)])[fitted].T
     accuracy: Any = dict.fromkeys(("xtol", "ftol", "gtol"), 1e-14)
     fits = []
@@ -167,7 +174,7 @@ def _log_fit(
         start = np.array([share * np.exp(y.min()), (y - work - slope * q).mean(), slope])[fitted]
         # dogbox may end on a bound: no overhead is exactly 0.
         fit = optimize.least_squares(
-            residuals, start, bounds=(low, high), method="dogbox", **accuracy
+            residuals, start, jacobian, bounds=(low, high), method="dogbox", **accuracy
         )
         fits.append(fit)
     best = min(fits, key=lambda fit: float(fit.cost))

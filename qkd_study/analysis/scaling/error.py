@@ -112,7 +112,7 @@ def fit_error(
     best = _power_laws(k, mean[None], with_floor)[0]
     picks = np.random.default_rng(seed).integers(0, len(y), (resamples, len(y)))
     means = y[picks].mean(axis=1) if len(y) > 1 else y[:0]
-    draws = _power_laws(k, means, with_floor)
+    draws = _power_laws(k, means, with_floor, rounds=8)  # far closer than draws are to each other
     floor, scale, exponent = (
         _interval(float(value), draw, tail) for value, draw in zip(best, draws.T, strict=True)
     )
@@ -131,13 +131,13 @@ def fit_error(
     )
 
 
-def _power_laws(k: Floats, means: Floats, with_floor: bool) -> Floats:
+def _power_laws(k: Floats, means: Floats, with_floor: bool, rounds: int = 17) -> Floats:
     """(fits, 3) floor, scale and exponent of each row of `means`: ever finer grids in log b."""
     logs = np.log(k)
     centre = logs.mean()
     low, high = (np.full(len(means), math.log(end)) for end in EXPONENTS)
     rows = np.arange(len(means))
-    for points in (41, *[9] * 17):
+    for points in (41, *[9] * rounds):
         grid = np.linspace(low, high, points, axis=-1)
         shape = np.exp(-np.exp(grid)[..., None] * (logs - centre))
         floor, scale, squares = _linear(shape, means[:, None], with_floor)
