@@ -367,7 +367,8 @@ def test_a_students_weights_are_all_of_it(tmp_path: Path, case: Case) -> None:
 
     student, (training, _, validation) = fresh(0), drawn(config, dataset, 0)
     train(student, training, validation, Objective(), recipe_of(config), seed=0)
-    save_file(student.state_dict(), tmp_path / "student.safetensors")
+    whole = {name: value.contiguous() for name, value in student.state_dict().items()}
+    save_file(whole, tmp_path / "student.safetensors")
     other = fresh(1)
     tests = torch.from_numpy(dataset.test_inputs())
     if config.reduction != "pca":  # which says nothing before it is fitted
