@@ -87,7 +87,7 @@ def status_of(folder: RunFolder) -> Status:
     pace = _pace(runs)
     left = 0.0 if done >= declared else None if pace is None else 60 * (declared - done) / pace
     return Status(
-        run=str(folder.path),
+        run=folder.where,
         dataset=about["dataset"],
         branches=branches,
         declared=declared,
@@ -161,7 +161,7 @@ def _writer(folder: RunFolder) -> str | None:
     The lock is not tried: a driver that starts just then would find it taken.
     """
     with contextlib.suppress(OSError):
-        owner = (folder.path / ".owner").read_text()
+        owner = folder.owner.read_text()
         found = re.fullmatch(r"process (\d+) on (.+)", owner)
         dead = (
             found is not None

@@ -55,6 +55,11 @@ class RunFolder:
         """Optuna's storage of the finished trials."""
         return self.path / "optuna.journal"
 
+    @property
+    def owner(self) -> Path:
+        """A file that says who writes to the run, while somebody does."""
+        return self.path / ".owner"
+
     def about(self) -> dict[str, Any]:
         """What study.json says.
 
@@ -100,7 +105,7 @@ class RunFolder:
         Raises:
             InputError: another process holds it; the message names it.
         """
-        lock, owner = FileLock(self.path / ".lock"), self.path / ".owner"
+        lock, owner = FileLock(self.path / ".lock"), self.owner
         try:
             lock.acquire(timeout=0)
         except Timeout:

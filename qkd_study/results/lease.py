@@ -41,7 +41,7 @@ class Lease:
         Raises:
             InputError: another driver has it; the message names it.
         """
-        said = self._said()
+        said = self.said()
         last = said.get("place")
         if last not in (None, self.place) and not said.get("released"):
             age = self._age()
@@ -53,7 +53,7 @@ class Lease:
                 )
         self._write(released=False)
         time.sleep(SETTLE_SECONDS)
-        said = self._said()
+        said = self.said()
         if said.get("place") != self.place:
             raise InputError(f"{self.store} was just taken by {said.get('owner')}.")
         return last == self.place
@@ -64,7 +64,7 @@ class Lease:
         Raises:
             StorageError: another took the run over, or the store fails.
         """
-        said = self._said()
+        said = self.said()
         if said.get("place") != self.place:
             raise StorageError(
                 f"{self.store} cannot be written any more: {said.get('owner', 'somebody')} took "
@@ -74,10 +74,11 @@ class Lease:
 
     def release(self) -> None:
         """Give it back; it goes on to say which place wrote last."""
-        if self._said().get("place") == self.place:
+        if self.said().get("place") == self.place:
             self._write(released=True)
 
-    def _said(self) -> dict[str, Any]:
+    def said(self) -> dict[str, Any]:
+        """What the object says; nothing if there is none."""
         try:
             said = json.loads(self.store.read(LEASE) or b"{}")
         except ValueError:
@@ -92,8 +93,16 @@ class Lease:
         """Seconds since the lease was written: the store's times of it and of a fresh object."""
         now = f".now.{self.place}"
         self.store.write(now, b"")
-        stamps = self.store.stamps()
+        fresh, lease = self.store.stamp(now), self.store.stamp(LEASE)
         self.store.delete(now)
-        if now not in stamps or LEASE not in stamps:
+        if fresh is None or lease is None:
             return 0.0
-        return (stamps[now].modified - stamps[LEASE].modified) / 1e9
+        return (fresh.modified - lease.modified) / 1e9
+
+
+def holder(store: Store) -> str | None:
+    """Who has the lease of the run in a store, as far as a reader's clock can tell."""
+    said, stamp = Lease(store, "", "").said(), store.stamp(LEASE)
+    if said.get("released", True) or stamp is None:
+        return None
+    return str(said["owner"]) if time.time() - stamp.modified / 1e9 < FRESH_SECONDS else None

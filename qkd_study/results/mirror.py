@@ -22,6 +22,8 @@ _THREADS = 8
 #: have not ended, teachers.
 LOOSE_SECONDS = 30.0
 _LOOSE = ("optuna.journal", "pending.jsonl")
+#: All that is sent: what a driver needs to go on, and a reader to read.
+_PARTS = ("study.json", "study.py", "runs", "curves", "teachers", *_LOOSE)
 #: In the folder here: what is known of each file; the name of this copy.
 INDEX, _PLACE = ".mirror.jsonl", ".place"
 
@@ -31,7 +33,7 @@ _Local = tuple[int, int]  # bytes, mtime in ns
 class Mirror:
     """Sends files of a run to its place in a store, or brings them here.
 
-    What is hidden or a lock stays where it is.
+    What is no part of the run (logs, reports), hidden or a lock stays where it is.
 
     Args:
         store: at the run's folder.
@@ -233,7 +235,8 @@ def _local(path: Path) -> _Local:
 
 
 def _stays(name: str) -> bool:
-    return any(part.startswith(".") for part in name.split("/")) or name.endswith(".lock")
+    first, _, rest = name.partition("/")
+    return first not in _PARTS or rest.startswith(".") or name.endswith(".lock")
 
 
 def _is_table(name: str) -> bool:

@@ -16,7 +16,7 @@ from typing import Literal
 from qkd_study.errors import InputError, StorageError, shown
 from qkd_study.paths import cache_folder
 from qkd_study.results.folder import RunFolder, runs_of
-from qkd_study.results.lease import Lease
+from qkd_study.results.lease import Lease, holder
 from qkd_study.results.mirror import INDEX, Mirror, replace_file
 from qkd_study.results.store import Store, is_address
 
@@ -126,6 +126,11 @@ def find_run(name: str, out: str | Path) -> RunFolder:
     run = _found(name, place.path, (place.path / name,), str(out))
     mirror = Mirror(place.store.at(run.path.parent.name, run.run_id), run.path)
     mirror.pull(lambda file: file.split("/")[0] in _TABLES)
+    owner = holder(mirror.store)
+    if owner is None:
+        run.owner.unlink(missing_ok=True)
+    else:
+        replace_file(run.owner, owner.encode())
     return RunFolder(run.path, mirror)
 
 

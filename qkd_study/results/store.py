@@ -161,6 +161,12 @@ class Store:
             if info.type == fs.FileType.File
         }
 
+    def stamp(self, name: str) -> Stamp | None:
+        """What the store says of an object; `None` if there is none."""
+        path = f"{self.path}/{name}"
+        info = self._tried(f"{self} cannot be read", lambda: self._files.get_file_info(path))
+        return Stamp(info.size, info.mtime_ns) if info.type == fs.FileType.File else None
+
     def read(self, name: str) -> bytes | None:
         """An object; `None` if there is none."""
 

@@ -134,9 +134,10 @@ def test_a_driver_that_lost_its_lease_stops(
             mirror.put([tmp_path / "study.json"])
             time.sleep(0.5)
             assert mirror.trouble() is None
-            Lease(store, "2", "second")._write(released=False)
             end = time.monotonic() + 10
             while mirror.trouble() is None and time.monotonic() < end:
+                # Again, where a renewal was under way: a thief looks again, and finds it.
+                Lease(store, "2", "second")._write(released=False)
                 time.sleep(0.05)
             with pytest.raises(StorageError, match="second took it over"):
                 mirror.put([tmp_path / "runs/a b=1,c.parquet"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from qkd_study.results import Place, RunFolder
+from qkd_study.results import Place, RunFolder, find_run
 from qkd_study.results import lease as leases
 from tests.storage.conftest import Server
 from tests.storage.test_mirror import files, make
@@ -67,3 +68,18 @@ def test_readers_have_a_copy_of_their_own(out: str) -> None:
     assert files(reader) == {"study/1/study.json": "{}"}
     shutil.rmtree(reader)
     assert "study/1/runs/first.parquet" in files(writer)
+
+
+def test_readers_are_told_who_writes(out: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place.of(out, "write", "study")
+    run = RunFolder(place.path / "study" / "1")
+    make(run.path, {"study.json": "{}", "logs/events": "of a logger"})
+    with place.held(run) as held:
+        held.push()
+        assert find_run("study", out).owner.read_text().startswith(f"process {os.getpid()} on ")
+        with monkeypatch.context() as later:
+            later.setattr(leases, "FRESH_SECONDS", 0.0)
+            assert not find_run("study", out).owner.exists()
+    assert not find_run("study", out).owner.exists()
+    assert held.mirror is not None
+    assert set(held.mirror.store.stamps()) == {"study.json", leases.LEASE}
