@@ -170,7 +170,7 @@ def _joined(files: Sequence[Path], wanted: pa.Schema) -> pa.Table:
 def _read(path: Path, wanted: pa.Schema) -> pa.Table:
     """One file, with nulls in the columns that it lacks."""
     try:
-        with pq.ParquetFile(path, pre_buffer=False) as file:
+        with pq.ParquetFile(pa.BufferReader(path.read_bytes()), pre_buffer=False) as file:
             metadata = file.schema_arrow.metadata or {}
             version = metadata.get(b"qkd_study.version", b"none").decode(errors="replace")
             if version != str(TABLE_VERSION):
