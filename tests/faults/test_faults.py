@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -130,10 +131,7 @@ def test_a_folder_that_vanishes_stops_the_run_and_loses_nothing(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
-@pytest.mark.parametrize("how", ["full", "read-only"])
-def test_a_full_or_read_only_disk_stops_the_run_and_loses_nothing(
-    whole: Path, tmp_path: Path, how: str
-) -> None:
+def test_a_full_disk_stops_the_run_and_loses_nothing(whole: Path, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)]
@@ -143,25 +141,14 @@ def test_a_full_or_read_only_disk_stops_the_run_and_loses_nothing(
     try:
         driver = h.start(disk, "--cpus", "2")
         h.wait_for(lambda: len(h.finished_runs(disk)) >= 4)
-        if how == "full":
-            with (disk / "filler").open("wb") as filler:
-                try:
-                    while True:
-                        filler.write(b"0" * 4096)
-                        filler.flush()
-                except OSError:
-                    pass
-        else:
-            subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        with (disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while True:
+                filler.write(b"0" * 512)
         out, err = driver.communicate(timeout=120)
         assert driver.returncode == 3, out + err
-        wanted = {"full": "No space left on device", "read-only": "Read-only file system"}[how]
-        assert f"cannot be written: {wanted}" in err
+        assert "cannot be written: No space left on device" in err
         assert "Traceback" not in err
-        if how == "full":
-            (disk / "filler").unlink()
-        else:
-            subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+        (disk / "filler").unlink()
         kept = h.finished_runs(disk)
         assert len(kept) >= 4
         assert h.finish(disk).returncode == 0
