@@ -201,6 +201,7 @@ def test_two_workers_one_worker_and_a_killed_driver_give_the_same_confirmation(
     pd.testing.assert_frame_equal(results_only(runs(tmp_path)), results_only(two))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_can_be_resumed(tmp_path: Path, cli: Cli, sent: signal.Signals) -> None:
     (tmp_path / "tiny.py").write_text(TINY.replace('"epochs": 3', '"epochs": 400'))
