@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 import sys
 import traceback
 import warnings
@@ -194,14 +195,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Python's default filter shows a warning of one place and text once.
     warnings.simplefilter("default", StudyWarning)
     warnings.showwarning = _say
-    # Imported late: `--help` should not wait for torch.
-    command = importlib.import_module("qkd_study.commands").COMMANDS[options.command]
     try:
-        code: int = command(options)
+        # Imported late: `--help` should not wait for torch.
+        commands = importlib.import_module("qkd_study.commands").COMMANDS
+        code: int = commands[options.command](options)
     except InputError as error:
         print(f"qkd-study: {error}", file=sys.stderr)
         return BAD_INPUT
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as left:
+        if isinstance(left, SystemExit) and left.code != signal.SIGTERM:  # Ray's, while it starts
+            raise
         print("qkd-study: interrupted. The same command goes on.", file=sys.stderr)
         return INCOMPLETE
     except StorageError as error:

@@ -86,10 +86,9 @@ def _join(address: str) -> None:
 @contextlib.contextmanager
 def _until_left(init: Callable[[], None]) -> Iterator[None]:
     init()
-    # Ray's own handler would end the process here and now; Tune ends cleanly on SIGINT.
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # Ray's own handler would end the process here and now. `Interrupts` puts back what was there.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
         ray.shutdown()

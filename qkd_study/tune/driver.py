@@ -219,11 +219,12 @@ def drive(
         desk.closing = True
         display.say("Finishing the runs that are going on. Ctrl-C again stops at once.")
 
-    interrupts = Interrupts(finish, desk.close)
     with (
+        Interrupts(finish, desk.close) as interrupts,
         connect(address, cpus) as cluster,
         tempfile.TemporaryDirectory(prefix="qkd-study-") as scratch,
     ):
+        interrupts.prepare()
         teachers, bury = teachers_in(run.teachers.resolve(), cluster=address is not None)
         shared = _Shared(desk, cluster, Watch(desk, Path(scratch)), interrupts, bury)
         started = time.monotonic()
@@ -256,7 +257,6 @@ def drive(
             desk.close()
         seconds = time.monotonic() - (shared.first_started or started)
         slots = cluster.slots()
-    interrupts.restore()
     if desk.broken is not None:
         raise StorageError(desk.broken)
     return Outcome(schedule.done, seconds, desk.compute, slots)

@@ -6,13 +6,16 @@ import os
 import signal
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 from qkd_study.cli import INCOMPLETE
 
+_HANDLED = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
 
 class Interrupts:
-    """Takes over from Tune, whose own handler stops at once, cleanly.
+    """Takes over from Tune, whose own handler stops at once, cleanly; leaves as it came.
 
     Args:
         finish: called at the first SIGINT. A second one and SIGTERM stop at once.
@@ -22,19 +25,30 @@ class Interrupts:
 
     def __init__(self, finish: Callable[[], None], leave: Callable[[], None]) -> None:
         self._finish, self._leave = finish, leave
-        self._asked = False
-        self._before: dict[int, Any] = {}
+        self._asked = self._told = self._in_charge = False
+        # Before Ray puts in its own, which ends the process wherever it is.
+        self._before = {number: signal.getsignal(number) for number in _HANDLED}
+
+    def __enter__(self) -> Interrupts:
+        return self
+
+    def prepare(self) -> None:
+        """Keep a SIGTERM in mind until Tune can be stopped; call it when Ray has started."""
+        signal.signal(signal.SIGTERM, self._heard)
 
     def take_over(self) -> None:
         """Install the handlers; call it when Tune has installed its own."""
-        if self._before:
+        if self._in_charge:
             return
+        self._in_charge = True
         self._stop_tune = signal.getsignal(signal.SIGINT)
         ours = {signal.SIGINT: self._interrupted, signal.SIGTERM: self.stop}
         if hasattr(signal, "SIGHUP"):
             ours[signal.SIGHUP] = self._hung_up
         for number, handler in ours.items():
-            self._before[number] = signal.signal(number, handler)
+            signal.signal(number, handler)
+        if self._told:
+            self.stop()
 
     def stop(self, number: int = signal.SIGINT, frame: FrameType | None = None) -> None:
         """Make Tune stop at once, as its own handler does."""
@@ -42,6 +56,9 @@ class Interrupts:
             self._stop_tune(signal.SIGINT, frame)
         for end in (signal.SIGINT, signal.SIGTERM):  # what follows must not be cut short
             signal.signal(end, signal.SIG_IGN)
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        self._told = True
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
         if self._asked:
@@ -54,7 +71,6 @@ class Interrupts:
         self._leave()
         os._exit(INCOMPLETE)
 
-    def restore(self) -> None:
-        """Put back what was there."""
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)

@@ -63,13 +63,7 @@ def submit(address: str, study: Path, arguments: Sequence[str], out: str) -> int
     command += ["--address", "auto", "--out", out]
     with tempfile.TemporaryDirectory(prefix="qkd-study-") as folder:
         shutil.copy(study, folder)
-        job = client.submit_job(
-            entrypoint=shlex.join(command),
-            runtime_env={
-                "working_dir": folder,
-                "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)},
-            },
-        )
+        job = _accepted(client, shlex.join(command), folder, address)
     print(f"job {job} on {address}: {shlex.join(command)}", flush=True)
     printed = asyncio.run(_follow(client, job, address))
     details = client.get_job_info(job)
@@ -123,6 +117,26 @@ def _client(address: str) -> Any:
             f"part of its dashboard, at http://HOST:8265 by default: {said}"
         ) from None
     return client
+
+
+def _accepted(client: Any, command: str, folder: str, address: str) -> str:
+    """Submit a command, again while the agent that starts jobs is itself starting."""
+    environment = {
+        "working_dir": folder,
+        "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)},
+    }
+    end = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            job: str = client.submit_job(entrypoint=command, runtime_env=environment)
+            return job
+        except RuntimeError as error:
+            if time.monotonic() > end:
+                raise InputError(
+                    f"--address {address}: the cluster takes no job: "
+                    f"{' '.join(str(error).split())[:300]} See ray status, or try again."
+                ) from None
+        time.sleep(1)
 
 
 async def _follow(client: Any, job: str, address: str) -> str:

@@ -27,8 +27,8 @@ RUNS = 44
 class Running:
     """A driver at work, and which processes ran trials on which node."""
 
-    def __init__(self, cluster: RayCluster, folder: Path) -> None:
-        (folder / "tiny.py").write_text(LONGER)
+    def __init__(self, cluster: RayCluster, folder: Path, study: str) -> None:
+        (folder / "tiny.py").write_text(study)
         self.cluster, self.folder = cluster, folder
         self.workers: dict[Node, set[int]] = {}
         self.driver = subprocess.Popen(
@@ -83,8 +83,8 @@ class Running:
 
 
 @contextmanager
-def _started(cluster: RayCluster, folder: Path) -> Iterator[Running]:
-    run = Running(cluster, folder)
+def _started(cluster: RayCluster, folder: Path, study: str = LONGER) -> Iterator[Running]:
+    run = Running(cluster, folder, study)
     try:
         yield run
     finally:
@@ -119,7 +119,8 @@ def test_a_frozen_node_is_given_up(running: RayCluster, tmp_path: Path) -> None:
 
 def test_a_node_of_another_version_joins(running: RayCluster, tmp_path: Path) -> None:
     node = None
-    with _started(running, tmp_path) as run:
+    endless = LONGER.replace("trials=4", "trials=100")  # the node comes before its end
+    with _started(running, tmp_path, endless) as run:
         try:
             run.until(lambda: len(run.rows()) > 0, "a row")
             node = running.add(env=other_version(tmp_path))
@@ -130,4 +131,4 @@ def test_a_node_of_another_version_joins(running: RayCluster, tmp_path: Path) ->
         assert run.driver.returncode == 3, said
         assert f"({node.host}) has qkd-study 9.9.9" in said
         assert ".." not in said
-        assert 0 < len(run.rows()) < RUNS
+        assert len(run.rows()) > 0

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -58,6 +59,9 @@ def test_killed_and_frozen_workers_cost_no_row(whole: Path, tmp_path: Path, sent
     same(tmp_path, whole)
 
 
+#: The command line of these tests' own environment.
+COMMAND = [sys.executable, "-m", "qkd_study"]
+
 STUCK = """
 import time
 from qkd_study import Arm, Replicates, Study
@@ -86,7 +90,7 @@ study = Study(
 
 def test_a_run_that_hangs_or_kills_its_worker_fails_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "stuck.py").write_text(STUCK)
-    command = ["qkd-study", "run", "stuck.py", "--cpus", "1", "--time-limit", "8"]
+    command = [*COMMAND, "run", "stuck.py", "--cpus", "1", "--time-limit", "8"]
     done = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
     )
@@ -103,7 +107,7 @@ def test_a_run_that_hangs_or_kills_its_worker_fails_with_the_reason(tmp_path: Pa
     assert (frame.loc[frame["arm"] == "scratch", "status"] == "ok").all()
     assert len(frame[frame["arm"] == "scratch"]) == 3
     said = subprocess.run(
-        ["qkd-study", "status", "bench"], cwd=tmp_path, capture_output=True, text=True, check=True
+        [*COMMAND, "status", "bench"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert "a run took longer than 8 s" in said.stdout
 

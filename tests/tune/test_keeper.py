@@ -30,12 +30,15 @@ Pair = tuple[Shelf, Callable[[str], None]]
 
 @pytest.fixture(scope="module")
 def ray_() -> Iterator[Any]:
-    prepare_driver()
-    import ray
+    # Ray may have been imported by an earlier test, and has then read that there are no tokens.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        prepare_driver()
+        import ray
 
-    ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
-    yield ray
-    ray.shutdown()
+        ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
+        yield ray
+        ray.shutdown()
 
 
 @pytest.fixture
