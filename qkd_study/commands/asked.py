@@ -1,0 +1,75 @@
+"""What the options of `run` and `plan` ask for."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from typing import Any
+
+from qkd_study import data as datasets
+from qkd_study.errors import InputError, shown
+from qkd_study.study.config import PARAMETERS, Value, parameter
+from qkd_study.study.load import load_study, running
+from qkd_study.study.plan import Plan, make_plan
+from qkd_study.study.study import Replicates, Study
+
+
+def study_of(options: Namespace) -> Study:
+    """The study of the options, with what the command line changes."""
+    study = load_study(options.study)
+    with running(options.study):
+        return _changed(study, options)
+
+
+def _changed(study: Study, options: Namespace) -> Study:
+    if options.quick:
+        study = study.quick()
+    for assignment in options.set:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise InputError(f"--set takes NAME=VALUE, but got {shown(assignment)}.")
+        study = study.with_fixed(name, _value(name, text))
+    changes: dict[str, Any] = {}
+    if options.dataset is not None:
+        declared = [entry for entry in study.datasets if datasets.name_of(entry) == options.dataset]
+        changes["datasets"] = tuple(declared) or (options.dataset,)
+    if options.seed is not None:
+        changes["seed"] = options.seed
+    if options.trials is not None:
+        changes["trials"] = options.trials
+    if options.replicates is not None:
+        changes["replicates"] = Replicates(study.replicates.search, options.replicates)
+    return study.replaced(**changes) if changes else study
+
+
+def _value(name: str, text: str) -> Value:
+    kind = parameter(name).kind
+    try:
+        return text if kind in ("choice", "text") else int(text) if kind == "int" else float(text)
+    except ValueError:
+        raise InputError(
+            f"{name} must be {PARAMETERS[name].allowed}, but got --set {name}={text[:100]}."
+        ) from None
+
+
+def planned(study: Study, study_file: str) -> tuple[Plan, datasets.Dataset, str]:
+    """The plan of a study on the dataset it gets, and a line that says which that is."""
+    with running(study_file):
+        entry, said = datasets.choose(study.datasets, datasets.terminal_progress)
+        dataset = datasets.load(entry)
+        return make_plan(study, dataset), dataset, said
+
+
+def cpus_of(options: Namespace) -> int | None:
+    """How many trials at once; `None` for as many as fit on the cluster of `--address`."""
+    asked: int | None = options.cpus
+    if asked is not None and not 1 <= asked <= 4096:
+        raise InputError(f"--cpus must be an integer from 1 to 4096, but got {asked}.")
+    return asked or (cores() if options.address is None else None)
+
+
+def cores() -> int:
+    """CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

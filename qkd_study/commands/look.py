@@ -1,0 +1,84 @@
+"""`qkd-study list`, `status` and `report`: looking at runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from qkd_study.cli import DONE
+from qkd_study.errors import InputError
+
+
+def list_runs(options: Namespace) -> int:
+    """`qkd-study list`: the runs below the results folder."""
+    from qkd_study.results import Place, runs_of
+
+    rows = []
+    for found in runs_of(Place.of(options.out, "read").path):
+        try:
+            about = found.about()
+        except InputError as error:
+            print(f"warning: {error}", file=sys.stderr)
+            continue
+        rows.append(
+            {
+                "study": found.path.parent.name,
+                "run_id": found.run_id,
+                "dataset": about["dataset"],
+                "started_at": about["sessions"][0].get("started_at"),
+            }
+        )
+    if options.json:
+        print(json.dumps(rows, indent=1))
+    elif not rows:
+        print(f"no runs in {options.out}")
+    for row in rows if not options.json else []:
+        print(f"{row['study']}/{row['run_id']}  {row['dataset']}  {row['started_at']}")
+    return DONE
+
+
+def status(options: Namespace) -> int:
+    """`qkd-study status`: how far a run is, what it found so far, what failed and why."""
+    from qkd_study.analysis.status import status_of
+    from qkd_study.results import find_run
+    from qkd_study.words import status_lines
+
+    found = status_of(find_run(options.run, options.out))
+    if options.json:
+        print(json.dumps(found.as_json(), indent=1))
+    else:
+        print(*status_lines(found), sep="\n")
+    return DONE
+
+
+def report(options: Namespace) -> int:
+    """`qkd-study report`: one page, Markdown and figures of one run, or of several compared."""
+    from qkd_study.analysis import load
+    from qkd_study.analysis.report import write_report
+
+    runs = [load(run, options.out, search_curves=False) for run in options.runs]
+    folder = _report_folder(options, runs)
+    try:
+        written = write_report(runs, folder)
+    except OSError as error:
+        said = error.strerror or error
+        raise InputError(f"{folder} cannot be written: {said}. Choose another with --to.") from None
+    for run in runs:
+        for problem in run.problems:
+            print(f"{run.name}: {problem}", file=sys.stderr)
+    print(f"{written.html} (and {written.markdown.name}, {len(written.figures)} figure files)")
+    return DONE
+
+
+def _report_folder(options: Namespace, runs: Sequence[Any]) -> Path:
+    from qkd_study.results import is_address
+
+    if options.to:
+        return Path(options.to)
+    if any(map(is_address, (options.out, *options.runs))):  # a page is for looking at, here
+        return Path("results") / (runs[0].name if len(runs) == 1 else "")
+    return Path(runs[0].path) if len(runs) == 1 else Path(options.out)

@@ -1,0 +1,55 @@
+"""`qkd-study plan`."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from qkd_study.cli import DONE
+from qkd_study.commands.asked import cores, planned, study_of
+from qkd_study.study.load import running
+
+if TYPE_CHECKING:
+    from qkd_study.forecast.forecast import Forecast
+
+
+def plan(options: Namespace) -> int:
+    """`qkd-study plan`: count, time a few short trainings, and forecast the rest."""
+    from qkd_study.forecast.asked import cpu_counts, with_progress
+    from qkd_study.tune.environment import prepare_driver
+    from qkd_study.words import forecast_lines
+
+    prepare_driver()  # one thread, as the workers will have
+    wanted = cpu_counts(options.cpus) or [cores()]
+    study = study_of(options)
+    counted, dataset, said = planned(study, options.study)
+    asked = options.forecast
+    if asked is None:
+        asked = not options.json or options.cpus is not None or options.recalibrate
+
+    def timed() -> Forecast:
+        with running(options.study):
+            return with_progress(study, dataset, wanted, anew=options.recalibrate)
+
+    if options.json:
+        about = counted.as_json()
+        if asked:
+            found = timed()
+            about["forecast"] = found.as_json()
+        print(json.dumps(about, indent=1))
+        return DONE
+    print(f"{study.name}: {study.question}")
+    print(said)
+    print(f"{len(counted.cells)} cells: {'; '.join(counted.cells)}")
+    print(f"{len(counted.arms)} arms: {', '.join(counted.arms)}")
+    print(
+        f"{counted.trials} trials of {study.replicates.search} replicates: "
+        f"{counted.runs_search} search runs"
+    )
+    print(f"{counted.runs_confirm} confirm runs, {study.replicates.confirm} per cell and arm")
+    print(f"{counted.runs} runs and at most {counted.teachers} teachers in all", flush=True)
+    if asked:
+        found = timed()
+        print(*forecast_lines(found), sep="\n")
+    return DONE

@@ -1,0 +1,192 @@
+"""`qkd-study run`."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from qkd_study import data as datasets
+from qkd_study.cli import DONE, ERROR, INCOMPLETE, run_arguments
+from qkd_study.commands.asked import cpus_of, planned, study_of
+from qkd_study.errors import InputError
+from qkd_study.provenance import session
+from qkd_study.study.identity import declaration
+from qkd_study.study.plan import Plan
+from qkd_study.study.study import Study
+
+
+def run(options: Namespace) -> int:
+    """`qkd-study run`: run what is missing, and show what was found."""
+    from rich.console import Console
+
+    from qkd_study.results import (
+        Place,
+        forget_failed,
+        new_run,
+        read_table,
+        same_run,
+        start_tables,
+        write_about,
+    )
+    from qkd_study.tune.environment import prepare_driver
+    from qkd_study.tune.jobs import is_remote
+    from qkd_study.tune.probe import probe
+
+    prepare_driver(local=options.address is None)
+    from qkd_study.tune.schedule import Schedule
+
+    study = study_of(options)
+    cpus = cpus_of(options)
+    if options.log:
+        from qkd_study.tune.loggers import check_loggers
+
+        check_loggers(options.log)
+    if is_remote(options.address):
+        return _submit(options)
+    address = None if options.address is None else probe(options.address)
+    if options.time_limit is not None and not 0 < options.time_limit < 1e7:
+        raise InputError(
+            f"--time-limit must be seconds from above 0 to below 1e7, but got {options.time_limit}."
+        )
+    place = Place.of(options.out, "write", study.name)
+    counted, dataset, said = planned(study, options.study)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(said, markup=False)
+
+    found = None if options.new else same_run(study, dataset.digest, place.path)
+    folder = found or new_run(study, place.path)
+    with folder.locked(), place.held(folder) as folder:
+        start_tables(folder.path)
+        if options.retry_failed:
+            forget_failed(folder.path)
+        folder.push()
+        rows = read_table(folder.path, "runs", columns=Schedule.columns(study))
+        schedule = Schedule(study, dataset.name, rows)
+        if schedule.most_trials > study.trials:
+            raise InputError(
+                f"{options.study}: the run in {folder.where} has {schedule.most_trials} trials in "
+                f"some cell and arm already, more than trials={study.trials}. A smaller budget "
+                f"would be unequal: ask for as many or more, or start over with --new."
+            )
+
+        def tell() -> None:
+            write_about(
+                folder,
+                study,
+                Path(options.study),
+                dataset=dataset.name,
+                digest=dataset.digest,
+                plan=counted.as_json(),
+                session=session(cpus),
+                confirm_rows=int((rows["phase"] == "confirm").sum()),
+            )
+
+        missing = schedule.missing_runs()
+        if missing:
+            what = "goes on in" if found else "writes to"
+            console.print(
+                f"{study.name}: {counted.runs} runs, {missing} to do; {what} {folder.where}",
+                markup=False,
+            )
+            tell()
+            code = _drive(schedule, dataset, folder, cpus, counted, console, options, address)
+        else:
+            if folder.about()["declaration"] != declaration(study):
+                tell()  # claims may have come or gone
+            console.print(f"{study.name}: the run in {folder.where} is complete.", markup=False)
+            code = DONE
+        failed = _summary(study, folder, counted, console)
+    for branch in schedule.failed_branches():
+        failed = True
+        console.print(f"no configuration of {branch} ended well", markup=False)
+    if failed:
+        console.print(f"What failed and why: qkd-study status {folder.where}", markup=False)
+    if code == INCOMPLETE:
+        console.print("Incomplete. The same command goes on where this one stopped.")
+    return ERROR if failed and code == DONE else code
+
+
+def _drive(
+    schedule: Any,
+    dataset: datasets.Dataset,
+    folder: Any,
+    cpus: int | None,
+    counted: Plan,
+    console: Any,
+    options: Namespace,
+    address: str | None,
+) -> int:
+    from qkd_study.tune.driver import drive
+    from qkd_study.tune.loggers import loggers
+    from qkd_study.tune.progress import Display, in_words
+
+    start = time.monotonic()
+    done = counted.runs - schedule.missing_runs()
+    with Display(console, counted.runs, done, counted.arms) as display:
+        outcome = drive(
+            schedule,
+            dataset,
+            folder,
+            cpus,
+            display,
+            address=address,
+            time_limit=options.time_limit,
+            callbacks=loggers(options.log, folder.path, schedule.study.name),
+        )
+    cpus = cpus or outcome.slots
+    ratio = outcome.seconds / (outcome.compute / cpus) if outcome.compute else float("nan")
+    console.print(
+        f"took {in_words(time.monotonic() - start)}; wall time was {ratio:.2f} times the "
+        f"runs' own {outcome.compute:.0f} s over {cpus} CPUs, start-up left out"
+    )
+    return DONE if outcome.complete else INCOMPLETE
+
+
+def _submit(options: Namespace) -> int:
+    from qkd_study.tune.jobs import submit
+
+    arguments = run_arguments(options, without=("address", "out"))
+    code = submit(options.address, Path(options.study), arguments, options.out)
+    return INCOMPLETE if code is None else code
+
+
+def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> bool:
+    """Show test scores and gains; returns whether a confirm run failed."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from qkd_study.analysis.summary import SUMMARISED, summarise
+    from qkd_study.results import read_table
+
+    runs = read_table(folder.path, "runs", columns=SUMMARISED)
+    table = Table(title="test accuracy in %, mean and 95 % interval", title_justify="left")
+    table.add_column("cell", overflow="fold")
+    table.add_column("arm")
+    table.add_column("n", justify="right")
+    table.add_column("score", justify="right")
+    table.add_column(
+        f"gain over {study.baseline}, paired" if study.baseline else "", justify="right"
+    )
+    for line in summarise(runs, study.baseline, counted.cells, counted.arms):
+        gain = line.gain
+        table.add_row(
+            escape(line.cell),
+            escape(line.arm),
+            str(line.score.count),
+            f"{100 * line.score.mean:.1f} ± {100 * line.score.half:.1f}"
+            if line.score.count
+            else "",
+            f"{100 * gain.mean:+.1f} ± {100 * gain.half:.1f}" if gain and gain.count else "",
+            end_section=line.arm == counted.arms[-1],
+        )
+    console.print(table)
+    failures = runs[(runs["phase"] == "confirm") & (runs["status"] == "failed")]
+    for (cell, arm), rows in failures.groupby(["cell", "arm"]):
+        console.print(
+            f"{len(rows)} confirm runs of {cell} {arm} failed: its n is smaller, and its score "
+            f"that of the survivors",
+            markup=False,
+        )
+    return len(failures) > 0
