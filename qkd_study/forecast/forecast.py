@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from qkd_study.data import Dataset
+from qkd_study.errors import InputError
 from qkd_study.forecast.calibrate import Calibration, Progress, calibrate
 from qkd_study.forecast.disk import Disk, disk
 from qkd_study.forecast.simulate import Machine, Timeline, simulate, without_teachers
@@ -133,11 +134,22 @@ def forecast(
 
 
 def predicted(study: Study, dataset: Dataset, cpus: Sequence[int], found: Calibration) -> Forecast:
-    """The forecast that follows from a calibration."""
+    """The forecast that follows from a calibration.
+
+    Raises:
+        InputError: a trial fits on none of the CPUs.
+    """
+    if min(cpus) < study.trial_cpus:
+        raise InputError(
+            f"a trial reserves {study.trial_cpus} CPUs (trial_cpus of the study): a forecast needs "
+            f"as many, but got {min(cpus)}. Ask for more with --cpus."
+        )
     work = work_of(study, dataset, found.cost)
     written = disk(study, dataset, work, found.cost)
     one = simulate(work, Machine(cpus=1, slowdown=1.0))
-    machines = [Machine(cpus=count, storage=written.seconds) for count in cpus]
+    machines = [
+        Machine(cpus=count, per_trial=study.trial_cpus, storage=written.seconds) for count in cpus
+    ]
     return Forecast(
         cpu_seconds=one.busy,
         teacher_seconds=one.teaching,

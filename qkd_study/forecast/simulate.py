@@ -23,7 +23,8 @@ class Machine:
     """What runs a study.
 
     Attributes:
-        cpus: trials at once.
+        cpus: how many.
+        per_trial: of these, what a trial reserves.
         driver: seconds that the driver is busy with a trial, storage left out.
         bundle: seconds more for the trials that a worker is given at once, few or many.
         bundled: seconds of work that a worker is given at once, if there is so much for each.
@@ -36,6 +37,7 @@ class Machine:
     """
 
     cpus: int
+    per_trial: int = 1
     driver: float = 0.005
     bundle: float = 0.015
     bundled: float = 2.0
@@ -282,7 +284,7 @@ def simulate(work: Work, machine: Machine, seed: int = 0) -> Timeline:
         seed: of which later trials are given up.
     """
     run, queue = _Run(work, machine, np.random.default_rng(seed)), _Queue(work)
-    workers = min(machine.cpus, most_at_once(work))
+    workers = min(machine.cpus // machine.per_trial, most_at_once(work))
     free: list[int] = []
     joined = 0
     bundles: dict[int, list[_Trial]] = {}

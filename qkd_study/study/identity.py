@@ -88,12 +88,16 @@ def declaration(study: Study) -> dict[str, Any]:
         "batch": study.batch,
         "minimise": study.minimise,
         "replicates": dataclasses.asdict(study.replicates),
+        "trial_cpus": study.trial_cpus,
+        "trial_memory": study.trial_memory,
         "seed": study.seed,
     }
 
 
 #: What may differ between two declarations whose rows belong into one table: how much is run.
 _AMOUNTS = ("question", "datasets", "trials", "replicates", "arms", "claims")
+#: And where it runs.
+_RESOURCES = ("trial_cpus", "trial_memory")
 
 
 def fingerprint(study: Study, dataset_digest: str) -> str:
@@ -101,7 +105,8 @@ def fingerprint(study: Study, dataset_digest: str) -> str:
 
     Trials, confirm replicates, factor values and arms are left out: more of them extend a run.
     """
-    kept: dict[str, Any] = {k: v for k, v in declaration(study).items() if k not in _AMOUNTS}
+    left_out = (*_AMOUNTS, *_RESOURCES)
+    kept: dict[str, Any] = {k: v for k, v in declaration(study).items() if k not in left_out}
     kept["factors"] = list(kept["factors"])  # their order is that of the cells' names
     kept["search_replicates"] = study.replicates.search
     kept["data"] = dataset_digest

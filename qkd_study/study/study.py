@@ -119,6 +119,8 @@ class Study:
             for the Pareto front with the validation accuracy, gives no trial up, and confirms up
             to five configurations of the front instead of one.
         replicates: seeds per configuration, of the search and of the confirmation.
+        trial_cpus, trial_memory: CPUs, and bytes of memory, that a trial reserves where it runs.
+            It computes in one thread all the same; what it reserves keeps others off.
         seed: where all randomness starts.
         name: default: the study file's name without `.py`.
 
@@ -138,6 +140,8 @@ class Study:
     batch: int = 5
     minimise: str | None = None
     replicates: Replicates = field(default_factory=Replicates)
+    trial_cpus: int = 1
+    trial_memory: int = 0
     seed: int = 0
     name: str = ""
 
@@ -161,6 +165,8 @@ class Study:
             )
         self._keep("name", str(self.name))
         self._keep("trials", _count("trials", self.trials, 1, 1_000_000))
+        self._keep("trial_cpus", _count("trial_cpus", self.trial_cpus, 1, 4096))
+        self._keep("trial_memory", _count("trial_memory", self.trial_memory, 0, 2**50))
         self._keep("batch", _count("batch", self.batch, 1, 1000))
         if self.minimise is not None and not (
             isinstance(self.minimise, str) and str(self.minimise) in MINIMISED

@@ -48,8 +48,20 @@ def connect(
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if address is None:
         assert cpus is not None
+        if trial_cpus > cpus:
+            raise InputError(
+                f"a trial reserves {trial_cpus} CPUs (trial_cpus of the study), but {cpus} are to "
+                f"be used. Give more with --cpus, or lower trial_cpus."
+            )
         with _until_left(lambda: _start(cpus)):
-            yield Cluster(lambda: cpus // trial_cpus, lambda: None)
+            room = int(ray.cluster_resources()["memory"])
+            if trial_memory > room:
+                raise InputError(
+                    f"a trial reserves {trial_memory:,} bytes of memory (trial_memory of the "
+                    f"study), but {room:,} are free on this machine. Lower trial_memory."
+                )
+            slots = min(cpus // trial_cpus, room // trial_memory if trial_memory else cpus)
+            yield Cluster(lambda: slots, lambda: None)
         return
     with _until_left(lambda: _join(address)):
         nodes = Nodes(address, trial_cpus, trial_memory)

@@ -221,7 +221,9 @@ def drive(
 
     with (
         Interrupts(finish, desk.close) as interrupts,
-        connect(address, cpus) as cluster,
+        connect(
+            address, cpus, trial_cpus=study.trial_cpus, trial_memory=study.trial_memory
+        ) as cluster,
         tempfile.TemporaryDirectory(prefix="qkd-study-") as scratch,
     ):
         interrupts.prepare()
@@ -230,13 +232,17 @@ def drive(
         started = time.monotonic()
         try:
             tune.Tuner(
-                tune.with_parameters(
-                    TrialRunner,
-                    study=study,
-                    dataset=dataset,
-                    teachers=teachers,
-                    run_id=run.run_id,
-                    scratch=scratch,
+                tune.with_resources(
+                    tune.with_parameters(
+                        TrialRunner,
+                        study=study,
+                        dataset=dataset,
+                        teachers=teachers,
+                        run_id=run.run_id,
+                        scratch=scratch,
+                    ),
+                    {"cpu": study.trial_cpus}
+                    | ({"memory": study.trial_memory} if study.trial_memory else {}),
                 ),
                 tune_config=tune.TuneConfig(
                     search_alg=_Searcher(shared),

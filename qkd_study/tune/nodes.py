@@ -108,7 +108,8 @@ class Nodes:
             room = max(node["Resources"].get("memory", 0) for node in alive)
             raise InputError(
                 f"--address {self._address}: a trial needs {self._cpus} CPUs and {self._memory:,} "
-                f"bytes of memory, but no node of the cluster has both: the most is "
+                f"bytes of memory (trial_cpus and trial_memory of the study), but no node of "
+                f"the cluster has both: the most is "
                 f"{most.get('CPU', 0):g} CPUs, and {room:,.0f} bytes."
             )
         self._ask(alive)
@@ -145,8 +146,12 @@ class Nodes:
             return self._slots
         self._counted = time.monotonic()
         fitting = [node["Resources"] for node in ray.nodes() if self._fits(node)]
-        self._slots = sum(int(have["CPU"] // self._cpus) for have in fitting)
+        self._slots = sum(self._on(have) for have in fitting)
         return self._slots
+
+    def _on(self, have: dict[str, Any]) -> int:
+        by_cpus = int(have["CPU"] // self._cpus)
+        return min(by_cpus, int(have["memory"] // self._memory)) if self._memory else by_cpus
 
     def _fits(self, node: dict[str, Any]) -> bool:
         have = node["Resources"]

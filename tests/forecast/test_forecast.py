@@ -67,6 +67,14 @@ def test_counts_alone_are_quick(
     assert not own_cache.exists()
 
 
+def test_a_trial_that_reserves_more_than_there_is(
+    tiny_study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_study.write_text(tiny_study.read_text().replace("trials=2", "trials=2, trial_cpus=4"))
+    assert main(["plan", str(tiny_study), "--cpus", "2"]) == 2
+    assert "a trial reserves 4 CPUs" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("cpus", ["0", "x", "2,", "1.5", "2000000", "-4"])
 def test_bad_cpus(tiny_study: Path, capsys: pytest.CaptureFixture[str], cpus: str) -> None:
     assert main(["plan", str(tiny_study), f"--cpus={cpus}"]) == 2

@@ -56,6 +56,11 @@ def test_one_cpu_adds_everything_up() -> None:
     assert on(1, of, driver=0.1, storage=0.05) == pytest.approx(16.0 + (3 + 1) * 0.15)
 
 
+def test_trials_that_reserve_two_cpus_use_half_the_workers() -> None:
+    of = work(5, branches=2, search=2, confirm=4)
+    assert on(4, of, per_trial=2) == on(2, of)
+
+
 def test_workers_start_one_after_the_other() -> None:
     of = work(5, branches=2, confirm=2)  # ten trials, then two blocks of 2 s
     assert on(10, of, apart=0.5) == pytest.approx(0.5 * 5 + 1 + 2)  # six do all ten

@@ -58,6 +58,8 @@ def study(**changes: Any) -> Study:
         ({"fixed": {"epochs": True}}, "epochs must be an integer >= 1, but got epochs=True"),
         ({"fixed": {"epochs": 10**400}}, "epochs must be an integer >= 1"),
         ({"fixed": {"learning_rate": float("nan")}}, "learning_rate must be a number > 0"),
+        ({"trial_cpus": 0}, "trial_cpus must be an integer from 1 to 4096, but got 0"),
+        ({"trial_memory": -1}, "trial_memory must be an integer from 0"),
         (
             {"fixed": {"optimizer": "lion"}},
             "optimizer must be one of 'adam', 'adamw', 'sgd'",

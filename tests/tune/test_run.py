@@ -332,3 +332,24 @@ def test_two_objectives_give_a_confirmed_pareto_front(tmp_path: Path, cli: Cli) 
         assert {t.user_attrs["trial"] for t in study.best_trials} >= confirmed
     again = cli("run", "two.py")
     assert "is complete" in again.stdout
+
+
+@pytest.mark.slow
+def test_what_a_trial_reserves_decides_how_many_run_at_once(
+    tiny_study: Path, cli: Cli, tmp_path: Path
+) -> None:
+    tiny_study.write_text(TINY.replace("trials=2", "trials=2, trial_cpus=2"))
+    refused = cli("run", "tiny.py", "--cpus", "1")
+    assert refused.returncode == 2
+    assert (
+        "a trial reserves 2 CPUs (trial_cpus of the study), but 1 are to be used" in refused.stderr
+    )
+    assert cli("run", "tiny.py", "--cpus", "2").returncode == 0
+    assert runs(tmp_path)["where.worker"].nunique() == 1
+    tiny_study.write_text(TINY.replace("trials=2", "trials=2, trial_memory=10**15"))
+    again = cli("run", "tiny.py", "--cpus", "2")  # the same rows, so there is nothing to run
+    assert again.returncode == 0
+    assert "is complete" in again.stdout
+    refused = cli("run", "tiny.py", "--cpus", "2", "--new")
+    assert refused.returncode == 2
+    assert "a trial reserves 1,000,000,000,000,000 bytes of memory" in refused.stderr
