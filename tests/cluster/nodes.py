@@ -92,10 +92,11 @@ def _lives(process: psutil.Process) -> bool:
 
 
 class RayCluster:
-    """A head and more nodes of one CPU each, with a token.
+    """A head and more nodes, with a token.
 
     Args:
         python: of the nodes; the tests' own unless told.
+        cpus: of each node.
         env: more of the environment of its nodes.
 
     Attributes:
@@ -104,7 +105,9 @@ class RayCluster:
         env: what a driver needs to be let in.
     """
 
-    def __init__(self, python: str = sys.executable, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, python: str = sys.executable, env: dict[str, str] | None = None, cpus: int = 1
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="qr-"))
         token = self.folder / "token"
         token.touch(0o600)
@@ -112,7 +115,7 @@ class RayCluster:
         # Addresses of its own: nodes of other tests at this time may listen to the same ports.
         self._net = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}"
         self._count = 1
-        self._python, self._more = python, env or {}
+        self._python, self._more, self._cpus = python, env or {}, cpus
         self.nodes: list[Node] = []
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
         self.env |= {
@@ -175,9 +178,11 @@ class RayCluster:
                     "start",
                     "--block",
                     f"--node-ip-address={host}",
-                    "--num-cpus=1",
+                    f"--num-cpus={self._cpus}",
                     "--object-store-memory=100000000",
                     f"--temp-dir={folder}",
+                    # By default one number for all, on every address of this machine.
+                    f"--dashboard-agent-listen-port={_free_ports(1)[0]}",
                     *arguments,
                 ],
                 env={**self.env, **HEALTH, **self._more, **(env or {})},
