@@ -6,8 +6,6 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -160,10 +158,9 @@ BATCH = 64
 
 def _joined(files: Sequence[Path], wanted: pa.Schema) -> pa.Table:
     parts: list[pa.Table] = []
-    with ThreadPoolExecutor() as pool:  # Arrow lets go of the interpreter while it reads
-        for first in range(0, len(files), BATCH):
-            few = pool.map(partial(_read, wanted=wanted), files[first : first + BATCH])
-            parts.append(pa.concat_tables(few).combine_chunks())
+    for first in range(0, len(files), BATCH):
+        few = [_read(path, wanted) for path in files[first : first + BATCH]]
+        parts.append(pa.concat_tables(few).combine_chunks())
     return pa.concat_tables(parts)
 
 
@@ -171,14 +168,16 @@ def _read(path: Path, wanted: pa.Schema) -> pa.Table:
     """One file, with nulls in the columns that it lacks."""
     try:
         with pq.ParquetFile(pa.BufferReader(path.read_bytes()), pre_buffer=False) as file:
-            metadata = file.schema_arrow.metadata or {}
-            version = metadata.get(b"qkd_study.version", b"none").decode(errors="replace")
+            held = file.schema_arrow  # made anew whenever it is asked for
+            version = (
+                (held.metadata or {}).get(b"qkd_study.version", b"none").decode(errors="replace")
+            )
             if version != str(TABLE_VERSION):
                 raise InputError(
                     f"{path} has a table of version {version}, but this qkd-study reads version "
                     f"{TABLE_VERSION}. Read it with the version that wrote it."
                 )
-            there = [name for name in wanted.names if name in file.schema_arrow.names]
+            there = [name for name in wanted.names if held.get_field_index(name) >= 0]
             found = file.read(columns=there, use_threads=False)
         if found.schema.equals(wanted):
             return found
