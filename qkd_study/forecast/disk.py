@@ -106,7 +106,7 @@ def _files(study: Study, dataset: Dataset) -> _Files:
     def written(replicates: int, epochs: int) -> tuple[int, int]:
         trial = Trial("confirm", cell, arm, 0, configs[0], tuple(range(replicates)))
         records = [_record(study, trial, r, epochs, rng) for r in trial.replicates]
-        write_records(folder, trial, records)
+        write_records(folder, [trial], records)
         sizes = []
         for table in ("runs", "curves"):
             (path,) = (folder / table).glob("confirm*")

@@ -41,8 +41,15 @@ def start_tables(folder: Path) -> None:
             _write(path, table, [])
 
 
-def write_records(folder: Path, trial: Trial, records: Sequence[Record]) -> tuple[Path, Path]:
-    """Add a finished trial: a file in `curves/`, then one in `runs/`, each whole or not at all.
+def write_records(
+    folder: Path, trials: Sequence[Trial], records: Sequence[Record]
+) -> tuple[Path, Path]:
+    """Add finished trials: a file in `curves/`, then one in `runs/`, each whole or not at all.
+
+    Args:
+        folder: of the run.
+        trials: of one phase, at least one.
+        records: of all their replicates.
 
     Returns:
         The two files, in this order.
@@ -50,7 +57,7 @@ def write_records(folder: Path, trial: Trial, records: Sequence[Record]) -> tupl
     Raises:
         StorageError: the folder does not take them.
     """
-    name = file_name(trial)
+    name = file_name(*trials)
     curves, runs = folder / "curves" / name, folder / "runs" / name
     _write(curves, "curves", [row for r in records for row in r.curve])
     _write(runs, "runs", [r.row for r in records])
@@ -67,22 +74,33 @@ def forget_failed(folder: Path) -> None:
     keys = ["phase", "cell", "arm", "trial"]
     search = set(failed.loc[failed["phase"] == "search", keys].itertuples(index=False, name=None))
     confirm = set(failed[[*keys, "replicate"]].itertuples(index=False, name=None))
-    for path in (folder / "runs").glob("[!.]*.parquet"):
-        table = pq.read_table(path)
-        kept = [
-            (*key, row["replicate"]) not in confirm and key not in search
-            for row in table.to_pylist()
-            for key in [tuple(row[name] for name in keys)]
+
+    def kept(table: pa.Table) -> list[bool]:
+        found = table.select([*keys, "replicate"]).to_pylist()
+        return [
+            tuple(row.values()) not in confirm and tuple(row[name] for name in keys) not in search
+            for row in found
         ]
-        if not any(kept) and kept:
+
+    for path in (folder / "runs").glob("[!.]*.parquet"):
+        table, curves = pq.read_table(path), folder / "curves" / path.name
+        stay = kept(table)
+        if stay and not any(stay):
             path.unlink()
-            (folder / "curves" / path.name).unlink(missing_ok=True)
-        elif not all(kept):
-            _replace_table(path, table.filter(pa.array(kept)))
+            curves.unlink(missing_ok=True)
+        elif not all(stay):
+            if curves.exists():
+                points = pq.read_table(curves)
+                _replace_table(curves, points.filter(pa.array(kept(points), pa.bool_())))
+            _replace_table(path, table.filter(pa.array(stay)))
 
 
-def file_name(trial: Trial) -> str:
-    """The name of a trial's files: the same whenever the same replicates are run again."""
+def file_name(trial: Trial, *more: Trial) -> str:
+    """The name of the files of some trials: the same whenever the same replicates are run again."""
+    if more:
+        names = [file_name(one) for one in (trial, *more)]
+        digest = hashlib.sha256("/".join(names).encode()).hexdigest()[:16]
+        return f"{trial.phase}-{len(names)}-trials-{digest}.parquet"
     branch = f"{quote(trial.cell.key, safe='=,.')}-{quote(trial.arm.name, safe='+.')}"
     if len(branch) > 120:
         branch = branch[:100] + hashlib.sha256(branch.encode()).hexdigest()[:16]

@@ -101,7 +101,7 @@ class Desk:
             work = Work(trial, self._pending.of(trial))
             if work.left:
                 return work
-            self._try(self._finish, work)
+            self._try(self._finish, [work])
         return None
 
     def _bundle_size(self, workers: int) -> int:
@@ -132,9 +132,10 @@ class Desk:
                 self._runs += 1
                 self.compute += seconds
                 self._longest = max(self._longest, seconds)
-        for work in [w for w in bundle.works if not w.left]:
-            bundle.works.remove(work)
-            self._try(self._finish, work)
+        ended = [work for work in bundle.works if not work.left]
+        bundle.works = [work for work in bundle.works if work.left]
+        for phase in ("search", "confirm"):
+            self._try(self._finish, [work for work in ended if work.trial.phase == phase])
         for record in records:
             if any(_is_of(record, work) for work in bundle.works):
                 self._try(self._pending.add, record)
@@ -172,26 +173,29 @@ class Desk:
         if blamed.left:
             self._again.append(blamed)
         else:
-            self._try(self._finish, blamed)
+            self._try(self._finish, [blamed])
 
     def _without(self, work: Work, replicate: int, reason: str) -> Record:
         study = self.schedule.study.name
         return without_result(study, self._run.run_id, work.trial, replicate, "failed", reason)
 
-    def _finish(self, work: Work) -> None:
-        """Write the rows of a trial whose last run ended, then tell Optuna."""
-        trial = work.trial
-        complete = [work.records[replicate] for replicate in trial.replicates]
-        self._run.sent(*write_records(self._run.path, trial, complete))
-        self._pending.forget(trial)
-        rows = [record.row for record in complete]
-        frozen = self.schedule.finish(trial, rows)
-        value = None
-        if frozen is not None:
-            self._journal.add(f"{trial.cell.key} {trial.arm.name}", frozen)
-            if all(row["status"] == "ok" for row in rows):
-                value = running_means(rows)[-1]
-        self._display.advance(len(rows), trial.cell.key, trial.arm.name, value)
+    def _finish(self, works: Sequence[Work]) -> None:
+        """Write the rows of trials of one phase whose last run ended, then tell Optuna."""
+        if not works:
+            return
+        trials = [work.trial for work in works]
+        records = [work.records[r] for work in works for r in work.trial.replicates]
+        self._run.sent(*write_records(self._run.path, trials, records))
+        for work, trial in zip(works, trials, strict=True):
+            self._pending.forget(trial)
+            rows = [work.records[replicate].row for replicate in trial.replicates]
+            frozen = self.schedule.finish(trial, rows)
+            value = None
+            if frozen is not None:
+                self._journal.add(f"{trial.cell.key} {trial.arm.name}", frozen)
+                if all(row["status"] == "ok" for row in rows):
+                    value = running_means(rows)[-1]
+            self._display.advance(len(rows), trial.cell.key, trial.arm.name, value)
 
     def trouble(self) -> str | None:
         """Why what is written does not arrive in the object store, if so; never waits."""

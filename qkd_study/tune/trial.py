@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: Lines of a traceback that a failed row keeps.
 TRACEBACK_LINES = 12
 #: A step ends with the first run that ends after this long.
-STEP_SECONDS = 0.2
+STEP_SECONDS = 0.5
 #: How long a step without work takes.
 IDLE_SECONDS = 0.02
 

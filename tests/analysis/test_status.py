@@ -57,7 +57,7 @@ def folder(tiny_study: Path) -> RunFolder:
                 row |= {"where.started_at": at - timedelta(seconds=20), "where.ended_at": at}
                 record = replace(record, row=row)
             records.append(Record(record.row, []))
-        write_records(run.path, trial, records)
+        write_records(run.path, [trial], records)
 
     add("scratch", "search", 0, [0.5, 0.6])
     add("scratch", "search", 1, [0.7, 0.8])

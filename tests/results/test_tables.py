@@ -19,6 +19,7 @@ from qkd_study.results import (
     Record,
     describe,
     finished,
+    forget_failed,
     read_table,
     schema,
     start_tables,
@@ -83,7 +84,7 @@ def test_rows_round_trip(tmp_path: Path) -> None:
     start_tables(tmp_path)
     of = trial()
     rows = [record(of, 0), without_result("s", "r", of, 1, "stopped", "hopeless")]
-    write_records(tmp_path, of, rows)
+    write_records(tmp_path, [of], rows)
     runs = read_table(tmp_path, "runs")
     assert runs["status"].tolist() == ["ok", "stopped"]
     assert runs["reason"].tolist()[1] == "hopeless"
@@ -103,8 +104,10 @@ def test_a_run_can_be_read_from_its_first_moment(tmp_path: Path) -> None:
         assert len(frame) == 0
         assert list(frame.columns) == schema(table).names
     # A column that is all null in one file has its type all the same.
-    write_records(tmp_path, trial(arm="scratch"), [record(trial(arm="scratch"), r) for r in (0, 1)])
-    write_records(tmp_path, trial(1), [record(trial(1), r) for r in (0, 1)])
+    write_records(
+        tmp_path, [trial(arm="scratch")], [record(trial(arm="scratch"), r) for r in (0, 1)]
+    )
+    write_records(tmp_path, [trial(1)], [record(trial(1), r) for r in (0, 1)])
     (tmp_path / "runs" / ".half.parquet.77.partial").write_bytes(b"PAR1 half")
     frame = pd.read_parquet(tmp_path / "runs")
     assert len(frame) == 4
@@ -133,9 +136,26 @@ def test_the_readme_is_generated() -> None:
 def test_writing_twice_leaves_one_file(tmp_path: Path) -> None:
     start_tables(tmp_path)
     for _ in range(2):
-        write_records(tmp_path, trial(), [record(trial(), r) for r in (0, 1)])
+        write_records(tmp_path, [trial()], [record(trial(), r) for r in (0, 1)])
     assert len(list((tmp_path / "runs").iterdir())) == 2
     assert len(read_table(tmp_path, "runs")) == 2
+
+
+def test_trials_that_ended_together_share_a_file_and_are_forgotten_alone(tmp_path: Path) -> None:
+    start_tables(tmp_path)
+    trials = [trial(number) for number in range(3)]
+    records = [record(one, r) for one in trials for r in (0, 1)]
+    records[2].row["status"], records[2].row["reason"] = "failed", "the worker died"
+    write_records(tmp_path, trials, records)
+    assert len(list((tmp_path / "runs").glob("search-*"))) == 1
+    assert read_table(tmp_path, "runs")["trial"].tolist() == [0, 0, 1, 1, 2, 2]
+    forget_failed(tmp_path)
+    assert read_table(tmp_path, "runs")["trial"].tolist() == [0, 0, 2, 2]
+    write_records(tmp_path, trials[1:2], [record(trials[1], r) for r in (0, 1)])
+    assert read_table(tmp_path, "runs")["trial"].tolist() == [0, 0, 1, 1, 2, 2]
+    curves = read_table(tmp_path, "curves")
+    assert not curves.duplicated(["trial", "replicate", "epoch"]).any()
+    assert set(curves["trial"]) == {0, 1, 2}
 
 
 def test_file_names_are_short_and_differ() -> None:
@@ -184,7 +204,7 @@ def test_a_version_that_is_no_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["cell", "arm", "replicate", "status"])
 def test_rows_without_a_key(tmp_path: Path, name: str) -> None:
     start_tables(tmp_path)
-    write_records(tmp_path, trial(), [record(trial(), r) for r in (0, 1)])
+    write_records(tmp_path, [trial()], [record(trial(), r) for r in (0, 1)])
     path = tmp_path / "runs" / file_name(trial())
     pq.write_table(pq.read_table(path).drop_columns(name), path)
     with pytest.raises(InputError, match=f"runs has a broken file: a row in it has no {name}"):
@@ -193,8 +213,8 @@ def test_rows_without_a_key(tmp_path: Path, name: str) -> None:
 
 def test_what_a_killed_driver_left_is_removed(tmp_path: Path) -> None:
     start_tables(tmp_path)
-    write_records(tmp_path, trial(), [record(trial(), r) for r in (0, 1)])
-    write_records(tmp_path, trial(1), [record(trial(1), r) for r in (0, 1)])
+    write_records(tmp_path, [trial()], [record(trial(), r) for r in (0, 1)])
+    write_records(tmp_path, [trial(1)], [record(trial(1), r) for r in (0, 1)])
     (tmp_path / "runs" / file_name(trial(1))).unlink()  # killed between curves and runs
     (tmp_path / "runs" / ".half.parquet.77.partial").write_bytes(b"PAR1 half")
     start_tables(tmp_path)
