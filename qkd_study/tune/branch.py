@@ -137,6 +137,8 @@ class Branch:
 
     def free(self) -> list[int]:
         """Numbers of the open batch that wait to be run."""
+        if self.searched:  # Optuna need not hear of a search that is over
+            return []
         if self._free is None:
             self._close_batches()
             searching = self.searching
