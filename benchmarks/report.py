@@ -2,9 +2,10 @@
 
     python -m benchmarks.report --rows 20000
 
-Writes a run of made numbers to a temporary folder, a file per configuration, and reports on it in a
-process of its own. Prints wall seconds, CPU seconds and the peak of the resident memory. On a busy
-machine read the CPU seconds: the report is one thread, but for reading files and linear algebra.
+Writes a run of made numbers to a temporary folder, a file per configuration, joins them as `run`
+does at its end, and reports on it in a process of its own. Prints wall seconds, CPU seconds and the
+peak of the resident memory. On a busy machine read the CPU seconds: the report is one thread, but
+for reading files and linear algebra.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from qkd_study.analysis import Results
+from qkd_study.results import pack
 from qkd_study.study.study import Replicates
 from tests.analysis.made import made_results, made_study, written
 
@@ -61,6 +63,7 @@ def main() -> None:
     results = made(given.rows, given.epochs)
     with tempfile.TemporaryDirectory() as temporary:
         folder = written(results, Path(temporary))
+        pack(folder)  # as `run` does at its end
         files = sum(1 for _ in folder.glob("*/*.parquet"))
         counts = pd.Series({"rows": len(results.runs), "epochs": len(results.curves)})
         del results

@@ -23,8 +23,10 @@ def run(options: Namespace) -> int:
 
     from qkd_study.results import (
         Place,
+        finish_packing,
         forget_failed,
         new_run,
+        pack,
         read_table,
         same_run,
         start_tables,
@@ -58,6 +60,7 @@ def run(options: Namespace) -> int:
     found = None if options.new else same_run(study, dataset.digest, place.path)
     folder = found or new_run(study, place.path)
     with folder.locked(), place.held(folder) as folder:
+        finish_packing(folder.path)
         start_tables(folder.path)
         if options.retry_failed:
             forget_failed(folder.path)
@@ -92,6 +95,8 @@ def run(options: Namespace) -> int:
             )
             tell()
             code = _drive(schedule, dataset, folder, cpus, counted, console, options, address)
+            if code == DONE and folder.mirror is None:
+                pack(folder.path)
         else:
             if folder.about()["declaration"] != declaration(study):
                 tell()  # claims may have come or gone

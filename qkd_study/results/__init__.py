@@ -1,6 +1,7 @@
 """The tables of a run, and the folder that holds them."""
 
 from qkd_study.results.folder import RunFolder, new_run, runs_of, same_run, write_about
+from qkd_study.results.pack import finish_packing, pack
 from qkd_study.results.pending import Pending
 from qkd_study.results.places import Place, find_run
 from qkd_study.results.rows import Record, Row, finished, mean_score, score, without_result
@@ -26,11 +27,13 @@ __all__ = [
     "RunFolder",
     "describe",
     "find_run",
+    "finish_packing",
     "finished",
     "forget_failed",
     "is_address",
     "mean_score",
     "new_run",
+    "pack",
     "read_table",
     "runs_of",
     "same_run",

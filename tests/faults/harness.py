@@ -20,6 +20,9 @@ OWN = ("run_id", "cost.seconds", "cost.peak", "cost.circuit_executions", "where.
 #: 2 cells x 2 arms x (6 trials x 2 replicates + 3 confirm replicates)
 RUNS = 60
 
+#: Epochs of a run: enough for faults to come in the middle.
+LENGTH = 150
+
 STUDY = """
 from qkd_study import LogFloat, Replicates, Study
 
@@ -37,7 +40,7 @@ study = Study(
 """
 
 
-def start(folder: Path, *options: str, epochs: int = 30) -> subprocess.Popen[str]:
+def start(folder: Path, *options: str, epochs: int = LENGTH) -> subprocess.Popen[str]:
     """Begin or go on with the study in `folder`, in a session of its own."""
     (folder / "bench.py").write_text(STUDY.replace("EPOCHS", str(epochs)))
     return subprocess.Popen(
@@ -50,7 +53,7 @@ def start(folder: Path, *options: str, epochs: int = 30) -> subprocess.Popen[str
     )
 
 
-def finish(folder: Path, *options: str, epochs: int = 30) -> subprocess.CompletedProcess[str]:
+def finish(folder: Path, *options: str, epochs: int = LENGTH) -> subprocess.CompletedProcess[str]:
     """Run the study in `folder` to its end."""
     driver = start(folder, *options, epochs=epochs)
     out, err = driver.communicate(timeout=300)

@@ -90,7 +90,7 @@ study = Study(
 
 def test_a_run_that_hangs_or_kills_its_worker_fails_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "stuck.py").write_text(STUCK)
-    command = [*COMMAND, "run", "stuck.py", "--cpus", "1", "--time-limit", "8"]
+    command = [*COMMAND, "run", "stuck.py", "--cpus", "2", "--time-limit", "8"]
     done = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
     )

@@ -37,13 +37,13 @@ TIMES = int(os.environ.get("QKD_STUDY_FUZZ", "1"))
 SEED = int(os.environ.get("QKD_STUDY_FUZZ_SEED", "20261121"))
 #: Examples of each part. Those of the last are whole processes.
 PARTS = {
-    "studies": 600,
+    "studies": 400,
     "failing studies": 90,
     "own parts": 120,
     "own arrays": 80,
-    "data files": 160,
-    "command lines": 350,
-    "damaged runs": 160,
+    "data files": 120,
+    "command lines": 250,
+    "damaged runs": 120,
     "processes": 20,
 }
 REPLAY = ["replay", "made", "--replicate", "1000", "--arm", "scratch"]

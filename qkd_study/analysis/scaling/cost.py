@@ -170,7 +170,9 @@ def _log_fit(
     low, high = np.array([(0, np.inf), (-np.inf, np.inf), np.log(RATIOS)])[fitted].T
     accuracy: Any = dict.fromkeys(("xtol", "ftol", "gtol"), 1e-14)
     fits = []
-    for share, slope in itertools.product((0.0, 0.1, 0.9), (0.1, 0.7, 1.4)):
+    shares = (0.0, 0.1, 0.9) if fitted[0] else (0.0,)
+    slopes = (0.1, 0.7, 1.4) if fitted[2] else (0.0,)
+    for share, slope in itertools.product(shares, slopes):
         start = np.array([share * np.exp(y.min()), (y - work - slope * q).mean(), slope])[fitted]
         # dogbox may end on a bound: no overhead is exactly 0.
         fit = optimize.least_squares(

@@ -1,0 +1,97 @@
+"""Joining the files of a run that is complete: thousands of small ones are slow to read."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from qkd_study.errors import StorageError
+from qkd_study.results.schema import TABLES, schema
+from qkd_study.results.tables import BATCH, BrokenFile, joined
+
+#: Fewer files of a phase than this are left as they are.
+LEAST = 200
+PHASES = ("search", "confirm")
+_PLAN = ".packing.json"
+
+
+def pack(folder: Path, least: int = LEAST) -> None:
+    """Join the files of each phase, if they are many; the rows stay the same.
+
+    A reader meets each row at most once at any moment, and a process that dies here leaves a run
+    that `finish_packing` completes. What cannot be read or written is left as it was. Call it under
+    the run's lock.
+
+    Args:
+        folder: of the run.
+        least: the number of files from which on it is worth it.
+    """
+    for phase in PHASES:
+        names = sorted(path.name for path in (folder / "runs").glob(f"{phase}-*.parquet"))
+        if len(names) < least:
+            continue
+        digest = hashlib.sha256("/".join(names).encode()).hexdigest()[:16]
+        target = f"{phase}-packed-{digest}.parquet"
+        try:
+            for table in TABLES:
+                _join([folder / table / name for name in names], folder / table, target)
+            _write_plan(folder, target, names)
+        except (BrokenFile, OSError, pa.ArrowException):
+            for table in TABLES:
+                with contextlib.suppress(OSError):
+                    _hidden(folder / table, target).unlink(missing_ok=True)
+            return
+        finish_packing(folder)
+
+
+def finish_packing(folder: Path) -> None:
+    """Put joined files in the place of those they hold, if a plan says so.
+
+    Raises:
+        StorageError: the folder does not let files be removed or renamed.
+    """
+    plan = folder / _PLAN
+    try:
+        plan.with_name(f"{_PLAN}.partial").unlink(missing_ok=True)
+        if not plan.exists():
+            return
+        said = json.loads(plan.read_text())
+        for table in TABLES:
+            whole = _hidden(folder / table, said["target"])
+            for name in said["names"]:
+                (folder / table / name).unlink(missing_ok=True)
+            if whole.exists():
+                os.replace(whole, folder / table / said["target"])
+        plan.unlink()
+    except OSError as error:
+        raise StorageError.of(plan, error) from None
+
+
+def _hidden(folder: Path, target: str) -> Path:
+    return folder / f".{target}.partial"
+
+
+def _join(files: list[Path], folder: Path, target: str) -> None:
+    """Write the rows of some files into one that no reader sees yet; curves may have no file."""
+    there = [path for path in files if path.exists()]
+    with _hidden(folder, target).open("wb") as out:
+        with pq.ParquetWriter(out, schema(folder.name)) as writer:
+            for first in range(0, len(there), BATCH):
+                writer.write_table(joined(there[first : first + BATCH], schema(folder.name)))
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _write_plan(folder: Path, target: str, names: list[str]) -> None:
+    partial = folder / f"{_PLAN}.partial"
+    with partial.open("w") as out:
+        json.dump({"target": target, "names": names}, out)
+        out.flush()
+        os.fsync(out.fileno())
+    os.replace(partial, folder / _PLAN)
