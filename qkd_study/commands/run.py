@@ -165,8 +165,7 @@ def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> bool:
     from qkd_study.analysis.summary import SUMMARISED, summarise
     from qkd_study.results import read_table
 
-    files = sorted((folder.path / "runs").glob("co*.parquet"))  # of confirm rows, and columns
-    runs = read_table(folder.path, "runs", files, columns=SUMMARISED)
+    runs = read_table(folder.path, "runs", columns=SUMMARISED)
     table = Table(title="test accuracy in %, mean and 95 % interval", title_justify="left")
     table.add_column("cell", overflow="fold")
     table.add_column("arm")
