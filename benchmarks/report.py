@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import resource
 import subprocess
 import sys
@@ -67,6 +68,7 @@ def main() -> None:
         files = sum(1 for _ in folder.glob("*/*.parquet"))
         counts = pd.Series({"rows": len(results.runs), "epochs": len(results.curves)})
         del results
+        os.sync()  # what was written is on its way to the disk
         start = time.monotonic()
         subprocess.run([sys.executable, "-m", "qkd_study", "report", str(folder)], check=True)
         wall = time.monotonic() - start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
@@ -100,11 +101,15 @@ def detectable_difference(sd: float, n: int, *, power: float = 0.8, alpha: float
     if n < 2:
         raise ValueError(f"n must be at least 2, but is {n}")
     _effect(1.0, sd)
+    return _detectable_effect(n, power, alpha) * sd
+
+
+@lru_cache(maxsize=1024)
+def _detectable_effect(n: int, power: float, alpha: float) -> float:
     enough = 1.0 / math.sqrt(n)
     while _power(enough, n, alpha) < power:
         enough *= 1.5
-    found = optimize.brentq(lambda effect: _power(effect, n, alpha) - power, 0.0, enough)
-    return float(found) * sd
+    return float(optimize.brentq(lambda effect: _power(effect, n, alpha) - power, 0.0, enough))
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ def fit_error(
     )
 
 
-def _power_laws(k: Floats, means: Floats, with_floor: bool, rounds: int = 17) -> Floats:
+def _power_laws(k: Floats, means: Floats, with_floor: bool, rounds: int = 12) -> Floats:
     """(fits, 3) floor, scale and exponent of each row of `means`: ever finer grids in log b."""
     logs = np.log(k)
     centre = logs.mean()
