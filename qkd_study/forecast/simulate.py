@@ -42,7 +42,7 @@ class Machine:
     bundle: float = 0.015
     bundled: float = 2.0
     storage: float = 0.0
-    start: float = 8.5
+    start: float = 11.0
     apart: float = 0.1
     warm: float = 1.0
     end: float = 2.5
