@@ -83,6 +83,8 @@ class _Shared:
         ends = self.desk.take(trial_id, result["records"], result.get("storage"))
         if self.desk.closing:
             return True
+        if len(self.desk.out) > self.cluster.slots():  # a node died: for some there is no room
+            return ends
         # A worker that is free would take over the trial of one that is still starting, and Ray
         # would end the start: with short trials, for ever.
         now = time.monotonic()

@@ -57,7 +57,7 @@ class Node:
         for process in self.processes():
             with suppress(psutil.Error):
                 title = " ".join(process.cmdline())
-                if "TrialRunner" in title or "_Inner" in title:  # the latter while it works
+                if "TrialRunner" in title or "ResourceTrainable" in title:  # while it works
                     found.add(process.pid)
         return found
 
