@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 KEYS = ["phase", "cell", "arm", "trial", "replicate"]
 #: Long enough for nodes to come and go in its middle.
-LONGER = TINY.replace('"epochs": 3', '"epochs": 150').replace("trials=2", "trials=4")
+LONGER = TINY.replace('"epochs": 3', '"epochs": 600').replace("trials=2", "trials=4")
 #: 2 cells x 2 arms x (4 trials x 2 replicates + 3 confirm replicates)
 RUNS = 44
 
