@@ -36,7 +36,7 @@ class Disk:
     Attributes:
         rows, curves, teachers: bytes.
         files: how many.
-        seconds: that one trial's rows took to be on disk.
+        seconds: that the rows of a report took to be on disk.
     """
 
     rows: float
@@ -60,16 +60,25 @@ class _Files:
     seconds: float
 
 
-def disk(study: Study, dataset: Dataset, work: Work, cost: Callable[[Training], Cost]) -> Disk:
-    """What all runs of a study leave."""
+def disk(
+    study: Study, dataset: Dataset, work: Work, cost: Callable[[Training], Cost], tables: int
+) -> Disk:
+    """What all runs of a study leave.
+
+    Args:
+        study: what is run.
+        dataset: on what.
+        work: its runs.
+        cost: of a training.
+        tables: files in `runs/`, of which each has one beside it in `curves/`.
+    """
     files = _files(study, dataset)
-    rows = curves = 0.0
-    count = 2  # study.json and study.py
+    rows, curves = files.row[0] * tables, files.curve[0] * tables
+    count = 2 + 2 * tables  # study.json and study.py
     for branch in work.branches:
         for replicates, epochs in _trials(branch, work):
-            rows += files.row[0] + files.row[1] * replicates
-            curves += files.curve[0] + files.curve[1] * replicates * epochs
-            count += 2
+            rows += files.row[1] * replicates
+            curves += files.curve[1] * replicates * epochs
     both = work.search + work.confirm
     weights = _weights(study, dataset, cost)
     logits = len(dataset.test_labels) * dataset.classes * 4
@@ -82,7 +91,7 @@ def disk(study: Study, dataset: Dataset, work: Work, cost: Callable[[Training], 
 
 
 def _trials(branch: Branch, work: Work) -> list[tuple[int, int]]:
-    """Replicates and epochs of every file that a branch writes."""
+    """Replicates and epochs of every trial of a branch."""
     search = [(work.search, job.epochs) for job in branch.trials]
     blocks = [min(BLOCK, work.confirm - first) for first in range(0, work.confirm, BLOCK)]
     return search + [(block, branch.confirmed.epochs) for block in blocks]

@@ -12,6 +12,7 @@ from qkd_study.forecast.calibrate import Calibration, Progress, calibrate
 from qkd_study.forecast.disk import Disk, disk
 from qkd_study.forecast.simulate import Machine, Timeline, simulate, without_teachers
 from qkd_study.forecast.work import Work, work_of
+from qkd_study.results.pack import PACKED_FROM
 from qkd_study.study.study import Study
 
 #: Bytes that Ray adds to a worker.
@@ -145,11 +146,11 @@ def predicted(study: Study, dataset: Dataset, cpus: Sequence[int], found: Calibr
             f"as many, but got {min(cpus)}. Ask for more with --cpus."
         )
     work = work_of(study, dataset, found.cost)
-    written = disk(study, dataset, work, found.cost)
     one = simulate(work, Machine(cpus=1, slowdown=1.0))
-    machines = [
-        Machine(cpus=count, per_trial=study.trial_cpus, storage=written.seconds) for count in cpus
-    ]
+    tables = sum(1 if files >= PACKED_FROM else files for files in one.files)
+    written = disk(study, dataset, work, found.cost, tables)
+    storage = written.seconds * sum(one.files) / max(one.trials, 1)
+    machines = [Machine(cpus=count, per_trial=study.trial_cpus, storage=storage) for count in cpus]
     return Forecast(
         cpu_seconds=one.busy,
         teacher_seconds=one.teaching,

@@ -28,6 +28,7 @@ class Machine:
         driver: seconds that the driver is busy with a trial, storage left out.
         bundle: seconds more for the trials that a worker is given at once, few or many.
         bundled: seconds of work that a worker is given at once, if there is so much for each.
+        report: seconds of work after which a worker reports what has ended.
         storage: seconds that it waits for a trial's rows to be on disk.
         start: seconds from the command to the first run.
         apart: seconds from the start of a worker to that of the next.
@@ -41,6 +42,7 @@ class Machine:
     driver: float = 0.005
     bundle: float = 0.015
     bundled: float = 2.0
+    report: float = 0.5
     storage: float = 0.0
     start: float = 11.0
     apart: float = 0.1
@@ -60,6 +62,7 @@ class Timeline:
         waiting: that runs spent on a teacher that another run trained.
         driver: that the driver was busy.
         trials, runs, teachers: how many there were; a trial that was given up has fewer runs.
+        files: with rows: of search trials, of confirm trials; those reported together share one.
         peak: workers busy at once, at most.
         last: the branch that ended last.
     """
@@ -72,6 +75,7 @@ class Timeline:
     trials: int
     runs: int
     teachers: int
+    files: tuple[int, int]
     peak: int
     last: str
 
@@ -288,6 +292,8 @@ def simulate(work: Work, machine: Machine, seed: int = 0) -> Timeline:
     free: list[int] = []
     joined = 0
     bundles: dict[int, list[_Trial]] = {}
+    unreported: dict[int, tuple[float, set[bool]]] = {}
+    files = [0, 0]
     driver = last = now = machine.start
     driven, peak, name = 0.0, 0, ""
 
@@ -316,8 +322,18 @@ def simulate(work: Work, machine: Machine, seed: int = 0) -> Timeline:
     def begin(worker: int) -> None:
         trial = bundles[worker].pop()
         trial.worker = worker
+        unreported.setdefault(worker, (now, set()))
         run.trials += 1
         run.push(run.step(trial, now), _STEP, trial)
+
+    def report(trial: _Trial) -> None:
+        """Count the files of what a worker reports now, if it does."""
+        since, phases = unreported[trial.worker]
+        phases.add(trial.confirms)
+        if now - since >= machine.report or not bundles[trial.worker]:
+            del unreported[trial.worker]
+            for confirms in phases:
+                files[confirms] += 1
 
     def drive(seconds: float) -> float:
         nonlocal driver, driven
@@ -341,6 +357,7 @@ def simulate(work: Work, machine: Machine, seed: int = 0) -> Timeline:
                 run.push(run.step(trial, now), _STEP, trial)
                 continue
             run.push(drive(machine.driver + machine.storage), _END, trial)
+            report(trial)
             if bundles[trial.worker]:
                 begin(trial.worker)
             else:
@@ -361,6 +378,7 @@ def simulate(work: Work, machine: Machine, seed: int = 0) -> Timeline:
         trials=run.trials,
         runs=run.runs,
         teachers=len(run.ready),
+        files=(files[0], files[1]),
         peak=peak,
         last=name,
     )

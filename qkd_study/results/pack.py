@@ -16,12 +16,12 @@ from qkd_study.results.schema import TABLES, schema
 from qkd_study.results.tables import BATCH, BrokenFile, joined
 
 #: Fewer files of a phase than this are left as they are.
-LEAST = 200
+PACKED_FROM = 200
 PHASES = ("search", "confirm")
 _PLAN = ".packing.json"
 
 
-def pack(folder: Path, least: int = LEAST) -> None:
+def pack(folder: Path, least: int = PACKED_FROM) -> None:
     """Join the files of each phase, if they are many; the rows stay the same.
 
     A reader meets each row at most once at any moment, and a process that dies here leaves a run

@@ -42,17 +42,17 @@ def connect(
 
     Raises:
         InputError: the cluster is of another Ray or Python, a node has another environment or does
-            not answer within `nodes.ANSWER_SECONDS`, or a trial fits on none.
+            not answer within `nodes.ANSWER_SECONDS`, or a trial fits on none or into `cpus`.
     """
     for name in ("ray", "ray.tune", "ray.air", "ray.train"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    if cpus is not None and trial_cpus > cpus:
+        raise InputError(
+            f"a trial reserves {trial_cpus} CPUs (trial_cpus of the study), but {cpus} are to be "
+            f"used. Give more with --cpus, or lower trial_cpus."
+        )
     if address is None:
         assert cpus is not None
-        if trial_cpus > cpus:
-            raise InputError(
-                f"a trial reserves {trial_cpus} CPUs (trial_cpus of the study), but {cpus} are to "
-                f"be used. Give more with --cpus, or lower trial_cpus."
-            )
         with _until_left(lambda: _start(cpus)):
             room = int(ray.cluster_resources()["memory"])
             if trial_memory > room:

@@ -108,6 +108,15 @@ def test_short_trials_are_handed_out_in_bundles() -> None:
     assert few.peak == 10  # nobody is given so much that others have nothing
 
 
+def test_trials_that_are_reported_together_share_a_file() -> None:
+    machine = replace(FAST, bundled=2.0)
+    assert simulate(work(5, branches=2), machine).files == (10, 2)  # of a second each
+    # Nineteen trials make two seconds: files of 5, 5, 5 and 4. A block takes more than half a one.
+    search, confirm = simulate(work(5, branches=400, confirm=5, seconds=0.11), machine).files
+    assert 2000 / 5 < search < 2000 / 19 * 4 + 10
+    assert confirm == 400
+
+
 def test_a_teacher_is_trained_once_and_waited_for() -> None:
     of = work(1, branches=3, confirm=2, recipes=(Recipe(10.0, 3.0),), outputs=0.5)
     found = simulate(of, replace(FAST, cpus=3))
