@@ -13,7 +13,7 @@ from qkd_study.distill.objective import TERMS, Objective, Terms, spoiled
 from qkd_study.distill.run import RunResult, recipe_of, run
 from qkd_study.distill.teachers import Order, Teacher, TeacherStore, drawn
 from qkd_study.distill.together import can_run_together, run_together
-from qkd_study.distill.training import Diverged, Epoch, Recipe, Samples, Training, train, warm_up
+from qkd_study.distill.training import Diverged, Epoch, Recipe, Samples, Training, train
 
 __all__ = [
     "TERMS",
@@ -42,5 +42,4 @@ __all__ = [
     "soft_target_loss",
     "spoiled",
     "train",
-    "warm_up",
 ]

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from qkd_study.distill.objective import Objective
+from qkd_study.distill.optimizers import Optimizer
 from qkd_study.distill.stacked_objective import StackedTerms, goals, losses
 from qkd_study.distill.training import NO_WEIGHTS, Diverged, Epoch, Recipe, Samples, Training
 from qkd_study.models import Outputs, Stacked, Table, filled
@@ -55,11 +56,9 @@ def train_together(
     """
     with one_thread(), torch.no_grad():
         group = _Group(stack, training, validation, objective, teachers, seeds)
-        steps = recipe.make(stack.parameters.rows)
+        optimizer = recipe.make(stack.parameters.rows)
         for epoch in range(1, recipe.epochs + 1):
-            for rows in steps.param_groups:
-                rows["lr"] = recipe.rate(epoch)
-            if not group.epoch(epoch, recipe, steps):
+            if not group.epoch(epoch, recipe, optimizer):
                 break
         stack.store(group.weights)
         group.check_weights()
@@ -113,14 +112,14 @@ class _Group:
         self.best = [-1.0 for _ in seeds]
         self.weights = [rows.detach().clone() for rows in stack.parameters.rows]
 
-    def epoch(self, number: int, recipe: Recipe, steps: torch.optim.Optimizer) -> bool:
+    def epoch(self, number: int, recipe: Recipe, optimizer: Optimizer) -> bool:
         """Train one epoch and score it; whether any model's loss is still a number."""
         start = time.perf_counter()
-        sums = _Sums()
+        sums, rate = _Sums(), recipe.rate(number)
         order = torch.stack([torch.randperm(self.samples, generator=g) for g in self.orders])
         for index in order.split(recipe.batch_size, dim=1):
             terms, hits = self._step(index)
-            steps.step()
+            optimizer.step(rate)
             sums.add(terms, hits, index.shape[1])
         logits = self.stack.evaluate(self.validation, self.validated)[..., : self.validated]
         right = (logits.max(1).indices == self.val_labels).sum(1).tolist()

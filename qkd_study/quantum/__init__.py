@@ -1,6 +1,5 @@
 """Quantum circuits over whole batches, exactly, on lightning.qubit."""
 
-from qkd_study.quantum._device import check_device
 from qkd_study.quantum.ansatze import (
     arbitrary_unitary,
     brickwork,
@@ -32,7 +31,6 @@ __all__ = [
     "arbitrary_unitary",
     "basis_embedding",
     "brickwork",
-    "check_device",
     "class_groups",
     "data_reuploading",
     "hardware_efficient",

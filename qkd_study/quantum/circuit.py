@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pennylane as qml
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pennylane as qml
 
 #: Gates by name: how many wires, and whether they take an angle.
 GATES: dict[str, tuple[int, bool]] = {
@@ -145,6 +148,8 @@ class Circuit:
             values: the parameters, then a sample's features, (P + F,), in radians.
             first_wire: the label of data wire 0.
         """
+        import pennylane as qml  # takes seconds, and lightning.qubit does without
+
         return [
             getattr(qml, gate.name)(*angle, wires=[first_wire + wire for wire in gate.wires])
             for gate, angle in zip(self.gates, self.angles(list(values)), strict=True)

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qkd_study.memory import check_allocation
-from qkd_study.quantum._device import DeviceState
 from qkd_study.quantum._lightning import LightningState
 from qkd_study.quantum._product import Product
 from qkd_study.quantum.circuit import Circuit
@@ -99,11 +98,13 @@ class Simulator:
             check_allocation(
                 (STATES * self.dtype.itemsize) << wires, f"simulating {circuit.qubits} qubits"
             )
-            self._states[key] = (
-                LightningState(circuit, extra_wires, self.precision)
-                if self.device == "lightning.qubit"
-                else DeviceState(self.device, circuit, extra_wires, self.precision)
-            )
+            given = circuit, extra_wires, self.precision
+            if self.device == "lightning.qubit":
+                self._states[key] = LightningState(*given)
+            else:
+                from qkd_study.quantum.device import DeviceState  # imports PennyLane
+
+                self._states[key] = DeviceState(self.device, *given)
         return self._states[key]
 
     def plan(self, circuit: Circuit, batch: int, *, real: bool = True) -> Plan:

@@ -45,7 +45,7 @@ def check_study(study: Study, dataset: Dataset) -> None:
 def _check_device(name: str) -> None:
     if name == "lightning.qubit":  # a requirement of ours; PennyLane takes seconds to import
         return
-    from qkd_study.quantum import check_device
+    from qkd_study.quantum.device import check_device
 
     try:
         check_device(name)

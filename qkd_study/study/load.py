@@ -46,8 +46,12 @@ def load_study(path: str | Path) -> Study:
     module = ModuleType(MODULE)
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses and pickles of the file's classes look here
+    limit = sys.getrecursionlimit()
     try:
-        exec(code, module.__dict__)
+        try:
+            exec(code, module.__dict__)
+        finally:  # a low one would fail the code that says what is wrong
+            sys.setrecursionlimit(max(limit, sys.getrecursionlimit()))
     except (InputError, StudyWarning) as error:  # the latter where the file made them errors
         raise InputError(f"{_place(path, error)}: {error}") from None
     except KeyboardInterrupt:

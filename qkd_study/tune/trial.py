@@ -56,10 +56,9 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         # Imported here: the driver needs neither torch nor PennyLane, and starts sooner without.
         import torch
 
-        from qkd_study.distill import TeacherStore, warm_up
+        from qkd_study.distill import TeacherStore
 
         torch.set_num_threads(1)
-        warm_up()
         self._study, self._dataset, self._run_id = study, dataset, run_id
         self._teachers = TeacherStore(teachers)
         self._stuck = _traces(Path(scratch))

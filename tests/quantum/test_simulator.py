@@ -95,7 +95,7 @@ def test_agrees_with_backpropagation(
 
 
 def _public_path() -> Simulator:
-    from qkd_study.quantum._device import DeviceState
+    from qkd_study.quantum.device import DeviceState
 
     class Public(Simulator):
         def _state(self, circuit: Circuit, extra_wires: int) -> DeviceState:

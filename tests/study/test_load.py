@@ -115,3 +115,15 @@ def test_a_defect_of_ours_is_not_blamed_on_the_study_file(tmp_path: Path) -> Non
 def test_loading_leaves_nothing_behind(tiny_study: Path) -> None:
     load_study(tiny_study)
     assert [p.name for p in tiny_study.parent.iterdir()] == [tiny_study.name]
+
+
+@pytest.mark.parametrize("then", ["1 / 0", ""])
+def test_a_low_recursion_limit_does_not_outlast_the_file(tmp_path: Path, then: str) -> None:
+    path, before = tmp_path / "bad.py", sys.getrecursionlimit()
+    frames, frame = 0, sys._getframe()
+    while frame := frame.f_back:  # type: ignore[assignment]
+        frames += 1
+    path.write_text(f"import sys\nsys.setrecursionlimit({frames + 40})\n{then}")
+    with pytest.raises(InputError, match=re.escape("bad.py:3: " if then else "binds no `study`")):
+        load_study(path)
+    assert sys.getrecursionlimit() == before
