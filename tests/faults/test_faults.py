@@ -19,15 +19,6 @@ from tests.faults import harness as h
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a complete run."""
-    folder = tmp_path_factory.mktemp("whole")
-    done = h.finish(folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
-
-
 def copied(whole: Path, folder: Path) -> Path:
     shutil.copytree(whole, folder, symlinks=True, dirs_exist_ok=True)
     return folder
