@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -27,17 +27,19 @@ class Pending:
 
     Args:
         folder: of the run.
+        written: whether a row stands in the tables already: a driver may die before it forgets it.
 
     Raises:
         StorageError: it cannot be read or written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, written: Callable[[Row], bool]) -> None:
         self._path = folder / "pending.jsonl"
         self._file: IO[str] | None = None
         self._records: dict[_Key, dict[int, Record]] = {}
         for record in self._read():
-            self._keep(record)
+            if not written(record.row):
+                self._keep(record)
         self._begin()
 
     def add(self, record: Record) -> None:
@@ -81,9 +83,7 @@ class Pending:
             self._path.unlink(missing_ok=True)
 
     def _keep(self, record: Record) -> None:
-        row = record.row
-        key = (row["phase"], row["cell"], row["arm"], row["trial"])
-        self._records.setdefault(key, {})[row["replicate"]] = record
+        self._records.setdefault(_key(record.row), {})[record.row["replicate"]] = record
 
     def _read(self) -> Iterable[Record]:
         try:
@@ -98,9 +98,11 @@ class Pending:
                 row: Row = said["row"]
                 for name in _TIMES:
                     row[name] = datetime.fromisoformat(row[name])
-                yield Record(row, said["curve"])
+                record = Record(row, said["curve"])
+                _key(row)
             except (ValueError, KeyError, TypeError):
                 continue  # cut off when the driver was killed
+            yield record
 
     def _begin(self) -> None:
         """Replace the file by one with the records that are still needed."""
@@ -117,6 +119,10 @@ class Pending:
             self._file = self._path.open("a")
         except OSError as error:
             raise StorageError.of(self._path, error) from None
+
+
+def _key(row: Row) -> _Key:
+    return row["phase"], row["cell"], row["arm"], row["trial"]
 
 
 def _line(record: Record) -> str:

@@ -72,7 +72,7 @@ class Desk:
         self._run, self._display, self._time_limit = run, display, time_limit
         self._again: deque[Work] = deque()
         self._runs, self._deaths, self._longest = 0, 0, 0.0
-        self._pending = Pending(run.path)
+        self._pending = Pending(run.path, schedule.has)
         self._journal = Journal(run.journal, schedule)
 
     def bundle(self, name: str, workers: int) -> Bundle | None:

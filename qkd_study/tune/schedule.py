@@ -112,6 +112,16 @@ class Schedule:
         """Whether nothing is left to run and nothing is running."""
         return not any(True for _ in self._open())
 
+    def has(self, row: Row) -> bool:
+        """Whether a run is among the rows that there were, or that `finish` was told of."""
+        branch = self._branches.get((row["cell"], row["arm"]))
+        if branch is None:
+            return False
+        number, replicate = row["trial"], row["replicate"]
+        if row["phase"] == "confirm":
+            return replicate in branch.confirmed.get(number, ())
+        return number in branch.ended and replicate in self.study.replicates.of_search
+
     def missing_runs(self) -> int:
         """How many declared runs have no row yet; of a Pareto front, only its first is counted."""
         replicates = self.study.replicates

@@ -110,9 +110,14 @@ def test_rows_are_all_that_a_new_driver_needs(cut: int) -> None:
     before = drain(Schedule(made, "digits", EMPTY), stop_after=cut)
     again = Schedule(made, "digits", frame(before))
     assert again.missing_runs() == 4 * 15 - len(before)
-    rows = before + drain(again)
+    added = drain(again)
+    rows = before + added
     assert again.done
     assert len(set(keys(rows))) == len(rows) == 4 * 15
+    before_added = Schedule(made, "digits", frame(before))
+    assert all(map(before_added.has, before))
+    assert not any(map(before_added.has, added))
+    assert not again.has({**rows[0], "arm": "unknown"})
 
 
 def test_a_new_driver_does_not_repeat_suggestions() -> None:

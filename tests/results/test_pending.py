@@ -1,0 +1,49 @@
+"""The log of finished runs whose trials have not ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qkd_study.results import Pending
+from qkd_study.results.rows import Row
+from tests.results.test_tables import record, trial
+
+TRIALS = [trial(number) for number in range(2)]
+
+
+def nothing(row: Row) -> bool:
+    return False
+
+
+def lines(folder: Path) -> int:
+    path = folder / "pending.jsonl"
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def test_the_next_driver_takes_up_what_was_logged(tmp_path: Path) -> None:
+    added = [record(TRIALS[0], 0), record(TRIALS[0], 1), record(TRIALS[1], 0)]
+    before = Pending(tmp_path, nothing)
+    for one in added:
+        before.add(one)  # and is killed
+    with (tmp_path / "pending.jsonl").open("a") as log:
+        log.write('{"row": {"phase": "search"}, "curve": []}\n[]\n{"row": {"phase"')
+    pending = Pending(tmp_path, nothing)
+    assert pending.of(TRIALS[0]) == {0: added[0], 1: added[1]}
+    assert pending.of(TRIALS[1]) == {0: added[2]}
+    pending.forget(TRIALS[0])
+    pending.close()
+    assert lines(tmp_path) == 1
+    assert Pending(tmp_path, nothing).of(TRIALS[1]) == {0: added[2]}
+
+
+def test_what_stands_in_the_tables_is_not_taken_up(tmp_path: Path) -> None:
+    """A driver that dies between the tables and the log leaves such lines."""
+    before = Pending(tmp_path, nothing)
+    for one in (record(TRIALS[0], 0), record(TRIALS[0], 1), record(TRIALS[1], 0)):
+        before.add(one)
+    pending = Pending(tmp_path, lambda row: row["trial"] == 0)
+    assert (pending.of(TRIALS[0]), lines(tmp_path)) == ({}, 1)
+    assert list(pending.of(TRIALS[1])) == [0]
+    pending.forget(TRIALS[1])
+    pending.close()
+    assert not (tmp_path / "pending.jsonl").exists()
