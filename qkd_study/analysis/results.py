@@ -13,7 +13,15 @@ import pandas as pd
 
 from qkd_study.analysis.summary import confirmed
 from qkd_study.errors import InputError
-from qkd_study.results import BrokenFile, RunFolder, find_run, read_table
+from qkd_study.results import (
+    BrokenFile,
+    RunFolder,
+    VanishedFile,
+    files_of,
+    find_run,
+    read_table,
+    unhindered,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -275,24 +283,27 @@ def load(path: str | Path, out: str | Path = "results", *, search_curves: bool =
     """
     folder = find_run(str(path), out)
     about = folder.about()
-    runs, broken_runs = _table(folder, "runs", _files(folder, "runs"))
-    files = _files(folder, "curves")
-    if not search_curves:
-        files = [path for path in files if not path.name.startswith("search-")]
-    curves, broken_curves = _table(folder, "curves", files)
+    runs, broken_runs = unhindered(lambda: _table(folder, "runs", ""))
+    left_out = "" if search_curves else "search-"
+    curves, broken_curves = unhindered(lambda: _table(folder, "curves", left_out))
     return Results(folder.path, about, runs, curves, (*broken_runs, *broken_curves))
 
 
-def _files(folder: RunFolder, table: str) -> list[Path]:
-    return sorted((folder.path / table).glob("[!.]*.parquet"))
+def _table(folder: RunFolder, table: str, left_out: str) -> tuple[pd.DataFrame, Sequence[str]]:
+    """A table without files that are broken, and which those are.
 
-
-def _table(
-    folder: RunFolder, table: str, files: Sequence[Path]
-) -> tuple[pd.DataFrame, Sequence[str]]:
-    """A table from its files, without those that are broken, and which those are."""
+    Args:
+        folder: of the run.
+        table: its name.
+        left_out: how the names of files begin that are not wanted, if there are such.
+    """
+    files = files_of(folder.path, table)
+    if left_out:
+        files = [path for path in files if not path.name.lstrip(".").startswith(left_out)]
     try:
         return read_table(folder.path, table, files), ()
+    except VanishedFile:
+        raise
     except BrokenFile:
         good = [path for path in files if _readable(folder, path, table)]
         if not good:
@@ -305,6 +316,8 @@ def _table(
 def _readable(folder: RunFolder, path: Path, table: str) -> bool:
     try:
         read_table(folder.path, table, [path])
+    except VanishedFile:
+        raise
     except BrokenFile:
         return False
     return True

@@ -9,9 +9,12 @@ from qkd_study.results.schema import RUNS, TABLES, Column, describe, schema
 from qkd_study.results.store import is_address
 from qkd_study.results.tables import (
     BrokenFile,
+    VanishedFile,
+    files_of,
     forget_failed,
     read_table,
     start_tables,
+    unhindered,
     write_records,
 )
 
@@ -25,7 +28,9 @@ __all__ = [
     "Record",
     "Row",
     "RunFolder",
+    "VanishedFile",
     "describe",
+    "files_of",
     "find_run",
     "finish_packing",
     "finished",
@@ -40,6 +45,7 @@ __all__ = [
     "schema",
     "score",
     "start_tables",
+    "unhindered",
     "without_result",
     "write_about",
     "write_records",

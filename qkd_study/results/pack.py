@@ -13,20 +13,19 @@ import pyarrow.parquet as pq
 
 from qkd_study.errors import StorageError
 from qkd_study.results.schema import TABLES, schema
-from qkd_study.results.tables import BATCH, BrokenFile, joined
+from qkd_study.results.tables import BATCH, PLAN, BrokenFile, hidden, joined
 
 #: Fewer files of a phase than this are left as they are.
 PACKED_FROM = 200
 PHASES = ("search", "confirm")
-_PLAN = ".packing.json"
 
 
 def pack(folder: Path, least: int = PACKED_FROM) -> None:
     """Join the files of each phase, if they are many; the rows stay the same.
 
-    A reader meets each row at most once at any moment, and a process that dies here leaves a run
-    that `finish_packing` completes. What cannot be read or written is left as it was. Call it under
-    the run's lock.
+    `read_table` meets each row once at any moment, another reader at most once, and a process that
+    dies here leaves a run that `finish_packing` completes. What cannot be read or written is left
+    as it was. Call it under the run's lock.
 
     Args:
         folder: of the run.
@@ -45,7 +44,7 @@ def pack(folder: Path, least: int = PACKED_FROM) -> None:
         except (BrokenFile, OSError, pa.ArrowException):
             for table in TABLES:
                 with contextlib.suppress(OSError):
-                    _hidden(folder / table, target).unlink(missing_ok=True)
+                    hidden(folder / table, target).unlink(missing_ok=True)
             return
         finish_packing(folder)
 
@@ -56,14 +55,14 @@ def finish_packing(folder: Path) -> None:
     Raises:
         StorageError: the folder does not let files be removed or renamed.
     """
-    plan = folder / _PLAN
+    plan = folder / PLAN
     try:
-        plan.with_name(f"{_PLAN}.partial").unlink(missing_ok=True)
+        plan.with_name(f"{PLAN}.partial").unlink(missing_ok=True)
         if not plan.exists():
             return
         said = json.loads(plan.read_text())
         for table in TABLES:
-            whole = _hidden(folder / table, said["target"])
+            whole = hidden(folder / table, said["target"])
             for name in said["names"]:
                 (folder / table / name).unlink(missing_ok=True)
             if whole.exists():
@@ -73,14 +72,10 @@ def finish_packing(folder: Path) -> None:
         raise StorageError.of(plan, error) from None
 
 
-def _hidden(folder: Path, target: str) -> Path:
-    return folder / f".{target}.partial"
-
-
 def _join(files: list[Path], folder: Path, target: str) -> None:
     """Write the rows of some files into one that no reader sees yet; curves may have no file."""
     there = [path for path in files if path.exists()]
-    with _hidden(folder, target).open("wb") as out:
+    with hidden(folder, target).open("wb") as out:
         with pq.ParquetWriter(out, schema(folder.name)) as writer:
             for first in range(0, len(there), BATCH):
                 writer.write_table(joined(there[first : first + BATCH], schema(folder.name)))
@@ -89,9 +84,9 @@ def _join(files: list[Path], folder: Path, target: str) -> None:
 
 
 def _write_plan(folder: Path, target: str, names: list[str]) -> None:
-    partial = folder / f"{_PLAN}.partial"
+    partial = folder / f"{PLAN}.partial"
     with partial.open("w") as out:
         json.dump({"target": target, "names": names}, out)
         out.flush()
         os.fsync(out.fileno())
-    os.replace(partial, folder / _PLAN)
+    os.replace(partial, folder / PLAN)

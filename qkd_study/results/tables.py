@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 import pandas as pd
@@ -18,9 +21,20 @@ from qkd_study.results.rows import Record, Row
 from qkd_study.results.schema import TABLE_VERSION, TABLES, schema
 from qkd_study.study.plan import Trial
 
+T = TypeVar("T")
+
+#: In the folder of a run: which files are being joined into one; see `pack`.
+PLAN = ".packing.json"
+#: How often a table is read whose files are joined meanwhile.
+ATTEMPTS = 10
+
 
 class BrokenFile(InputError):
     """A file of a table cannot be read."""
+
+
+class VanishedFile(BrokenFile):
+    """A file of a table is gone: joined with others, or taken away."""
 
 
 def start_tables(folder: Path) -> None:
@@ -145,16 +159,15 @@ def read_table(
     Args:
         folder: `results/<study>/<run id>`.
         table: `runs` or `curves`.
-        files: which of its files; default: all.
+        files: which of its files; default: all (`files_of`).
         columns: which of its columns, the keys among them; default: all. A few are read five times
             faster than all.
 
     Raises:
         InputError: the folder holds no such table, or one of another version, or a broken file.
     """
-    files = list(files) or sorted((folder / table).glob("[!.]*.parquet"))
     if not files:
-        raise InputError(f"{folder} holds no {table}: it is not the folder of a run.")
+        return unhindered(lambda: read_table(folder, table, files_of(folder, table), columns))
     wanted = schema(table)
     if columns is not None:
         wanted = pa.schema([wanted.field(name) for name in dict.fromkeys(columns)])
@@ -168,6 +181,49 @@ def read_table(
         if frame[name].isna().any():
             raise InputError(f"{folder / table} has a broken file: a row in it has no {name}.")
     return frame.sort_values(keys + (["epoch"] if table == "curves" else []), ignore_index=True)
+
+
+def files_of(folder: Path, table: str) -> list[Path]:
+    """The files that hold a table, with each row once, also while `pack` joins them.
+
+    Raises:
+        InputError: there is none: this is not the folder of a run.
+    """
+    before, after, found = "", "plan", []
+    while before != after:  # a plan began or ended in between
+        before = _plan(folder)
+        found = sorted((folder / table).glob("[!.]*.parquet"))
+        after = _plan(folder)
+    if before:
+        plan = json.loads(before)
+        whole = hidden(folder / table, plan["target"])
+        gone = set(plan["names"])
+        found = [path for path in found if path.name not in gone]
+        found += [whole] if whole.exists() else []
+    if not found:
+        raise InputError(f"{folder} holds no {table}: it is not the folder of a run.")
+    return found
+
+
+def unhindered(read: Callable[[], T]) -> T:
+    """What `read` returns, tried again where a file it had listed was joined with others."""
+    for _ in range(ATTEMPTS - 1):
+        with contextlib.suppress(VanishedFile):
+            return read()
+        time.sleep(0.2)
+    return read()
+
+
+def hidden(folder: Path, target: str) -> Path:
+    """A file that is to become `target`, in the folder of its table."""
+    return folder / f".{target}.partial"
+
+
+def _plan(folder: Path) -> str:
+    try:
+        return (folder / PLAN).read_text()
+    except OSError:
+        return ""
 
 
 #: Files that are joined at a time: a table in thousands of pieces costs far more than its rows.
@@ -205,6 +261,8 @@ def _read(path: Path, wanted: pa.Schema) -> pa.Table:
             for f in wanted
         ]
         return pa.table(columns, schema=wanted)
+    except FileNotFoundError:
+        raise VanishedFile(f"{path} was there, but is gone.") from None
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise BrokenFile(
             f"{path} is broken: {told(error)}. If you delete it, the same `run` command computes "

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pandas as pd
@@ -95,9 +98,36 @@ def test_no_moment_to_die_at_loses_or_doubles_a_row(
             except Death:
                 deaths += 1
         assert not pd.read_parquet(copy / "runs").duplicated(KEYS).any()
+        for table, rows in before.items():  # a reader of ours knows the plan
+            pd.testing.assert_frame_equal(read_table(copy, table), rows)
         finish_packing(copy)
         start_tables(copy)
         for table, rows in before.items():
             pd.testing.assert_frame_equal(read_table(copy, table), rows)
         assert not [p for p in copy.rglob("*") if "partial" in p.name or "packing" in p.name]
     assert deaths > 15
+
+
+def test_a_reader_beside_the_joining_misses_nothing(run: Path) -> None:
+    """Joined again and again, as runs are that are extended; every reading sees every row."""
+    rows = read_table(run, "runs")
+    ended = Event()
+
+    def read() -> int:
+        times = 0
+        while not ended.is_set():
+            pd.testing.assert_frame_equal(read_table(run, "runs"), rows)
+            times += 1
+        return times
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read)
+        try:
+            for number in range(40):
+                empty = run / "runs" / "columns.parquet"
+                shutil.copy(empty, run / "runs" / f"search-{number}.parquet")
+                pack(run, least=2)
+                time.sleep(0.01)
+        finally:
+            ended.set()
+        assert reading.result() > 5
