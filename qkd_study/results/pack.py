@@ -18,6 +18,8 @@ from qkd_study.results.tables import BATCH, PLAN, BrokenFile, hidden, joined
 #: Fewer files of a phase than this are left as they are.
 PACKED_FROM = 200
 PHASES = ("search", "confirm")
+#: Rows that are held at a time.
+GROUP = 2**16
 
 
 def pack(folder: Path, least: int = PACKED_FROM) -> None:
@@ -77,8 +79,13 @@ def _join(files: list[Path], folder: Path, target: str) -> None:
     there = [path for path in files if path.exists()]
     with hidden(folder, target).open("wb") as out:
         with pq.ParquetWriter(out, schema(folder.name)) as writer:
+            parts: list[pa.Table] = []
             for first in range(0, len(there), BATCH):
-                writer.write_table(joined(there[first : first + BATCH], schema(folder.name)))
+                last = first + BATCH
+                parts.append(joined(there[first:last], schema(folder.name)))
+                if last >= len(there) or sum(map(len, parts)) >= GROUP:
+                    writer.write_table(pa.concat_tables(parts).combine_chunks())
+                    parts = []
         out.flush()
         os.fsync(out.fileno())
 

@@ -226,8 +226,8 @@ def _plan(folder: Path) -> str:
         return ""
 
 
-#: Files that are joined at a time: a table in thousands of pieces costs far more than its rows.
-BATCH = 256
+#: Files that are joined at a time: a table in pieces costs far more time and memory than its rows.
+BATCH = 64
 
 
 def joined(files: Sequence[Path], wanted: pa.Schema) -> pa.Table:
