@@ -86,6 +86,7 @@ def _join(files: list[Path], folder: Path, target: str) -> None:
                 if last >= len(there) or sum(map(len, parts)) >= GROUP:
                     writer.write_table(pa.concat_tables(parts).combine_chunks())
                     parts = []
+                    pa.default_memory_pool().release_unused()
         out.flush()
         os.fsync(out.fileno())
 
