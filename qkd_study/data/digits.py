@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from importlib import metadata
+from zipfile import BadZipFile
+
 import numpy as np
 
 from qkd_study.data.dataset import Dataset, Raw
+from qkd_study.paths import cache_folder
 
 #: Test images: a third, drawn once and for all, stratified by class.
 TEST_IMAGES = 597
@@ -13,6 +19,26 @@ _SPLIT_SEED = 20_25
 
 def load_digits() -> Dataset:
     """The digits with pixels in [0, 1]: a pool of 1,200 and a fixed test set of 597."""
+    return Dataset("digits", *_kept(), classes=10, white=16)
+
+
+def _kept() -> tuple[Raw, Raw, Raw, Raw]:
+    """The split digits from the user's cache folder: importing scikit-learn takes a second."""
+    path = cache_folder() / f"digits-{metadata.version('scikit-learn')}.npz"
+    broken = (OSError, ValueError, KeyError, EOFError, BadZipFile)
+    with contextlib.suppress(*broken), np.load(path, allow_pickle=False) as kept:
+        return kept["a"], kept["b"], kept["c"], kept["d"]
+    a, b, c, d = _split()
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        with partial.open("wb") as file:
+            np.savez(file, a=a, b=b, c=c, d=d)
+        partial.replace(path)
+    return a, b, c, d
+
+
+def _split() -> tuple[Raw, Raw, Raw, Raw]:
     from sklearn.datasets import load_digits as load
     from sklearn.model_selection import train_test_split
 
@@ -22,9 +48,7 @@ def load_digits() -> Dataset:
     pool, test = train_test_split(
         np.arange(len(labels)), test_size=TEST_IMAGES, stratify=labels, random_state=_SPLIT_SEED
     )
-    return Dataset(
-        "digits", pixels[pool], labels[pool], pixels[test], labels[test], classes=10, white=16
-    )
+    return pixels[pool], labels[pool], pixels[test], labels[test]
 
 
 def load_large_digits() -> Dataset:
