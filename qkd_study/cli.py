@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import _thread
 import argparse
+import contextlib
 import importlib
 import signal
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
 from typing import TextIO
 
@@ -198,7 +201,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         # Imported late: `--help` should not wait for torch.
         commands = importlib.import_module("qkd_study.commands").COMMANDS
-        code: int = commands[options.command](options)
+        with _interrupts_kept():
+            code: int = commands[options.command](options)
     except InputError as error:
         print(f"qkd-study: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -222,6 +226,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"qkd-study: {_defect(error)}", file=sys.stderr)
         return ERROR
     return code
+
+
+@contextlib.contextmanager
+def _interrupts_kept() -> Iterator[None]:
+    """Raise a Ctrl-C again that came in a `__del__`, where Python prints and forgets it."""
+    before, going_on = sys.unraisablehook, True
+
+    def again() -> None:
+        if going_on:
+            _thread.interrupt_main()
+
+    def unraisable(ignored: sys.UnraisableHookArgs) -> None:
+        if issubclass(ignored.exc_type, KeyboardInterrupt):
+            threading.Timer(0.05, again).start()  # raised here, it would be lost too
+        else:
+            before(ignored)
+
+    sys.unraisablehook = unraisable
+    try:
+        yield
+    finally:
+        going_on = False
+        sys.unraisablehook = before
 
 
 def _defect(error: Exception) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from qkd_study.cli import main
+from qkd_study.cli import DONE, INCOMPLETE, main
 from qkd_study.commands import COMMANDS
 from tests.conftest import TINY, Cli
 
@@ -244,3 +247,32 @@ study = Study(question="?", setting=ClassicalToClassical(student=Own(Odd)), arms
     said = capsys.readouterr()
     assert "runs and at most" in said.out
     assert re.search(message, said.err)
+
+
+def test_a_ctrl_c_while_something_is_deleted_counts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python prints what is raised there, and goes on as if nobody had pressed a key."""
+
+    class Deleted:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    class Failing:
+        def __del__(self) -> None:
+            raise ValueError("of its own")
+
+    def command(options: object) -> int:
+        Failing()
+        Deleted()
+        time.sleep(5)
+        return DONE
+
+    said: list[str] = []
+    monkeypatch.setitem(COMMANDS, "list", command)
+    monkeypatch.setattr(sys, "unraisablehook", lambda it: said.append(str(it.exc_value)))
+    before = sys.unraisablehook
+    assert main(["list"]) == INCOMPLETE
+    assert sys.unraisablehook is before
+    assert said == ["of its own"]
+    assert capsys.readouterr().err == "qkd-study: interrupted. The same command goes on.\n"
