@@ -44,7 +44,7 @@ class Machine:
     bundled: float = 2.0
     report: float = 0.5
     storage: float = 0.0
-    start: float = 9.0
+    start: float = 7.5
     apart: float = 0.1
     warm: float = 1.0
     end: float = 2.5
