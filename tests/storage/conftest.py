@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ class Server:
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """The server; buckets are made by tests."""
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line per request buries a failure
     server = Server()
     server.start()
     yield server

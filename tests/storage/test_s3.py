@@ -26,7 +26,7 @@ from tests.storage.conftest import Server
 pytestmark = pytest.mark.slow
 
 RUNS = 28
-EPOCHS = 600  # a store can stop in the middle
+EPOCHS = 2500  # a run of about a second: the driver gives a lost store up long before the last
 #: The command line, which takes runs over after a second, and gives stores up after two.
 HASTY = """
 import sys

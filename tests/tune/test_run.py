@@ -204,7 +204,7 @@ def test_two_workers_one_worker_and_a_killed_driver_give_the_same_confirmation(
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_can_be_resumed(tmp_path: Path, cli: Cli, sent: signal.Signals) -> None:
-    (tmp_path / "tiny.py").write_text(TINY.replace('"epochs": 3', '"epochs": 400'))
+    (tmp_path / "tiny.py").write_text(TINY.replace('"epochs": 3', '"epochs": 1000'))
     driver = subprocess.Popen(
         [sys.executable, "-m", "qkd_study", "run", "tiny.py", "--cpus", "1"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
