@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -22,7 +23,8 @@ class Contrast:
     Attributes:
         where: the cell, or `all` of the claim's.
         paired: the difference, better minus than; `None` with fewer than two pairs.
-        verdict: on it, after Holm's correction over the family it belongs to.
+        verdict: on it; Holm's correction over the family it belongs to is in the p of the
+            difference, and in that of the tests within a margin.
         left_out: replicates that are there, but not on both sides in every cell.
     """
 
@@ -40,13 +42,23 @@ class Control:
         arm: the control.
         gain: of the control over the claim's `than`.
         contrast: the claim's `better` against the control.
-        matched: whether `better` is not shown to beat the control.
     """
 
     arm: str
     gain: Paired | None
     contrast: Contrast
-    matched: bool
+
+    @property
+    def outcome(self) -> Literal["beaten", "matches", "open", "untested"]:
+        """`beaten` by the claim's `better`; `matches` it: as good within the margin, or better;
+        `open`: neither is shown; `untested`: there are no two pairs.
+        """
+        if self.contrast.verdict is None:
+            return "untested"
+        status = self.contrast.verdict.status
+        if status == "supported":
+            return "beaten"
+        return "open" if status == "undecided" else "matches"
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,9 @@ class Judged:
         cells: each of its cells; Holm over them.
         controls: each of its controls; Holm over them.
         declared_after: confirm rows that were there when the claim was first declared.
+        changes: what of the study was changed with confirm rows in sight: `what` in words, and
+            `confirm_rows`, how many there were.
+        withdrawn: whether the study no longer makes the claim.
     """
 
     claim: Mapping[str, Any]
@@ -66,6 +81,8 @@ class Judged:
     cells: Sequence[Contrast]
     controls: Sequence[Control]
     declared_after: int
+    changes: Sequence[Mapping[str, Any]] = ()
+    withdrawn: bool = False
 
     @property
     def status(self) -> str:
@@ -74,29 +91,40 @@ class Judged:
 
 
 def judge(results: Results, *, alpha: float = 0.05) -> list[Judged]:
-    """The verdict on every claim of a run.
+    """The verdict on every claim of a run; those withdrawn with results in sight come last.
 
     Only confirm rows count, paired by replicate. A claim over several cells is judged on the mean
     over them, taken replicate by replicate; only replicates that are there on both sides in all of
-    the cells enter. Epochs to a target are restricted means: a run that never got there counts
-    with the epochs it had.
+    the cells enter. Epochs to a target are restricted means: in each cell, a run that did not get
+    there within the epochs that all of its runs had counts with those.
 
     Args:
         results: the run.
-        alpha: the error rate of each family: the claims, the cells of one, the controls of one.
+        alpha: the error rate of each family, of differences and of equivalences: the claims, the
+            cells of one, the controls of one.
     """
-    claims: list[dict[str, Any]] = results.about.get("claims", [])
+    made: list[dict[str, Any]] = results.about.get("claims", [])
+    claims = [*made, *results.about.get("withdrawn", [])]
     sides = [_sides(results, entry["claim"]) for entry in claims]
     overall = _judged_together(
         [("all", _mean(pairs), entry["claim"]) for entry, pairs in zip(claims, sides, strict=True)],
         alpha,
     )
     judged = []
-    for entry, pairs, contrast in zip(claims, sides, overall, strict=True):
+    for number, (entry, pairs, contrast) in enumerate(zip(claims, sides, overall, strict=True)):
         claim = entry["claim"]
         cells = _judged_together([(cell, pair, claim) for cell, pair in pairs.items()], alpha)
-        after = int(entry.get("confirm_rows") or 0)
-        judged.append(Judged(claim, contrast, cells, _controls(results, claim, alpha), after))
+        judged.append(
+            Judged(
+                claim,
+                contrast,
+                cells,
+                _controls(results, claim, alpha),
+                declared_after=int(entry.get("confirm_rows") or 0),
+                changes=entry.get("changes", ()),
+                withdrawn=number >= len(made),
+            )
+        )
     return judged
 
 
@@ -105,7 +133,7 @@ Pair = pd.DataFrame  # index replicate, columns better and than; nan where a sid
 
 def _sides(results: Results, claim: Mapping[str, Any]) -> dict[str, Pair]:
     """Both sides of a claim in each of its cells, by replicate."""
-    scores = _scores(results, claim)
+    scores, limits = _scores(results, claim)
     better, than = claim["better"], claim["than"]
     found: dict[str, Pair] = {}
     by_cell = {frozenset(values.items()): cell for cell, values in results.cells.items()}
@@ -117,28 +145,40 @@ def _sides(results: Results, claim: Mapping[str, Any]) -> dict[str, Pair]:
         else:
             if any(values[name] != value for name, value in better.items()):
                 continue
-            other = by_cell[frozenset({**values, **than}.items())]
+            other = by_cell.get(frozenset({**values, **than}.items()))
+            if other is None:  # of a claim withdrawn with its factor's value
+                continue
             sides = [(cell, claim["arm"]), (other, claim["arm"])]
             rest = [f"{k}={v}" for k, v in values.items() if k not in better]
             label = ",".join(rest) or "all"
         columns = [scores.get(side, pd.Series(dtype=float)) for side in sides]
-        found[label] = pd.concat(columns, axis=1, keys=["better", "than"])
+        pair = pd.concat(columns, axis=1, keys=["better", "than"])
+        if limits is not None:
+            kept = pair.dropna().index  # nan, which does not clip, if it is empty
+            shortest = [limits[side].reindex(kept).min() for side in sides if side in limits]
+            pair = pair.clip(upper=min(shortest, default=math.nan))
+        found[label] = pair
     return found
 
 
-def _scores(results: Results, claim: Mapping[str, Any]) -> dict[tuple[str, str], pd.Series[float]]:
-    """The claim's metric by cell and arm, indexed by replicate."""
-    rows = results.confirmed
+Scores = dict[tuple[str, str], "pd.Series[float]"]  # by cell and arm, indexed by replicate
+
+
+def _scores(results: Results, claim: Mapping[str, Any]) -> tuple[Scores, Scores | None]:
+    """The claim's metric; and for epochs to a target, of which inf is never, the epochs trained."""
+    rows, by = results.confirmed, ["cell", "arm", "replicate"]
     if claim["metric"] != "epochs_to_target":
-        table = rows.set_index(["cell", "arm", "replicate"])[f"metric.{claim['metric']}"]
-    else:
-        curves = results.confirmed_curves
-        reached = curves[curves["metric.val_accuracy"] >= claim["target"]]
-        by = ["cell", "arm", "replicate"]
-        limit = curves.groupby(by)["epoch"].max()
-        # Restricted: who never got there counts with the epochs that were run.
-        table = reached.groupby(by)["epoch"].min().reindex(limit.index).fillna(limit).astype(float)
-    return {key: group.droplevel([0, 1]) for key, group in table.groupby(level=[0, 1])}  # type: ignore[misc]
+        return _by_side(rows.set_index(by)[f"metric.{claim['metric']}"]), None
+    curves = results.confirmed_curves
+    trained = curves.groupby(by)["epoch"].max().astype(float)
+    reached = curves[curves["metric.val_accuracy"] >= claim["target"]]
+    first = reached.groupby(by)["epoch"].min().reindex(trained.index).fillna(math.inf)
+    return _by_side(first), _by_side(trained)
+
+
+def _by_side(table: pd.Series[float]) -> Scores:
+    groups: Any = table.groupby(level=[0, 1])
+    return {key: group.droplevel([0, 1]) for key, group in groups}
 
 
 def _mean(pairs: Mapping[str, Pair]) -> Pair:
@@ -154,7 +194,7 @@ def _mean(pairs: Mapping[str, Pair]) -> Pair:
 def _judged_together(
     family: Sequence[tuple[str, Pair, Mapping[str, Any]]], alpha: float
 ) -> list[Contrast]:
-    """Contrasts with Holm's correction over those of them that have a test."""
+    """Contrasts with Holm's correction over those of them that have a test, or a margin."""
     found: list[Contrast] = []
     tested: list[int] = []
     values: list[Any] = []
@@ -169,18 +209,37 @@ def _judged_together(
         tested.append(len(found))
         paired = paired_difference(pair["better"].to_numpy(), pair["than"].to_numpy())
         found.append(Contrast(where, paired, None, left_out))
-    p_values = [_verdict(values[i], family[i][2], alpha).p for i in tested]
-    for i, p in zip(tested, holm(p_values) if p_values else (), strict=True):
-        said = _verdict(values[i], family[i][2], alpha, float(p))
+    alone = {i: _verdict(values[i], family[i][2], alpha) for i in tested}
+    p_values = _adjusted({i: said.p for i, said in alone.items()})
+    within = _adjusted({i: s.equivalence.p for i, s in alone.items() if s.equivalence is not None})
+    for i in tested:
+        said = _verdict(values[i], family[i][2], alpha, p_values[i], within.get(i))
         found[i] = replace(found[i], verdict=said)
     return found
 
 
+def _adjusted(p_values: Mapping[int, float]) -> dict[int, float]:
+    if not p_values:
+        return {}
+    return dict(zip(p_values, map(float, holm(list(p_values.values()))), strict=True))
+
+
 def _verdict(
-    differences: Any, claim: Mapping[str, Any], alpha: float, p: float | None = None
+    differences: Any,
+    claim: Mapping[str, Any],
+    alpha: float,
+    p: float | None = None,
+    p_within: float | None = None,
 ) -> Verdict:
     direction: Literal["lower", "higher"] = "lower" if claim["metric"] in LOWER else "higher"
-    return verdict(differences, direction=direction, margin=claim["margin"], alpha=alpha, p=p)
+    return verdict(
+        differences,
+        direction=direction,
+        margin=claim["margin"],
+        alpha=alpha,
+        p=p,
+        p_within=p_within,
+    )
 
 
 def _controls(results: Results, claim: Mapping[str, Any], alpha: float) -> list[Control]:
@@ -194,11 +253,6 @@ def _controls(results: Results, claim: Mapping[str, Any], alpha: float) -> list[
     )
     gains = _judged_together([(c["better"], _mean(_sides(results, c)), c) for c in alone], alpha)
     return [
-        Control(
-            contrast.where,
-            gain.paired,
-            contrast,
-            matched=contrast.verdict is None or contrast.verdict.status != "supported",
-        )
+        Control(contrast.where, gain.paired, contrast)
         for contrast, gain in zip(contrasts, gains, strict=True)
     ]

@@ -47,7 +47,10 @@ def cost_laws(results: Results, cost: str = "cost.seconds_train") -> pd.DataFram
             inputs: dict[str, Any] = {
                 name: own[f"config.{name}"].to_numpy(dtype=float) for name in sizes
             }
-            law = fit_cost(cost=own[cost].to_numpy(dtype=float), **inputs)
+            try:
+                law = fit_cost(cost=own[cost].to_numpy(dtype=float), **inputs)
+            except ValueError:  # sizes that vary, but not what the cost is to follow
+                continue
             at = {name: BEYOND[name](float(v.max())) for name, v in inputs.items()}
             rows.append({"where": label(where), "arm": arm, "runs": len(own), **_row(law, at)})
     return pd.DataFrame(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, get_args
 
@@ -142,6 +142,7 @@ def verdict(
     margin: float | None = None,
     alpha: float = 0.05,
     p: float | None = None,
+    p_within: float | None = None,
 ) -> Verdict:
     """Judge the claim that the mean difference lies in a direction.
 
@@ -162,6 +163,7 @@ def verdict(
         margin: largest difference that does not matter, in the unit of the differences.
         alpha: level of the tests.
         p: two-sided p of a test of the mean, e.g. adjusted by `holm`; else the paired t test's.
+        p_within: p of the two one-sided tests within the margin, adjusted likewise; else theirs.
 
     Raises:
         ValueError: if an argument is out of its range or a difference is not finite.
@@ -171,13 +173,16 @@ def verdict(
         raise ValueError(f"direction must be one of {get_args(Direction)}, but is {direction!r}")
     if not 0 < alpha < 0.5:
         raise ValueError(f"alpha must lie between 0 and 0.5, but is {alpha}")
-    if p is not None and not 0 <= p <= 1:
-        raise ValueError(f"p must lie in [0, 1], but is {p}")
+    for name, given in (("p", p), ("p_within", p_within)):
+        if given is not None and not 0 <= given <= 1:
+            raise ValueError(f"{name} must lie in [0, 1], but is {given}")
     n = len(values)
     mean = float(values.mean()) if n else math.nan
     within = None if margin is None else equivalence(values, margin, confidence=1 - alpha)
     level = mean_p(values) if p is None else p
     rejected = n >= 2 and level < alpha and mean != 0
+    if within is not None and p_within is not None:
+        within = replace(within, p=p_within, equivalent=n >= 2 and p_within < alpha)
     small = within is not None and within.equivalent
     status: Status = "undecided"
     needed = None

@@ -22,6 +22,10 @@ from qkd_study.results import (
     read_table,
     unhindered,
 )
+from qkd_study.study.study import MINIMISED
+
+#: What accuracy is compared with, unless a study minimises something else.
+COST = "cost.parameters"
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,7 +91,7 @@ class Results:
     @cached_property
     def confirmed(self) -> pd.DataFrame:
         """The rows that may support a claim: confirm runs of the chosen configurations."""
-        return confirmed(self.runs)
+        return confirmed(self.runs, self.minimised)
 
     @cached_property
     def confirmed_curves(self) -> pd.DataFrame:
@@ -217,7 +221,7 @@ class Results:
         """The configuration of each cell and arm; see `insight.best_configurations`."""
         from qkd_study.analysis.insight import best_configurations
 
-        return best_configurations(self.runs, self.declaration["search"])
+        return best_configurations(self.runs, self.declaration["search"], self.minimised)
 
     def importance(self, *, pooled: bool = False) -> pd.DataFrame:
         """How much each searched parameter explains; see `insight.parameter_importance`."""
@@ -245,11 +249,20 @@ class Results:
 
         return convergence(self.runs)
 
-    def pareto(self, cost: str = "cost.parameters") -> pd.DataFrame:
-        """Test accuracy against a cost, and what nothing beats; see `insight.pareto_table`."""
+    @property
+    def minimised(self) -> str | None:
+        """The column that the study minimised beside maximising the accuracy, if any."""
+        return MINIMISED.get(self.declaration.get("minimise") or "")
+
+    def pareto(self, cost: str | None = None) -> pd.DataFrame:
+        """Test accuracy against a cost, and what nothing beats; see `insight.pareto_table`.
+
+        Args:
+            cost: a column; default: what the study minimised, else `cost.parameters`.
+        """
         from qkd_study.analysis.insight import pareto_table
 
-        return pareto_table(self.runs, cost)
+        return pareto_table(self.runs, cost or self.minimised or COST, minimised=self.minimised)
 
     def figures(self) -> dict[str, Figure]:
         """The report's figures by name; others are functions in `qkd_study.analysis.figures`."""

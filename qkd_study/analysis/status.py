@@ -14,6 +14,7 @@ import psutil
 
 from qkd_study.analysis.summary import best_trials
 from qkd_study.results import RunFolder, mean_score, read_table
+from qkd_study.study.study import MINIMISED
 
 #: Minutes that the pace is taken from, counted back from the last row.
 RECENT = 10.0
@@ -82,7 +83,8 @@ def status_of(folder: RunFolder) -> Status:
     runs = read_table(folder.path, "runs")
     branches = tuple(_branches(runs, about))
     ended = runs["where.ended_at"].dropna()
-    done = sum(b.search[0] + b.confirm[0] for b in branches)
+    # What was done before the study asked for less does not make up for what is missing.
+    done = sum(min(b.search) + min(b.confirm) for b in branches)
     declared = int(about["plan"]["runs"])
     pace = _pace(runs)
     left = 0.0 if done >= declared else None if pace is None else 60 * (declared - done) / pace
@@ -107,7 +109,8 @@ def status_of(folder: RunFolder) -> Status:
 def _branches(runs: pd.DataFrame, about: dict[str, Any]) -> list[BranchStatus]:
     plan, replicates = about["plan"], about["declaration"]["replicates"]
     trials_of = plan.get("arm_trials", {})
-    best, found = best_trials(runs), []
+    minimised = MINIMISED.get(about["declaration"].get("minimise") or "")
+    best, found = best_trials(runs, minimised), []
     groups: dict[Any, pd.DataFrame] = dict(iter(runs.groupby(["cell", "arm"])))
     for cell in plan["cell_keys"]:
         for arm in plan["arm_names"]:

@@ -10,7 +10,8 @@ import pandas as pd
 from qkd_study.analysis.paired import Interval, mean_interval
 from qkd_study.results import mean_score
 
-#: The columns that a summary needs.
+TRIAL = ["cell", "arm", "trial"]
+#: The columns that a summary needs, and what the study minimised.
 SUMMARISED = (
     "phase",
     "cell",
@@ -23,40 +24,42 @@ SUMMARISED = (
 )
 
 
-def best_trials(runs: pd.DataFrame) -> pd.Series[int]:
+def best_trials(runs: pd.DataFrame, minimised: str | None = None) -> pd.Series[int]:
     """The number of the configuration that each cell and arm confirms.
 
-    The complete search trial with the highest mean validation accuracy. Of equals, one that was
-    confirmed (with two objectives the smallest is), else the first.
+    The complete search trial with the highest mean validation accuracy; of equals the first, but
+    the smallest with two objectives.
 
     Args:
         runs: the `runs` table.
+        minimised: the column that the study minimised, if it did.
 
     Returns:
         Trial numbers, indexed by cell and arm.
     """
     search = runs[runs["phase"] == "search"]
-    by_trial = search.groupby(["cell", "arm", "trial"])
+    by_trial = search.groupby(TRIAL)
     means = by_trial["metric.val_accuracy"].agg(mean_score)
     complete = by_trial["status"].agg(lambda s: bool((s == "ok").all()))
-    scored = means[complete].reset_index()
-    keys = ["cell", "arm", "trial"]
-    confirm = runs.loc[runs["phase"] == "confirm", keys].drop_duplicates().assign(confirmed=True)
-    chosen = scored.merge(confirm, "left", on=keys).fillna({"confirmed": False})
-    chosen = chosen.sort_values(
-        ["metric.val_accuracy", "confirmed", "trial"], ascending=[False, False, True]
+    scored = means[complete].to_frame("score").assign(size=0.0)
+    if minimised is not None:  # null where an arm has no such thing
+        scored["size"] = (
+            search[minimised].fillna(0).groupby([search[key] for key in TRIAL]).agg(mean_score)
+        )
+    chosen = scored.reset_index().sort_values(
+        ["score", "size", "trial"], ascending=[False, True, True]
     )
     best: pd.Series[int] = chosen.groupby(["cell", "arm"])["trial"].first()
     return best
 
 
-def confirmed(runs: pd.DataFrame) -> pd.DataFrame:
+def confirmed(runs: pd.DataFrame, minimised: str | None = None) -> pd.DataFrame:
     """The rows that may support a claim: confirm runs of the chosen configurations.
 
     Args:
-        runs: the `runs` table.
+        runs, minimised: as for `best_trials`.
     """
-    best = best_trials(runs).rename("best")
+    best = best_trials(runs, minimised).rename("best")
     rows = runs[(runs["phase"] == "confirm") & (runs["status"] == "ok")]
     if rows.empty or best.empty:
         return rows.iloc[:0]
@@ -80,7 +83,11 @@ class Line:
 
 
 def summarise(
-    runs: pd.DataFrame, baseline: str | None, cells: tuple[str, ...], arms: tuple[str, ...]
+    runs: pd.DataFrame,
+    baseline: str | None,
+    cells: tuple[str, ...],
+    arms: tuple[str, ...],
+    minimised: str | None = None,
 ) -> list[Line]:
     """Test accuracy and paired gain of every cell and arm.
 
@@ -88,8 +95,11 @@ def summarise(
         runs: the `runs` table.
         baseline: the arm to compare with; `None` if the study has none.
         cells, arms: in the order wanted.
+        minimised: as for `best_trials`.
     """
-    scores = confirmed(runs).set_index(["cell", "arm", "replicate"])["metric.test_accuracy"]
+    scores = confirmed(runs, minimised).set_index(["cell", "arm", "replicate"])[
+        "metric.test_accuracy"
+    ]
     by_branch: dict[Any, pd.Series[float]] = {
         key: group.droplevel([0, 1]) for key, group in scores.groupby(level=[0, 1])
     }

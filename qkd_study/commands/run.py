@@ -14,7 +14,7 @@ from qkd_study.errors import InputError
 from qkd_study.provenance import session
 from qkd_study.study.identity import declaration
 from qkd_study.study.plan import Plan
-from qkd_study.study.study import Study
+from qkd_study.study.study import MINIMISED, Study
 
 
 def run(options: Namespace) -> int:
@@ -165,7 +165,9 @@ def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> bool:
     from qkd_study.analysis.summary import SUMMARISED, summarise
     from qkd_study.results import read_table
 
-    runs = read_table(folder.path, "runs", columns=SUMMARISED)
+    minimised = MINIMISED.get(study.minimise or "")
+    columns = SUMMARISED if minimised is None else (*SUMMARISED, minimised)
+    runs = read_table(folder.path, "runs", columns=columns)
     table = Table(title="test accuracy in %, mean and 95 % interval", title_justify="left")
     table.add_column("cell", overflow="fold")
     table.add_column("arm")
@@ -174,7 +176,7 @@ def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> bool:
     table.add_column(
         f"gain over {study.baseline}, paired" if study.baseline else "", justify="right"
     )
-    for line in summarise(runs, study.baseline, counted.cells, counted.arms):
+    for line in summarise(runs, study.baseline, counted.cells, counted.arms, minimised):
         gain = line.gain
         table.add_row(
             escape(line.cell),

@@ -89,17 +89,14 @@ def draw(
 def noisy_labels(labels: Ints, share: float, classes: int, *, seed: int, replicate: int) -> Ints:
     """Labels of which a share is wrong, each wrong class as likely (symmetric label noise).
 
-    Exactly `round(share * n)` labels differ. Each place has a priority and a wrong class of its
-    own, which depend on seed and replicate only, and the places of least priority are changed. So:
-
-    - A larger share changes all that a smaller one does, to the same classes.
-    - For labels that begin longer ones (see `draw`) a place that is wrong in both is wrong alike.
-      What is wrong in one only are the places between the two thresholds: keeping the count exact
-      for every length shifts the threshold a little.
+    Each label is wrong with the probability `share`: a place has a number in [0, 1) and a wrong
+    class of its own, which depend on seed and replicate only, and is wrong if the number is below
+    the share. So the labels that begin longer ones (see `draw`) are wrong as those are, whatever
+    their number, and a larger share changes all that a smaller one does, to the same classes.
 
     Args:
         labels: int64 (n,), in 0 .. classes - 1; they are not changed.
-        share: in [0, 1].
+        share: in [0, 1]; expected, not exact.
         classes: how many there are, at least 2.
         seed, replicate: fix the noise.
 
@@ -114,8 +111,8 @@ def noisy_labels(labels: Ints, share: float, classes: int, *, seed: int, replica
     if classes < 2:
         raise InputError(f"noisy labels need at least 2 classes, but got {classes}.")
     # Row by row, so that the numbers of a place do not depend on how many follow.
-    priority, other = generator(seed, replicate, "label noise").random((len(labels), 2)).T
-    changed = np.argsort(priority, kind="stable")[: round(share * len(labels))]
+    chance, other = generator(seed, replicate, "label noise").random((len(labels), 2)).T
+    changed = np.flatnonzero(chance < share)
     shift = 1 + np.floor(other[changed] * (classes - 1)).astype(np.int64)
     noisy = labels.copy()
     noisy[changed] = (labels[changed] + shift) % classes

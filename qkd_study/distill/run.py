@@ -163,7 +163,7 @@ class Ready:
             "parameters": count_parameters(student),
             "parameters_quantum": student.quantum_parameters,
             "teacher_parameters": None if teacher is None else teacher.parameters,
-            "gates": max(student.circuit_gates, 0 if teacher is None else teacher.gates),
+            "gates": student.circuit_gates or (0 if teacher is None else teacher.gates),
             "circuit_executions": student.circuit_executions + teacher_executions,
             **seconds,
         }

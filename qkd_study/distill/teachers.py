@@ -33,7 +33,7 @@ from qkd_study.seeds import derive
 from qkd_study.shelf import FolderShelf, Shelf
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
-from qkd_study.study.identity import described
+from qkd_study.study.described import described
 from qkd_study.study.settings import Setting
 
 #: Raised when the training of teachers changes, so that old files are not mistaken for new ones.

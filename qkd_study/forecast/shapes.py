@@ -9,7 +9,7 @@ from typing import Any
 
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
-from qkd_study.study.identity import described
+from qkd_study.study.described import described
 from qkd_study.study.study import Study
 
 #: What of a circuit has no order, and decides what it costs.

@@ -60,12 +60,22 @@ def check_about(said: Any) -> None:
         except (KeyError, TypeError):
             raise InputError(f"search.{name} is {shown(space)}, no range") from None
     for entry in said.get("claims", []):
-        _check(entry, {"claim": dict, "confirm_rows": int}, "claims")
-        given = {name: value for name, value in entry["claim"].items() if name != "kind"}
-        if set(given) != {part.name for part in fields(Claim)}:
-            raise InputError(f"{shown(given)} is no claim")
-        claim = Claim(**given)
-        claim.check(list(declared["arms"]), declared["factors"])
+        _claim(entry, "claims").check(list(declared["arms"]), declared["factors"])
+    for entry in said.get("withdrawn", []):  # its arms and factor values may be gone
+        _claim(entry, "withdrawn")
+
+
+def _claim(entry: Any, place: str) -> Claim:
+    _check(entry, {"claim": dict, "confirm_rows": int}, place)
+    change = {"confirm_rows": int, "what": str}
+    _check(entry.get("changes", []), [change], f"{place}.changes")
+    scope = {"trials": int, "confirm replicates": int, "cells": {...: list}}
+    if "scope" in entry:
+        _check(entry["scope"], scope, f"{place}.scope")
+    given = {name: value for name, value in entry["claim"].items() if name != "kind"}
+    if set(given) != {part.name for part in fields(Claim)}:
+        raise InputError(f"{shown(given)} is no claim")
+    return Claim(**given)
 
 
 def _check(value: Any, shape: Any, place: str) -> None:

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from qkd_study.errors import InputError
 from qkd_study.results.about import check_about
+from qkd_study.results.commitments import committed
 from qkd_study.results.mirror import Mirror
 from qkd_study.results.tables import start_tables
 from qkd_study.study.identity import declaration, fingerprint
@@ -205,7 +206,12 @@ def write_about(
         "dataset": dataset,
         "dataset_sha256": digest,
         "arms": {**before.get("arms", {}), **declaration(study)["arms"]},
-        "claims": _claims(before, declaration(study)["claims"], session, confirm_rows),
+        **committed(
+            before,
+            declaration(study),
+            at=session.get("started_at"),
+            confirm_rows=confirm_rows,
+        ),
         "plan": plan,
         "sessions": [*before.get("sessions", []), session],
     }
@@ -217,15 +223,6 @@ def write_about(
         link.unlink(missing_ok=True)
         link.symlink_to(run.run_id)
         os.replace(link, run.path.parent / "latest")
-
-
-def _claims(
-    before: dict[str, Any], claims: list[Any], session: dict[str, Any], confirm_rows: int
-) -> list[dict[str, Any]]:
-    """Each claim with when it was first declared, and how many confirm rows there were then."""
-    known = {json.dumps(old["claim"], sort_keys=True): old for old in before.get("claims", [])}
-    now = {"declared_at": session.get("started_at"), "confirm_rows": confirm_rows}
-    return [known.get(json.dumps(c, sort_keys=True), {"claim": c, **now}) for c in claims]
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -62,7 +62,12 @@ COSTS = (
     Column(
         "cost.teacher_parameters", INT, "", "trainable numbers of the teacher; null without one"
     ),
-    Column("cost.gates", INT, "", "gates of one circuit of the quantum model; 0 without one"),
+    Column(
+        "cost.gates",
+        INT,
+        "",
+        "gates of one circuit of the student, else of the teacher; 0 without any",
+    ),
     Column("cost.circuit_executions", INT, "", "circuit executions of this run, teacher included"),
     Column(
         "cost.seconds_train",

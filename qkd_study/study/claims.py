@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
@@ -9,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from qkd_study.errors import InputError, is_text, shown
-from qkd_study.study.config import Value
+from qkd_study.study.config import PARAMETERS, Value
 
 #: Metrics of the confirm phase that a claim may be about, and whether more is better.
 METRICS: Mapping[str, bool] = MappingProxyType(
@@ -87,6 +88,9 @@ class Claim:
                         f"{about} must name values of factors, but got {shown(name)}: "
                         f"{shown(value)}."
                     )
+        for name, said in (("better", self.better), ("than", self.than)):
+            if isinstance(said, Mapping):
+                object.__setattr__(self, name, {k: _plain(k, v) for k, v in said.items()})
         if self.better == self.than:
             raise InputError(f"{about} contrasts {shown(self.better)} with itself.")
         by_name = isinstance(self.controls, Sequence) and not isinstance(self.controls, str)
@@ -104,7 +108,8 @@ class Claim:
                 f"where of {about} is a dictionary from a factor to a tuple of values, but got "
                 f"{shown(self.where)}."
             )
-        object.__setattr__(self, "where", {k: tuple(v) for k, v in self.where.items()})
+        where = {k: tuple(_plain(k, v) for v in vs) for k, vs in self.where.items()}
+        object.__setattr__(self, "where", where)
 
     @property
     def arms(self) -> list[str]:
@@ -144,9 +149,28 @@ class Claim:
                     )
         if len(sides) == 2 and set(sides[0]) != set(sides[1]):
             raise InputError(f"{about} must name the same factors on both sides, but got {sides}.")
+        both = [name for name in self.where if any(name in side for side in sides)]
+        if both:
+            raise InputError(
+                f"{about} contrasts values of {both[0]}: name it in better and than alone, not in "
+                f"where={self.where}."
+            )
+
+    def having(self, name: str, value: Value) -> Claim | None:
+        """The claim where a factor has one value for all; `None` if nothing of it is left."""
+        if any(name in side for side in self.values) or value not in self.where.get(name, (value,)):
+            return None
+        return replace(self, where={k: v for k, v in self.where.items() if k != name})
 
     def within(self, factors: Mapping[str, Sequence[Any]]) -> Claim | None:
         """The claim on a part of the factors' values; `None` if nothing of it is left."""
         where = {k: tuple(v for v in vs if v in factors[k]) for k, vs in self.where.items()}
         gone = any(v not in factors[k] for side in self.values for k, v in side.items())
         return None if gone or not all(where.values()) else replace(self, where=where)
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A value as the parameter has it, such as an int for NumPy's; as it is if it cannot be."""
+    with contextlib.suppress(InputError, KeyError, TypeError):
+        return PARAMETERS[name].check(value)
+    return value

@@ -10,10 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 from qkd_study.errors import InputError, StudyWarning, told
+from qkd_study.study.described import MODULE
 from qkd_study.study.study import Study
-
-#: What the module of a study file is called; workers get what it defines by value.
-MODULE = "qkd_study_file"
 
 _EXAMPLE = 'It must bind one, as in: study = Study(question="...", factors={"samples": (20, 50)})'
 

@@ -228,6 +228,13 @@ class Study:
             if not isinstance(claim, Claim):
                 raise InputError(f"claims must be a tuple of Claim(...), but got {shown(claim)}.")
             claim.check([arm.name for arm in self.all_arms], self.factors)
+            if claim.metric == "teacher_agreement":
+                alone = [name for name in claim.arms if not self.arm(name).needs_teacher]
+                if alone:
+                    raise InputError(
+                        f"claim {shown(claim.says)} is about the agreement with a teacher, but arm "
+                        f"{shown(alone[0])} has none."
+                    )
 
     def _check_size(self) -> None:
         cells = math.prod(map(len, self.factors.values()))
@@ -363,13 +370,9 @@ class Study:
     def with_fixed(self, name: str, value: Value) -> Study:
         """A copy in which one parameter has one value, wherever it stood before."""
         parameter(name)
-        about = [
-            claim
-            for claim in self.claims
-            if name not in claim.where and not any(name in side for side in claim.values)
-        ]
+        claims = [claim.having(name, value) for claim in self.claims]
         return self.replaced(
-            claims=tuple(about),
+            claims=tuple(claim for claim in claims if claim is not None),
             factors={k: v for k, v in self.factors.items() if k != name},
             search={k: v for k, v in self.search.items() if k != name},
             fixed={**self.fixed, name: value},

@@ -24,7 +24,7 @@ from ray.tune.search import Searcher
 from qkd_study.data import Dataset
 from qkd_study.errors import StorageError
 from qkd_study.results import RunFolder
-from qkd_study.study.load import MODULE
+from qkd_study.study.described import MODULE
 from qkd_study.tune.cluster import Cluster, connect
 from qkd_study.tune.desk import Desk
 from qkd_study.tune.interrupts import Interrupts
@@ -34,9 +34,11 @@ from qkd_study.tune.schedule import Schedule
 from qkd_study.tune.trial import TRACEBACK_LINES, TrialRunner
 from qkd_study.tune.watch import Watch
 
-#: How long a worker may take to start before others stop waiting for it: where many start on few
-#: cores, or import from a network folder, a minute is common. One that dies is not waited for.
+#: How long a worker may take to start before it is replaced: where many start on few cores, or
+#: import from a network folder, a minute is common.
 START_SECONDS = 180.0
+#: How long a worker may take to take over its next bundle, which it does in milliseconds.
+TAKE_OVER_SECONDS = 15.0
 
 
 class _Shared:
@@ -52,6 +54,7 @@ class _Shared:
     ) -> None:
         self.desk, self.cluster, self.watch = desk, cluster, watch
         self.interrupts, self._bury = interrupts, bury
+        self.controller: Any = None
         self.first_started: float | None = None
         self._starting: dict[str, float] = {}
 
@@ -79,6 +82,28 @@ class _Shared:
         if self.first_started is None:
             self.first_started = time.monotonic()
 
+    def look(self, trials: Sequence[Any]) -> None:
+        """Look after workers that say nothing, those among them that are to begin."""
+        waiting = set(self._starting)
+        for trial in reversed(trials):  # those that start are the newest
+            if not waiting:
+                break
+            if trial.trial_id in waiting:
+                waiting.remove(trial.trial_id)
+                actor, seconds = trial.temporary_state.ray_actor, TAKE_OVER_SECONDS
+                if actor is None:  # a new one
+                    actor, seconds = self._new(trial), START_SECONDS
+                if actor is not None:
+                    self.watch.awaited(trial.trial_id, actor, seconds)
+        self.watch.look()
+
+    def _new(self, trial: Any) -> Any:
+        """The actor that starts for a trial, which Tune does not tell before it has started."""
+        with contextlib.suppress(Exception):
+            tracked = self.controller._trial_to_actor[trial]
+            return self.controller._actor_manager._live_actors_to_ray_actors_resources[tracked][0]
+        return None
+
     def take(self, trial_id: str, result: dict[str, Any]) -> bool:
         ends = self.desk.take(trial_id, result["records"], result.get("storage"))
         if self.desk.closing:
@@ -86,9 +111,9 @@ class _Shared:
         if len(self.desk.out) > self.cluster.slots():  # a node died: for some there is no room
             return ends
         # A worker that is free would take over the trial of one that is still starting, and Ray
-        # would end the start: with short trials, for ever.
-        now = time.monotonic()
-        return ends and not any(now - since < START_SECONDS for since in self._starting.values())
+        # would end the start: with short trials, for ever. One that is stuck the watch ends sooner.
+        since = time.monotonic() - 1.5 * START_SECONDS
+        return ends and not any(begun > since for begun in self._starting.values())
 
     def end(self, trial_id: str, death: str | None = None) -> None:
         self._starting.pop(trial_id, None)
@@ -128,6 +153,9 @@ class _Stopper(FIFOScheduler):  # type: ignore[misc]
         super().__init__()
         self._shared = shared
 
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        self._shared.controller = tune_controller
+
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         ends = self._shared.take(trial.trial_id, result)
         return str(TrialScheduler.STOP if ends else TrialScheduler.CONTINUE)
@@ -141,7 +169,7 @@ class _Events(Callback):  # type: ignore[misc]
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self._shared.interrupts.take_over()
-        self._shared.watch.look()
+        self._shared.look(trials)
         desk = self._shared.desk
         desk.broken = desk.broken or self._shared.cluster.trouble() or desk.trouble()
         if self._shared.desk.broken is not None:

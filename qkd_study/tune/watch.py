@@ -7,6 +7,7 @@ process that is stopped, or caught in the kernel.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import time
@@ -37,17 +38,29 @@ class Watch:
         self._desk, self._scratch = desk, scratch
         self._actors: dict[str, Any] = {}
         self._processes: dict[str, Any] = {}
+        self._known: dict[str, Any] = {}
+        self._expected: dict[str, float] = {}
         self._looked = 0.0
 
+    def awaited(self, name: str, actor: Any, seconds: float) -> None:
+        """A worker is to begin with a bundle; it is ended if it does not within some seconds."""
+        if name not in self._actors:
+            self._expected[name] = time.monotonic() + seconds
+            self._actors[name] = actor
+            self._processes[name] = self._known.get(_id(actor))
+
     def started(self, name: str, actor: Any) -> None:
-        """A worker begins with a bundle; it is asked for its process before it is busy."""
+        """A worker begins with a bundle; a new one is asked for its process before it is busy."""
+        self._expected.pop(name, None)
+        if (key := _id(actor)) not in self._known:
+            self._known[key] = actor.process.remote()
         self._actors[name] = actor
-        self._processes[name] = actor.process.remote()
+        self._processes[name] = self._known[key]
 
     def ended(self, name: str) -> None:
         """A worker is done with a bundle."""
-        self._actors.pop(name, None)
-        self._processes.pop(name, None)
+        for kept in (self._actors, self._processes, self._expected):
+            kept.pop(name, None)
 
     def look(self) -> None:
         """End workers that have not been heard for longer than a run may take."""
@@ -62,9 +75,13 @@ class Watch:
             if bundle.heard is not None and now - bundle.heard > patience:
                 bundle.heard = None  # once
                 self._end(name)
+        for name, until in list(self._expected.items()):
+            if now > until:
+                self._expected[name] = math.inf
+                self._end(name)
 
     def _end(self, name: str) -> None:
-        process = self._process(name)
+        process = self._process(name) or _of_start(self._actors[name])
         if process is not None:
             node, pid, _ = process
             with contextlib.suppress(Exception):
@@ -101,6 +118,18 @@ class Watch:
                 calls = "\n".join(line.strip() for line in lines)
                 return f"a run took longer than {limit:g} s (see --time-limit), in:\n{calls}"
         return None
+
+
+def _id(actor: Any) -> str:
+    return str(actor._actor_id.hex())
+
+
+def _of_start(actor: Any) -> tuple[str, int, str] | None:
+    """What Ray knows of the process of an actor that has not answered yet."""
+    with contextlib.suppress(Exception):
+        known = ray._private.state.actors(_id(actor))
+        return str(known["Address"]["NodeID"]), int(known["Pid"]), _id(actor)
+    return None
 
 
 def _kill(pid: int) -> None:

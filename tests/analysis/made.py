@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from qkd_study import Claim, LogFloat, Replicates, Study
 from qkd_study.analysis import Results
 from qkd_study.results.schema import schema
-from qkd_study.study.identity import declaration, described
+from qkd_study.study.described import described
+from qkd_study.study.identity import declaration
 
 CLAIM = Claim(
     says="Soft targets help.",

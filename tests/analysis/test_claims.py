@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from qkd_study import Claim, InputError, Replicates, Study, load
 from qkd_study.analysis import judge
@@ -25,12 +26,53 @@ def test_a_real_effect_is_supported_and_a_control_that_matches_is_named() -> Non
     assert found.overall.paired.low < 0.05 < found.overall.paired.high
     assert found.overall.paired.n == 12
     assert [c.where for c in found.cells] == ["samples=50", "samples=100"]
-    matched = {control.arm: control.matched for control in found.controls}
-    assert matched == {"scaled-ce": False, "classical-teacher": True}
+    outcomes = {control.arm: control.outcome for control in found.controls}
+    assert outcomes == {"scaled-ce": "beaten", "classical-teacher": "open"}
     said = statement(found)
     assert "soft beats this control" in said.lines[2]
-    assert "the quantum part of the teacher is not shown to matter" in said.lines[3]
-    assert "matched by classical-teacher" in summary([found])[1]
+    assert "so the quantum part of the teacher is not shown to matter" in said.lines[3]
+    assert "holds, but is not shown to beat classical-teacher" in summary([found])[1]
+
+
+def test_controls_are_said_to_match_only_where_that_is_shown() -> None:
+    claim = replace(CLAIM, margin=0.03, controls=("classical-teacher", "scaled-ce"))
+    results = made_results(study=made_study(claims=(claim,)))
+    results = replace(results, runs=results.runs[results.runs["arm"] != "scaled-ce"])
+    (found,) = judge(results)
+    assert [control.outcome for control in found.controls] == ["matches", "untested"]
+    said = statement(found)
+    assert "does as well: the gain is not due to the quantum part of the teacher" in said.lines[2]
+    assert said.lines[3] == "Control scaled-ce: fewer than two pairs of replicates."
+    assert (
+        "is matched by classical-teacher and was not tested against scaled-ce"
+        in (summary([found])[1])
+    )
+
+
+def test_both_tests_are_corrected_over_the_claims() -> None:
+    same = [replace(CLAIM, says=f"Claim {n}.", margin=0.01, controls=()) for n in range(3)]
+    results = made_results({"soft": 0.001}, study=made_study(claims=same), noise=0.017)
+    judged = judge(results)
+    alone = results.scores()
+    means = (alone["soft"] - alone["scratch"]).groupby("replicate").mean()
+    n, mean, error = len(means), means.mean(), means.sem()
+    p = stats.t.sf((0.01 - abs(mean)) / error, n - 1)
+    assert 0.05 / 3 < p < 0.05  # enough for one claim, not for three
+    for found in judged:
+        within = found.overall.verdict.equivalence if found.overall.verdict else None
+        assert within is not None
+        assert within.p == pytest.approx(min(3 * p, 1))
+        assert not within.equivalent
+        assert found.status == "undecided"
+    (one,) = judge(replace(results, about={**results.about, "claims": results.about["claims"][:1]}))
+    assert one.status == "equivalent"
+
+
+def test_nats_have_decimals_that_say_something() -> None:
+    claim = replace(CLAIM, metric="test_nll", margin=None, controls=())
+    (found,) = judge(made_results({"soft": 0.004}, study=made_study(claims=(claim,)), noise=1e-4))
+    assert found.status == "supported"
+    assert re.search(r"-0\.00\d nats \(95 % interval -0\.00\d to", statement(found).lines[0])
 
 
 @pytest.mark.parametrize(
@@ -97,6 +139,16 @@ def test_epochs_to_a_target_are_restricted_means() -> None:
     assert found.overall.paired.mean == pytest.approx(expected)
 
 
+def test_epochs_to_a_target_are_cut_alike_on_both_sides() -> None:
+    claim = replace(CLAIM, metric="epochs_to_target", target=0.95, margin=None, controls=())
+    results = made_results(study=made_study(claims=(claim,)))  # only the last epochs get near
+    short = (results.curves["arm"] == "soft") & (results.curves["epoch"] > 2)
+    (found,) = judge(replace(results, curves=results.curves[~short]))
+    assert found.overall.paired is not None
+    assert found.overall.paired.mean == 0  # nobody was there after two epochs
+    assert found.status == "undecided"
+
+
 def test_pairs_are_never_made_up() -> None:
     results = made_results()
     gone = (results.runs["arm"] == "soft") & results.runs["replicate"].isin([1003, 1004])
@@ -114,6 +166,27 @@ def test_a_late_claim_says_so() -> None:
     results.about["claims"][0]["confirm_rows"] = 96
     (found,) = judge(results)
     assert "not a claim made beforehand" in statement(found).lines[-1]
+    assert "1 of them were declared, changed or withdrawn" in summary([found])[-1]
+
+
+def test_a_withdrawn_claim_stays_in_the_family() -> None:
+    claims = (CLAIM, replace(CLAIM, says="Scaling helps.", better="scaled-ce", controls=()))
+    results = made_results({"soft": 0.006}, study=made_study(claims=claims))
+    both = judge(results)
+    kept, gone = results.about["claims"]
+    gone["changes"] = [{"at": None, "confirm_rows": 96, "what": "the claim was withdrawn"}]
+    about = {**results.about, "claims": [kept], "withdrawn": [gone]}
+    after = judge(replace(results, about=about))
+    assert [j.withdrawn for j in after] == [False, True]
+    assert [j.overall for j in after] == [j.overall for j in both]
+    assert (
+        "when 96 confirm runs were already there: the claim was withdrawn."
+        in (statement(after[1]).lines[-1])
+    )
+    # One about values that the study no longer runs can be read, and not judged.
+    lost = {**gone, "claim": {**gone["claim"], "where": {"samples": [20]}}}
+    (_, found) = judge(replace(results, about={**about, "withdrawn": [lost]}))
+    assert found.overall.paired is None
 
 
 def test_failed_rows_and_no_confirm_rows_are_said(tmp_path: Path) -> None:
@@ -176,6 +249,14 @@ def test_markdown_has_the_verdicts_and_the_tables(tmp_path: Path) -> None:
             "is about 'depth', but the factors are ['samples']",
         ),
         (lambda: made_study(claims="soft"), "claims must be a tuple of Claim"),
+        (
+            lambda: made_study(claims=(contrast(where={"samples": (50,)}),)),
+            "contrasts values of samples: name it in better and than alone, not in where=",
+        ),
+        (
+            lambda: made_study(claims=(replace(CLAIM, metric="teacher_agreement"),)),
+            "is about the agreement with a teacher, but arm 'scratch' has none",
+        ),
     ],
 )
 def test_bad_claims(build: Any, message: str) -> None:
@@ -194,7 +275,9 @@ def test_quick_keeps_what_is_left_of_a_claim() -> None:
         replicates=Replicates(2, 5),
     )
     assert [(c.says, c.where) for c in study.quick().claims] == [("a", {"samples": (50,)})]
-    assert study.with_fixed("samples", 50).claims == ()
+    (left,) = study.with_fixed("samples", 50).claims
+    assert (left.says, left.where) == ("a", {})
+    assert study.with_fixed("samples", 20).claims == ()
 
 
 def test_report_from_the_command_line(

@@ -392,6 +392,7 @@ def test_the_table_is_of_confirmed_configurations() -> None:
     assert list(found) == [
         "cell",
         "arm",
+        "trial",
         "n",
         "cost.parameters",
         "metric.test_accuracy",
@@ -403,6 +404,34 @@ def test_the_table_is_of_confirmed_configurations() -> None:
     assert found["on_front"].to_list() == [True, True, False]
     by_qubits = pareto_table(runs, cost="config.qubits").set_index("arm")["on_front"]
     assert by_qubits.to_dict() == {"a": True, "b": True, "c": False}
+
+
+def test_the_front_of_a_search_with_two_objectives_is_of_all_that_it_chose() -> None:
+    def sized(number: int, parameters: int, *scores: float, phase: str = "search") -> list[Any]:
+        first = 1000 if phase == "confirm" else 0
+        return [
+            {
+                **row,
+                "phase": phase,
+                "cost.parameters": parameters,
+                "replicate": first + i,
+                "metric.test_accuracy": scores[i] if phase == "confirm" else None,
+            }
+            for i, row in enumerate(trial(number, *scores))
+        ]
+
+    sizes = {0: (300, 0.9), 1: (200, 0.9), 2: (50, 0.8), 3: (60, 0.7)}
+    runs = frame(
+        *(sized(n, size, score, score) for n, (size, score) in sizes.items()),
+        sized(0, 300, 0.9, 0.9, phase="confirm"),  # chosen before trial 1 came
+        sized(1, 200, 0.85, 0.87, phase="confirm"),
+        sized(2, 50, 0.8, 0.7, phase="confirm"),
+    )
+    found = pareto_table(runs, minimised="cost.parameters")
+    assert found["trial"].to_list() == [2, 1]
+    assert found["on_front"].all()
+    assert best_trials(runs, "cost.parameters").to_list() == [1]  # of equals the smaller
+    assert best_trials(runs).to_list() == [0]
 
 
 def test_a_run_without_rows_has_empty_tables(tmp_path: Path) -> None:

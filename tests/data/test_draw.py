@@ -119,13 +119,14 @@ LABELS = np.random.default_rng(5).integers(0, 5, 400)
     st.integers(0, 10**6),
 )
 @settings(deadline=None)
-def test_exactly_the_share_of_labels_is_wrong(
-    count: int, share: float, classes: int, seed: int
-) -> None:
+def test_wrong_labels_are_other_classes(count: int, share: float, classes: int, seed: int) -> None:
     labels = LABELS[:count].copy()
     noisy = noisy_labels(labels, share, classes, seed=seed, replicate=1)
     np.testing.assert_array_equal(labels, LABELS[:count])
-    assert (noisy != labels).sum() == round(share * count)
+    wrong = (noisy != labels).sum()
+    # Five standard deviations of a binomial, and what small numbers need beside.
+    assert abs(wrong - share * count) <= 5 * (count * share * (1 - share)) ** 0.5 + 3
+    assert share < 1 or wrong == count
     assert noisy.dtype == np.int64
     assert ((noisy >= 0) & (noisy < classes)).all()
     again = noisy_labels(labels, share, classes, seed=seed, replicate=1)
@@ -148,11 +149,9 @@ def test_noise_is_nested() -> None:
 
     small, large = noise(0.1), noise(0.4)
     changed = small != LABELS
+    assert changed.any()
     np.testing.assert_array_equal(large[changed], small[changed])
-    short, long = noise(0.3, 100), noise(0.3)[:100]
-    both = (short != LABELS[:100]) & (long != LABELS[:100])
-    np.testing.assert_array_equal(short[both], long[both])
-    assert both.sum() >= 20  # of 30: the thresholds are near
+    np.testing.assert_array_equal(noise(0.3, 100), noise(0.3)[:100])
     assert (noisy_labels(LABELS, 0.3, 5, seed=3, replicate=3) != noise(0.3)).any()
 
 

@@ -297,7 +297,7 @@ def test_label_noise_hits_teacher_and_student_alike_and_nobody_else() -> None:
     for before, after in zip(clean, wrong, strict=True):
         assert torch.equal(before.inputs, after.inputs)
     changed = wrong[1].labels != clean[1].labels
-    assert changed.sum() == 9  # half of the teacher's 18
+    assert 4 <= changed.sum() <= 14  # about half of the teacher's 18
     # The student's are the first of the teacher's, with the same mistakes.
     assert torch.equal(wrong[0].labels, wrong[1].labels[:12])
     assert torch.equal(wrong[2].labels, clean[2].labels)
@@ -569,6 +569,7 @@ def test_fewer_samples_are_the_beginning_of_more() -> None:
     assert torch.equal(many[0].inputs, many[1].inputs[:20])
     assert torch.equal(many[0].labels, many[1].labels[:20])
     assert torch.equal(few[0].inputs, many[0].inputs[:6])
+    assert torch.equal(few[0].labels, many[0].labels[:6])  # the wrong ones too
     assert torch.equal(few[1].inputs, few[0].inputs)
     assert torch.equal(few[2].inputs, many[2].inputs)
     assert [len(part.labels) for part in many] == [20, 50, 30]

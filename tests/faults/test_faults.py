@@ -201,3 +201,85 @@ def test_a_clock_set_back_does_not_change_which_run_goes_on(whole: Path, tmp_pat
     assert "goes on in" in again.stdout
     assert h.run_folder(folder) == newest
     same(folder, whole)
+
+
+FROZEN = """
+import gc
+import os
+import signal
+from pathlib import Path
+
+import ray
+from qkd_study import Arm, LogFloat, Replicates, Study
+from qkd_study.tune.trial import TrialRunner
+
+ONCE = Path(__file__).resolve().parent / "frozen"
+
+
+def freeze():
+    if not ONCE.exists():
+        ONCE.touch()
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
+class Starting:
+    def __reduce__(self):  # for a worker, which unpickles its study
+        return Starting.arrived, ()
+
+    def arrived():
+        freeze()
+
+
+class Between:
+    pass
+
+
+WHEN = WHERE()
+
+
+def loss(student, teacher, labels):
+    if isinstance(WHEN, Between) and ray.is_initialized():  # not where it is tried, in the driver
+        for it in gc.get_objects():
+            if type(it).__name__ == "TrialRunner" and "reset_config" not in vars(it):
+                take_over = it.reset_config
+                it.reset_config = lambda config: (freeze(), take_over(config))[1]
+    return student.logits.square().mean()
+
+
+study = Study(
+    question="Is a worker missed that freezes where it has nothing to run?",
+    datasets=("digits",),
+    factors={"samples": (20, 30)},
+    search={"learning_rate": LogFloat(1e-3, 3e-2)},
+    fixed={"epochs": 3, "validation_samples": 50},
+    arms=(Arm("own", (loss,)),),
+    trials=6,
+    replicates=Replicates(search=2, confirm=2),
+    name="bench",
+)
+"""
+#: The command line, less patient with those that start.
+IMPATIENT = """
+import sys
+from qkd_study.tune.environment import prepare_driver
+prepare_driver()
+from qkd_study.tune import driver
+driver.START_SECONDS = 20.0
+driver.TAKE_OVER_SECONDS = 5.0
+from qkd_study.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("where", ["Starting", "Between"])
+def test_a_worker_that_freezes_without_a_run_is_replaced(tmp_path: Path, where: str) -> None:
+    (tmp_path / "bench.py").write_text(FROZEN.replace("WHERE", where))
+    done = subprocess.run(
+        [sys.executable, "-c", IMPATIENT, "run", "bench.py", "--cpus", "2"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "frozen").exists()
+    rows = h.rows(tmp_path)
+    assert len(rows) == 2 * (6 * 2 + 2)
+    assert set(rows["status"]) <= {"ok", "stopped"}

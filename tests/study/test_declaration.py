@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pickle
 import re
 from typing import Any
@@ -364,6 +365,15 @@ CLAIM: dict[str, Any] = {"says": "It helps.", "better": "soft", "than": "scratch
 def test_claims_that_say_nothing(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=re.escape(message)):
         Claim(**{**CLAIM, **changes})
+
+
+def test_claims_have_their_values_in_the_type_of_the_parameter() -> None:
+    values = np.array([20, 50])
+    parts = {"better": {"samples": values[1]}, "than": {"samples": values[0]}, "arm": "soft"}
+    claim = Claim(**{**CLAIM, **parts})
+    assert json.dumps(claim.values) == '[{"samples": 50}, {"samples": 20}]'
+    where = Claim(**CLAIM, where={"samples": values[:1].tolist() + [values[1]]}).where
+    assert json.dumps(dict(where)) == '{"samples": [20, 50]}'
 
 
 def test_a_claim_about_what_is_no_value() -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from qkd_study.analysis.figures import by_factor, laws, reliability, tradeoff, training, values
-from qkd_study.analysis.results import Results
+from qkd_study.analysis.results import COST, Results
 from qkd_study.errors import InputError
 
 #: Cells whose learning curves are drawn.
@@ -77,11 +77,11 @@ def _scaling(results: Results) -> Iterator[Entry]:
         "quartiles over all runs of one arm.",
         partial(laws.cost_scaling, results),
     )
-    if results.confirmed["cost.parameters"].nunique() > 1:
+    if len(front := results.pareto()) and front[cost := results.minimised or COST].nunique() > 1:
         yield (
             "pareto",
-            "Test accuracy against trainable parameters of every cell and arm. On the grey line "
-            "nothing else is as accurate with fewer.",
+            f"Test accuracy against {values.name_of(cost)} of every cell and arm. On the grey line "
+            "nothing else is as accurate with less.",
             partial(tradeoff.pareto, results),
         )
 

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from qkd_study.analysis.figures import layout, values
 from qkd_study.analysis.figures.style import Style, styles
-from qkd_study.analysis.insight import pareto_front
-from qkd_study.analysis.results import Results
+from qkd_study.analysis.insight import confirmed_front, pareto_front
+from qkd_study.analysis.results import COST, Results
 
 PANELS = 6
 NAMED = 8
@@ -19,24 +19,38 @@ DATA = ("samples", "teacher_samples", "validation_samples", "label_noise")
 ACCURACY = "metric.test_accuracy"
 
 
-def pareto(results: Results, cost: str = "cost.parameters", title: str | None = None) -> Figure:
+def pareto(results: Results, cost: str | None = None, title: str | None = None) -> Figure:
     """Test accuracy (per cent) against a cost (logarithmic) of every cell and arm.
+
+    Of a study with two objectives, every configuration that it chose is a point.
 
     Points are means over confirm replicates, bars 95 % t intervals of the accuracy. The line joins
     the front: no other point is as accurate for less. Its points are numbered and named below.
     What had other data has a panel of its own.
 
+    Args:
+        results: the run.
+        cost: a column; default: what the study minimised, else `cost.parameters`.
+        title: of the figure.
+
     Raises:
         InputError: there are no confirm runs with the cost.
     """
-    found = values.scores(results, ACCURACY)
-    costs = results.confirmed.groupby(["cell", "arm"])[cost].mean()
+    two = results.minimised
+    cost = cost or two or COST
+    chosen = results.confirmed if two is None else confirmed_front(results.runs, two)
     rows = [
-        {"cell": cell, "arm": arm, "cost": costs.get((cell, arm)), **r._asdict()}
-        for (cell, arm), r in found.items()
-        if cell in results.cells
+        {
+            "cell": cell,
+            "arm": arm,
+            "name": f"{arm}, {cell}" + (f", configuration {trial}" if two else ""),
+            "cost": own[cost].mean(),
+            **values.interval(own[ACCURACY], 100)._asdict(),
+        }
+        for (cell, arm, trial), own in chosen.groupby(["cell", "arm", "trial"])
+        if cell in results.cells and own[ACCURACY].notna().any()
     ]
-    table = pd.DataFrame(rows, columns=["cell", "arm", "cost", "mid", "low", "high"])
+    table = pd.DataFrame(rows, columns=["cell", "arm", "name", "cost", "mid", "low", "high"])
     table = table[table["cost"] > 0].sort_values(["cost", "mid"])
     if table.empty:
         raise values.NothingToDraw(f"no confirm run of {results.name} has {cost} above 0.")
@@ -97,7 +111,7 @@ def _named(fronts: list[tuple[Axes, pd.DataFrame]]) -> list[str]:
     said: list[str] = []
     for axes, front in fronts:
         for _, row in front.iterrows():
-            said.append(f"{len(said) + 1}: {row['arm']}, {row['cell']}")
+            said.append(f"{len(said) + 1}: {row['name']}")
             number = axes.annotate(
                 str(len(said)), (row["cost"], row["mid"]), (-5, 4), textcoords="offset points"
             )

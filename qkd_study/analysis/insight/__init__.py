@@ -2,7 +2,7 @@
 
 from qkd_study.analysis.insight.best import best_configurations
 from qkd_study.analysis.insight.configurations import Ranges
-from qkd_study.analysis.insight.front import pareto_front, pareto_table
+from qkd_study.analysis.insight.front import confirmed_front, pareto_front, pareto_table
 from qkd_study.analysis.insight.importance import ALL_CELLS, parameter_importance
 from qkd_study.analysis.insight.progress import convergence, search_budget
 
@@ -10,6 +10,7 @@ __all__ = [
     "ALL_CELLS",
     "Ranges",
     "best_configurations",
+    "confirmed_front",
     "convergence",
     "parameter_importance",
     "pareto_front",

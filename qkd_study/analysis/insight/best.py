@@ -9,24 +9,26 @@ from typing import Any
 import pandas as pd
 
 from qkd_study.analysis.insight.configurations import (
-    BRANCH,
-    TRIAL,
     Ranges,
     column,
     configurations,
     varied,
 )
+from qkd_study.analysis.summary import TRIAL, best_trials
 
 #: A value this close to an end of its range, as a share of the range, lies at its edge.
 EDGE = 0.05
 
 
-def best_configurations(runs: pd.DataFrame, parameters: Ranges) -> pd.DataFrame:
+def best_configurations(
+    runs: pd.DataFrame, parameters: Ranges, minimised: str | None = None
+) -> pd.DataFrame:
     """The configuration that each cell and arm confirms, and whether its search was too narrow.
 
     Args:
         runs: the `runs` table.
         parameters: the search space, as `declaration["search"]` of study.json.
+        minimised: the column that the study minimised, if it did.
 
     Returns:
         cell, arm, trial, score (mean validation accuracy), n (replicates), `config.<name>` of every
@@ -40,10 +42,7 @@ def best_configurations(runs: pd.DataFrame, parameters: Ranges) -> pd.DataFrame:
     """
     found = configurations(runs)
     tried = varied(found, parameters)
-    best = found[found["score"].notna()].sort_values(
-        [*BRANCH, "score", "trial"], ascending=[True, True, False, True]
-    )
-    best = best.groupby(BRANCH, as_index=False).head(1).reset_index(drop=True)
+    best = found.merge(best_trials(runs, minimised).reset_index(), on=TRIAL)
     edges = [
         tuple(
             n for n in parameters if n in tried[row["arm"]] and _edge(row[column(n)], parameters[n])

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from qkd_study.analysis.summary import TRIAL
 from qkd_study.results import mean_score
 
 #: Kind and bounds of each searched parameter, as `declaration["search"]` of study.json has them.
 Ranges = Mapping[str, Mapping[str, Any]]
 
 BRANCH = ["cell", "arm"]
-TRIAL = [*BRANCH, "trial"]
 #: What came of a configuration, the worst last: one failed replicate makes it failed.
 OUTCOMES = ("complete", "stopped", "failed")
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qkd_study.analysis.insight.configurations import BRANCH
-from qkd_study.analysis.summary import confirmed
+from qkd_study.analysis.summary import TRIAL, confirmed
 from qkd_study.results import mean_score
 
 
@@ -42,8 +42,41 @@ def pareto_front(
     return front
 
 
+def confirmed_front(runs: pd.DataFrame, minimised: str) -> pd.DataFrame:
+    """Confirm runs of the configurations that a search with two objectives chose.
+
+    These are on the front of mean validation accuracy and cost among the complete trials of their
+    cell and arm: more trials may have taken others off it.
+
+    Args:
+        runs: the `runs` table.
+        minimised: the column of the cost.
+    """
+    search = runs[runs["phase"] == "search"]
+    # A cost is null where an arm has no such thing.
+    by_trial = search.assign(cost=search[minimised].fillna(0)).groupby(TRIAL)
+    points = pd.DataFrame(
+        {
+            "score": by_trial["metric.val_accuracy"].agg(mean_score),
+            "cost": by_trial["cost"].agg(mean_score),
+        }
+    )
+    complete = by_trial["status"].agg(lambda s: bool((s == "ok").all()))
+    kept = [
+        own.index[pareto_front(own, maximise=["score"], minimise=["cost"])]
+        for _, own in points[complete].groupby(BRANCH)
+    ]
+    rows = runs[(runs["phase"] == "confirm") & (runs["status"] == "ok")]
+    chosen = {key for keys in kept for key in keys}
+    return rows[[key in chosen for key in zip(*(rows[name] for name in TRIAL), strict=True)]]
+
+
 def pareto_table(
-    runs: pd.DataFrame, cost: str = "cost.parameters", metric: str = "metric.test_accuracy"
+    runs: pd.DataFrame,
+    cost: str = "cost.parameters",
+    metric: str = "metric.test_accuracy",
+    *,
+    minimised: str | None = None,
 ) -> pd.DataFrame:
     """Score against cost of the confirmed configurations, and which no other beats in both.
 
@@ -54,18 +87,21 @@ def pareto_table(
         runs: the `runs` table.
         cost: a column that should be small: `cost.parameters`, `config.qubits`, ...
         metric: a column that should be large.
+        minimised: the column that the study minimised, if it did: then every configuration that it
+            chose is a row, otherwise the most accurate of each cell and arm.
 
     Returns:
-        cell, arm, n (confirm replicates), the means of `cost` and `metric`, and on_front, cheapest
-        first.
+        cell, arm, trial, n (confirm replicates), the means of `cost` and `metric`, and on_front,
+        cheapest first.
     """
-    by_branch = confirmed(runs).groupby(BRANCH)
+    rows = confirmed(runs) if minimised is None else confirmed_front(runs, minimised)
+    by_trial = rows.groupby(TRIAL)
     table = pd.DataFrame(
         {
-            "n": by_branch.size(),
-            cost: by_branch[cost].agg(mean_score),
-            metric: by_branch[metric].agg(mean_score),
+            "n": by_trial.size(),
+            cost: by_trial[cost].agg(mean_score),
+            metric: by_trial[metric].agg(mean_score),
         }
     ).reset_index()
     front = pareto_front(table, maximise=[metric], minimise=[cost])
-    return table.assign(on_front=front).sort_values([cost, *BRANCH], ignore_index=True)
+    return table.assign(on_front=front).sort_values([cost, *TRIAL], ignore_index=True)

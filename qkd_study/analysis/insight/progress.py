@@ -6,7 +6,8 @@ import math
 
 import pandas as pd
 
-from qkd_study.analysis.insight.configurations import BRANCH, TRIAL, configurations
+from qkd_study.analysis.insight.configurations import BRANCH, configurations
+from qkd_study.analysis.summary import TRIAL
 
 
 def search_budget(runs: pd.DataFrame) -> pd.DataFrame:

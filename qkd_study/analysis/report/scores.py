@@ -69,22 +69,22 @@ def _contrasts(judged: Sequence[Judged]) -> Table:
         Show("unit", "unit"),
         count("pairs", "pairs"),
         count("left_out", "left out"),
-        Show("difference", "difference", "{:+.2f}"),
-        Show("low", "from", "{:+.2f}"),
-        Show("high", "to", "{:+.2f}"),
-        Show("bca_low", "BCa from", "{:+.2f}"),
-        Show("bca_high", "BCa to", "{:+.2f}"),
+        Show("difference", "difference", "{:+.3g}"),
+        Show("low", "from", "{:+.3g}"),
+        Show("high", "to", "{:+.3g}"),
+        Show("bca_low", "BCa from", "{:+.3g}"),
+        Show("bca_high", "BCa to", "{:+.3g}"),
         percent("won", "higher, %", "{:.0f}"),
         p_values("p_holm", "p, Holm"),
         p_values("p_wilcoxon", "p, Wilcoxon"),
         Show("margin", "margin", "{:g}"),
-        p_values("p_margin", "p, within margin"),
+        p_values("p_margin", "p, within margin, Holm"),
         Show("verdict", "verdict"),
     ]
     note = (
-        "Every number that a verdict rests on. Holm's correction is over the claims, over the "
-        "cells of a claim, and over its controls. A verdict is supported or contradicted if Holm's "
-        "p is below 0.05, else equivalent if the p of lying within the margin is below 0.05."
+        "Every number that a verdict rests on. Holm's correction, of both p values, is over the "
+        "claims, over the cells of a claim, and over its controls. A verdict is supported or "
+        "contradicted if p is below 0.05, else equivalent if that of lying within the margin is."
     )
     frame = verdicts(judged)
     factors = frame["metric"].map(lambda metric: unit(metric)[0]).astype(float)

@@ -10,16 +10,24 @@ from qkd_study.analysis.contrasts import side
 from qkd_study.analysis.report.page import Statement
 from qkd_study.analysis.statistics import Paired
 
-#: What a control would explain, by arm.
-EXPLAINS = {
-    "scaled-ce": "a larger step of the optimiser explains it as well",
-    "label-smoothing": "soft labels without any teacher do as well",
-    "classical-teacher": "the quantum part of the teacher is not shown to matter",
-    "random-teacher": "training the teacher's first layers is not shown to matter",
-    "self-teacher": "any teacher, even of the student's own kind, does as well",
-    "shuffled-labels": "what the teacher says about a sample is not shown to matter",
-    "shuffled-features": "which sample a feature map belongs to is not shown to matter",
-    "constant-features": "what the feature maps show is not shown to matter",
+#: What a control leaves out, by arm: what a gain that it does not match is due to.
+LEFT_OUT = {
+    "scaled-ce": "anything but a larger step of the optimiser",
+    "label-smoothing": "a teacher, rather than soft labels of any kind",
+    "classical-teacher": "the quantum part of the teacher",
+    "random-teacher": "training the teacher's first layers",
+    "self-teacher": "a teacher of another kind than the student",
+    "shuffled-labels": "what the teacher says about a sample",
+    "shuffled-features": "which sample a feature map belongs to",
+    "constant-features": "what the feature maps show",
+}
+
+
+#: What a supported claim's summary says of its controls, by outcome.
+BUTS = {
+    "matches": "is matched by",
+    "open": "is not shown to beat",
+    "untested": "was not tested against",
 }
 
 
@@ -30,13 +38,17 @@ def unit(metric: str) -> tuple[float, str]:
     return (1.0, "epochs") if metric == "epochs_to_target" else (100.0, "percentage points")
 
 
+def signed(difference: float, metric: str) -> str:
+    """A difference in its metric's unit, with as many decimals as say something."""
+    factor, name = unit(metric)
+    return f"{factor * difference:+.{3 if name == 'nats' else 1}f}"
+
+
 def amount(paired: Paired, metric: str) -> str:
     """A difference with its t interval."""
-    factor, name = unit(metric)
-    return (
-        f"{factor * paired.mean:+.1f} {name} (95 % interval {factor * paired.t_low:+.1f} to "
-        f"{factor * paired.t_high:+.1f})"
-    )
+    low, high = signed(paired.t_low, metric), signed(paired.t_high, metric)
+    mean = f"{signed(paired.mean, metric)} {unit(metric)[1]}"
+    return f"{mean} (95 % interval {low} to {high})"
 
 
 def p_value(p: float) -> str:
@@ -57,6 +69,11 @@ def statement(judged: Judged) -> Statement:
             f"Declared when {judged.declared_after} confirm runs were already there: not a claim "
             f"made beforehand."
         )
+    lines += [
+        f"Changed when {change['confirm_rows']} confirm runs were already there: {change['what']}. "
+        "The p values do not count that look at them."
+        for change in judged.changes
+    ]
     return Statement(claim["says"], judged.status, lines)
 
 
@@ -86,7 +103,8 @@ def _overall(claim: Mapping[str, Any], contrast: Contrast, cells: int) -> str:
     elif verdict.status == "undecided" and verdict.replicates_needed is not None:
         needed, of = verdict.replicates_needed, shown or "the size that was observed"
         if needed > paired.n:
-            said += f" About {needed} replicates would decide about a difference of {of}."
+            said += f" About {needed} replicates would decide about a difference of {of}: best in a"
+            said += " new run with another --seed, as more replicates here would be a second look."
         else:
             said += f" The replicates would have sufficed to see a difference of {of}, "
             said += "but not to show that there is none."
@@ -96,25 +114,26 @@ def _overall(claim: Mapping[str, Any], contrast: Contrast, cells: int) -> str:
 def _in_cell(claim: Mapping[str, Any], contrast: Contrast) -> str:
     if contrast.paired is None or contrast.verdict is None:
         return f"{contrast.where}: no pairs"
-    factor, _ = unit(claim["metric"])
-    return f"{contrast.where}: {factor * contrast.paired.mean:+.1f} ({contrast.verdict.status})"
+    mean = signed(contrast.paired.mean, claim["metric"])
+    return f"{contrast.where}: {mean} ({contrast.verdict.status})"
 
 
 def _control(claim: Mapping[str, Any], control: Control, held: bool) -> str:
     metric, better = claim["metric"], side(claim["better"])
     if control.gain is None or control.contrast.paired is None:
         return f"Control {control.arm}: fewer than two pairs of replicates."
-    factor, _ = unit(metric)
     said = (
-        f"Control {control.arm}: {factor * control.gain.mean:+.1f} over {side(claim['than'])} by "
+        f"Control {control.arm}: {signed(control.gain.mean, metric)} over {side(claim['than'])} by "
         f"itself; {better} minus {control.arm} {amount(control.contrast.paired, metric)}."
     )
-    if not control.matched:
+    if control.outcome == "beaten":
         return said + f" {better} beats this control."
     if not held:  # there is no gain to explain
         return said
-    explains = EXPLAINS.get(control.arm, "the control does as well")
-    return said + f" {better} is not shown to beat it: {explains}."
+    left_out = LEFT_OUT.get(control.arm, "what the control leaves out")
+    if control.outcome == "matches":
+        return said + f" The control does as well: the gain is not due to {left_out}."
+    return said + f" {better} is not shown to beat it, so {left_out} is not shown to matter."
 
 
 def summary(judged: list[Judged]) -> list[str]:
@@ -127,11 +146,22 @@ def summary(judged: list[Judged]) -> list[str]:
     }
     said = ", ".join(f"{n} {status}" for status, n in counts.items() if n)
     lines = [f"Of {len(judged)} claims: {said}."]
-    matched = [j for j in judged if j.status == "supported" and any(c.matched for c in j.controls)]
-    for claim in matched:
-        arms = ", ".join(c.arm for c in claim.controls if c.matched)
+    for claim in judged:
+        of = {c.arm: c.outcome for c in claim.controls}
+        buts = [
+            f"{words} {', '.join(arms)}"
+            for outcome, words in BUTS.items()
+            if (arms := [arm for arm, found in of.items() if found == outcome])
+        ]
+        if claim.status == "supported" and buts:
+            lines.append(
+                f"\N{LEFT DOUBLE QUOTATION MARK}{claim.claim['says']}"
+                f"\N{RIGHT DOUBLE QUOTATION MARK} holds, but {' and '.join(buts)}: read it with "
+                "that."
+            )
+    late = [j for j in judged if j.declared_after or j.changes or j.withdrawn]
+    if late:
         lines.append(
-            f"\N{LEFT DOUBLE QUOTATION MARK}{claim.claim['says']}\N{RIGHT DOUBLE QUOTATION MARK} "
-            f"holds, but is matched by {arms}: read it with that."
+            f"{len(late)} of them were declared, changed or withdrawn with test results in sight."
         )
     return lines
