@@ -30,13 +30,15 @@ PACKAGES = (
 )
 
 
-def session(cpus: int | None) -> dict[str, Any]:
+def session(cpus: int | None, study_file: str | None = None) -> dict[str, Any]:
     """This command, this code and this machine, as JSON values.
 
     Args:
         cpus: how many trials at once; `None`: as many as fit on a cluster.
+        study_file: what it runs.
     """
     return {
+        "study_file": None if study_file is None else os.path.abspath(study_file),
         "command": ["qkd-study", *sys.argv[1:]],
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "qkd_study": qkd_study.__version__,

@@ -72,7 +72,7 @@ class Replayer:
             InputError: one of them is not what it was.
         """
         about = run.about()
-        study = load_study(str(run.path / "study.py"))
+        study = load_study(run.path / "study.py", original=about["sessions"][-1].get("study_file"))
         name = about["dataset"]
         declared = [entry for entry in study.datasets if datasets.name_of(entry) == name]
         dataset = datasets.load((declared or [name])[0])

@@ -62,17 +62,22 @@ def run(options: Namespace) -> int:
     with folder.locked(), place.held(folder) as folder:
         finish_packing(folder.path)
         start_tables(folder.path)
-        if options.retry_failed:
-            forget_failed(folder.path)
-        folder.push()
-        rows = read_table(folder.path, "runs", columns=Schedule.columns(study))
-        schedule = Schedule(study, dataset.name, rows)
+
+        def read() -> tuple[Any, Schedule]:
+            rows = read_table(folder.path, "runs", columns=Schedule.columns(study))
+            return rows, Schedule(study, dataset.name, rows)
+
+        rows, schedule = read()
         if schedule.most_trials > study.trials:
             raise InputError(
                 f"{options.study}: the run in {folder.where} has {schedule.most_trials} trials in "
                 f"some cell and arm already, more than trials={study.trials}. A smaller budget "
                 f"would be unequal: ask for as many or more, or start over with --new."
             )
+        if options.retry_failed:
+            forget_failed(folder.path)
+            rows, schedule = read()
+        folder.push()
 
         def tell() -> None:
             write_about(
@@ -82,7 +87,7 @@ def run(options: Namespace) -> int:
                 dataset=dataset.name,
                 digest=dataset.digest,
                 plan=counted.as_json(),
-                session=session(cpus),
+                session=session(cpus, options.study),
                 confirm_rows=int((rows["phase"] == "confirm").sum()),
             )
 
@@ -138,14 +143,17 @@ def _drive(
             display,
             address=address,
             time_limit=options.time_limit,
+            retry_failed=options.retry_failed,
             callbacks=loggers(options.log, folder.path, schedule.study.name),
         )
     cpus = cpus or outcome.slots
-    ratio = outcome.seconds / (outcome.compute / cpus) if outcome.compute else float("nan")
-    console.print(
-        f"took {in_words(time.monotonic() - start)}; wall time was {ratio:.2f} times the "
-        f"runs' own {outcome.compute:.0f} s over {cpus} CPUs, start-up left out"
-    )
+    said = f"took {in_words(time.monotonic() - start)}"
+    if cpus and outcome.compute:  # a cluster may have lost all its nodes
+        said += (
+            f"; wall time was {outcome.seconds / (outcome.compute / cpus):.2f} times the "
+            f"runs' own {outcome.compute:.0f} s over {cpus} CPUs, start-up left out"
+        )
+    console.print(said)
     return DONE if outcome.complete else INCOMPLETE
 
 

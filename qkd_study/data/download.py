@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import http.client
 import os
 import socket
 import threading
@@ -13,6 +14,8 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from filelock import FileLock
 
 from qkd_study.errors import InputError
 
@@ -67,8 +70,15 @@ def download(
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(f".{target.name}.lock")):  # others may want it too
+            if target.exists() and md5_of(target) == md5:
+                return target
+            return _downloaded(urls, target, md5, progress)
     except OSError as error:
-        raise InputError(f"{target.parent} cannot be made: {error.strerror}.") from None
+        raise InputError(f"{target.parent} cannot be written: {error.strerror or error}.") from None
+
+
+def _downloaded(urls: Sequence[str], target: Path, md5: str, progress: Progress) -> Path:
     part = target.with_name(target.name + ".part")
     problems = []
     for url in urls:
@@ -77,7 +87,7 @@ def download(
             continue
         try:
             _fetch(url, part, progress)
-        except (OSError, urllib.error.URLError) as error:
+        except (OSError, http.client.HTTPException) as error:
             problems.append(f"{url} failed: {error}")
             continue
         found = md5_of(part)

@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, StorageError
 from qkd_study.results.about import check_about
 from qkd_study.results.commitments import committed
 from qkd_study.results.mirror import Mirror
@@ -99,6 +99,18 @@ class RunFolder:
         """Why nothing can be sent any more, if so; never waits."""
         return None if self.mirror is None else self.mirror.trouble()
 
+    def is_locked(self) -> bool:
+        """Whether a driver on this machine holds the folder."""
+        if not (self.path / ".lock").exists():
+            return False
+        try:
+            with FileLock(self.path / ".lock", timeout=0):
+                return False
+        except Timeout:
+            return True
+        except OSError:
+            return False
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder against a second driver.
@@ -118,7 +130,10 @@ class RunFolder:
         except OSError as error:
             raise _unwritable(self.path, error) from None
         try:
-            owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+            try:
+                owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+            except OSError as error:
+                raise StorageError.of(owner, error) from None
             yield
         finally:
             owner.unlink(missing_ok=True)
@@ -227,5 +242,8 @@ def write_about(
 
 def _replace(path: Path, content: bytes) -> None:
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    except OSError as error:
+        raise StorageError.of(path, error) from None

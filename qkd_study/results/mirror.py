@@ -214,6 +214,14 @@ class Mirror:
         return found
 
 
+def was_sent(folder: Path, name: str) -> bool:
+    """Whether a file of the copy in `folder` was ever in the store."""
+    with contextlib.suppress(OSError):
+        lines = (folder / INDEX).read_text().splitlines()
+        return any(line.startswith(f"[{json.dumps(name)},") for line in lines)
+    return False
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file, whole or not at all.
 

@@ -27,18 +27,19 @@ class Pending:
 
     Args:
         folder: of the run.
-        written: whether a row stands in the tables already: a driver may die before it forgets it.
+        unwanted: whether a row is not to be taken up: it stands in the tables already, as where a
+            driver died before it forgot it, or its run is to be tried again.
 
     Raises:
         StorageError: it cannot be read or written.
     """
 
-    def __init__(self, folder: Path, written: Callable[[Row], bool]) -> None:
+    def __init__(self, folder: Path, unwanted: Callable[[Row], bool]) -> None:
         self._path = folder / "pending.jsonl"
         self._file: IO[str] | None = None
         self._records: dict[_Key, dict[int, Record]] = {}
         for record in self._read():
-            if not written(record.row):
+            if not unwanted(record.row):
                 self._keep(record)
         self._begin()
 
@@ -96,10 +97,11 @@ class Pending:
             try:
                 said = json.loads(line)
                 row: Row = said["row"]
-                for name in _TIMES:
-                    row[name] = datetime.fromisoformat(row[name])
+                for name in _TIMES:  # a run that killed its worker has none
+                    if row.get(name) is not None:
+                        row[name] = datetime.fromisoformat(row[name])
                 record = Record(row, said["curve"])
-                _key(row)
+                _key(row), row["replicate"]
             except (ValueError, KeyError, TypeError):
                 continue  # cut off when the driver was killed
             yield record

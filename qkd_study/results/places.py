@@ -17,7 +17,7 @@ from qkd_study.errors import InputError, StorageError, shown
 from qkd_study.paths import cache_folder
 from qkd_study.results.folder import RunFolder, runs_of
 from qkd_study.results.lease import Lease, holder
-from qkd_study.results.mirror import INDEX, Mirror, replace_file
+from qkd_study.results.mirror import Mirror, replace_file, was_sent
 from qkd_study.results.store import Store, is_address
 
 _THREADS = 8
@@ -76,8 +76,10 @@ class Place:
     def _forget(self, study: str | None, there: set[tuple[str, str]]) -> None:
         """Drop copies of runs that the store had and has no more."""
         for run in runs_of(self.path, study):
-            known = (run.path / INDEX).exists() or not (run.path / "runs").exists()
-            if known and (run.path.parent.name, run.run_id) not in there:
+            if (run.path.parent.name, run.run_id) in there or run.is_locked():
+                continue
+            # Without tables it is a reader's. One whose study.json was never sent is of ours alone.
+            if was_sent(run.path, "study.json") or not (run.path / "runs").exists():
                 shutil.rmtree(run.path, ignore_errors=True)
 
     @contextmanager

@@ -89,7 +89,10 @@ class Store:
         Raises:
             InputError: the address is none.
         """
-        parts = urlsplit(address)
+        try:
+            parts = urlsplit(address)
+        except ValueError:  # brackets without an address of version 6
+            parts = urlsplit("")
         path = (parts.netloc + parts.path).rstrip("/")
         secret = parts.scheme == "s3" and "@" in parts.netloc
         if parts.scheme not in ("s3", "gs") or not parts.netloc or secret or "//" in path:
@@ -112,8 +115,14 @@ class Store:
         return replace(self, path="/".join((self.path, *names)))
 
     def up(self, levels: int) -> tuple[Store, tuple[str, ...]]:
-        """The store some levels up, and the names down from there."""
+        """The store some levels up, and the names down from there.
+
+        Raises:
+            InputError: there are not so many.
+        """
         pieces = self.path.split("/")
+        if len(pieces) <= levels:
+            raise InputError(f"{self} is no run. A run is at {self.scheme}://BUCKET/.../STUDY/RUN.")
         return replace(self, path="/".join(pieces[:-levels])), tuple(pieces[-levels:])
 
     @cached_property

@@ -7,9 +7,9 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import pandas as pd
@@ -78,13 +78,18 @@ def write_records(
     return curves, runs
 
 
+def may_be_retried(row: Mapping[Any, Any]) -> bool:
+    """Whether a run failed for another reason than divergence, which would come again."""
+    return row["status"] == "failed" and not str(row["reason"]).startswith("diverged")
+
+
 def forget_failed(folder: Path) -> None:
     """Remove the rows of runs that failed, but not those that diverged, which would do so again.
 
     Of a search trial all rows go, because it is scored as a whole. Call it under the run's lock.
     """
     rows = read_table(folder, "runs")
-    failed = rows[(rows["status"] == "failed") & ~rows["reason"].str.startswith("diverged")]
+    failed = rows[[may_be_retried(row) for row in rows[["status", "reason"]].to_dict("records")]]
     keys = ["phase", "cell", "arm", "trial"]
     search = set(failed.loc[failed["phase"] == "search", keys].itertuples(index=False, name=None))
     confirm = set(failed[[*keys, "replicate"]].itertuples(index=False, name=None))
@@ -199,7 +204,10 @@ def files_of(folder: Path, table: str) -> list[Path]:
         whole = hidden(folder / table, plan["target"])
         gone = set(plan["names"])
         found = [path for path in found if path.name not in gone]
-        found += [whole] if whole.exists() else []
+        if whole.exists():
+            found.append(whole)
+        elif (target := folder / table / plan["target"]) not in found:
+            found.append(target)  # it got its name since they were listed
     if not found:
         raise InputError(f"{folder} holds no {table}: it is not the folder of a run.")
     return found

@@ -13,6 +13,8 @@ from qkd_study.errors import InputError, is_text, shown
 from qkd_study.study.reductions import REDUCTIONS
 
 Value = int | float | str
+#: No integer parameter may be larger.
+MOST = 10**9
 Kind = Literal["int", "float", "choice", "text"]
 Role = Literal["student", "teacher", "both", "circuit"]
 
@@ -84,6 +86,8 @@ class Parameter:
             number = float(value)
         except OverflowError:
             raise InputError(problem) from None
+        if self.kind == "int" and number > MOST:
+            raise InputError(f"{problem[:-1]}, more than {MOST:,}.")
         fits = self.low <= number <= self.high and number > self.above
         if not fits or not math.isfinite(number) or (self.kind == "int" and number % 1):
             raise InputError(problem)

@@ -16,8 +16,12 @@ from qkd_study.study.study import Study
 _EXAMPLE = 'It must bind one, as in: study = Study(question="...", factors={"samples": (20, 50)})'
 
 
-def load_study(path: str | Path) -> Study:
+def load_study(path: str | Path, original: str | None = None) -> Study:
     """Run the file at `path` and return its `study`, named after the file.
+
+    Args:
+        path: of the file.
+        original: where it was copied from, if it was: it may name files beside it.
 
     Raises:
         InputError: there is no such file, it is not Python, it fails, or it binds no `Study`.
@@ -42,7 +46,7 @@ def load_study(path: str | Path) -> Study:
         raise InputError(f"{path}: not Python: {error}.") from None
 
     module = ModuleType(MODULE)
-    module.__file__ = str(path)
+    module.__file__ = original or str(path)
     sys.modules[module.__name__] = module  # dataclasses and pickles of the file's classes look here
     limit = sys.getrecursionlimit()
     try:

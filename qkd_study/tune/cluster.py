@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import secrets
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -71,6 +73,9 @@ def connect(
 
 
 def _start(cpus: int) -> None:
+    if os.environ.get("RAY_AUTH_MODE") == "token" and not _has_token():
+        # Ray would write one into the home folder, which not everybody may write to.
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     ray.init(
         address="local",
         num_cpus=cpus,
@@ -79,6 +84,12 @@ def _start(cpus: int) -> None:
         logging_level=logging.ERROR,
         configure_logging=True,
     )
+
+
+def _has_token() -> bool:
+    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        return True
+    return os.path.exists(os.path.expanduser("~/.ray/auth_token"))
 
 
 def _join(address: str) -> None:

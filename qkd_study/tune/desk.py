@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from qkd_study.errors import StorageError
-from qkd_study.results import Pending, Record, RunFolder, without_result, write_records
+from qkd_study.results import (
+    Pending,
+    Record,
+    Row,
+    RunFolder,
+    may_be_retried,
+    without_result,
+    write_records,
+)
 from qkd_study.tune.branch import running_means
 from qkd_study.tune.journal import Journal
 from qkd_study.tune.progress import Display
@@ -54,6 +62,7 @@ class Desk:
         run: where to write; its lock is held by the caller.
         display: told of every trial that ends.
         time_limit: seconds that a run may take; `None`: see `LIMIT_SECONDS`.
+        retry_failed: whether to run again what failed in trials that had not ended.
 
     Attributes:
         broken: why the run cannot go on, if so: a folder cannot be written, or no worker lives.
@@ -62,7 +71,12 @@ class Desk:
     """
 
     def __init__(
-        self, schedule: Schedule, run: RunFolder, display: Display, time_limit: float | None
+        self,
+        schedule: Schedule,
+        run: RunFolder,
+        display: Display,
+        time_limit: float | None,
+        retry_failed: bool = False,
     ) -> None:
         self.schedule = schedule
         self.broken: str | None = None
@@ -72,7 +86,12 @@ class Desk:
         self._run, self._display, self._time_limit = run, display, time_limit
         self._again: deque[Work] = deque()
         self._runs, self._deaths, self._longest = 0, 0, 0.0
-        self._pending = Pending(run.path, schedule.has)
+        self._killers: set[int] = set()
+
+        def unwanted(row: Row) -> bool:
+            return schedule.has(row) or (retry_failed and may_be_retried(row))
+
+        self._pending = Pending(run.path, unwanted)
         self._journal = Journal(run.journal, schedule)
 
     def bundle(self, name: str, workers: int) -> Bundle | None:
@@ -160,7 +179,9 @@ class Desk:
             return
         blamed.deaths += 1
         self._deaths += 1
-        if self._runs == 0 and self._deaths > RETRIES:
+        self._killers.add(id(blamed.trial))
+        # One trial alone may be at fault itself, as where nothing else is left to run.
+        if self._runs == 0 and self._deaths > RETRIES and len(self._killers) > 1:
             self._break(f"{self._deaths} workers ended before any run did: {death}")
         if blamed.deaths <= RETRIES:
             self._again.append(blamed)

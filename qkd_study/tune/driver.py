@@ -22,7 +22,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from qkd_study.data import Dataset
-from qkd_study.errors import StorageError
+from qkd_study.errors import InputError, StorageError, told
 from qkd_study.results import RunFolder
 from qkd_study.study.described import MODULE
 from qkd_study.tune.cluster import Cluster, connect
@@ -222,6 +222,7 @@ def drive(
     *,
     address: str | None = None,
     time_limit: float | None = None,
+    retry_failed: bool = False,
     callbacks: Sequence[Callback] = (),
 ) -> Outcome:
     """Run what is missing of a study.
@@ -234,16 +235,25 @@ def drive(
         display: told of every trial that ends.
         address: of a Ray cluster; see `connect`.
         time_limit: seconds that one run may take; default: see `desk.LIMIT_SECONDS`.
+        retry_failed: whether to run again what failed before it was written to the tables.
         callbacks: of Tune, told of what workers report.
 
     Raises:
+        InputError: what the study file defines cannot be sent to workers.
         StorageError: the run cannot be written any more, or no worker lives; nothing that was
             written is lost.
     """
     study = schedule.study
     if MODULE in sys.modules:  # no worker can import the study file
         ray.cloudpickle.register_pickle_by_value(sys.modules[MODULE])
-    desk = Desk(schedule, run, display, time_limit)
+    try:
+        ray.cloudpickle.dumps(study)
+    except Exception as error:
+        raise InputError(
+            f"the study cannot be sent to workers: {told(error)}. What it defines must not hold "
+            f"open files, locks or connections."
+        ) from None
+    desk = Desk(schedule, run, display, time_limit, retry_failed)
 
     def finish() -> None:
         desk.closing = True

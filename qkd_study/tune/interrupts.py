@@ -46,7 +46,8 @@ class Interrupts:
         if hasattr(signal, "SIGHUP"):
             ours[signal.SIGHUP] = self._hung_up
         for number, handler in ours.items():
-            signal.signal(number, handler)
+            if self._before[number] is not signal.SIG_IGN or number == signal.SIGINT:
+                signal.signal(number, handler)  # nohup has SIGHUP ignored: it stays so
         if self._told:
             self.stop()
 

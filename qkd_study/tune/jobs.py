@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import shlex
@@ -10,8 +11,9 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -139,6 +141,33 @@ def _accepted(client: Any, command: str, folder: str, address: str) -> str:
         time.sleep(1)
 
 
+async def _asked(call: Callable[..., Any], *arguments: Any) -> Any:
+    """What a call says that may never return; it is not waited for, at the end of the loop neither.
+
+    Raises:
+        TimeoutError: it has not returned within `ANSWER_SECONDS`.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Any] = loop.create_future()
+
+    def tell(finish: Callable[[Any], None], said: Any) -> None:
+        def told() -> None:
+            if not answer.done():
+                finish(said)
+
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(told)
+
+    def ask() -> None:
+        try:
+            tell(answer.set_result, call(*arguments))
+        except Exception as error:
+            tell(answer.set_exception, error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    return await asyncio.wait_for(answer, ANSWER_SECONDS)
+
+
 async def _follow(client: Any, job: str, address: str) -> str:
     """Print the log of a job until it ends; returns the log."""
     printed = ""
@@ -152,7 +181,7 @@ async def _follow(client: Any, job: str, address: str) -> str:
         print(
             f"Stopping: the job finishes its runs, for at most {STOP_SECONDS} s.", file=sys.stderr
         )
-        asyncio.get_running_loop().run_in_executor(None, client.stop_job, job)
+        threading.Thread(target=client.stop_job, args=(job,), daemon=True).start()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -161,13 +190,16 @@ async def _follow(client: Any, job: str, address: str) -> str:
     while True:
         seen = 0
         try:
-            async for piece in client.tail_job_logs(job):
-                fresh = piece[max(len(printed) - seen, 0) :]  # a tail begins with the first line
-                seen += len(piece)
-                printed += fresh
-                print(fresh, end="", flush=True)
-                heard = time.monotonic()
-            status = await asyncio.to_thread(client.get_job_status, job)
+            pieces = client.tail_job_logs(job)
+            with contextlib.suppress(StopAsyncIteration, TimeoutError):
+                while True:  # a connection that is cut silently says nothing for ever
+                    piece = await asyncio.wait_for(anext(pieces), ANSWER_SECONDS)
+                    fresh = piece[max(len(printed) - seen, 0) :]  # a tail begins at the first line
+                    seen += len(piece)
+                    printed += fresh
+                    print(fresh, end="", flush=True)
+                    heard = time.monotonic()
+            status = await _asked(client.get_job_status, job)
             if status.is_terminal():
                 return printed
             heard = time.monotonic()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import optuna
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial
 
 from qkd_study.errors import StorageError
@@ -43,7 +43,9 @@ class Journal:
 
     def _open(self) -> set[tuple[str, int]]:
         """Open the file, and return study and number of the trials in it."""
-        self._storage = JournalStorage(JournalFileBackend(str(self._path)))
+        # Not the default lock, a symbolic link, which some file systems lack.
+        lock = JournalFileOpenLock(str(self._path))
+        self._storage = JournalStorage(JournalFileBackend(str(self._path), lock))
         self._studies = {
             name: optuna.load_study(study_name=name, storage=self._storage)
             for name in optuna.get_all_study_names(self._storage)

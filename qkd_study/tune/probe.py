@@ -33,8 +33,9 @@ def check_listens(host: str, port: int, address: str) -> None:
     """
     try:
         socket.create_connection((host, port), timeout=CONNECT_SECONDS).close()
-    except OSError as error:
-        said = "no answer" if isinstance(error, TimeoutError) else error.strerror or error
+    except (OSError, UnicodeError) as error:  # the latter: a name that no host can have
+        said = "no answer" if isinstance(error, TimeoutError) else error
+        said = getattr(error, "strerror", None) or said
         raise InputError(
             f"--address {address}: nothing listens at {host}:{port} ({said}). Start the cluster, "
             f"or correct the address: HOST:PORT of its head (6379 by default) on one of its nodes, "

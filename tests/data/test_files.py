@@ -42,6 +42,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(206 if asked else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        if self.path == "/slow":
+            time.sleep(0.5)
         self.wfile.write(body[: len(body) // 2] if self.path == "/cut" else body)
 
     def log_message(self, *_: object) -> None:
@@ -68,7 +70,7 @@ def test_a_cut_download_goes_on_where_it_stopped(server: str, tmp_path: Path) ->
     assert Handler.seen == [None, "bytes=128000-"]
     assert progress[0][0] > 128000
     assert progress[-1] == (256000, 256000)
-    assert [p.name for p in target.parent.iterdir()] == ["file"]
+    assert [p.name for p in target.parent.glob("[!.]*")] == ["file"]
 
 
 def test_a_whole_part_needs_only_its_checksum(server: str, tmp_path: Path) -> None:
@@ -85,7 +87,7 @@ def test_the_next_server_is_tried(server: str, tmp_path: Path) -> None:
 def test_wrong_bytes_are_thrown_away(server: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"sent a file with md5 .*, expected {MD5}"):
         download([f"{server}/wrong"], tmp_path / "file", MD5)
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.glob("[!.]*")) == []
 
 
 def test_nobody_there_is_found_out_fast(tmp_path: Path) -> None:
@@ -176,3 +178,19 @@ def test_idx_with_a_wrong_header(content: bytes) -> None:
 def test_idx() -> None:
     content = b"\0\0\x08\2\0\0\0\2\0\0\0\3" + bytes(range(6))
     np.testing.assert_array_equal(parse_idx(content), np.arange(6).reshape(2, 3))
+
+
+def test_two_that_want_a_file_at_once_both_get_it(server: str, tmp_path: Path) -> None:
+    target, got = tmp_path / "cache" / "file", []
+
+    def get() -> None:
+        got.append(download([f"{server}/slow"], target, MD5))
+
+    both = [threading.Thread(target=get) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert got == [target, target]
+    assert target.read_bytes() == CONTENT
+    assert Handler.seen == [None]  # it was sent once

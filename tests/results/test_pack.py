@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
 import shutil
 import time
@@ -14,8 +16,13 @@ import pandas as pd
 import pytest
 
 from qkd_study.results import finish_packing, pack, read_table, start_tables, write_records
+from qkd_study.results.tables import PLAN
 from tests.results.test_tables import record, trial
 
+# The package's names are those of functions in them.
+pack_module, tables = (
+    importlib.import_module(f"qkd_study.results.{n}") for n in ("pack", "tables")
+)
 KEYS = ["phase", "cell", "arm", "trial", "replicate"]
 
 
@@ -131,3 +138,27 @@ def test_a_reader_beside_the_joining_misses_nothing(run: Path) -> None:
         finally:
             ended.set()
         assert reading.result() > 5
+
+
+def test_a_reader_whose_listing_is_overtaken_misses_nothing(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files get their name between the listing and the look at the hidden one."""
+    whole = read_table(run, "runs")
+    monkeypatch.setattr(pack_module, "finish_packing", lambda folder: None)
+    pack(run, least=2)
+    monkeypatch.undo()
+    assert (run / PLAN).exists()
+    real, calls = tables._plan, []
+
+    def overtaken(folder: Path) -> str:
+        calls.append(said := real(folder))
+        if len(calls) == 2:
+            plan = json.loads(said)
+            for name in plan["names"]:
+                (run / "runs" / name).unlink(missing_ok=True)
+            os.replace(tables.hidden(run / "runs", plan["target"]), run / "runs" / plan["target"])
+        return said
+
+    monkeypatch.setattr(tables, "_plan", overtaken)
+    pd.testing.assert_frame_equal(read_table(run, "runs"), whole)

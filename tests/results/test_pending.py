@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qkd_study.results import Pending
+from qkd_study.results import Pending, may_be_retried, without_result
 from qkd_study.results.rows import Row
 from tests.results.test_tables import record, trial
 
@@ -47,3 +47,11 @@ def test_what_stands_in_the_tables_is_not_taken_up(tmp_path: Path) -> None:
     pending.forget(TRIALS[1])
     pending.close()
     assert not (tmp_path / "pending.jsonl").exists()
+
+
+def test_a_run_that_killed_its_worker_is_remembered_without_times(tmp_path: Path) -> None:
+    dead = without_result("study", "run", TRIALS[0], 0, "failed", "the worker died, 3 times")
+    assert dead.row.get("where.ended_at") is None
+    Pending(tmp_path, nothing).add(dead)
+    assert Pending(tmp_path, nothing).of(TRIALS[0])[0].row["reason"] == dead.row["reason"]
+    assert Pending(tmp_path, may_be_retried).of(TRIALS[0]) == {}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from qkd_study.errors import InputError
 from qkd_study.results import Place, RunFolder, find_run
 from qkd_study.results import lease as leases
+from qkd_study.results.mirror import INDEX
+from qkd_study.results.store import Store
 from tests.storage.conftest import Server
 from tests.storage.test_mirror import files, make
 
@@ -83,3 +87,39 @@ def test_readers_are_told_who_writes(out: str, monkeypatch: pytest.MonkeyPatch) 
     assert not find_run("study", out).owner.exists()
     assert held.mirror is not None
     assert set(held.mirror.store.stamps()) == {"study.json", leases.LEASE}
+
+
+def test_a_run_whose_start_never_arrived_is_kept(
+    server: Server, bucket: str, out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store fails after the first tables, before study.json."""
+    drive(out, first="1")
+    path = Place.of(out, "write", "study").path / "study" / "1"
+    index = (path / INDEX).read_text().splitlines()
+    (path / INDEX).write_text("\n".join(line for line in index if "study.json" not in line))
+    for name in server.names(bucket):  # but for the lease, which comes first
+        if "/runs/" in name or "study.json" in name:
+            server.client().delete_object(Bucket=bucket, Key=name)
+    assert "runs/first.parquet" in drive(out)
+    assert "results/study/1/runs/first.parquet" in server.names(bucket)
+
+
+def test_a_run_that_a_driver_holds_is_kept(server: Server, bucket: str, out: str) -> None:
+    drive(out, first="1")
+    run = RunFolder(Place.of(out, "write", "study").path / "study" / "1")
+    for name in server.names(bucket):
+        server.client().delete_object(Bucket=bucket, Key=name)
+    with run.locked():
+        Place.of(out, "write", "study")
+        assert (run.path / "runs").exists()
+
+
+@pytest.mark.parametrize("address", ["s3://bucket", "s3://bucket/study"])
+def test_an_address_that_is_too_short_for_a_run(address: str) -> None:
+    with pytest.raises(InputError, match="is no run. A run is at s3://BUCKET/.../STUDY/RUN"):
+        find_run(address, "results")
+
+
+def test_an_address_with_brackets() -> None:
+    with pytest.raises(InputError, match=re.escape("but got s3://[x.")):
+        Store.parsed("s3://[x")

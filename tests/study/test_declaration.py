@@ -329,6 +329,11 @@ def test_a_checked_value_obeys_the_bounds(value: object) -> None:
             assert checked > what.above
 
 
+def test_integers_have_an_end() -> None:
+    with pytest.raises(InputError, match=r"batch_size=1000.*, more than 1,000,000,000\."):
+        study(fixed={"batch_size": 10**20})
+
+
 def test_numpy_numbers_are_numbers() -> None:
     assert parameter("samples").check(np.int64(5)) == 5
     assert type(parameter("samples").check(np.int64(5))) is int

@@ -127,3 +127,18 @@ def test_a_low_recursion_limit_does_not_outlast_the_file(tmp_path: Path, then: s
     with pytest.raises(InputError, match=re.escape("bad.py:3: " if then else "binds no `study`")):
         load_study(path)
     assert sys.getrecursionlimit() == before
+
+
+def test_a_copy_finds_what_lies_beside_the_original(tmp_path: Path) -> None:
+    original, copy = tmp_path / "mine" / "s.py", tmp_path / "run" / "study.py"
+    for path in (original, copy):
+        path.parent.mkdir()
+        path.write_text(
+            "from pathlib import Path\nfrom qkd_study import Study, Replicates\n"
+            "said = (Path(__file__).parent / 'question.txt').read_text()\n"
+            "study = Study(question=said, replicates=Replicates(1, 2))\n"
+        )
+    (original.parent / "question.txt").write_text("Is it there?")
+    assert load_study(copy, original=str(original)).question == "Is it there?"
+    with pytest.raises(InputError, match="FileNotFoundError"):
+        load_study(copy)
