@@ -1,8 +1,8 @@
 """From samples to the few numbers that a circuit can embed.
 
 The kinds are those that Hasan and Mahdy (arXiv:2311.13810) compare: a trained linear layer,
-average and max pooling, the centre crop and principal components. Nothing is scaled here; the
-caller scales to angles or amplitudes.
+average and max pooling, the centre crop and principal components. All but the linear layer keep
+samples from 0 to 1 within -1 to 1; the caller scales to angles or amplitudes.
 """
 
 from __future__ import annotations
@@ -98,18 +98,21 @@ class _Crop(Reduction):
 class _PrincipalComponents(Reduction):
     """Projections on the directions of largest variance, in falling order, about the mean.
 
-    Fitted in double precision. A component's sign makes its largest entry positive (the first, if
+    All are divided by one number, so that the largest among the training samples is 1 in size:
+    unscaled, most angles of images lay beyond a turn. Fitted in double precision. A component's sign makes its largest entry positive (the first, if
     several are as large). Components without variance, as those past K - 1 of K samples, are zero.
     """
 
     mean: Tensor
     components: Tensor
+    largest: Tensor
     fitted: Tensor
 
     def __init__(self, shape: tuple[int, ...], features: int) -> None:
         super().__init__(shape, features)
         self.register_buffer("mean", torch.zeros(math.prod(shape)))
         self.register_buffer("components", torch.zeros(features, math.prod(shape)))
+        self.register_buffer("largest", torch.tensor(1.0))
         self.register_buffer("fitted", torch.tensor(False))
 
     @torch.no_grad()
@@ -123,23 +126,24 @@ class _PrincipalComponents(Reduction):
         if len(samples) == 0:
             raise ValueError("principal components need at least 1 training sample, got 0")
         x = samples.flatten(1).to(torch.float64)
-        scale = torch.linalg.vector_norm(x)
+        size = torch.linalg.vector_norm(x)
         mean = x.mean(0)
-        x = x - mean
+        x = centred = x - mean
         if len(x) > x.shape[1]:  # R has the same right singular vectors, and far fewer rows
             x = torch.linalg.qr(x, mode="r").R
         _, values, vectors = torch.linalg.svd(x, full_matrices=False)
-        rank = int((values > 1e-10 * scale).sum())  # float32 samples know nothing finer
+        rank = int((values > 1e-10 * size).sum())  # float32 samples know nothing finer
         kept = vectors[: min(rank, self.features)]
         self.mean.copy_(mean)
         self.components.zero_()
         self.components[: len(kept)] = (kept * _signs(kept)).to(torch.float32)
+        self.largest.copy_((centred @ kept.T).abs().max() if len(kept) else torch.ones(()))
         self.fitted.fill_(True)
 
     def _reduce(self, samples: Tensor) -> Tensor:
         if not self.fitted:
             raise RuntimeError("principal components: call fit with the training samples first")
-        return (samples.flatten(1) - self.mean) @ self.components.T
+        return (samples.flatten(1) - self.mean) @ self.components.T / self.largest
 
 
 def make_reduction(kind: str, shape: tuple[int, ...], features: int) -> Reduction:
@@ -153,7 +157,8 @@ def make_reduction(kind: str, shape: tuple[int, ...], features: int) -> Reductio
     | average | means over the cells of a grid                               | 0               |
     | max     | maxima over the cells of a grid                              | 0               |
     | crop    | the middle window                                            | 0               |
-    | pca     | principal components of the training samples, through `fit`  | 0               |
+    | pca     | principal components of the training samples, through `fit`, | 0               |
+    |         | at most 1 in size there                                      |                 |
 
     n is how many numbers a sample has. Grids and windows of images are rows x columns = features,
     as square as possible and rather wide than high: 2x4 for 8. Of a vector they are stretches.
