@@ -16,9 +16,9 @@ METHOD = (
     "20, t intervals 95 %. p values are of paired t tests with Holm's correction over the family "
     "named.",
     "A claim over several cells is judged on its mean over them, replicate by replicate. It is "
-    "supported or contradicted if zero is rejected at 5 %, equivalent if two one-sided tests "
-    "place the difference within the declared margin, and undecided otherwise. Undecided does "
-    "not mean that there is no effect: only equivalent says that.",
+    "supported or contradicted if zero is rejected at 5 %, equivalent if two one-sided tests, "
+    "corrected likewise, place the difference within the declared margin, and undecided "
+    "otherwise. Undecided does not mean that there is no effect: only equivalent says that.",
 )
 
 

@@ -94,7 +94,8 @@ def _overall(claim: Mapping[str, Any], contrast: Contrast, cells: int) -> str:
     if contrast.left_out:
         said += f" {contrast.left_out} replicates that a side or a cell lacks are left out."
     margin = claim["margin"]
-    shown = "" if margin is None else f"{factor * margin:g} {name}"
+    one = margin is not None and factor * margin == 1
+    shown = "" if margin is None else f"{factor * margin:g} {name[:-1] if one else name}"
     if verdict.negligible:
         said += f" The difference is real but shown to be smaller than {shown}, which was "
         said += "declared not to matter."
