@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from argparse import Namespace
 from typing import Any
 
@@ -28,7 +29,12 @@ def _changed(study: Study, options: Namespace) -> Study:
         name, equals, text = assignment.partition("=")
         if not equals:
             raise InputError(f"--set takes NAME=VALUE, but got {shown(assignment)}.")
+        claims = study.claims
         study = study.with_fixed(name, _value(name, text))
+        kept = {claim.says for claim in study.claims}
+        for claim in claims:
+            if claim.says not in kept:
+                print(f"with {assignment} there is no claim {shown(claim.says)}", file=sys.stderr)
     changes: dict[str, Any] = {}
     if options.dataset is not None:
         declared = [entry for entry in study.datasets if datasets.name_of(entry) == options.dataset]

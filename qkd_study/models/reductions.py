@@ -99,8 +99,9 @@ class _PrincipalComponents(Reduction):
     """Projections on the directions of largest variance, in falling order, about the mean.
 
     All are divided by one number, so that the largest among the training samples is 1 in size:
-    unscaled, most angles of images lay beyond a turn. Fitted in double precision. A component's sign makes its largest entry positive (the first, if
-    several are as large). Components without variance, as those past K - 1 of K samples, are zero.
+    unscaled, most angles of images lay beyond a turn. Fitted in double precision. A component's
+    sign makes its largest entry positive (the first, if several are as large). Components without
+    variance, as those past K - 1 of K samples, are zero.
     """
 
     mean: Tensor

@@ -21,7 +21,7 @@ def imbalanced(counts: list[int]) -> Dataset:
 
 
 @given(
-    st.lists(st.integers(30, 80), min_size=2, max_size=5),
+    st.lists(st.integers(35, 80), min_size=2, max_size=5),
     st.integers(5, 40),
     st.integers(0, 20),
     st.integers(0, 10**6),

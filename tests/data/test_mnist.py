@@ -60,7 +60,7 @@ def test_mnist_from_a_server(folders: Path, file_server: str) -> None:
         source.load()
     source.fetch()
     here = folders / "cache" / "qkd-study" / "mnist"
-    assert sorted(p.name for p in here.iterdir()) == sorted(f"{f.name}.gz" for f in MNIST.files)
+    assert sorted(p.name for p in here.glob("[!.]*")) == sorted(f"{f.name}.gz" for f in MNIST.files)
     assert replace(source, servers=(dead,)).available()
     np.testing.assert_array_equal(source.load().pool_labels, ARRAYS[1])
 

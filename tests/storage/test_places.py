@@ -116,7 +116,7 @@ def test_a_run_that_a_driver_holds_is_kept(server: Server, bucket: str, out: str
 
 @pytest.mark.parametrize("address", ["s3://bucket", "s3://bucket/study"])
 def test_an_address_that_is_too_short_for_a_run(address: str) -> None:
-    with pytest.raises(InputError, match="is no run. A run is at s3://BUCKET/.../STUDY/RUN"):
+    with pytest.raises(InputError, match=re.escape("is no run. A run is at s3://BUCKET/")):
         find_run(address, "results")
 
 
