@@ -377,7 +377,7 @@ def test_claims_have_their_values_in_the_type_of_the_parameter() -> None:
     parts = {"better": {"samples": values[1]}, "than": {"samples": values[0]}, "arm": "soft"}
     claim = Claim(**{**CLAIM, **parts})
     assert json.dumps(claim.values) == '[{"samples": 50}, {"samples": 20}]'
-    where = Claim(**CLAIM, where={"samples": values[:1].tolist() + [values[1]]}).where
+    where = Claim(**CLAIM, where={"samples": [*values[:1].tolist(), values[1]]}).where
     assert json.dumps(dict(where)) == '{"samples": [20, 50]}'
 
 
