@@ -136,6 +136,14 @@ def test_cost_laws_recover_a_law_beyond_what_was_run() -> None:
     assert set(both["at"]) == {"qubits = 8, samples = 400"}
 
 
+def test_a_cost_that_no_law_can_be_fitted_to_has_none() -> None:
+    """A part of a run: two sizes vary, but not what their law makes of them."""
+    results = made_results()
+    depth = results.runs["config.samples"].map({50: 2, 100: 1})
+    assert replace(results, runs=results.runs.assign(**{"config.depth": depth})).cost_laws().empty
+    assert not results.cost_laws().empty
+
+
 def test_epochs_are_those_of_the_curves() -> None:
     results = made_results({"soft": 0.1}, epochs=6)
     table = results.epochs(0.7).set_index(["cell", "arm"])

@@ -321,6 +321,19 @@ def test_label_noise_makes_another_teacher_that_learns_worse(tmp_path: Path) -> 
         assert found[0][name] > 0.8 > 0.5 > found[1][name]  # type: ignore[operator]
 
 
+def test_gates_are_those_of_the_student_and_without_one_of_the_teacher(tmp_path: Path) -> None:
+    store = TeacherStore(tmp_path)
+    alone = go(store, QuantumToQuantum(), "scratch", depth=2).costs["gates"]
+    taught = go(store, QuantumToQuantum(), "soft", depth=2, teacher_depth=5).costs["gates"]
+    larger = go(store, QuantumToQuantum(), "scratch", depth=5).costs["gates"]
+    assert alone == taught
+    assert alone is not None
+    assert larger is not None
+    assert 0 < alone < larger
+    assert go(store, QuantumToClassical(), "scratch").costs["gates"] == 0
+    assert go(store, QuantumToClassical(), "soft").costs["gates"] > 0  # type: ignore[operator]
+
+
 # Generations
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import optuna
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -120,6 +122,35 @@ def test_a_second_identical_command_does_nothing(finished: Path, tmp_path: Path,
     assert "is complete." in again.stdout
     assert "gain over scratch" in again.stdout
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / RESULTS).rglob("*.parquet")} == before
+
+
+def test_a_refused_retry_removes_nothing(finished: Path, tmp_path: Path, cli: Cli) -> None:
+    copy(finished, tmp_path)
+    path = min((tmp_path / RESULTS / "runs").glob("search-*.parquet"))
+    table = pq.read_table(path)
+    for column, value in (("status", "failed"), ("reason", "the worker died")):
+        field = table.schema.field(column)
+        values = pa.array([value] * len(table), field.type)
+        table = table.set_column(table.schema.get_field_index(column), field, values)
+    pq.write_table(table, path)
+    refused = cli("run", "tiny.py", "--retry-failed", "--trials", "1")
+    assert refused.returncode == 2
+    assert "more than trials=1" in refused.stderr
+    assert len(runs(tmp_path)) == RUNS
+
+
+def test_what_cannot_be_sent_to_workers_is_said(tmp_path: Path, cli: Cli) -> None:
+    own = (
+        "def own(student, teacher, labels):\n    with lock:\n        return student.logits.mean()\n"
+    )
+    (tmp_path / "tiny.py").write_text(
+        f"import threading\nlock = threading.Lock()\n{own}from qkd_study import Arm\n"
+        + TINY.replace('"soft")', '"soft", Arm("own", (own,)))')
+    )
+    done = cli("run", "tiny.py")
+    assert done.returncode == 2
+    assert "the study cannot be sent to workers: TypeError" in done.stderr
+    assert "must not hold open files, locks" in done.stderr
 
 
 def test_list_and_status(finished: Path, tmp_path: Path, cli: Cli) -> None:
