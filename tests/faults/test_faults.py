@@ -264,7 +264,7 @@ import sys
 from qkd_study.tune.environment import prepare_driver
 prepare_driver()
 from qkd_study.tune import driver
-driver.START_SECONDS = 20.0
+driver.START_SECONDS = 30.0
 driver.TAKE_OVER_SECONDS = 5.0
 from qkd_study.cli import main
 sys.exit(main())
@@ -276,7 +276,7 @@ def test_a_worker_that_freezes_without_a_run_is_replaced(tmp_path: Path, where: 
     (tmp_path / "bench.py").write_text(FROZEN.replace("WHERE", where))
     done = subprocess.run(
         [sys.executable, "-c", IMPATIENT, "run", "bench.py", "--cpus", "2"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+        cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "frozen").exists()
