@@ -24,6 +24,30 @@ SUMMARISED = (
 )
 
 
+def scored_trials(runs: pd.DataFrame, minimised: str | None = None) -> pd.DataFrame:
+    """What the search knows of its complete trials.
+
+    Args:
+        runs: the `runs` table.
+        minimised: the column that the study minimised, if it did.
+
+    Returns:
+        score (mean validation accuracy) and size (mean of `minimised`; 0 without one, or where an
+        arm has no such thing), indexed by cell, arm and trial.
+    """
+    search = runs[runs["phase"] == "search"]
+    size = 0.0 if minimised is None else search[minimised].fillna(0)
+    by_trial = search.assign(size=size).groupby(TRIAL)
+    scored = pd.DataFrame(
+        {
+            "score": by_trial["metric.val_accuracy"].agg(mean_score),
+            "size": by_trial["size"].agg(mean_score),
+        }
+    )
+    complete = by_trial["status"].agg(lambda s: bool((s == "ok").all()))
+    return scored[complete.astype(bool)]  # without rows it is of no type
+
+
 def best_trials(runs: pd.DataFrame, minimised: str | None = None) -> pd.Series[int]:
     """The number of the configuration that each cell and arm confirms.
 
@@ -37,18 +61,8 @@ def best_trials(runs: pd.DataFrame, minimised: str | None = None) -> pd.Series[i
     Returns:
         Trial numbers, indexed by cell and arm.
     """
-    search = runs[runs["phase"] == "search"]
-    by_trial = search.groupby(TRIAL)
-    means = by_trial["metric.val_accuracy"].agg(mean_score)
-    complete = by_trial["status"].agg(lambda s: bool((s == "ok").all()))
-    scored = means[complete].to_frame("score").assign(size=0.0)
-    if minimised is not None:  # null where an arm has no such thing
-        scored["size"] = (
-            search[minimised].fillna(0).groupby([search[key] for key in TRIAL]).agg(mean_score)
-        )
-    chosen = scored.reset_index().sort_values(
-        ["score", "size", "trial"], ascending=[False, True, True]
-    )
+    chosen = scored_trials(runs, minimised).reset_index()
+    chosen = chosen.sort_values(["score", "size", "trial"], ascending=[False, True, True])
     best: pd.Series[int] = chosen.groupby(["cell", "arm"])["trial"].first()
     return best
 

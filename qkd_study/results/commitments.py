@@ -29,10 +29,11 @@ def committed(
     known = {_name(entry): entry for part in _PARTS for entry in before.get(part, [])}
     withdrawn = {_name(entry) for entry in before.get("withdrawn", [])}
     now = {"at": at, "confirm_rows": confirm_rows}
+    made = {json.dumps(claim, sort_keys=True) for claim in declared["claims"]}
     claims: list[Entry] = []
     for claim in declared["claims"]:
         scope = _scope(claim, declared)
-        entry = known.pop(json.dumps(claim, sort_keys=True), None)
+        entry = known.get(json.dumps(claim, sort_keys=True))
         if entry is None:
             first = {"declared_at": at, "confirm_rows": confirm_rows}
             claims.append({"claim": claim, **first, "scope": scope, "changes": []})
@@ -44,8 +45,8 @@ def committed(
         entry
         if _name(entry) in withdrawn
         else {**entry, "changes": _noted(entry, ["the claim was withdrawn"], now)}
-        for entry in known.values()
-        if confirm_rows or _name(entry) in withdrawn
+        for name, entry in known.items()
+        if name not in made and (confirm_rows or name in withdrawn)
     ]
     return {"claims": claims, "withdrawn": kept}
 

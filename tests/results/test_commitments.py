@@ -30,6 +30,8 @@ def test_nothing_is_held_against_what_changes_before_there_are_results() -> None
     assert [entry["changes"] for entry in said["claims"]] == [[]]
     again = after(first(), 96, claims=(CLAIM, OTHER))
     assert again == first()
+    twice = after({}, 0, claims=(OTHER, OTHER))
+    assert after(twice, 96, claims=(OTHER, OTHER)) == twice
 
 
 def test_claims_that_come_and_go_with_results_in_sight() -> None:

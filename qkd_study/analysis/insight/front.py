@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qkd_study.analysis.insight.configurations import BRANCH
-from qkd_study.analysis.summary import TRIAL, confirmed
+from qkd_study.analysis.summary import TRIAL, confirmed, scored_trials
 from qkd_study.results import mean_score
 
 
@@ -52,19 +52,9 @@ def confirmed_front(runs: pd.DataFrame, minimised: str) -> pd.DataFrame:
         runs: the `runs` table.
         minimised: the column of the cost.
     """
-    search = runs[runs["phase"] == "search"]
-    # A cost is null where an arm has no such thing.
-    by_trial = search.assign(cost=search[minimised].fillna(0)).groupby(TRIAL)
-    points = pd.DataFrame(
-        {
-            "score": by_trial["metric.val_accuracy"].agg(mean_score),
-            "cost": by_trial["cost"].agg(mean_score),
-        }
-    )
-    complete = by_trial["status"].agg(lambda s: bool((s == "ok").all()))
     kept = [
-        own.index[pareto_front(own, maximise=["score"], minimise=["cost"])]
-        for _, own in points[complete].groupby(BRANCH)
+        own.index[pareto_front(own, maximise=["score"], minimise=["size"])]
+        for _, own in scored_trials(runs, minimised).groupby(BRANCH)
     ]
     rows = runs[(runs["phase"] == "confirm") & (runs["status"] == "ok")]
     chosen = {key for keys in kept for key in keys}
