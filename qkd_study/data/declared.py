@@ -14,6 +14,7 @@ from qkd_study.data.dataset import Dataset, Ints, Raw
 from qkd_study.data.download import Progress
 from qkd_study.data.sources import SOURCES, Source, named
 from qkd_study.errors import InputError, is_text, shown
+from qkd_study.python_values import as_python
 
 
 def _checked_name(kind: str, name: object) -> str:
@@ -46,13 +47,13 @@ class Subset:
                 f"Subset is of a dataset's name, Subset(...), Arrays(...) or DataFile(...), "
                 f"but got {shown(self.of)}."
             )
-        kept = self.classes
-        if isinstance(kept, str) or not isinstance(kept, Sequence | np.ndarray):
+        kept = as_python(self.classes)
+        if isinstance(kept, str) or not isinstance(kept, Sequence):
             raise InputError(f"classes of Subset must be such as (3, 8), but got {shown(kept)}.")
         for label in kept:
-            if isinstance(label, bool) or not isinstance(label, int | np.integer):
+            if isinstance(label, bool) or not isinstance(label, int):
                 raise InputError(f"classes of Subset must be integers, but got {shown(label)}.")
-        kept = tuple(int(label) for label in kept)
+        kept = tuple(kept)
         if len(kept) < 2 or len(set(kept)) < len(kept):
             raise InputError(
                 f"classes of Subset must be at least 2 and all different, but got {kept}."
@@ -153,6 +154,7 @@ class Arrays:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", _checked_name("Arrays", self.name))
+        object.__setattr__(self, "test_share", as_python(self.test_share))
         dataset = build(
             f"dataset {self.name!r}",
             self.name,

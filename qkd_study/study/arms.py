@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from qkd_study.errors import InputError, is_text, shown
+from qkd_study.python_values import keep_python_values
 
 #: Terms of the loss by name. The first two change the cross-entropy; the others need a teacher.
 TermName = Literal[
@@ -52,6 +53,9 @@ class Arm:
     spoiled: Spoiled = "nothing"
 
     def __post_init__(self) -> None:
+        keep_python_values(self)
+        if isinstance(self.terms, list):
+            object.__setattr__(self, "terms", tuple(self.terms))
         right = is_text(self.name) and self.name.isprintable() and len(self.name) <= 100
         if not right or set(self.name) & set("/\\ "):
             raise InputError(

@@ -8,6 +8,7 @@ from math import prod
 from typing import Any, ClassVar
 
 from qkd_study.errors import InputError, shown
+from qkd_study.python_values import keep_python_values
 from qkd_study.study.models import (
     CIRCUIT,
     Convolution,
@@ -16,6 +17,7 @@ from qkd_study.study.models import (
     Values,
     callable_or_none,
     check_images,
+    keep_tuple,
     true_or_false,
 )
 from qkd_study.study.reductions import REDUCTIONS, check_reduction
@@ -124,6 +126,8 @@ class FullyQuantum(_OneCircuit):
     ansatz: Callable[[int, int], Any] | None = None
 
     def __post_init__(self) -> None:
+        keep_python_values(self)
+        keep_tuple(self, "assignment")
         callable_or_none(self, "ansatz")
         true_or_false(self, "scale")
         if self.assignment is None:
@@ -182,6 +186,8 @@ class HybridImage(_OneCircuit):
     smallest: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
+        keep_python_values(self)
+        keep_tuple(self, "channels")
         callable_or_none(self, "ansatz")
         given = self.channels
         right = isinstance(given, tuple) and len(given) == 2

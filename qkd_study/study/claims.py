@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from qkd_study.errors import InputError, is_text, shown
+from qkd_study.python_values import keep_python_values
 from qkd_study.study.config import PARAMETERS, Value
 
 #: Metrics of the confirm phase that a claim may be about, and whether more is better.
@@ -53,6 +54,7 @@ class Claim:
     controls: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        keep_python_values(self)
         if not is_text(self.says):
             raise InputError(f"says of a claim must be a sentence, but got {shown(self.says)}.")
         about = f"claim {shown(self.says)}"

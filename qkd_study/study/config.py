@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from qkd_study.errors import InputError, is_text, shown
+from qkd_study.python_values import as_python
 from qkd_study.study.reductions import REDUCTIONS
 
 Value = int | float | str
@@ -71,6 +72,7 @@ class Parameter:
         Raises:
             InputError: the value has another type or lies outside the bounds.
         """
+        value = as_python(value)
         problem = f"{self.name} must be {self.allowed}, but got {self.name}={shown(value)}."
         if self.kind == "choice":
             if not isinstance(value, str) or value not in self.choices:

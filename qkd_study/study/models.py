@@ -9,6 +9,7 @@ from math import prod
 from typing import Any, ClassVar, Literal
 
 from qkd_study.errors import InputError, shown
+from qkd_study.python_values import keep_python_values
 
 Shape = tuple[int, ...]
 Values = Mapping[str, Any]
@@ -53,6 +54,13 @@ def callable_or_none(owner: object, name: str) -> None:
     if value is not None and not callable(value):
         kind = type(owner).__name__
         raise InputError(f"{name} of {kind} must be a function, but got {shown(value)}.")
+
+
+def keep_tuple(owner: object, name: str) -> None:
+    """Make a tuple of an attribute that is a list."""
+    value = getattr(owner, name)
+    if isinstance(value, list):
+        object.__setattr__(owner, name, tuple(value))
 
 
 class ModelSpec(ABC):
@@ -130,6 +138,8 @@ class Mlp(ModelSpec):
     hidden: tuple[int, ...] = (18,)
 
     def __post_init__(self) -> None:
+        keep_python_values(self)
+        keep_tuple(self, "hidden")
         if not isinstance(self.hidden, tuple) or not all(
             isinstance(w, int) and not isinstance(w, bool) and w >= 1 for w in self.hidden
         ):
@@ -190,6 +200,7 @@ class Convolution(ModelSpec):
     stride: int = 2
 
     def __post_init__(self) -> None:
+        keep_python_values(self)
         whole(self, "filters", "kernel", "stride")
 
     def patches(self, shape: Shape) -> Shape:
@@ -232,6 +243,7 @@ class Ensemble(ModelSpec):
     mean: Literal["logits", "probabilities"] = "logits"
 
     def __post_init__(self) -> None:
+        keep_python_values(self)
         whole(self, "members")
         if not isinstance(self.of, ModelSpec) or isinstance(self.of, Ensemble):
             raise InputError(
@@ -283,6 +295,7 @@ class Own(ModelSpec):
     is_quantum: bool = False
 
     def __post_init__(self) -> None:
+        keep_python_values(self)
         if not callable(self.build):
             raise InputError(
                 f"build of Own must be a function or class, but got {shown(self.build)}."

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from qkd_study.errors import InputError, shown
+from qkd_study.python_values import keep_python_values
 from qkd_study.study.arms import Arm
 from qkd_study.study.circuits import FullyQuantum, HybridCircuit, Quanvolution
 from qkd_study.study.config import PARAMETERS
@@ -161,6 +162,7 @@ class QuantumToClassical(Setting):
     kind: ClassVar[str] = "quantum to classical"
 
     def __post_init__(self) -> None:
+        keep_python_values(self)
         whole(self, "filters", "kernel", "stride")
         true_or_false(self, "trainable")
 

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from qkd_study.errors import InputError, shown
+from qkd_study.python_values import as_python, keep_python_values
 from qkd_study.study.config import Parameter, Value
+
+#: Values that a `Choice` may have.
+MOST_CHOICES = 10_000
 
 
 def _ordered(owner: str, low: float, high: float) -> None:
     for name, bound in (("low", low), ("high", high)):
         if isinstance(bound, bool) or not isinstance(bound, int | float):
             raise InputError(f"{owner} takes numbers, but got {name}={shown(bound)}.")
-        if not abs(bound) < float("inf"):
-            raise InputError(f"{owner} takes finite numbers, but got {name}={bound}.")
+        if not abs(bound) <= sys.float_info.max:
+            raise InputError(f"{owner} takes finite numbers, but got {name}={shown(bound)}.")
     if not low < high:
-        raise InputError(
-            f"`low < high` must hold, but got {owner}(low={shown(low)}, high={shown(high)})."
-        )
+        said = f"`low < high` must hold, but got {owner}(low={shown(low)}, high={shown(high)})."
+        raise InputError(said + (" Use fixed={...} for one value." if low == high else ""))
+
+
+def _keep_as(kind: type[int] | type[float], space: Float | LogFloat | Int) -> None:
+    for name in ("low", "high"):
+        object.__setattr__(space, name, kind(getattr(space, name)))
 
 
 @dataclass(frozen=True)
@@ -28,7 +40,9 @@ class Float:
     high: float
 
     def __post_init__(self) -> None:
+        keep_python_values(self)
         _ordered("Float", self.low, self.high)
+        _keep_as(float, self)
 
     def ends(self) -> tuple[Value, ...]:
         """The values whose validity implies that of all others."""
@@ -43,11 +57,13 @@ class LogFloat:
     high: float
 
     def __post_init__(self) -> None:
+        keep_python_values(self)
         _ordered("LogFloat", self.low, self.high)
         if self.low <= 0:
             raise InputError(
                 f"`low > 0` must hold for a logarithm, but got LogFloat(low={shown(self.low)})."
             )
+        _keep_as(float, self)
 
     def ends(self) -> tuple[Value, ...]:
         """The values whose validity implies that of all others."""
@@ -62,9 +78,11 @@ class Int:
     high: int
 
     def __post_init__(self) -> None:
+        keep_python_values(self)
         _ordered("Int", self.low, self.high)
         if self.low != int(self.low) or self.high != int(self.high):
             raise InputError(f"Int takes integers, but got Int(low={self.low}, high={self.high}).")
+        _keep_as(int, self)
 
     def ends(self) -> tuple[Value, ...]:
         """The values whose validity implies that of all others."""
@@ -73,19 +91,31 @@ class Int:
 
 @dataclass(frozen=True, init=False)
 class Choice:
-    """One of the given values, which have no order."""
+    """One of the given values, which have no order; `Choice(1, 2)` and `Choice([1, 2])` are equal.
+
+    Attributes:
+        values: numbers or words, all different.
+    """
 
     values: tuple[Value, ...]
 
-    def __init__(self, *values: Value) -> None:
-        if not values:
+    def __init__(self, *values: Value | Sequence[Value]) -> None:
+        kept: tuple[Any, ...] = as_python(values)
+        if len(kept) == 1 and isinstance(kept[0], list | tuple | range):
+            kept = tuple(itertools.islice(kept[0], MOST_CHOICES + 1))
+        if len(kept) > MOST_CHOICES:
+            raise InputError(f"Choice has more than {MOST_CHOICES:,} values. Use Int(low, high).")
+        if not kept:
             raise InputError("Choice() is empty: it needs at least one value, as in Choice(1, 2).")
-        for value in values:
+        for value in kept:
             if not isinstance(value, int | float | str):
-                raise InputError(f"Choice takes numbers and words, but got {shown(value)}.")
-        if len(set(values)) < len(values):
-            raise InputError(f"Choice{shown(values)} names a value twice.")
-        object.__setattr__(self, "values", values)
+                raise InputError(
+                    f"Choice takes numbers and words, as in Choice(1, 2) or Choice([1, 2]), but "
+                    f"got {shown(value)}."
+                )
+        if len(set(kept)) < len(kept):
+            raise InputError(f"Choice{shown(kept)} names a value twice.")
+        object.__setattr__(self, "values", kept)
 
     def ends(self) -> tuple[Value, ...]:
         """The values whose validity implies that of all others."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from qkd_study.data import DataSource
 from qkd_study.errors import InputError, StudyWarning, is_text, shown
+from qkd_study.python_values import keep_python_values
 from qkd_study.study.arms import Arm, resolve_arm
 from qkd_study.study.claims import Claim
 from qkd_study.study.config import PARAMETERS, Config, Parameter, Value, parameter
@@ -69,6 +70,7 @@ class Replicates:
     confirm: int = 20
 
     def __post_init__(self) -> None:
+        keep_python_values(self)
         search = _count("Replicates(search)", self.search, 1, FIRST_CONFIRM_REPLICATE)
         confirm = _count("Replicates(confirm)", self.confirm, 2, 100_000)
         object.__setattr__(self, "search", search)
@@ -146,6 +148,7 @@ class Study:
     name: str = ""
 
     def __post_init__(self) -> None:
+        keep_python_values(self)
         if not is_text(self.question):
             raise InputError(f"question must be a sentence, but got {shown(self.question)}.")
         self._keep("question", str(self.question))

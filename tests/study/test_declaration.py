@@ -9,7 +9,9 @@ import re
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,9 +19,12 @@ from qkd_study import (
     ARMS,
     PARAMETERS,
     Arm,
+    Arrays,
     Choice,
     Claim,
     ClassicalToClassical,
+    ClassicalToQuantum,
+    Ensemble,
     Float,
     FullyQuantum,
     HybridCircuit,
@@ -27,14 +32,17 @@ from qkd_study import (
     InputError,
     Int,
     LogFloat,
+    Mlp,
     Own,
     QuantumToClassical,
     QuantumToQuantum,
     Replicates,
     Study,
     StudyWarning,
+    Subset,
 )
 from qkd_study.study.config import Config, parameter
+from qkd_study.study.identity import declaration, fingerprint
 
 #: More combinations of values that decide what fits than can be checked.
 WIDE = {name: Choice(*range(10, 50)) for name in ("samples", "qubits", "depth", "teacher_depth")}
@@ -135,14 +143,17 @@ def test_what_cannot_work_is_refused(changes: dict[str, Any], message: str) -> N
     [
         (lambda: Choice(), "Choice() is empty"),
         (lambda: Choice(1, 1), "Choice(1, 1) names a value twice"),
-        (lambda: Choice([1]), "Choice takes numbers and words, but got [1]"),
+        (lambda: Choice([]), "Choice() is empty"),
+        (lambda: Choice([1], [2]), "or Choice([1, 2]), but got [1]"),
+        (lambda: Choice(range(10**12)), "Choice has more than 10,000 values. Use Int(low, high)."),
         (lambda: Float(2, 1), "`low < high` must hold, but got Float(low=2, high=1)"),
         (lambda: Float("a", 1), "Float takes numbers, but got low='a'"),
         (lambda: LogFloat(0, 1), "`low > 0` must hold for a logarithm, but got LogFloat(low=0)"),
         (lambda: Int(1, 2.5), "Int takes integers"),
         (lambda: Float(1, float("inf")), "Float takes finite numbers, but got high=inf"),
         (lambda: Int(float("nan"), 2), "Int takes finite numbers, but got low=nan"),
-        (lambda: Float(10**5000, 1), "got Float(low=an integer of 16610 bits, high=1)"),
+        (lambda: Float(10**5000, 1), "takes finite numbers, but got low=an integer of 16610 bits"),
+        (lambda: LogFloat(0.01, 0.01), "high=0.01). Use fixed={...} for one value."),
         (lambda: Arm("x" * 101), "an arm's name must be a word without spaces"),
         (lambda: Arm("a\x1b"), "an arm's name must be a word without spaces"),
         (lambda: Arm("x", ([],)), "terms of an arm are a tuple of 'scaled cross"),
@@ -339,6 +350,66 @@ def test_numpy_numbers_are_numbers() -> None:
     assert type(parameter("samples").check(np.int64(5))) is int
 
 
+def tensor(values: Any) -> torch.Tensor:
+    return torch.tensor(np.array(values))
+
+
+def declared_with(number: Any, sequence: Any) -> Study:
+    """A study whose every number goes through one function, and every sequence through another."""
+    return study(
+        setting=ClassicalToQuantum(
+            teacher=Ensemble(Mlp(sequence([number(8)])), members=number(2)),
+            student=FullyQuantum(assignment=sequence([number(i % 2) for i in range(8)])),
+        ),
+        datasets=(
+            Subset("digits", sequence([number(3), number(8)])),
+            Arrays("mine", np.eye(8), np.arange(8) % 2, test_share=number(0.5)),
+        ),
+        factors={"samples": sequence([number(20), number(30)])},
+        search={
+            "batch_size": Int(number(8), number(16)),
+            "epochs": Choice(sequence([number(2), number(3)])),
+            "temperature": Float(number(1), number(2)),
+            "learning_rate": LogFloat(number(0.25), number(0.5)),
+        },
+        fixed={"qubits": number(3), "reduction": "average", "weight_soft": number(1)},
+        arms=["scratch", Arm("own", ["soft"])],
+        claims=[
+            Claim(
+                **CLAIM | {"better": "own", "margin": number(0.5)},
+                where={"samples": sequence([number(20)])},
+            )
+        ],
+        trials=number(2),
+        batch=number(3),
+        replicates=Replicates(number(1), number(2)),
+        trial_cpus=number(1),
+        trial_memory=number(0),
+        seed=number(1),
+    )
+
+
+@pytest.mark.filterwarnings("ignore::qkd_study.StudyWarning")
+@pytest.mark.parametrize("sequence", [tuple, list, np.array, pd.Series, tensor])
+def test_numbers_of_any_library_make_the_same_study(sequence: Any) -> None:
+    plain = declared_with(lambda value: value, tuple)
+
+    def of_numpy(value: Any) -> Any:
+        return np.float32(value) if isinstance(value, float) else np.int64(value)
+
+    for number in (of_numpy, np.array, lambda value: value):
+        made = declared_with(number, sequence)
+        assert made == plain
+        assert json.dumps(declaration(made)) == json.dumps(declaration(plain))
+        assert fingerprint(made, "") == fingerprint(plain, "")
+        assert [cell.key for cell in made.cells()] == ["samples=20", "samples=30"]
+
+
+def test_a_choice_takes_one_list() -> None:
+    assert Choice(["adam", "sgd"]) == Choice(("adam", "sgd")) == Choice("adam", "sgd")
+    assert Choice(range(1, 4)) == Choice(np.arange(1, 4)) == Choice(1, 2, 3)
+
+
 def test_config_fields_are_the_parameters() -> None:
     names = {f.name for f in dataclasses.fields(Config)}
     assert names == {*PARAMETERS, "dataset", "seed"}
@@ -363,7 +434,7 @@ CLAIM: dict[str, Any] = {"says": "It helps.", "better": "soft", "than": "scratch
         ({"controls": (3,)}, "controls of claim 'It helps.' are a tuple of arms, got (3,)"),
         (
             {"better": {"samples": np.zeros(2)}, "than": {"samples": 20}, "arm": "soft"},
-            "must name values of factors, but got 'samples': array([0., 0.])",
+            "must name values of factors, but got 'samples': (0.0, 0.0)",
         ),
     ],
 )
@@ -383,7 +454,5 @@ def test_claims_have_their_values_in_the_type_of_the_parameter() -> None:
 
 def test_a_claim_about_what_is_no_value() -> None:
     claim = Claim(**CLAIM, where={"samples": (np.zeros(2),)})
-    with pytest.raises(
-        InputError, match=r"is about samples=array\(\[0., 0.\]\), but the study runs"
-    ):
+    with pytest.raises(InputError, match=r"is about samples=\(0\.0, 0\.0\), but the study runs"):
         study(factors={"samples": (20, 30)}, claims=(claim,))

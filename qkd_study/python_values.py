@@ -1,0 +1,45 @@
+"""Values of NumPy, pandas and torch in a declaration, as the Python values that they stand for.
+
+Declarations keep Python values only, so that a study written either way is the same study.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import fields
+from typing import Any
+
+
+def as_python(value: Any, nested: int = 4) -> Any:
+    """Numbers and arrays as Python numbers and tuples, inside lists, tuples and dictionaries too.
+
+    All else, bytes and declared objects among it, comes back as it is.
+
+    Args:
+        nested: how many levels deep; what may be declared has fewer.
+    """
+    if nested and isinstance(value, dict):
+        return {name: as_python(inner, nested - 1) for name, inner in value.items()}
+    if nested and type(value) in (list, tuple):
+        return type(value)(as_python(inner, nested - 1) for inner in value)
+    if isinstance(value, str | int | float) and type(value).__module__ == "builtins":
+        return value
+    if type(value).__module__.partition(".")[0] not in ("numpy", "pandas", "torch"):
+        return value
+    with contextlib.suppress(Exception):  # of what cannot be had, such as a tensor without data
+        found = value.tolist()
+        if isinstance(found, list):
+            return tuple(as_python(inner) for inner in found)
+        if type(found).__module__ == "builtins":
+            return found
+        return float(found)  # a long double
+    return value
+
+
+def keep_python_values(declared: Any) -> None:
+    """Replace every field of a frozen dataclass by its Python value (see `as_python`)."""
+    for field in fields(declared):
+        given = getattr(declared, field.name)
+        kept = as_python(given)
+        if kept is not given:
+            object.__setattr__(declared, field.name, kept)
