@@ -29,6 +29,7 @@ lint: $(BIN)/.installed
 bench: $(BIN)/.installed
 	$(BIN)/pip install --quiet --editable ".[bench]"
 	$(BIN)/python benchmarks/quantum_step.py
+	$(BIN)/python benchmarks/plan_choice.py
 
 # Freeze what a fresh environment resolves to. Torch is named first, so that its version is chosen here.
 lock:

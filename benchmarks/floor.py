@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from qkd_study.quantum import Circuit
-from qkd_study.quantum.costs import CHUNK
+from qkd_study.quantum.plans import CHUNK
 
 PASSES = 3
 

@@ -153,7 +153,7 @@ def config_of(row: Row) -> Config:
     config = Config(**values)
     plan = row["where.plan"]
     if config.plan == "auto" and plan in ("register", "matrix", "plain"):
-        config = replace(config, plan=plan)  # what is cheapest may differ here; its rounding, too
+        config = replace(config, plan=plan)  # the rule was another in earlier versions
     return config
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field, fields
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +22,6 @@ from qkd_study.forecast.measure import Cost, measure
 from qkd_study.forecast.shapes import Shape, Training, shape_of
 from qkd_study.forecast.work import trainings, trainings_of
 from qkd_study.paths import cache_folder
-from qkd_study.quantum.costs import machine
 from qkd_study.study.study import Study
 
 #: Seconds of timing, if there is so much to time.
@@ -163,6 +165,19 @@ def _all(study: Study, dataset: Dataset) -> Iterable[Training]:
             yield from trainings_of(study, arm, config, dataset)
 
 
+def _machine() -> str:
+    """A hash of what a time depends on beside the code of this package."""
+    model = platform.processor()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next((line for line in lines if line.startswith("model name")), model)
+    except OSError:
+        pass
+    versions = [metadata.version(name) for name in ("pennylane-lightning", "torch", "numpy")]
+    said = json.dumps([platform.node(), platform.machine(), model, os.cpu_count(), *versions])
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
 class _Kept:
     """Times of this machine, kept between commands."""
 
@@ -172,7 +187,7 @@ class _Kept:
         for name in SOURCES:
             for path in sorted((root / name).glob("*.py")):
                 code.update(path.read_bytes())
-        self._path = cache_folder() / f"training-{machine()}-{code.hexdigest()[:16]}.json"
+        self._path = cache_folder() / f"training-{_machine()}-{code.hexdigest()[:16]}.json"
         self._data = [dataset.shape, dataset.classes, len(dataset.test_labels)]
 
     def _key(self, shape: Shape) -> str:

@@ -10,16 +10,15 @@ from qkd_study.quantum.ansatze import (
     strongly_entangling,
 )
 from qkd_study.quantum.circuit import Circuit, Gate
-from qkd_study.quantum.costs import Costs, Plan, machine_costs
 from qkd_study.quantum.embeddings import amplitude_embedding, angle_embedding, basis_embedding
 from qkd_study.quantum.passes import Pass
+from qkd_study.quantum.plans import Plan
 from qkd_study.quantum.quanvolution import Quanvolution
 from qkd_study.quantum.readouts import class_groups, marginal, mean_z, z_values
 from qkd_study.quantum.simulator import Precision, Simulator
 
 __all__ = [
     "Circuit",
-    "Costs",
     "Gate",
     "Pass",
     "Plan",
@@ -34,7 +33,6 @@ __all__ = [
     "class_groups",
     "data_reuploading",
     "hardware_efficient",
-    "machine_costs",
     "marginal",
     "mean_z",
     "quanvolution_filter",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qkd_study.quantum.circuit import Circuit
-from qkd_study.quantum.costs import Plan, chunks
+from qkd_study.quantum.plans import Plan, chunks
 
 if TYPE_CHECKING:
     from qkd_study.quantum.simulator import Simulator

@@ -23,8 +23,8 @@ from qkd_study.memory import check_allocation
 from qkd_study.quantum._lightning import LightningState
 from qkd_study.quantum._product import Product
 from qkd_study.quantum.circuit import Circuit
-from qkd_study.quantum.costs import Plan, machine_costs
 from qkd_study.quantum.passes import Pass, State
+from qkd_study.quantum.plans import Plan, fastest_plan
 
 Precision = Literal["complex128", "complex64"]
 
@@ -42,7 +42,7 @@ class Simulator:
             public interface.
         precision: of the amplitudes. complex64 halves the memory; see docs/performance.md for what
             it does to gradients.
-        forced: the plan of every batch; `None`: the cheapest by the costs of this machine.
+        forced: the plan of every batch; `None`: see `fastest_plan`.
         executions: circuit executions so far: forward, adjoint and inverse runs each count one.
         plans: the plans that were used so far.
 
@@ -117,7 +117,7 @@ class Simulator:
         """
         if circuit.features:
             return "plain"
-        return self.forced or machine_costs().cheapest(circuit, batch, real=real)
+        return self.forced or fastest_plan(circuit, batch, real=real)
 
     def unitary(self, circuit: Circuit, theta: Tensor) -> Tensor:
         """The circuit as a matrix, from one execution on 2n wires.

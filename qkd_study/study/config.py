@@ -354,7 +354,7 @@ class Config:
     plan: str | None = _parameter(
         "choice",
         "auto",
-        "how a batch runs on the device; auto: as is cheapest on the machine",
+        "how a batch runs on the device; auto: by a fixed rule",
         choices=("auto", "register", "matrix", "plain"),
         role="circuit",
     )

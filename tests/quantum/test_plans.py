@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
+import os
 import pickle
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,11 +26,10 @@ from qkd_study.quantum import (
     amplitude_embedding,
     angle_embedding,
     basis_embedding,
-    costs,
     data_reuploading,
     hardware_efficient,
+    plans,
 )
-from qkd_study.quantum.costs import Costs
 
 
 def states_of(batch: int, qubits: int, seed: int = 0) -> Tensor:
@@ -116,31 +117,64 @@ def test_complex64_is_what_it_says() -> None:
     assert 1e-9 < error < 1e-5  # single precision, and no worse
 
 
-def test_the_cheapest_plan_by_the_costs() -> None:
-    circuit = hardware_efficient(4, 1)
-    dear_execution = Costs(execution=1.0, gate=0.0, amplitude=0.0, product=0.0)
-    assert dear_execution.seconds("plain", circuit, 7) == 7
-    assert dear_execution.seconds("register", circuit, 2048 + 1) == 3  # two chunks and one sample
-    assert dear_execution.cheapest(circuit, 2**20) == "matrix"
-    dear_product = Costs(execution=0.0, gate=0.0, amplitude=0.0, product=1.0)
-    assert dear_product.cheapest(circuit, 2**20) == "register"
-    assert dear_product.seconds("matrix", circuit, 3) == 3 * 256 * 2
-    assert dear_product.seconds("matrix", circuit, 3, real=False) == 3 * 256 * 4
+@given(st.integers(1, 16), st.integers(1, 3), st.integers(1, 40_000))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_what_the_rule_counts_is_what_runs(qubits: int, layers: int, batch: int) -> None:
+    circuit = hardware_efficient(qubits, layers)
+    gates = len(circuit.gates)
+
+    def executed(rows: int) -> float:
+        widths = [qubits + extra for _, _, extra in plans.chunks(rows, qubits)]
+        return sum(
+            plans.EXECUTION + gates * (plans.GATE + plans.AMPLITUDE * 2**wires) for wires in widths
+        )
+
+    assert plans.microseconds("register", circuit, batch) == pytest.approx(executed(batch))
+    products = plans.PRODUCT * batch * 4**qubits
+    matrix = executed(2**qubits) + plans.MATRIX
+    assert plans.microseconds("matrix", circuit, batch) == pytest.approx(matrix + 2 * products)
+    of_complex = plans.microseconds("matrix", circuit, batch, real=False)
+    assert of_complex == pytest.approx(matrix + 4 * products)
+    plain = batch * (plans.EXECUTION + gates * (plans.GATE + plans.AMPLITUDE * 2**qubits))
+    assert plans.microseconds("plain", circuit, batch) == pytest.approx(plain)
 
 
-def test_a_machine_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(costs, "cache_folder", lambda: tmp_path)
-    costs.machine_costs.cache_clear()
-    first = costs.machine_costs()
-    assert min(first.execution, first.amplitude, first.product) > 0
-    (path,) = tmp_path.glob("*.json")
-    path.write_text(json.dumps({**json.loads(path.read_text()), "product": 42.0}))
-    costs.machine_costs.cache_clear()
-    assert costs.machine_costs().product == 42.0
-    path.write_text("broken")
-    costs.machine_costs.cache_clear()
-    assert costs.machine_costs().product < 1
-    costs.machine_costs.cache_clear()
+@pytest.mark.parametrize(
+    ("qubits", "layers", "batch", "plan"),
+    [
+        (4, 2, 1, "register"),
+        (4, 2, 3136, "matrix"),
+        (4, 2, 19600, "matrix"),
+        (6, 4, 64, "register"),
+        (6, 4, 256, "matrix"),
+        (8, 8, 256, "register"),
+        (12, 4, 64, "register"),
+    ],
+)
+def test_a_plan_is_the_same_on_every_machine(
+    qubits: int, layers: int, batch: int, plan: str
+) -> None:
+    assert Simulator().plan(hardware_efficient(qubits, layers), batch) == plan
+
+
+def test_a_first_circuit_may_run_without_gradients(tmp_path: Path) -> None:
+    program = """
+import torch
+from qkd_study.quantum import Simulator, hardware_efficient
+
+states = torch.eye(16, dtype=torch.float64)[:3]
+circuit = hardware_efficient(4)
+with torch.no_grad():
+    out = Simulator().probabilities(circuit, torch.ones(8, dtype=torch.float64), states)
+print(out.sum().item())
+"""
+    env = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=env
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(3)
+    assert list(tmp_path.iterdir()) == []  # nothing was measured and kept
 
 
 def test_a_circuit_travels_without_its_hash() -> None:

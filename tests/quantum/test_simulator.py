@@ -16,7 +16,7 @@ from torch import Tensor
 
 from qkd_study.quantum import Circuit, Gate, Simulator, quanvolution_filter, z_values
 from qkd_study.quantum.circuit import GATES
-from qkd_study.quantum.costs import CHUNK, Plan
+from qkd_study.quantum.plans import CHUNK, Plan
 
 
 @st.composite
@@ -116,7 +116,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     whole = values_and_gradients(run, theta, states, weights)
     before = simulator.executions
-    monkeypatch.setattr("qkd_study.quantum.costs.CHUNK", 32)
+    monkeypatch.setattr("qkd_study.quantum.plans.CHUNK", 32)
     parts = values_and_gradients(run, theta, states, weights)
     assert CHUNK > 32
     assert simulator.executions - before == 3 * math.ceil(21 / 4)

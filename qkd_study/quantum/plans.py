@@ -1,0 +1,66 @@
+"""How a batch is run: a rule of fixed numbers, so that every machine picks the same."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from qkd_study.quantum.circuit import Circuit
+
+Plan = Literal["register", "matrix", "plain"]
+
+#: Amplitudes per chunk: 256 KiB, which stays in the second-level cache with its adjoint copies.
+CHUNK = 2**14
+
+# Microseconds of a training step, forward and backward, on one thread of an AMD EPYC, fitted to
+# both plans at 155 shapes by `benchmarks/plan_choice.py`. Only their ratios matter. They are not
+# measured where they are used: plans round differently, so rows would depend on a stopwatch.
+#: One execution of a circuit, whatever is in it.
+EXECUTION = 39.0
+#: One gate of an execution, whatever the state's size.
+GATE = 1.5
+#: One gate on one amplitude.
+AMPLITUDE = 1.5e-3
+#: One real multiply-add of a batch with the circuit's matrix.
+PRODUCT = 1.1e-4
+#: What is done once per step with a matrix: it is split, multiplied with, differentiated.
+MATRIX = 150.0
+
+
+def chunks(batch: int, qubits: int) -> list[tuple[int, int, int]]:
+    """(first, last, extra wires) of every chunk of a batch in the register."""
+    size = max(CHUNK >> qubits, 1)
+    bounds = [(i, min(i + size, batch)) for i in range(0, batch, size)]
+    return [(a, b, (b - a - 1).bit_length()) for a, b in bounds]
+
+
+def microseconds(plan: Plan, circuit: Circuit, batch: int, *, real: bool = True) -> float:
+    """A training step's time by the numbers above.
+
+    Args:
+        plan: how the batch is run.
+        circuit: n qubits.
+        batch: samples B, at least 1.
+        real: whether the samples' amplitudes are real numbers.
+    """
+    n, gates = circuit.qubits, len(circuit.gates)
+    states = 1 << n
+    if plan == "plain":
+        return batch * (EXECUTION + gates * (GATE + AMPLITUDE * states))
+    rows = batch if plan == "register" else states
+    size = max(CHUNK >> n, 1)
+    full, rest = divmod(rows, size)
+    executions, amplitudes = full, full * size * states
+    if rest:
+        executions, amplitudes = full + 1, amplitudes + (states << (rest - 1).bit_length())
+    register = executions * (EXECUTION + gates * GATE) + gates * AMPLITUDE * amplitudes
+    if plan == "register":
+        return register
+    return register + MATRIX + PRODUCT * batch * states**2 * (2 if real else 4)
+
+
+def fastest_plan(circuit: Circuit, batch: int, *, real: bool = True) -> Plan:
+    """The plan of a batch; see `microseconds`. `plain` only where data enters between the gates."""
+    if circuit.features:
+        return "plain"
+    matrix = microseconds("matrix", circuit, batch, real=real)
+    return "matrix" if matrix < microseconds("register", circuit, batch, real=real) else "register"
