@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -184,19 +185,25 @@ def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> bool:
     table.add_column(
         f"gain over {study.baseline}, paired" if study.baseline else "", justify="right"
     )
-    for line in summarise(runs, study.baseline, counted.cells, counted.arms, minimised):
+    lines = summarise(runs, study.baseline, counted.cells, counted.arms, minimised)
+    shown = [line for line in lines if line.score.count]
+    for line, after in itertools.zip_longest(shown, shown[1:]):
         gain = line.gain
         table.add_row(
             escape(line.cell),
             escape(line.arm),
             str(line.score.count),
-            f"{100 * line.score.mean:.1f} ± {100 * line.score.half:.1f}"
-            if line.score.count
-            else "",
+            f"{100 * line.score.mean:.1f} ± {100 * line.score.half:.1f}",
             f"{100 * gain.mean:+.1f} ± {100 * gain.half:.1f}" if gain and gain.count else "",
-            end_section=line.arm == counted.arms[-1],
+            end_section=after is not None and after.cell != line.cell,
         )
-    console.print(table)
+    if shown:
+        console.print(table)
+    if len(shown) < len(lines):
+        console.print(
+            f"{len(lines) - len(shown)} of {len(lines)} cells and arms have no test accuracy: no "
+            f"confirm run of theirs has ended well"
+        )
     failures = runs[(runs["phase"] == "confirm") & (runs["status"] == "failed")]
     for (cell, arm), rows in failures.groupby(["cell", "arm"]):
         console.print(

@@ -305,6 +305,8 @@ def test_divergence_is_a_failed_row_with_its_reason(tmp_path: Path, cli: Cli) ->
     ran = cli("run", "tiny.py")
     assert ran.returncode == 1
     assert "no configuration of samples=20 scratch ended well" in ran.stdout
+    assert "4 of 4 cells and arms have no test accuracy" in ran.stdout
+    assert "gain over" not in ran.stdout  # no table of rows with n = 0
     frame = runs(tmp_path)
     failed = frame[frame["status"] == "failed"]
     assert len(failed) > 0
