@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
 from typing import TextIO
 
+from qkd_study import __version__
 from qkd_study.errors import InputError, StorageError, StudyWarning
 
 _RUN = "a run's folder or address, STUDY/RUN_ID, or STUDY"
@@ -27,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Hyperparameter and scaling studies of quantum knowledge distillation.",
         epilog="Exit codes: 0 done, 2 bad input, 3 interrupted or incomplete, 1 anything else.",
     )
+    parser.add_argument("--version", action="version", version=f"qkd-study {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     run = commands.add_parser(

@@ -19,7 +19,7 @@ from tests.conftest import TINY, Cli
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("samples", "sample"), "tiny.py:4: unknown parameter 'sample'. Known parameters:"),
+        (("samples", "sample"), "tiny.py:4: unknown parameter 'sample'. Did you mean 'samples'?"),
         (("LogFloat(0.1, 10.0)", "LogFloat(-1, 10.0)"), "`low > 0` must hold for a logarithm"),
         (('"epochs": 3', '"temperature": 0'), "temperature must be a number > 0"),
         (('"epochs": 3', '"weight_features": -1'), "weight_features must be a number >= 0"),
@@ -27,7 +27,7 @@ from tests.conftest import TINY, Cli
         (("(20, 30)", "()"), "factors['samples'] must be a tuple with at least one entry"),
         (("LogFloat(0.1, 10.0)", "Choice()"), "the study file failed: NameError"),
         (('"epochs": 3', '"qubits": 60'), "tiny.py: qubits=60 needs"),
-        (('"digits"', '"mnits"'), "tiny.py: unknown dataset 'mnits'. Known datasets:"),
+        (('"digits"', '"mnits"'), "tiny.py: unknown dataset 'mnits'. Did you mean 'mnist'"),
         (('"epochs": 3', '"device": "lightning.qbit"'), "device 'lightning.qbit' is unknown or"),
         (('"epochs": 3', '"device": "default.mixed"'), "'default.mixed' has no adjoint"),
         (('"epochs": 3', '"plan": "choi"'), "plan must be one of 'auto', 'register', 'matrix'"),
@@ -58,9 +58,11 @@ def test_bad_studies(
     [
         (["--set", "epochs"], "--set takes NAME=VALUE, but got 'epochs'"),
         (["--set", "epochs=many"], "epochs must be an integer >= 1, but got --set epochs=many"),
-        (["--set", "epoch=3"], "unknown parameter 'epoch'"),
+        (["--set", "epoch=3"], "unknown parameter 'epoch'. Did you mean 'epochs'?\n"),
+        (["--set", "lr=0.1"], "unknown parameter 'lr'. Did you mean 'learning_rate'?\n"),
+        (["--set", "zz=0.1"], "unknown parameter 'zz'. Known parameters: samples, teacher_samples"),
         (["--set", "temperature=0"], "tiny.py: temperature must be a number > 0"),
-        (["--dataset", "mnits"], "unknown dataset 'mnits'"),
+        (["--dataset", "fmnist"], "unknown dataset 'fmnist'. Did you mean 'fashion-mnist'?\n"),
         (["--seed", "-1"], "seed must be an integer from 0"),
         (["--trials", "0"], "trials must be an integer from 1"),
         (["--replicates", "1"], "Replicates(confirm) must be an integer from 2"),

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from qkd_study.data.dataset import Dataset
-from qkd_study.data.declared import Arrays, DataFile, DataSource, Subset
+from qkd_study.data.declared import Arrays, DataFile, DataSource, Subset, absence, file_of
 from qkd_study.data.download import Progress
 from qkd_study.data.sources import SOURCES, Source, named
 from qkd_study.errors import InputError, shown
@@ -68,18 +68,18 @@ def choose(
             missing.append(str(error).rstrip("."))
             continue
         return entry, f"dataset: {name}" + (f" ({'; '.join(missing)})" if missing else "")
-    raise InputError(
-        f"no dataset can be had: {'; '.join(missing)}. "
-        f"Set QKD_STUDY_DATA to a folder with the files, or add 'digits' to the study's datasets."
+    remedy = (
+        "Set QKD_STUDY_DATA to a folder with the files, or add 'digits' to the study's datasets."
     )
+    if all(map(file_of, entries)):
+        remedy = "Check the path: a relative one is from the folder of the study file."
+    raise InputError(f"no dataset can be had: {'; '.join(missing)}. {remedy}")
 
 
 def _absence(entry: DataSource) -> str:
-    root = entry
-    while isinstance(root, Subset):
-        root = root.of
-    where = f" ({root.path})" if isinstance(root, DataFile) else ""
-    return f"{name_of(entry)}{where} is not here and cannot be downloaded now"
+    if (file := file_of(entry)) is not None:
+        return f"{name_of(entry)}: {absence(file)}"
+    return f"{name_of(entry)} is not here and cannot be downloaded now"
 
 
 def terminal_progress(done: int, total: int) -> None:

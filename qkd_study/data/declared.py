@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,10 @@ class Subset:
             whole.white,
         )
 
+    def within(self, folder: Path) -> Subset:
+        """The same, with a file's relative path taken from `folder`."""
+        return replace(self, of=within(self.of, folder))
+
     def _base(self) -> Source | Subset | Arrays | DataFile:
         return named(self.of) if isinstance(self.of, str) else self.of
 
@@ -193,8 +198,7 @@ class DataFile:
     Without a test set a quarter is split off as by `Arrays`.
 
     Attributes:
-        path: of the file, from the current folder; `Path(__file__).parent / ...` is from the
-            study's.
+        path: of the file; a relative one is from the folder of the study file.
         label: the column of the classes, of a table.
         name: for rows and reports; the default is the file's, without its ending.
     """
@@ -217,6 +221,10 @@ class DataFile:
             object.__setattr__(self, "name", Path(self.path).stem)
         object.__setattr__(self, "name", _checked_name("DataFile", self.name))
 
+    def within(self, folder: Path) -> DataFile:
+        """The same, with a relative path taken from `folder`."""
+        return replace(self, path=folder / self.path)
+
     def available(self) -> bool:
         """Whether the file is there."""
         return Path(self.path).is_file()
@@ -228,7 +236,7 @@ class DataFile:
             InputError: the file is not there.
         """
         if not self.available():
-            raise InputError(f"{self.path} is no file. Check the path of DataFile.")
+            raise InputError(f"{absence(self)}. Check the path of DataFile.")
 
     def load(self) -> Dataset:
         """The samples as float32.
@@ -243,3 +251,21 @@ class DataFile:
 
 
 DataSource = str | Subset | Arrays | DataFile
+
+
+def within(entry: DataSource, folder: Path) -> DataSource:
+    """An entry of a study's `datasets`, with a file's relative path taken from `folder`."""
+    return entry.within(folder) if isinstance(entry, Subset | DataFile) else entry
+
+
+def file_of(entry: DataSource) -> DataFile | None:
+    """The file that an entry is of, or is a part of."""
+    while isinstance(entry, Subset):
+        entry = entry.of
+    return entry if isinstance(entry, DataFile) else None
+
+
+def absence(file: DataFile) -> str:
+    """That a file is not there, and where it was looked for."""
+    path = os.path.abspath(file.path)
+    return f"{path} is {'a folder, not a' if os.path.isdir(path) else 'no'} file"

@@ -12,7 +12,8 @@ from qkd_study.data.dataset import Dataset
 from qkd_study.data.download import Progress
 from qkd_study.data.fashion_mnist import FASHION_MNIST
 from qkd_study.data.mnist import MNIST
-from qkd_study.errors import InputError, shown
+from qkd_study.errors import InputError
+from qkd_study.names import unknown
 
 
 @dataclass(frozen=True)
@@ -98,5 +99,5 @@ def named(name: str) -> Source:
     """
     name = str(name)
     if name not in SOURCES:
-        raise InputError(f"unknown dataset {shown(name)}. Known datasets: {', '.join(SOURCES)}.")
+        raise InputError(unknown("dataset", name, SOURCES))
     return SOURCES[name]

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from qkd_study.errors import InputError, is_text, shown
+from qkd_study.names import unknown
 from qkd_study.python_values import keep_python_values
 
 #: Terms of the loss by name. The first two change the cross-entropy; the others need a teacher.
@@ -134,6 +135,4 @@ def resolve_arm(arm: object) -> Arm:
         return arm
     if isinstance(arm, str) and str(arm) in ARMS:
         return ARMS[str(arm)]
-    raise InputError(
-        f"unknown arm {shown(arm)}. Named arms: {', '.join(ARMS)}; or write Arm(name, terms)."
-    )
+    raise InputError(unknown("arm", arm, ARMS, "; or write Arm(name, terms)"))

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from qkd_study.errors import InputError, is_text, shown
+from qkd_study.names import unknown
 from qkd_study.python_values import as_python
 from qkd_study.study.reductions import REDUCTIONS
 
@@ -373,8 +374,8 @@ def parameter(name: object) -> Parameter:
     """The parameter called `name`.
 
     Raises:
-        InputError: there is none; the message lists those there are.
+        InputError: there is none; the message names what is near, or lists those there are.
     """
     if isinstance(name, str) and name in PARAMETERS:
         return PARAMETERS[name]
-    raise InputError(f"unknown parameter {shown(name)}. Known parameters: {', '.join(PARAMETERS)}.")
+    raise InputError(unknown("parameter", name, PARAMETERS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from qkd_study.data import within
 from qkd_study.errors import InputError, StudyWarning, told
 from qkd_study.study.described import MODULE
 from qkd_study.study.study import Study
@@ -19,9 +21,11 @@ _EXAMPLE = 'It must bind one, as in: study = Study(question="...", factors={"sam
 def load_study(path: str | Path, original: str | None = None) -> Study:
     """Run the file at `path` and return its `study`, named after the file.
 
+    Relative paths of its data files are taken from its folder.
+
     Args:
         path: of the file.
-        original: where it was copied from, if it was: it may name files beside it.
+        original: where it was copied from, if it was: the files that it names are beside that.
 
     Raises:
         InputError: there is no such file, it is not Python, it fails, or it binds no `Study`.
@@ -66,8 +70,10 @@ def load_study(path: str | Path, original: str | None = None) -> Study:
         raise InputError(f"{path} binds no `study`. {_EXAMPLE}")
     if not isinstance(study, Study):
         raise InputError(f"{path}: `study` is {type(study).__name__}, not a Study. {_EXAMPLE}")
+    folder = Path(os.path.abspath(original or path)).parent
+    located = tuple(within(entry, folder) for entry in study.datasets)
     with running(path):
-        return study if study.name else study.replaced(name=_name(path))
+        return study.replaced(name=study.name or _name(path), datasets=located)
 
 
 @contextmanager

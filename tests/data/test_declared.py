@@ -188,14 +188,18 @@ def test_declarations_compare_hash_pickle_and_print(tmp_path: Path) -> None:
 
 def test_choice_among_declarations(tmp_path: Path) -> None:
     mine, gone = Arrays("mine", X, Y), DataFile(tmp_path / "gone.csv")
+    folder = tmp_path / "folder.csv"
+    folder.mkdir()
     assert choose((mine, "digits")) == (mine, "dataset: mine")
     part = Subset(gone, (0, 1))
     chosen, said = choose((gone, part, Subset(mine, (0, 1)), "digits"))
     assert chosen == Subset(mine, (0, 1))
-    absent = f"({gone.path}) is not here and cannot be downloaded now"
-    assert said == f"dataset: mine:0,1 (gone {absent}; gone:0,1 {absent})"
-    with pytest.raises(InputError, match=r"no dataset can be had: gone \(.*gone\.csv\) is not"):
+    absent = f"{gone.path} is no file"
+    assert said == f"dataset: mine:0,1 (gone: {absent}; gone:0,1: {absent})"
+    with pytest.raises(InputError, match=f"had: gone: {absent}. Check the path: a relative one"):
         choose((gone,))
+    with pytest.raises(InputError, match="is a folder, not a file"):
+        choose((DataFile(folder),))
     with pytest.raises(InputError, match=r"gone\.csv is no file"):
         load(gone)
     with pytest.raises(InputError, match=r"must be a name \(fashion-mnist.*but got 3"):

@@ -73,8 +73,11 @@ def study(**changes: Any) -> Study:
             {"fixed": {"optimizer": "lion"}},
             "optimizer must be one of 'adam', 'adamw', 'sgd'",
         ),
-        ({"fixed": {"tempratur": 1}}, "unknown parameter 'tempratur'. Known parameters: samples,"),
-        ({"fixed": {3: 1}}, "unknown parameter 3"),
+        ({"fixed": {"tempratur": 1}}, "unknown parameter 'tempratur'. Did you mean 'temperature'?"),
+        ({"fixed": {3: 1}}, "unknown parameter 3. Known parameters: samples,"),
+        ({"factors": {"n_qubits": (1, 2)}}, "unknown parameter 'n_qubits'. Did you mean 'qubits'?"),
+        ({"search": {"LR": Float(1, 2)}}, "'LR'. Did you mean 'learning_rate'?"),
+        ({"fixed": {"weight-feature": 1}}, "Did you mean 'weight_features'"),
         ({"fixed": [1]}, "fixed must be a dictionary by parameter, but got [1]"),
         (
             {"factors": {"samples": ()}},
@@ -97,7 +100,12 @@ def study(**changes: Any) -> Study:
         ({"arms": "soft"}, "arms must be a tuple with at least one entry"),
         (
             {"arms": ("softer",)},
-            "unknown arm 'softer'. Named arms: scratch, scaled-ce,",
+            "unknown arm 'softer'. Did you mean 'soft'?",
+        ),
+        ({"arms": ("Soft_Features",)}, "Did you mean 'soft+features'?"),
+        (
+            {"arms": ("distil",)},
+            "unknown arm 'distil'. Known arms: scratch, scaled-ce,",
         ),
         ({"arms": ("soft", Arm("soft"))}, "arms must have different names"),
         ({"trials": 0}, "trials must be an integer from 1 to 1000000, but got 0"),

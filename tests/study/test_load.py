@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from qkd_study import InputError
+from qkd_study.data import choose, load
 from qkd_study.study.load import MODULE, load_study, running
 
 SHIPPED = sorted((Path(__file__).parents[2] / "studies").glob("*.py"))
@@ -127,6 +128,32 @@ def test_a_low_recursion_limit_does_not_outlast_the_file(tmp_path: Path, then: s
     with pytest.raises(InputError, match=re.escape("bad.py:3: " if then else "binds no `study`")):
         load_study(path)
     assert sys.getrecursionlimit() == before
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_data_files_are_found_from_the_folder_of_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copied: bool
+) -> None:
+    folder, path = tmp_path / "mine", tmp_path / "mine" / "s.py"
+    folder.mkdir()
+    path.write_text(
+        "from qkd_study import DataFile, Study, Subset\nfile = DataFile('data/own.csv')\n"
+        "study = Study(question='?', datasets=(Subset(file, (0, 1)), file, 'digits'))\n"
+    )
+    monkeypatch.chdir(folder)
+    original = None
+    if copied:  # as `replay` loads it
+        original, path = str(path), path.rename(tmp_path / "study.py")
+        monkeypatch.chdir("/")
+    else:
+        path = Path(path.name)
+    study = load_study(path, original=original)
+    monkeypatch.chdir("/")
+    gone = f"{folder}/data/own.csv is no file"
+    assert choose(study.datasets)[1] == f"dataset: digits (own:0,1: {gone}; own: {gone})"
+    (folder / "data").mkdir()
+    (folder / "data" / "own.csv").write_text("a,label\n" + "1,0\n2,1\n" * 5)
+    assert [load(entry).classes for entry in study.datasets] == [2, 2, 10]
 
 
 def test_a_copy_finds_what_lies_beside_the_original(tmp_path: Path) -> None:
