@@ -1,15 +1,26 @@
-"""What several tests share: a tiny study, and the command line as a function."""
+"""What several tests share: a home that is empty at first, a tiny study, the command line."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
-import torch
+from tests.home import environment_of, in_home, new_home
+
+# Before anything is imported that reads the environment.
+REAL_HOME = Path.home()
+_THERE = in_home(REAL_HOME)
+HOME = new_home()
+_ENVIRONMENT = environment_of(HOME)
+os.environ.clear()
+os.environ.update(_ENVIRONMENT)
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -29,6 +40,27 @@ study = Study(
     replicates=Replicates(search=2, confirm=3),
 )
 """
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail if a test has written what was not in the real home before."""
+    if written := in_home(REAL_HOME) - _THERE:
+        names = ", ".join(map(str, sorted(written)))
+        print(f"\nWritten while the tests ran, outside of their own home: {names}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure() -> None:
+    """Remove the session's home."""
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """An empty home, for the first command of a new user; see `environment_of`."""
+    folder = new_home()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

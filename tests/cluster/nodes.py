@@ -117,7 +117,8 @@ class RayCluster:
         self._count = 1
         self._python, self._more, self._cpus = python, env or {}, cpus
         self.nodes: list[Node] = []
-        self.env = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+        own = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+        self.env = own | {"RAY_TMPDIR": os.environ["RAY_TMPDIR"]}
         self.env |= {
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
