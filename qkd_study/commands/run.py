@@ -36,6 +36,7 @@ def run(options: Namespace) -> int:
     from qkd_study.tune.environment import prepare_driver
     from qkd_study.tune.jobs import is_remote
     from qkd_study.tune.probe import probe
+    from qkd_study.tune.ray_folder import ray_folder
 
     prepare_driver(local=options.address is None)
     from qkd_study.tune.schedule import Schedule
@@ -49,6 +50,9 @@ def run(options: Namespace) -> int:
     if is_remote(options.address):
         return _submit(options)
     address = None if options.address is None else probe(options.address)
+    if address is None:
+        with ray_folder():  # there is one, or nothing starts
+            pass
     if options.time_limit is not None and not 0 < options.time_limit < 1e7:
         raise InputError(
             f"--time-limit must be seconds from above 0 to below 1e7, but got {options.time_limit}."

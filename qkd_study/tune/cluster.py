@@ -15,6 +15,7 @@ import ray
 from qkd_study.errors import InputError
 from qkd_study.tune.environment import WORKER
 from qkd_study.tune.nodes import Nodes
+from qkd_study.tune.ray_folder import ray_folder
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ def connect(
 
     Raises:
         InputError: the cluster is of another Ray or Python, a node has another environment or does
-            not answer within `nodes.ANSWER_SECONDS`, or a trial fits on none or into `cpus`.
+            not answer within `nodes.ANSWER_SECONDS`, a trial fits on none or into `cpus`, or there
+            is no folder for Ray's sockets.
     """
     for name in ("ray", "ray.tune", "ray.air", "ray.train"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -55,7 +57,7 @@ def connect(
         )
     if address is None:
         assert cpus is not None
-        with _until_left(lambda: _start(cpus)):
+        with ray_folder() as folder, _until_left(lambda: _start(cpus, folder)):
             room = int(ray.cluster_resources()["memory"])
             if trial_memory > room:
                 raise InputError(
@@ -72,7 +74,7 @@ def connect(
         yield Cluster(lambda: min(most // trial_cpus, nodes.slots()), nodes.trouble)
 
 
-def _start(cpus: int) -> None:
+def _start(cpus: int, folder: str) -> None:
     if os.environ.get("RAY_AUTH_MODE") == "token" and not _has_token():
         # Ray would write one into the home folder, which not everybody may write to.
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
@@ -83,6 +85,7 @@ def _start(cpus: int) -> None:
         log_to_driver=False,
         logging_level=logging.ERROR,
         configure_logging=True,
+        _temp_dir=folder,
     )
 
 

@@ -1,0 +1,129 @@
+"""Where Ray puts its sockets: whatever the temporary folder is called, it can start."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from qkd_study import InputError
+from qkd_study.tune import ray_folder as module
+from qkd_study.tune.ray_folder import ray_folder, room
+from tests.conftest import Cli
+
+
+def named(parent: Path, length: int) -> str:
+    """A folder of a path with so many bytes."""
+    path = str(parent) + "/"
+    path += "x" * (length - len(path))
+    os.makedirs(path)
+    assert len(path) == length
+    return path
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A short folder, which is the only place for private ones, and no variable names another."""
+    for variable in ("TMPDIR", "RAY_TMPDIR"):
+        monkeypatch.delenv(variable, raising=False)
+    with tempfile.TemporaryDirectory(prefix="q", dir="/tmp") as folder:
+        monkeypatch.setattr(module, "_short", lambda: [folder])
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("variable", ["TMPDIR", "RAY_TMPDIR"])
+def test_a_folder_that_serves_is_taken(
+    variable: str, short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = named(short, room())
+    monkeypatch.setenv(variable, wanted)
+    with ray_folder() as folder:
+        assert folder == f"{wanted}/ray"
+    assert os.path.exists(wanted)
+
+
+@pytest.mark.parametrize("variable", ["TMPDIR", "RAY_TMPDIR"])
+@pytest.mark.parametrize("name", ["x" * 80, "é", "it's", "a\\b", "file/below"])
+def test_another_gives_way_to_a_private_one(
+    variable: str, name: str, short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (short / "file").touch()
+    monkeypatch.setenv(variable, str(short / name))
+    with ray_folder() as folder:
+        own = Path(folder).parent
+        assert own.parent == short
+        assert stat.S_IMODE(own.stat().st_mode) == 0o700
+        os.makedirs(f"{folder}/session/sockets")
+    assert not own.exists()
+
+
+def test_without_any_folder_it_says_which_variable_to_set(
+    short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (short / "file").touch()
+    monkeypatch.setenv("TMPDIR", "/tmp/" + "x" * 85)
+    monkeypatch.setattr(module, "_short", lambda: [str(short / "file"), "/nowhere/at/all"])
+    said = f"TMPDIR /tmp/x+ has a path of 90 bytes, above {room()}.* Set RAY_TMPDIR to a folder"
+    with pytest.raises(InputError, match=said), ray_folder():
+        pass
+
+
+SOCKETS = r"""
+import os, stat
+from pathlib import Path
+from qkd_study.tune.environment import prepare_driver
+prepare_driver()
+import ray
+from qkd_study.tune.cluster import connect
+with connect(None, 1):
+    session = Path(ray.get_runtime_context().get_temp_dir())
+    found = [str(p) for p in session.rglob("*") if stat.S_ISSOCK(p.lstat().st_mode)]
+    mode = oct(stat.S_IMODE(session.parent.stat().st_mode))
+    print(os.getpid(), max(map(len, found)), mode, session, sep="\n")
+print(os.path.exists(session.parent))
+"""
+
+
+@pytest.mark.parametrize("above", [pytest.param(0, marks=pytest.mark.slow), 1])
+def test_the_room_is_what_ray_takes(above: int, short: Path) -> None:
+    """At the limit Ray's longest socket has the longest path there may be; above, one of ours."""
+    digits = len(str(os.getpid()))
+    wanted = named(short, room() + above)
+    for _ in range(20):  # the room follows from the digits of the driver's process number
+        done = subprocess.run(
+            [sys.executable, "-c", SOCKETS],
+            env={**os.environ, "RAY_TMPDIR": wanted},
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        process, longest, mode, session, left = done.stdout.splitlines()
+        if len(process) == digits:
+            break
+    if above:
+        assert session.startswith("/tmp/qkd-")
+        assert mode == "0o700"
+        assert left == "False"
+    else:
+        assert session == f"{wanted}/ray"
+        assert int(longest) == module.LONGEST
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variable", ["TMPDIR", "RAY_TMPDIR"])
+def test_a_run_in_a_long_folder(
+    variable: str, tiny_study: Path, cli: Cli, short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch job's folder: 90 bytes, spaces, and a name that is not ASCII."""
+    path = f"{short}/José Núñez/"
+    path += "x" * (90 - len(os.fsencode(path)))
+    os.makedirs(path)
+    monkeypatch.setenv(variable, path)
+    done = cli("run", tiny_study, "--trials", "1", "--replicates", "2", "--cpus", "1")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
