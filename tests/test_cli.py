@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,13 @@ def test_a_broken_dataset_file(
     said = capsys.readouterr().err
     assert f"{folder}/train-images-idx3-ubyte.gz is broken: Not a gzipped file" in said
     assert "or point QKD_STUDY_DATA elsewhere" in said
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    assert left.value.code == 0
+    assert capsys.readouterr().out == f"qkd-study {metadata.version('qkd-study')}\n"
 
 
 def test_plan_counts(tiny_study: Path, capsys: pytest.CaptureFixture[str]) -> None:
