@@ -26,7 +26,7 @@ import pandas as pd
 
 from qkd_study.analysis import Results
 from qkd_study.results import pack
-from qkd_study.study.study import Replicates
+from qkd_study.study.replicates import Replicates
 from tests.analysis.made import made_results, made_study, written
 
 ARMS = ("scratch", "scaled-ce", "soft", "classical-teacher")

@@ -12,7 +12,8 @@ from qkd_study.errors import InputError, shown
 from qkd_study.study.config import PARAMETERS, Value, parameter
 from qkd_study.study.load import load_study, running
 from qkd_study.study.plan import Plan, make_plan
-from qkd_study.study.study import Replicates, Study
+from qkd_study.study.replicates import Replicates
+from qkd_study.study.study import Study
 
 
 def study_of(options: Namespace) -> Study:

@@ -14,6 +14,7 @@ from qkd_study.study.models import (
     ModelSpec,
     Own,
 )
+from qkd_study.study.replicates import FIRST_CONFIRM_REPLICATE, Replicates
 from qkd_study.study.settings import (
     ClassicalToClassical,
     ClassicalToHybrid,
@@ -24,7 +25,7 @@ from qkd_study.study.settings import (
     Setting,
 )
 from qkd_study.study.space import Choice, Float, Int, LogFloat, Range
-from qkd_study.study.study import FIRST_CONFIRM_REPLICATE, Cell, Replicates, Study
+from qkd_study.study.study import Cell, Study
 
 __all__ = [
     "ARMS",

@@ -182,6 +182,7 @@ class ConvNet(_Images):
 
     def feature_shape(self, values: Values, shape: Shape) -> Shape:
         """The pooled maps."""
+        self.check(values, shape, 0)
         return (16, shape[-2] // 4, shape[-1] // 4)
 
 

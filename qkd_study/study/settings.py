@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ from qkd_study.study.models import Convolution, Ensemble, Mlp, ModelSpec, true_o
 
 #: Parameters that each has its own of where both are quantum: the student's -> the teacher's.
 TEACHERS = {name: f"teacher_{name}" for name in ("qubits", "depth", "reduction")}
+
+#: Of samples: features, grey images, images of three channels.
+TYPICAL_SHAPES = ((64,), (28, 28), (3, 32, 32))
 
 
 class Setting(ABC):
@@ -59,6 +63,16 @@ class Setting(ABC):
                 f"counterpart was declared."
             )
         return self.classical_teacher
+
+    def features_alike(self, values: Mapping[str, Any], arm: Arm) -> bool:
+        """Whether feature maps of student and teacher have one shape, on samples of any shape."""
+        models = (self.student_model, values), (self.teacher_of(arm), self.of_teacher(values, arm))
+        alike = []
+        for shape in TYPICAL_SHAPES:
+            with contextlib.suppress(InputError):  # one of them takes no such samples
+                student, teacher = (model.feature_shape(own, shape) for model, own in models)
+                alike.append(student is not None and student == teacher)
+        return bool(alike) and all(alike)
 
     def read_by_teacher(self, arm: Arm) -> list[str]:
         """The parameters that decide what the teacher of an arm is, as a study names them."""

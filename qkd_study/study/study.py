@@ -17,11 +17,9 @@ from qkd_study.python_values import keep_python_values
 from qkd_study.study.arms import Arm, resolve_arm
 from qkd_study.study.claims import Claim
 from qkd_study.study.config import PARAMETERS, Config, Parameter, Value, parameter
+from qkd_study.study.replicates import Replicates, count
 from qkd_study.study.settings import TEACHERS, QuantumToClassical, Setting
 from qkd_study.study.space import Range, check_range
-
-#: Confirm replicates are numbered from here, so that no search ever saw them.
-FIRST_CONFIRM_REPLICATE = 1000
 
 #: What a study may minimise beside maximising the validation accuracy, and its column.
 MINIMISED = {
@@ -46,45 +44,8 @@ DECIDING = (
     "device",
 )
 
-
 #: Cells that a study may have: a product of factors grows fast, and nobody runs more.
 MOST_CELLS = 10_000
-
-
-def _count(name: str, value: object, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InputError(f"{name} must be an integer from {low} to {high}, but got {shown(value)}.")
-    return int(value)
-
-
-@dataclass(frozen=True)
-class Replicates:
-    """How many seeds score a configuration.
-
-    Attributes:
-        search: replicates 0, 1, ... that every trial of the search is averaged over.
-        confirm: replicates 1000, 1001, ... that only the best configurations meet.
-    """
-
-    search: int = 3
-    confirm: int = 20
-
-    def __post_init__(self) -> None:
-        keep_python_values(self)
-        search = _count("Replicates(search)", self.search, 1, FIRST_CONFIRM_REPLICATE)
-        confirm = _count("Replicates(confirm)", self.confirm, 2, 100_000)
-        object.__setattr__(self, "search", search)
-        object.__setattr__(self, "confirm", confirm)
-
-    @property
-    def of_search(self) -> range:
-        """The numbers of the search replicates."""
-        return range(self.search)
-
-    @property
-    def of_confirm(self) -> range:
-        """The numbers of the confirm replicates."""
-        return range(FIRST_CONFIRM_REPLICATE, FIRST_CONFIRM_REPLICATE + self.confirm)
 
 
 @dataclass(frozen=True)
@@ -111,7 +72,8 @@ class Study:
         factors: parameter -> values; all combinations are run, each is a cell.
         search: parameter -> range; Optuna tunes these inside every cell and arm.
         fixed: parameter -> value; all others keep their defaults (see `PARAMETERS`).
-        arms: names out of `ARMS`, or `Arm` objects.
+        arms: names out of `ARMS`, or `Arm` objects; by default `scratch`, `scaled-ce`, `soft`, and
+            `soft+features` where student and teacher have feature maps of one shape.
         claims: contrasts that get a verdict, declared before the run.
         trials: configurations tried per cell and arm.
         batch: configurations that are suggested at once, from what all batches before them gave;
@@ -136,7 +98,7 @@ class Study:
     factors: Mapping[str, Sequence[Value]] = field(default_factory=dict)
     search: Mapping[str, Range] = field(default_factory=dict)
     fixed: Mapping[str, Value] = field(default_factory=dict)
-    arms: Sequence[Arm | str] = ("scratch", "scaled-ce", "soft", "soft+features")
+    arms: Sequence[Arm | str] | None = None
     claims: Sequence[Claim] = ()
     trials: int = 10
     batch: int = 5
@@ -167,10 +129,10 @@ class Study:
                 f"{shown(self.name)}."
             )
         self._keep("name", str(self.name))
-        self._keep("trials", _count("trials", self.trials, 1, 1_000_000))
-        self._keep("trial_cpus", _count("trial_cpus", self.trial_cpus, 1, 4096))
-        self._keep("trial_memory", _count("trial_memory", self.trial_memory, 0, 2**50))
-        self._keep("batch", _count("batch", self.batch, 1, 1000))
+        self._keep("trials", count("trials", self.trials, 1, 1_000_000))
+        self._keep("trial_cpus", count("trial_cpus", self.trial_cpus, 1, 4096))
+        self._keep("trial_memory", count("trial_memory", self.trial_memory, 0, 2**50))
+        self._keep("batch", count("batch", self.batch, 1, 1000))
         if self.minimise is not None and not (
             isinstance(self.minimise, str) and str(self.minimise) in MINIMISED
         ):
@@ -178,23 +140,30 @@ class Study:
                 f"minimise must be None or one of {', '.join(MINIMISED)}, but got "
                 f"{shown(self.minimise)}."
             )
-        self._keep("seed", _count("seed", self.seed, 0, 2**63 - 1))
+        self._keep("seed", count("seed", self.seed, 0, 2**63 - 1))
         entries = self._sequence("datasets", self.datasets)
         self._keep("datasets", tuple(str(e) if isinstance(e, str) else e for e in entries))
-        self._keep("arms", tuple(map(resolve_arm, self._sequence("arms", self.arms))))
-        names = [arm.name for arm in self.all_arms]
-        if len(set(names)) < len(names):
-            raise InputError(f"arms must have different names, but got {shown(names)}.")
         self._keep("factors", {p.name: self._factor(p, v) for p, v in self._named("factors")})
         self._keep("search", {p.name: check_range(p, v) for p, v in self._named("search")})
         self._keep("fixed", {p.name: p.check(v) for p, v in self._named("fixed")})
         self._check_size()
+        arms = self._default_arms() if self.arms is None else self._sequence("arms", self.arms)
+        self._keep("arms", tuple(map(resolve_arm, arms)))
+        names = [arm.name for arm in self.all_arms]
+        if len(set(names)) < len(names):
+            raise InputError(f"arms must have different names, but got {shown(names)}.")
         self._check_places()
         self._check_claims()
         for cell in self.cells():
             for values in self.extremes(cell):
                 for arm in self.all_arms:
                     self.resolved(values, arm)
+
+    def _default_arms(self) -> tuple[str, ...]:
+        arm = resolve_arm("soft+features")
+        every = (values for cell in self.cells() for values in self.extremes(cell))
+        alike = all(self.setting.features_alike(values, arm) for values in every)
+        return ("scratch", "scaled-ce", "soft", *((arm.name,) if alike else ()))
 
     def _keep(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -273,7 +242,7 @@ class Study:
     @property
     def all_arms(self) -> tuple[Arm, ...]:
         """The arms, resolved."""
-        return tuple(map(resolve_arm, self.arms))
+        return tuple(map(resolve_arm, self.arms or ()))
 
     @property
     def baseline(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import json
 import re
@@ -48,6 +49,7 @@ from qkd_study.distill import Order, TeacherStore
 from qkd_study.memory import circuit_bytes
 from qkd_study.models import Model, Outputs
 from qkd_study.study.plan import make_plan
+from qkd_study.study.settings import Setting
 
 pytestmark = pytest.mark.filterwarnings("ignore::qkd_study.StudyWarning")
 
@@ -141,6 +143,45 @@ def test_no_classical_teacher_without_a_counterpart(setting: Any) -> None:
         "classical-teacher",
         fixed={"qubits": 6},
     )
+
+
+# Defaults
+
+
+def settings_there_are(of: type[Setting] = Setting) -> list[type[Setting]]:
+    """Every setting that can be declared."""
+    found = [kind for below in of.__subclasses__() for kind in settings_there_are(below)]
+    return [*([] if inspect.isabstract(of) or of.__name__.startswith("_") else [of]), *found]
+
+
+@pytest.mark.parametrize("kind", settings_there_are())
+def test_a_study_of_any_setting_works_with_nothing_but_data(kind: type[Setting]) -> None:
+    data = "digits" if kind is QuantumToClassical else "spirals"  # images; 16 features, 4 qubits
+    study = Study(question="?", setting=kind(), datasets=(data,))
+    assert make_plan(study, load(data)).runs == 23 * len(study.all_arms)
+    names = ["scratch", "scaled-ce", "soft"]
+    if kind in (QuantumToClassical, QuantumToQuantum, SelfDistillation):
+        names.append("soft+features")
+    assert [arm.name for arm in study.all_arms] == names
+
+
+@pytest.mark.parametrize(
+    ("setting", "fixed", "features"),
+    [
+        (QuantumToQuantum(), {"teacher_qubits": 5}, False),
+        (QuantumToQuantum(), {"teacher_depth": 5}, True),
+        (ClassicalToHybrid(teacher=Mlp((4,))), {}, True),
+        (ClassicalToClassical(ConvNet(), Ensemble(ConvNet()).of), {}, True),
+        (ClassicalToClassical(ConvNet(), Convolution()), {}, False),
+        (ClassicalToClassical(Mlp(), Own(lambda *_: None)), {}, False),
+        (ClassicalToClassical(Mlp(()), Mlp((64,))), {}, False),  # alike for 64 features alone
+    ],
+)
+def test_feature_maps_are_compared_by_default_where_they_can_be(
+    setting: Any, fixed: dict[str, Any], features: bool
+) -> None:
+    study = Study(question="?", setting=setting, fixed=fixed)
+    assert ("soft+features" in [arm.name for arm in study.all_arms]) == features
 
 
 # Circuits that samples do not fit into
