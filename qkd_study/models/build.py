@@ -163,7 +163,7 @@ def _own(of: spec.Own, config: Config, shape: Shape, classes: int, seed: int) ->
     return made
 
 
-#: What builds a declared model. The first entry that the declaration is an instance of counts.
+#: What builds a declared model: the entry of its class, or of the nearest class above it.
 BUILDERS: dict[type[spec.ModelSpec], Callable[[Any, Config, Shape, int, int], Model]] = {
     spec.Mlp: lambda of, config, shape, classes, seed: MLP(shape, classes, hidden=of.hidden),
     spec.LeNet: lambda of, config, shape, classes, seed: LeNet5(shape, classes),
@@ -192,7 +192,13 @@ def build_model(
         seed: of the initial weights.
 
     Raises:
-        InputError: a part of the study's own is not what it should be.
+        InputError: nothing builds it, or a part of the study's own is not what it should be.
     """
+    builder = next((BUILDERS[kind] for kind in type(of).__mro__ if kind in BUILDERS), None)
+    if builder is None:
+        raise InputError(
+            f"{type(of).__name__} is a kind of model that nothing builds. Declare it as "
+            f"Own(function or class that gives a qkd_study.models.Model)."
+        )
     with seeded(seed):
-        return BUILDERS[type(of)](of, config, shape, classes, seed)
+        return builder(of, config, shape, classes, seed)

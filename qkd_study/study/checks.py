@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -103,12 +104,37 @@ def _check_built(study: Study, cell: Cell, arm: Arm, dataset: Dataset) -> None:
     models = [study.setting.student_model]
     if arm.needs_teacher:
         models.append(study.setting.teacher_of(arm))
-    inner = [_inner(model) for model in models]
-    of_ones_own = any(isinstance(m, Own) or getattr(m, "ansatz", None) is not None for m in inner)
-    if of_ones_own or arm.own_terms:
+    for model in models:
+        _check_overrides(model)
+    if arm.own_terms or any(map(_has_own_code, models)):
         from qkd_study.distill.check import check_built
 
         check_built(study, cell, arm, dataset)
+
+
+def _has_own_code(model: ModelSpec) -> bool:
+    """Whether how a model is built depends on what others than we wrote."""
+    parts = (model, _inner(model))
+    return any(
+        isinstance(part, Own)
+        or getattr(part, "ansatz", None) is not None
+        or not type(part).__module__.startswith("qkd_study.")
+        for part in parts
+    )
+
+
+def _check_overrides(model: ModelSpec) -> None:
+    """Check that a subclass of a declared model sets no field where it has no effect."""
+    kind, inner = type(model), _inner(model)
+    if dataclasses.is_dataclass(kind):
+        for field in dataclasses.fields(kind):
+            if getattr(kind, field.name, field.default) is not field.default:
+                raise InputError(
+                    f"{kind.__name__} sets {field.name} without effect: write @dataclass("
+                    f"frozen=True) above `class {kind.__name__}`, and {field.name} with its type."
+                )
+    if inner is not model:
+        _check_overrides(inner)
 
 
 def _inner(model: ModelSpec) -> ModelSpec:

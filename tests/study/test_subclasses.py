@@ -1,0 +1,127 @@
+"""A subclass of a declared model works in every run, or is refused by the plan."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from qkd_study import (
+    AlexNet,
+    Arrays,
+    ClassicalToClassical,
+    ConvNet,
+    Convolution,
+    Ensemble,
+    FullyQuantum,
+    HybridCircuit,
+    HybridImage,
+    InputError,
+    LeNet,
+    Mlp,
+    Own,
+    Quanvolution,
+    Replicates,
+    SelfDistillation,
+    Study,
+)
+from qkd_study.data import load
+from qkd_study.distill import RunResult, TeacherStore, run_together
+from qkd_study.models import BUILDERS, MLP
+from qkd_study.study.models import ModelSpec
+from qkd_study.study.plan import make_plan
+from qkd_study.study.settings import Setting
+
+RNG = np.random.default_rng(0)
+IMAGES = Arrays("images", RNG.random((120, 16, 16)), np.arange(120) % 2)
+ARGUMENTS: dict[type[ModelSpec], dict[str, Any]] = {
+    Mlp: {"hidden": (3,)},
+    LeNet: {},
+    AlexNet: {},
+    ConvNet: {},
+    Convolution: {"filters": 2},
+    Quanvolution: {"filters": 1, "stride": 8},
+    HybridCircuit: {},
+    FullyQuantum: {},
+    HybridImage: {},
+    Ensemble: {"of": Mlp((3,)), "members": 2},
+    Own: {"build": lambda config, shape, classes: MLP(shape, classes, hidden=(3,))},
+}
+
+
+def study(setting: Setting) -> Study:
+    small = {"samples": 8, "validation_samples": 10, "epochs": 1, "teacher_epochs": 1}
+    return Study(
+        question="?",
+        setting=setting,
+        datasets=(IMAGES,),
+        arms=("soft",),
+        fixed={**small, "reduction": "average"},
+        replicates=Replicates(1, 2),
+    )
+
+
+def setting(model: ModelSpec) -> Setting:
+    alone = isinstance(model, Ensemble)
+    return ClassicalToClassical(teacher=model) if alone else SelfDistillation(model)
+
+
+def metrics(made: Study, folder: Path) -> dict[str, Any]:
+    """Of a run as a worker does it."""
+    dataset, arm = load(IMAGES), made.arm("soft")
+    config = made.config(made.cells()[0], arm, {}, dataset.name)
+    store = TeacherStore(folder)
+    (found,) = run_together(made.setting, arm, config, dataset, store, replicates=(0,), test=True)
+    assert isinstance(found, RunResult)
+    return found.metrics
+
+
+@pytest.mark.parametrize("kind", BUILDERS, ids=lambda kind: kind.__name__)
+def test_a_subclass_trains_as_its_base_does(kind: type[ModelSpec], tmp_path: Path) -> None:
+    below = type("Below", (type("Between", (kind,), {}),), {})
+    made = study(setting(below(**ARGUMENTS[kind])))
+    assert make_plan(made, load(IMAGES)).runs == 3
+    base = study(setting(kind(**ARGUMENTS[kind])))
+    found = metrics(made, tmp_path / "below"), metrics(base, tmp_path / "base")
+    # One by one and side by side, sums run in another order.
+    assert found[0] == pytest.approx(found[1], rel=1e-4)
+
+
+@dataclass(frozen=True)
+class Wide(Mlp):
+    hidden: tuple[int, ...] = (7,)
+
+
+def test_a_subclass_may_have_other_defaults(tmp_path: Path) -> None:
+    made = study(SelfDistillation(Wide()))
+    make_plan(made, load(IMAGES))
+    assert metrics(made, tmp_path / "a") == pytest.approx(
+        metrics(study(SelfDistillation(Mlp((7,)))), tmp_path / "b"), rel=1e-4
+    )
+
+
+class Ineffective(Mlp):
+    hidden = (7,)
+
+
+class Unknown(ModelSpec):
+    def feature_shape(self, values: Any, shape: Any) -> tuple[int, ...]:
+        return (3,)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Ineffective(), "Ineffective sets hidden without effect: write @dataclass(frozen=True)"),
+        (Ensemble(Ineffective()), "Ineffective sets hidden without effect"),
+        (Unknown(), "Unknown is a kind of model that nothing builds. Declare it as Own("),
+        (Ensemble(Unknown()), "Unknown is a kind of model that nothing builds"),
+    ],
+)
+def test_a_subclass_that_cannot_be_built_is_refused(model: ModelSpec, message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        make_plan(study(setting(model)), load(IMAGES))
