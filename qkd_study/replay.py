@@ -108,7 +108,7 @@ class Replayer:
         Raises:
             InputError: the row holds no result to compare with.
         """
-        from qkd_study.distill import Diverged, TeacherStore, run_together
+        from qkd_study.distill import Diverged, TeacherStore, run_replicates
 
         diverged = str(row["reason"]).startswith("diverged")
         if row["status"] != "ok" and not diverged:
@@ -116,7 +116,7 @@ class Replayer:
                 f"{said(row)} is {row['status']!r}: {row['reason']}. Nothing to compare."
             )
         with tempfile.TemporaryDirectory(prefix="qkd-study-") as folder:
-            (result,) = run_together(
+            (result,) = run_replicates(
                 self.setting,
                 self.arm(row),
                 config_of(row),

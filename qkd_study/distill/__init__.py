@@ -10,9 +10,9 @@ from qkd_study.distill.losses import (
     soft_target_loss,
 )
 from qkd_study.distill.objective import TERMS, Objective, Terms, spoiled
+from qkd_study.distill.replicates import run_replicates, runs_in_batch
 from qkd_study.distill.run import RunResult, recipe_of, run
 from qkd_study.distill.teachers import Order, Teacher, TeacherStore, drawn
-from qkd_study.distill.together import can_run_together, run_together
 from qkd_study.distill.training import Diverged, Epoch, Recipe, Samples, Training, train
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "Terms",
     "Training",
     "angle_loss",
-    "can_run_together",
     "decoupled_loss",
     "distance_loss",
     "drawn",
@@ -37,7 +36,8 @@ __all__ = [
     "fidelity_loss",
     "recipe_of",
     "run",
-    "run_together",
+    "run_replicates",
+    "runs_in_batch",
     "smoothed_cross_entropy",
     "soft_target_loss",
     "spoiled",

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from qkd_study.data import Dataset, draw, noisy_labels
+from qkd_study.distill.batched import batch_models, can_batch, train_batched
 from qkd_study.distill.objective import Objective
-from qkd_study.distill.stacked_training import train_together
 from qkd_study.distill.tensors import read_tensors, write_tensors
 from qkd_study.distill.training import Diverged, Recipe, Samples, train
 from qkd_study.models import (
@@ -27,13 +27,13 @@ from qkd_study.models import (
     build_model,
     count_parameters,
     predict,
-    stacked,
 )
 from qkd_study.seeds import derive
 from qkd_study.shelf import FolderShelf, Shelf
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
 from qkd_study.study.described import described
+from qkd_study.study.models import Ensemble, ModelSpec
 from qkd_study.study.settings import Setting
 
 #: Raised when the training of teachers changes, so that old files are not mistaken for new ones.
@@ -73,7 +73,7 @@ class Order:
         del own["generations"]  # a teacher does not depend on those after it
         return {
             "version": RECIPE_VERSION,
-            "model": described(self.setting.teacher_of(self.arm)),
+            "model": described(self.spec),
             "frozen": self.arm.teacher == "random",
             **own,
             "generation": self.generation,
@@ -96,13 +96,31 @@ class Order:
         """The teacher of this teacher; `None` for the first generation."""
         return None if self.generation == 1 else replace(self, generation=self.generation - 1)
 
+    @property
+    def spec(self) -> ModelSpec:
+        """The teacher as it is declared."""
+        return self.setting.teacher_of(self.arm)
+
+    @property
+    def member(self) -> ModelSpec:
+        """What is trained at a time: the teacher, or a member of an ensemble."""
+        return self.spec.of if isinstance(self.spec, Ensemble) else self.spec
+
+    @property
+    def can_batch(self) -> bool:
+        """Whether several such members can be trained in one batch."""
+        frozen = self.arm.teacher == "random"
+        return not frozen and can_batch(self.member, self._config(), self.dataset.shape)
+
+    def _config(self) -> Config:
+        return Config(**self.setting.of_teacher(vars(self.config), self.arm))
+
     def build(self) -> Model:
         """The teacher before training. Of frozen random ones, only the last layer is trained."""
-        values = self.setting.of_teacher(vars(self.config), self.arm)
         purpose = "teacher weights" + (f" {self.generation}" if self.generation > 1 else "")
         model = build_model(
-            self.setting.teacher_of(self.arm),
-            Config(**values),
+            self.spec,
+            self._config(),
             self.dataset.shape,
             self.dataset.classes,
             seed=derive(self.config.seed, self.replicate, purpose),
@@ -204,13 +222,17 @@ class TeacherStore:
         return self._recent[key]
 
     def train(self, orders: Sequence[Order]) -> None:
-        """Train side by side those first-generation teachers that nobody has trained yet.
+        """Train in one batch those first-generation teachers that nobody has trained yet.
 
         The teachers are those that `get` would train, to the last bit. What cannot be trained so,
         or diverges, is left to `get`.
         """
         known = {name for name, _, _ in self._recent}
-        named = {order.name(): order for order in orders if order.generation == 1}
+        named = {
+            order.name(): order
+            for order in orders
+            if order.generation == 1 and order.member is order.spec and order.can_batch
+        }
         with ExitStack() as locks:
             # In one order everywhere, so that no two processes wait for each other.
             for name in sorted(named.keys() - known):
@@ -220,14 +242,13 @@ class TeacherStore:
                 for name in sorted(named.keys() - known)
                 if read_tensors(self._shelf, name) is None
             ]
-            models = [order.build() for order in missing]
-            stack = stacked(models) if models else None
-            if stack is None:
+            if not missing:
                 return
             start = time.perf_counter()
+            models = [order.build() for order in missing]
             samples = [order.samples() for order in missing]
-            trained = train_together(
-                stack,
+            trained = train_batched(
+                batch_models(missing[0].spec, models),
                 [training for _, training, _ in samples],
                 [validation for _, _, validation in samples],
                 Objective(),
@@ -281,7 +302,7 @@ class TeacherStore:
         members = model.models if isinstance(model, EnsembleModel) else [model]
         for number, member in enumerate(members):
             seed = _order_seed(order, number)
-            _train(member, training, validation, objective, _recipe(order), targets, seed)
+            _train(order, member, training, validation, objective, targets, seed)
         write_tensors(self._shelf, order.name(), model.state_dict(), order.recipe())
         self.seconds += time.perf_counter() - start
         return model
@@ -299,22 +320,31 @@ def _order_seed(order: Order, member: int) -> int:
 
 
 def _train(
-    model: Model,
+    order: Order,
+    member: Model,
     training: Samples,
     validation: Samples,
     objective: Objective,
-    recipe: Recipe,
     targets: Outputs | None,
     seed: int,
 ) -> None:
-    """Train one teacher, as a group of one where there are groups: so its numbers are the same."""
-    stack = stacked([model])
-    if stack is None:
-        train(model, training, validation, objective, recipe, teacher=targets, seed=seed)
+    """Train a teacher or a member of an ensemble.
+
+    Where several could be trained in one batch it is a batch of one: so its numbers are the same.
+    """
+    if not order.can_batch:
+        given = (training, validation, objective, _recipe(order))
+        train(member, *given, teacher=targets, seed=seed)
         return
-    teachers = None if targets is None else [targets]
-    given = ([training], [validation], objective, recipe)
-    (result,) = train_together(stack, *given, teachers=teachers, seeds=[seed])
+    (result,) = train_batched(
+        batch_models(order.member, [member]),
+        [training],
+        [validation],
+        objective,
+        _recipe(order),
+        teachers=None if targets is None else [targets],
+        seeds=[seed],
+    )
     if isinstance(result, Diverged):
         raise result
 

@@ -21,15 +21,16 @@ from qkd_study.distill import (
     Order,
     Recipe,
     Samples,
-    can_run_together,
     drawn,
+    runs_in_batch,
     scores,
     train,
 )
-from qkd_study.distill.stacked_training import train_together
+from qkd_study.distill.batched import batch_models, train_batched
 from qkd_study.distill.teachers import BATCH_SIZE, TEMPERATURE
 from qkd_study.forecast.shapes import Training
-from qkd_study.models import EnsembleModel, Model, Outputs, build_model, predict, stacked
+from qkd_study.models import EnsembleModel, Model, Outputs, build_model, predict
+from qkd_study.study.models import ModelSpec
 from qkd_study.study.study import Study
 
 #: Seconds that one measured training should take at least, for precision.
@@ -95,7 +96,8 @@ class _Measured:
     """A training that can be made shorter: fewer epochs, fewer samples.
 
     Attributes:
-        group, stacks: how many are trained at once, and whether side by side.
+        group: how many are trained at once.
+        batched: what they are declared as, if they are trained in one batch.
     """
 
     build: Callable[[], Model]
@@ -105,14 +107,13 @@ class _Measured:
     recipe: Callable[[int], Recipe]
     answers: Callable[[Samples], Outputs | None]
     group: int
-    stacks: bool
+    batched: ModelSpec | None
 
     def _trained(self, epochs: int, share: float) -> float:
         few, judged = _part(self.training, share), _part(self.validation, share)
         models = [self.build() for _ in range(self.group)]
         teacher, recipe = self.answers(few), self.recipe(epochs)
-        stack = stacked(models) if self.stacks else None
-        if stack is None:
+        if self.batched is None:
             return _seconds(
                 lambda: train(
                     models[0], few, judged, self.objective, recipe, teacher=teacher, seed=0
@@ -121,8 +122,9 @@ class _Measured:
         count = len(models)
         teachers = None if teacher is None else [teacher] * count
         several = ([few] * count, [judged] * count, self.objective, recipe)
+        batch = batch_models(self.batched, models)
         seconds = _seconds(
-            lambda: train_together(stack, *several, teachers=teachers, seeds=range(count))
+            lambda: train_batched(batch, *several, teachers=teachers, seeds=range(count))
         )
         return seconds / count
 
@@ -196,7 +198,7 @@ def _student(study: Study, of: Training, dataset: Dataset) -> Cost:
         lambda epochs: Recipe(config.optimizer, 1e-3, epochs, config.batch_size),
         lambda few: _untrained(order, few) if arm.needs_teacher else None,
         of.group,
-        can_run_together(study.setting, arm, config),
+        study.setting.student_model if runs_in_batch(study.setting, arm, config, dataset) else None,
     ).times()
     model = build()
     model.fit(samples.inputs)
@@ -230,7 +232,7 @@ def _teacher(study: Study, of: Training, dataset: Dataset) -> Cost:
         lambda epochs: Recipe("adam", 1e-3, epochs, BATCH_SIZE),
         lambda few: _untrained(order, few) if taught else None,
         1 if taught else of.group,
-        stacks=True,
+        order.member if order.can_batch else None,
     ).times()
     model = order.build()
     members = _members(model)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from qkd_study.data import Dataset
-from qkd_study.distill import can_run_together
-from qkd_study.distill.together import most_together
+from qkd_study.distill import runs_in_batch
+from qkd_study.distill.replicates import largest_batch
 from qkd_study.forecast.measure import Cost
 from qkd_study.forecast.shapes import COSTLY, Training
 from qkd_study.seeds import derive
@@ -116,9 +116,9 @@ def trainings(study: Study, dataset: str) -> Iterator[tuple[Cell, Arm, list[Conf
 def groups(study: Study, arm: Arm, config: Config, dataset: Dataset) -> tuple[int, int]:
     """How many replicates are trained side by side: in a search trial, in a confirm block."""
     counts = study.replicates.search, min(BLOCK, study.replicates.confirm)
-    if not can_run_together(study.setting, arm, config):
+    if not runs_in_batch(study.setting, arm, config, dataset):
         return 1, 1
-    room = most_together(config, dataset)
+    room = largest_batch(config, dataset)
     return min(counts[0], room), min(counts[1], room)
 
 

@@ -7,13 +7,10 @@ from qkd_study.models.convolution import ConvolutionStudent, QuanvolutionTeacher
 from qkd_study.models.ensemble import EnsembleModel
 from qkd_study.models.outputs import Model, Outputs, count_parameters, predict, seeded
 from qkd_study.models.reductions import Reduction, make_reduction
-from qkd_study.models.stacked import Stacked, Table, filled
-from qkd_study.models.stacked_kinds import QUBITS, stacked
 
 __all__ = [
     "BUILDERS",
     "MLP",
-    "QUBITS",
     "AlexNet",
     "ConvNet",
     "ConvolutionStudent",
@@ -26,14 +23,10 @@ __all__ = [
     "Outputs",
     "QuanvolutionTeacher",
     "Reduction",
-    "Stacked",
-    "Table",
     "build_ansatz",
     "build_model",
     "count_parameters",
-    "filled",
     "make_reduction",
     "predict",
     "seeded",
-    "stacked",
 ]

@@ -96,14 +96,14 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
 
     def _next(self, open_: _Open) -> list[Record]:
         """Records of the next replicates of a trial: all that are left, where that is cheaper."""
-        from qkd_study.distill import can_run_together
+        from qkd_study.distill import runs_in_batch
 
         trial, reason = open_.trial, open_.hopeless()
         if reason is not None:
             stopped = [self._without(trial, r, "stopped", reason) for r in open_.left]
             open_.left.clear()
             return stopped
-        if can_run_together(self._study.setting, trial.arm, trial.config):
+        if runs_in_batch(self._study.setting, trial.arm, trial.config, self._dataset):
             replicates = tuple(open_.left)
         else:
             replicates = (open_.left[0],)
@@ -119,14 +119,14 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         return records
 
     def _run(self, trial: Trial, replicates: tuple[int, ...]) -> list[Record]:
-        from qkd_study.distill import run_together
+        from qkd_study.distill import run_replicates
 
         started = datetime.now(UTC)
         # A thread of C, which needs no lock of Python's, ends the process where a run hangs.
         limit = self._limit * len(replicates)
         faulthandler.dump_traceback_later(limit, exit=True, file=self._stuck)
         try:
-            results = run_together(
+            results = run_replicates(
                 self._study.setting,
                 trial.arm,
                 trial.config,

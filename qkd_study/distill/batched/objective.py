@@ -12,11 +12,11 @@ from qkd_study.distill.objective import Objective
 from qkd_study.models import Outputs
 
 #: The terms that there are gradients for.
-TERMS_TOGETHER = frozenset({"soft", "features"})
+BATCHED_TERMS = frozenset({"soft", "features"})
 
 
 @dataclass(frozen=True)
-class StackedTerms:
+class BatchedTerms:
     """The loss of one batch of every student.
 
     Attributes:
@@ -34,8 +34,8 @@ class StackedTerms:
     factor: float
 
 
-def goals(objective: Objective, labels: Tensor, classes: int, teacher: Outputs | None) -> Tensor:
-    """What a student's samples are compared with, as a part of a `Table`.
+def targets(objective: Objective, labels: Tensor, classes: int, teacher: Outputs | None) -> Tensor:
+    """What a student's samples are compared with, as a part of a `PaddedSamples`.
 
     Args:
         objective: the loss.
@@ -47,11 +47,11 @@ def goals(objective: Objective, labels: Tensor, classes: int, teacher: Outputs |
         The label's distribution over the classes, and, if there are soft targets, the teacher's
         at the temperature, and its logarithm: (planes, n, 1), classes planes each.
     """
-    wanted = functional.one_hot(labels, classes).to(torch.float32)
+    of_labels = functional.one_hot(labels, classes).to(torch.float32)
     if objective.label_smoothing:
         share = objective.label_smoothing
-        wanted = (1 - share) * wanted + share / classes
-    planes = [wanted]
+        of_labels = (1 - share) * of_labels + share / classes
+    planes = [of_labels]
     if teacher is not None and "soft" in objective.weights:
         logarithm = functional.log_softmax(teacher.logits / objective.temperature, dim=-1)
         planes += [logarithm.exp(), logarithm]
@@ -62,22 +62,22 @@ def losses(
     objective: Objective,
     logits: Tensor,
     features: Tensor,
-    goals: Tensor,
-    wanted: Tensor | None,
+    targets: Tensor,
+    teacher_features: Tensor | None,
     count: int,
-) -> StackedTerms:
+) -> BatchedTerms:
     """The loss of a batch of every student.
 
     Args:
-        objective: with terms out of `TERMS_TOGETHER`.
+        objective: with terms out of `BATCHED_TERMS`.
         logits: (R, classes, B).
         features: (R, planes, B, width).
-        goals: of the same samples, (R, planes, B, 1); see `goals`.
-        wanted: the teacher's features; `None` without that term.
+        targets: of the same samples, (R, planes, B, 1); see `targets`.
+        teacher_features: the teacher's features; `None` without that term.
         count: samples that are real.
     """
-    classes, goals = logits.shape[1], goals[..., 0]
-    label, scale = goals[:, :classes], objective.scale_cross_entropy
+    classes, targets = logits.shape[1], targets[..., 0]
+    label, scale = targets[:, :classes], objective.scale_cross_entropy
     logarithm = functional.log_softmax(logits, dim=1)
     cross_entropy = _sum(label * logarithm).neg_().div_(count)
     total = scale * cross_entropy
@@ -85,14 +85,16 @@ def losses(
     parts: dict[str, Tensor] = {}
     difference, factor = None, 0.0
     for name, weight in objective.weights.items():
-        if name == "soft" and goals.shape[1] > classes:
-            heat = objective.temperature
-            target, its_logarithm = goals[:, classes : 2 * classes], goals[:, 2 * classes :]
-            logarithm = functional.log_softmax(logits / heat, dim=1)
-            parts[name] = _sum((its_logarithm - logarithm).mul_(target)).mul_(heat**2 / count)
-            gradient.add_(logarithm.exp_().sub_(target), alpha=weight * heat / count)
-        elif name == "features" and wanted is not None:
-            difference = features - wanted
+        if name == "soft" and targets.shape[1] > classes:
+            temperature = objective.temperature
+            target, its_logarithm = targets[:, classes : 2 * classes], targets[:, 2 * classes :]
+            logarithm = functional.log_softmax(logits / temperature, dim=1)
+            parts[name] = _sum((its_logarithm - logarithm).mul_(target)).mul_(
+                temperature**2 / count
+            )
+            gradient.add_(logarithm.exp_().sub_(target), alpha=weight * temperature / count)
+        elif name == "features" and teacher_features is not None:
+            difference = features - teacher_features
             difference[:, :, count:] = 0
             size = count * difference[0, :, 0].numel()
             parts[name] = _sum(difference * difference).div_(size)
@@ -101,7 +103,7 @@ def losses(
             continue
         total = total + weight * parts[name]
     gradient[:, :, count:] = 0
-    return StackedTerms(cross_entropy, parts, total, gradient, difference, factor)
+    return BatchedTerms(cross_entropy, parts, total, gradient, difference, factor)
 
 
 def _sum(values: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Several replicates of one configuration, trained side by side: overhead is paid once."""
+"""Several replicates of one configuration: in one batch where they can, or one by one."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ import torch
 from torch import Tensor
 
 from qkd_study.data import Dataset
+from qkd_study.distill.batched import (
+    BATCHED_TERMS,
+    batch_models,
+    can_batch,
+    one_thread,
+    train_batched,
+)
 from qkd_study.distill.objective import TERMS, Objective
 from qkd_study.distill.run import Ready, RunResult, prepared, recipe_of, run
-from qkd_study.distill.stacked_objective import TERMS_TOGETHER
-from qkd_study.distill.stacked_training import one_thread, train_together
 from qkd_study.distill.teachers import Order, TeacherStore
 from qkd_study.errors import StorageError
-from qkd_study.models import QUBITS, stacked
 from qkd_study.study.arms import Arm
-from qkd_study.study.circuits import HybridCircuit
 from qkd_study.study.config import Config
-from qkd_study.study.models import Convolution, Mlp
 from qkd_study.study.settings import Setting
 
 #: Bytes of samples that are held at once; a larger group is trained in parts.
@@ -30,31 +32,20 @@ MEMORY_BYTES = 2**28
 COPIES = 4
 
 
-def can_run_together(setting: Setting, arm: Arm, config: Config) -> bool:
-    """Whether replicates of an arm are trained side by side, and not one by one.
-
-    So they are for students that are a `Convolution`, an `Mlp`, or a `HybridCircuit` of up to
-    `QUBITS` qubits without a trained reduction, with loss terms out of cross-entropy (scaled,
-    smoothed), soft targets and feature maps. Models with a layer of one unit are left out.
-    """
-    of = setting.student_model
-    if not {name for name in arm.term_names if name in TERMS} <= TERMS_TOGETHER:
-        return False
-    if type(of) is HybridCircuit:
-        return config.reduction != "linear" and 2 <= (config.qubits or 0) <= QUBITS
-    if type(of) is Convolution:
-        return of.filters > 1
-    return type(of) is Mlp and 1 not in of.hidden
+def runs_in_batch(setting: Setting, arm: Arm, config: Config, dataset: Dataset) -> bool:
+    """Whether replicates of an arm are trained in one batch: its student and its loss terms can."""
+    terms = {name for name in arm.term_names if name in TERMS}
+    return terms <= BATCHED_TERMS and can_batch(setting.student_model, config, dataset.shape)
 
 
-def most_together(config: Config, dataset: Dataset) -> int:
+def largest_batch(config: Config, dataset: Dataset) -> int:
     """How many replicates are held in memory at once at most."""
     numbers = max(math.prod(dataset.shape), 1 << (config.qubits or 0))
     held = 4 * COPIES * numbers * (config.samples + config.validation_samples)
     return max(MEMORY_BYTES // held, 1)
 
 
-def run_together(
+def run_replicates(
     setting: Setting,
     arm: Arm,
     config: Config,
@@ -64,11 +55,11 @@ def run_together(
     replicates: Sequence[int],
     test: bool,
 ) -> list[RunResult | Exception]:
-    """Run some replicates of one configuration: as `run` for each, but side by side where it can.
+    """Run some replicates of one configuration: as `run` for each, but in one batch if it can.
 
-    A replicate's numbers do not depend on which others are in the group, bit for bit. Side by side
+    A replicate's numbers do not depend on which others are in the batch, bit for bit. In a batch
     they differ from those of `run` by rounding, so a row is computed again by this function, with
-    its replicate alone. Times are those of the group, shared out evenly over its replicates.
+    its replicate alone. Times are those of the batch, shared out evenly over its replicates.
 
     Args:
         setting, arm, config: what to train.
@@ -84,9 +75,9 @@ def run_together(
         StorageError: a folder does not take or give files.
     """
     call = _Call(setting, arm, config, dataset, teachers, test)
-    if not can_run_together(setting, arm, config):
+    if not runs_in_batch(setting, arm, config, dataset):
         return [call.alone(replicate) for replicate in replicates]
-    room = most_together(config, dataset)
+    room = largest_batch(config, dataset)
     parts = [replicates[i : i + room] for i in range(0, len(replicates), room)]
     with one_thread():
         return [result for part in parts for result in call.group(part)]
@@ -94,7 +85,7 @@ def run_together(
 
 @dataclass(frozen=True)
 class _Call:
-    """The arguments of `run_together`."""
+    """The arguments of `run_replicates`."""
 
     setting: Setting
     arm: Arm
@@ -139,14 +130,14 @@ class _Call:
             except Exception as error:
                 results[replicate] = error
             executions[replicate] = self.teachers.executions - before
-        stack = stacked([one.student for one in ready.values()]) if ready else None
-        if stack is None:
-            rest = {replicate: self.alone(replicate) for replicate in ready}
-            return [{**results, **rest}[replicate] for replicate in replicates]
+        if not ready:
+            return [results[replicate] for replicate in replicates]
+        students = [one.student for one in ready.values()]
+        batch = batch_models(self.setting.student_model, students)
         targets = [one.targets for one in ready.values() if one.targets is not None]
         started = time.perf_counter()
-        trained = train_together(
-            stack,
+        trained = train_batched(
+            batch,
             [one.training for one in ready.values()],
             [one.validation for one in ready.values()],
             Objective.of(self.config, self.arm),
@@ -159,7 +150,7 @@ class _Call:
         logits: Sequence[Tensor | None] = [None] * len(ready)
         if self.test:
             labels = torch.from_numpy(self.dataset.test_labels.copy())
-            logits = stack.test(torch.from_numpy(self.dataset.test_inputs()))
+            logits = batch.test(torch.from_numpy(self.dataset.test_inputs()))
         rows = zip(ready.items(), trained, logits, strict=True)
         for (replicate, one), training, answer in rows:
             if isinstance(training, Exception):

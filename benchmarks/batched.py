@@ -1,6 +1,6 @@
 """Runs per second, one by one against side by side, for two students and two sizes of groups.
 
-    python benchmarks/together.py [--repeats 3]
+    python benchmarks/batched.py [--repeats 3]
 
 Shapes are those of studies/q2c_low_data.py and studies/c2q_hybrid.py: confirm runs, the test set
 included. Teachers are trained before the clock starts (with few epochs, which changes nothing for a
@@ -28,7 +28,7 @@ from typing import Any
 import torch
 
 from qkd_study.data import Dataset, load
-from qkd_study.distill import Objective, Order, Recipe, TeacherStore, run, run_together, train
+from qkd_study.distill import Objective, Order, Recipe, TeacherStore, run, run_replicates, train
 from qkd_study.distill.teachers import BATCH_SIZE
 from qkd_study.study.load import load_study
 
@@ -85,7 +85,7 @@ def students(which: tuple[str, str, dict[str, int]], count: int, repeats: int) -
     call = (setting, arm, config, data)
     with tempfile.TemporaryDirectory() as folder:
         store = TeacherStore(Path(folder))
-        run_together(*call, store, replicates=replicates, test=True)
+        run_replicates(*call, store, replicates=replicates, test=True)
         run(*call, store, replicate=1000, test=True)
         alone, together = [], []
         for _ in range(repeats):
@@ -93,7 +93,7 @@ def students(which: tuple[str, str, dict[str, int]], count: int, repeats: int) -
                 timed(lambda: [run(*call, store, replicate=r, test=True) for r in replicates])
             )
             together.append(
-                timed(lambda: run_together(*call, store, replicates=replicates, test=True))
+                timed(lambda: run_replicates(*call, store, replicates=replicates, test=True))
             )
     show(f"{which[0]} {which[1]} {which[2]}", count, alone, together)
 

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from qkd_study.distill.batched.arrays import PaddedSamples, round_up
+from qkd_study.distill.batched.model import BatchedModel
+from qkd_study.distill.batched.objective import BatchedTerms, losses, targets
 from qkd_study.distill.objective import Objective
 from qkd_study.distill.optimizers import Optimizer
-from qkd_study.distill.stacked_objective import StackedTerms, goals, losses
 from qkd_study.distill.training import NO_WEIGHTS, Diverged, Epoch, Recipe, Samples, Training
-from qkd_study.models import Outputs, Stacked, Table, filled
+from qkd_study.models import Outputs
 
 
 @contextmanager
@@ -28,8 +30,8 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def train_together(
-    stack: Stacked,
+def train_batched(
+    models: BatchedModel,
     training: Sequence[Samples],
     validation: Sequence[Samples],
     objective: Objective,
@@ -44,9 +46,9 @@ def train_together(
     rounding: sums run in another order. The seconds of an epoch are shared out evenly.
 
     Args:
-        stack: R models.
+        models: R of one kind.
         training, validation: samples of each, as many for one as for another.
-        objective: the loss, with terms out of `TERMS_TOGETHER`.
+        objective: the loss, with terms out of `BATCHED_TERMS`.
         recipe: how it is minimised.
         teachers: outputs of each one's teacher for its training samples.
         seeds: of each one's order of samples.
@@ -55,12 +57,12 @@ def train_together(
         For each model its training, or why it has none: its loss is no longer a number.
     """
     with one_thread(), torch.no_grad():
-        group = _Group(stack, training, validation, objective, teachers, seeds)
-        optimizer = recipe.make(stack.parameters.rows)
+        group = _Group(models, training, validation, objective, teachers, seeds)
+        optimizer = recipe.make(models.parameters.rows)
         for epoch in range(1, recipe.epochs + 1):
             if not group.epoch(epoch, recipe, optimizer):
                 break
-        stack.store(group.weights)
+        models.store(group.weights)
         group.check_weights()
     return [
         training if failure is None else failure
@@ -73,44 +75,46 @@ class _Group:
 
     def __init__(
         self,
-        stack: Stacked,
+        models: BatchedModel,
         training: Sequence[Samples],
         validation: Sequence[Samples],
         objective: Objective,
         teachers: Sequence[Outputs] | None,
         seeds: Sequence[int],
     ) -> None:
-        self.stack, self.objective, self.size = stack, objective, len(seeds)
+        self.models, self.objective, self.size = models, objective, len(seeds)
         self.orders = [torch.Generator().manual_seed(seed) for seed in seeds]
         prepared = []
-        for model, mine in zip(stack.models, training, strict=True):
+        for model, mine in zip(models.models, training, strict=True):
             model.fit(mine.inputs)
-            prepared.append(stack.inputs(model.prepare(mine.inputs)))
-        self.inputs = Table(prepared)
-        self.validation = Table(
+            prepared.append(models.inputs(model.prepare(mine.inputs)))
+        self.inputs = PaddedSamples(prepared)
+        self.validation = PaddedSamples(
             [
-                stack.inputs(model.prepare(mine.inputs))
-                for model, mine in zip(stack.models, validation, strict=True)
+                models.inputs(model.prepare(mine.inputs))
+                for model, mine in zip(models.models, validation, strict=True)
             ]
         ).data
         self.samples, self.validated = len(training[0].labels), len(validation[0].labels)
         self.labels = torch.stack([mine.labels for mine in training])
         self.val_labels = torch.stack([mine.labels for mine in validation])
         given: Sequence[Outputs | None] = teachers or [None] * self.size
-        classes = stack.classes
-        self.goals = Table(
+        classes = models.classes
+        self.targets = PaddedSamples(
             [
-                goals(objective, mine.labels, classes, teacher)
+                targets(objective, mine.labels, classes, teacher)
                 for mine, teacher in zip(training, given, strict=True)
             ]
         )
-        self.wanted = None
+        self.teacher_features = None
         if teachers is not None and "features" in objective.weights:
-            self.wanted = Table([stack.features(teacher.features) for teacher in teachers])
+            self.teacher_features = PaddedSamples(
+                [models.features(teacher.features) for teacher in teachers]
+            )
         self.results = [Training() for _ in seeds]
         self.failures: list[Diverged | None] = [None for _ in seeds]
         self.best = [-1.0 for _ in seeds]
-        self.weights = [rows.detach().clone() for rows in stack.parameters.rows]
+        self.weights = [rows.detach().clone() for rows in models.parameters.rows]
 
     def epoch(self, number: int, recipe: Recipe, optimizer: Optimizer) -> bool:
         """Train one epoch and score it; whether any model's loss is still a number."""
@@ -121,7 +125,7 @@ class _Group:
             terms, hits = self._step(index)
             optimizer.step(rate)
             sums.add(terms, hits, index.shape[1])
-        logits = self.stack.evaluate(self.validation, self.validated)[..., : self.validated]
+        logits = self.models.evaluate(self.validation, self.validated)[..., : self.validated]
         right = (logits.max(1).indices == self.val_labels).sum(1).tolist()
         means = sums.means(self.samples)
         seconds = (time.perf_counter() - start) / self.size
@@ -138,7 +142,7 @@ class _Group:
             if score > self.best[model] or recipe.epoch_choice == "last":
                 self.best[model], result.best_epoch = score, number
                 result.val_logits = logits[model].T.contiguous()
-                for kept, rows in zip(self.weights, self.stack.parameters.rows, strict=True):
+                for kept, rows in zip(self.weights, self.models.parameters.rows, strict=True):
                     kept[model] = rows[model]
         return None in self.failures
 
@@ -149,16 +153,20 @@ class _Group:
             if self.failures[model] is None and not finite:
                 self.failures[model] = Diverged(NO_WEIGHTS.format(result.best_epoch))
 
-    def _step(self, index: Tensor) -> tuple[StackedTerms, Tensor]:
+    def _step(self, index: Tensor) -> tuple[BatchedTerms, Tensor]:
         """Gradients of a batch (R, B), its loss, and how many samples each model got right."""
         count = index.shape[1]
         # Beyond the samples stand zeros.
-        padded = torch.full((self.size, filled(count)), self.samples)
+        padded = torch.full((self.size, round_up(count)), self.samples)
         padded[:, :count] = index
-        logits, features = self.stack.forward(self.inputs.take(padded), count)
-        wanted = None if self.wanted is None else self.wanted.take(padded)
-        terms = losses(self.objective, logits, features, self.goals.take(padded), wanted, count)
-        self.stack.backward(terms.for_logits, terms.for_features, terms.factor)
+        logits, features = self.models.forward(self.inputs.take(padded), count)
+        teacher_features = (
+            None if self.teacher_features is None else self.teacher_features.take(padded)
+        )
+        terms = losses(
+            self.objective, logits, features, self.targets.take(padded), teacher_features, count
+        )
+        self.models.backward(terms.for_logits, terms.for_features, terms.factor)
         labels = self.labels.gather(1, index)
         return terms, (logits[..., :count].max(1).indices == labels).sum(1)
 
@@ -170,7 +178,7 @@ class _Sums:
         self.counts: list[int] = []
         self.found: dict[str, list[Tensor]] = {}
 
-    def add(self, terms: StackedTerms, hits: Tensor, count: int) -> None:
+    def add(self, terms: BatchedTerms, hits: Tensor, count: int) -> None:
         self.counts.append(count)
         found = {"cross_entropy": terms.cross_entropy, "total": terms.total, **terms.parts}
         for name, values in {**found, "accuracy": hits.double() / count}.items():

@@ -1,4 +1,7 @@
-"""Replicates side by side against the one-by-one path, which is the independent computation."""
+"""Replicates in one batch against the one-by-one path, which is the independent computation.
+
+Every kind of model that can be batched passes the same tests.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,16 @@ from qkd_study.distill import (
     RunResult,
     Samples,
     TeacherStore,
-    can_run_together,
     run,
-    run_together,
+    run_replicates,
+    runs_in_batch,
     train,
 )
-from qkd_study.distill.stacked_training import train_together
-from qkd_study.models import Model, Outputs, Table, build_model, stacked
-from qkd_study.models.stacked import room
-from qkd_study.models.stacked_kinds import StackedConvolution
+from qkd_study.distill.batched import KINDS, batch_models, can_batch, train_batched
+from qkd_study.distill.batched.arrays import PaddedSamples, aligned_zeros
+from qkd_study.distill.batched.convolution import BatchedConvolution
+from qkd_study.models import Model, Outputs, build_model
+from qkd_study.quantum import Circuit, Gate
 from qkd_study.study import (
     ClassicalToClassical,
     ClassicalToHybrid,
@@ -47,6 +51,15 @@ CIRCUIT = {"qubits": 6, "depth": 2, "ansatz": "strongly-entangling"}
 Q2C, C2Q = QuantumToClassical(), ClassicalToHybrid(teacher=Mlp((18,)), student=HybridCircuit())
 C2C = ClassicalToClassical(teacher=Mlp((7,)), student=Mlp((7,)))
 SELF = SelfDistillation(HybridCircuit())
+
+
+def one_angle(qubits: int, depth: int) -> Circuit:
+    """An ansatz with a single parameter."""
+    entangle = [Gate("CNOT", (wire, wire + 1)) for wire in range(qubits - 1)]
+    return Circuit(qubits, (Gate("RY", (0,), 0), *entangle))
+
+
+ONE = ClassicalToHybrid(student=HybridCircuit(ansatz=one_angle))
 
 #: Setting, dataset, arm, and what differs from `SHORT`.
 CASES: dict[str, tuple[Setting, Dataset, str, dict[str, Any]]] = {
@@ -69,6 +82,7 @@ CASES: dict[str, tuple[Setting, Dataset, str, dict[str, Any]]] = {
     "C2Q plain": (C2Q, XOR, "scratch", {**CIRCUIT, "plan": "plain", "samples": 6}),
     "C2Q random": (C2Q, XOR, "scratch", {**CIRCUIT, "ansatz": "random"}),
     "C2Q pca": (C2Q, XOR, "scratch", {**CIRCUIT, "reduction": "pca", "embedding": "angle"}),
+    "C2Q one angle": (ONE, XOR, "soft", {"qubits": 6, "depth": 1}),
     "self features": (SELF, XOR, "soft+features", {**CIRCUIT, "plan": "register"}),
     "C2C": (C2C, DIGITS, "soft+features", {}),
     "C2C linear": (ClassicalToClassical(student=Mlp(())), XOR, "soft", {"samples": 33}),
@@ -88,14 +102,14 @@ def made(name: str, **more: Any) -> tuple[Setting, Arm, Config, Dataset]:
 def both(folder: Path, name: str, replicates: tuple[int, ...], **more: Any) -> Any:
     """Results side by side and one by one, with the same teachers."""
     setting, arm, config, dataset = made(name, **more)
-    together = run_together(
+    batched = run_replicates(
         setting, arm, config, dataset, TeacherStore(folder), replicates=replicates, test=True
     )
     alone = [
         run(setting, arm, config, dataset, TeacherStore(folder), replicate=r, test=True)
         for r in replicates
     ]
-    return together, alone
+    return batched, alone
 
 
 def numbers(result: Any) -> Any:
@@ -134,12 +148,16 @@ def scored(mine: RunResult, other: RunResult, test: int) -> None:
         assert mine.metrics[name] == pytest.approx(other.metrics[name], abs=1e-12)
 
 
+def test_every_kind_is_among_the_cases() -> None:
+    assert {type(setting.student_model) for setting, *_ in CASES.values()} == set(KINDS)
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_side_by_side_is_one_by_one(tmp_path: Path, name: str) -> None:
+def test_a_batch_is_one_by_one(tmp_path: Path, name: str) -> None:
     setting, arm, config, dataset = made(name)
-    assert can_run_together(setting, arm, config)
-    together, alone = both(tmp_path, name, (1000, 1001, 1002))
-    for mine, other in zip(together, alone, strict=True):
+    assert runs_in_batch(setting, arm, config, dataset)
+    batched, alone = both(tmp_path, name, (1000, 1001, 1002))
+    for mine, other in zip(batched, alone, strict=True):
         compare(mine, other, len(dataset.test_labels))
         assert len(mine.curve) == config.epochs
 
@@ -153,7 +171,7 @@ def test_a_result_does_not_depend_on_the_group(tmp_path: Path, name: str) -> Non
     def go(*replicates: int) -> dict[int, Any]:
         # A folder for each group: teachers must not depend on it either.
         store = TeacherStore(tmp_path / str(replicates))
-        results = run_together(
+        results = run_replicates(
             setting, arm, config, dataset, store, replicates=replicates, test=True
         )
         return dict(zip(replicates, map(numbers, results), strict=True))
@@ -170,13 +188,13 @@ def test_a_result_does_not_depend_on_the_group(tmp_path: Path, name: str) -> Non
 
 def test_nor_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     seen = set()
-    whole = StackedConvolution.evaluate
+    whole = BatchedConvolution.evaluate
 
-    def evaluate(self: StackedConvolution, *arguments: Any) -> Any:
+    def evaluate(self: BatchedConvolution, *arguments: Any) -> Any:
         seen.add(torch.get_num_threads())
         return whole(self, *arguments)
 
-    monkeypatch.setattr(StackedConvolution, "evaluate", evaluate)
+    monkeypatch.setattr(BatchedConvolution, "evaluate", evaluate)
     threads = torch.get_num_threads()
     found = []
     for count in (1, 2):
@@ -184,7 +202,7 @@ def test_nor_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch, tmp_path:
         try:
             setting, arm, config, dataset = made("odd filters")
             given = (setting, arm, config, dataset, TeacherStore(tmp_path))
-            found.append(run_together(*given, replicates=(0, 1, 2), test=True))
+            found.append(run_replicates(*given, replicates=(0, 1, 2), test=True))
             assert torch.get_num_threads() == count
         finally:
             torch.set_num_threads(threads)
@@ -194,17 +212,17 @@ def test_nor_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 @pytest.mark.parametrize("kind", ["Q2C scratch", "odd filters", "C2Q soft", "C2C"])
 def test_every_matrix_is_aligned(kind: str) -> None:
-    stack = stacked(group(5, kind)[0])
-    assert stack is not None
-    gradients = {f"for {name}": value for name, value in stack.parameters.gradients.items()}
-    held = {**stack.parameters.values, **gradients}
-    held["room"] = room(5, 3, 5)
-    held["batch"] = Table([torch.rand(3, 40, 7)] * 5).take(torch.zeros(5, 32, dtype=torch.int64))
-    if isinstance(stack, StackedConvolution):
-        held["kernels and biases"] = stack._kernels()
+    batch = batch_models(made(kind)[0].student_model, group(5, kind)[0])
+    gradients = {f"for {name}": value for name, value in batch.parameters.gradients.items()}
+    held = {**batch.parameters.values, **gradients}
+    held["zeros"] = aligned_zeros(5, 3, 5)
+    samples = PaddedSamples([torch.rand(3, 40, 7)] * 5)
+    held["samples"] = samples.take(torch.zeros(5, 32, dtype=torch.int64))
+    if isinstance(batch, BatchedConvolution):
+        held["kernels and biases"] = batch._kernels()
     for name, matrices in held.items():
         assert [matrix.data_ptr() % 64 for matrix in matrices] == [0] * 5, name
-    for row in stack.parameters.rows:
+    for row in batch.parameters.rows:
         assert row.shape[1] % 32 == 0
 
 
@@ -221,11 +239,10 @@ def test_layers_of_one_unit_run_one_by_one(
     tmp_path: Path, setting: Setting, dataset: Dataset
 ) -> None:
     _, arm, config, _ = made("Q2C scratch")
-    student = build_model(setting.student_model, config, dataset.shape, dataset.classes, seed=0)
-    assert stacked([student, student]) is None
+    assert not can_batch(setting.student_model, config, dataset.shape)
     given = (setting, arm, config, dataset, TeacherStore(tmp_path))
     for mine, replicate in zip(
-        run_together(*given, replicates=(7, 8), test=False), (7, 8), strict=True
+        run_replicates(*given, replicates=(7, 8), test=False), (7, 8), strict=True
     ):
         assert numbers(mine) == numbers(run(*given, replicate=replicate, test=False))
 
@@ -234,7 +251,7 @@ def test_parts_of_a_group_that_memory_does_not_hold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, _ = both(tmp_path, "Q2C soft", (1000, 1001, 1002))
-    monkeypatch.setattr("qkd_study.distill.together.MEMORY_BYTES", 300_000)
+    monkeypatch.setattr("qkd_study.distill.replicates.MEMORY_BYTES", 300_000)
     parts, _ = both(tmp_path, "Q2C soft", (1000, 1001, 1002))
     assert [numbers(one)[4] for one in parts] == [numbers(one)[4] for one in whole]
 
@@ -269,10 +286,9 @@ def test_one_that_diverges_leaves_the_others_alone(kind: str, when: str) -> None
             next(iter(models[1].parameters())).data.view(-1)[0] = torch.nan
         if spoil and when == "inputs":
             samples[1] = Samples(torch.full_like(samples[1].inputs, 3e38), samples[1].labels)
-        stack = stacked(models)
-        assert stack is not None
+        batch = batch_models(made(kind)[0].student_model, models)
         given = (samples, [samples[0]] * 3, Objective(), recipe)
-        return train_together(stack, *given, seeds=[1, 2, 3]), models
+        return train_batched(batch, *given, seeds=[1, 2, 3]), models
 
     (well, models), (spoilt, others) = go(False), go(True)
     assert isinstance(spoilt[1], Diverged)
@@ -286,7 +302,7 @@ def test_one_that_diverges_leaves_the_others_alone(kind: str, when: str) -> None
 def test_diverging_is_a_failure_of_its_own(tmp_path: Path) -> None:
     setting, arm, config, dataset = made("C2C linear", optimizer="sgd", learning_rate=1e38)
     store = TeacherStore(tmp_path)
-    results = run_together(setting, arm, config, dataset, store, replicates=(0, 1), test=False)
+    results = run_replicates(setting, arm, config, dataset, store, replicates=(0, 1), test=False)
     assert all(isinstance(result, Diverged) for result in results)
     with pytest.raises(Diverged) as one:
         run(setting, arm, config, dataset, store, replicate=0, test=False)
@@ -296,9 +312,9 @@ def test_diverging_is_a_failure_of_its_own(tmp_path: Path) -> None:
 def test_an_error_in_one_replicate_is_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from qkd_study.distill import together
+    from qkd_study.distill import replicates
 
-    whole = together.prepared
+    whole = replicates.prepared
 
     def broken(*arguments: Any) -> Any:
         if arguments[-1] == 1:
@@ -308,9 +324,9 @@ def test_an_error_in_one_replicate_is_its_own(
     setting, arm, config, dataset = made("Q2C scratch")
     store = TeacherStore(tmp_path)
     given = (setting, arm, config, dataset, store)
-    well = run_together(*given, replicates=(0, 1, 2), test=False)
-    monkeypatch.setattr(together, "prepared", broken)
-    results = run_together(*given, replicates=(0, 1, 2), test=False)
+    well = run_replicates(*given, replicates=(0, 1, 2), test=False)
+    monkeypatch.setattr(replicates, "prepared", broken)
+    results = run_replicates(*given, replicates=(0, 1, 2), test=False)
     assert isinstance(results[1], RuntimeError)
     assert [numbers(results[i]) for i in (0, 2)] == [numbers(well[i]) for i in (0, 2)]
 
@@ -328,17 +344,18 @@ def test_an_error_in_one_replicate_is_its_own(
         (Q2C, "shuffled-labels", {}, True),
     ],
 )
-def test_which_run_together(
+def test_which_run_in_a_batch(
     setting: Setting, arm: str, changes: dict[str, Any], expected: bool
 ) -> None:
-    _, _, config, _ = made("Q2C soft")
-    assert can_run_together(setting, ARMS[arm], dataclasses.replace(config, **changes)) is expected
+    _, _, config, dataset = made("Q2C soft")
+    config = dataclasses.replace(config, **changes)
+    assert runs_in_batch(setting, ARMS[arm], config, dataset) is expected
 
 
 def test_what_cannot_runs_one_by_one(tmp_path: Path) -> None:
     setting, _, config, dataset = made("Q2C both")
     given = (setting, ARMS["decoupled"], config, dataset, TeacherStore(tmp_path))
-    results = run_together(*given, replicates=(7, 8), test=False)
+    results = run_replicates(*given, replicates=(7, 8), test=False)
     for mine, replicate in zip(results, (7, 8), strict=True):
         expected = numbers(run(*given, replicate=replicate, test=False))
         assert (numbers(mine)[0], numbers(mine)[2:]) == (expected[0], expected[2:])
@@ -347,7 +364,7 @@ def test_what_cannot_runs_one_by_one(tmp_path: Path) -> None:
 def test_times_are_shared_out(tmp_path: Path) -> None:
     setting, arm, config, dataset = made("C2C")
     store = TeacherStore(tmp_path)
-    results = run_together(
+    results = run_replicates(
         setting, arm, config, dataset, store, replicates=(0, 1, 2, 3), test=False
     )
     costs = [result.costs for result in results if isinstance(result, RunResult)]
@@ -364,17 +381,17 @@ def test_times_are_shared_out(tmp_path: Path) -> None:
 def test_teachers_of_a_group_are_those_of_each(tmp_path: Path) -> None:
     setting, arm, config, dataset = made("C2C")
     orders = [Order.of(setting, arm, config, dataset, replicate) for replicate in range(4)]
-    together, apart = TeacherStore(tmp_path / "a"), TeacherStore(tmp_path / "b")
+    batched, apart = TeacherStore(tmp_path / "a"), TeacherStore(tmp_path / "b")
     apart.get(orders[1])
-    together.train(orders)
-    spent = together.seconds
+    batched.train(orders)
+    spent = batched.seconds
     assert spent > 0
     for order in orders:
-        mine, other = together.get(order), apart.get(order)
+        mine, other = batched.get(order), apart.get(order)
         assert torch.equal(mine.train.logits, other.train.logits)
         assert mine.parameters == other.parameters
-    together.train(orders)
-    assert together.seconds == spent
+    batched.train(orders)
+    assert batched.seconds == spent
     # And those that the loop for one model trains, but for rounding.
     order = orders[2]
     model = order.build()
@@ -385,7 +402,7 @@ def test_teachers_of_a_group_are_those_of_each(tmp_path: Path) -> None:
     train(model, training, validation, Objective(), recipe, seed=_order_seed(order, 0))
     with torch.no_grad():
         logits = model(model.prepare(order.samples()[0].inputs)).logits
-    torch.testing.assert_close(together.get(order).train.logits, logits, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(batched.get(order).train.logits, logits, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["Q2C both", "C2Q register", "C2Q matrix", "C2C"])
@@ -402,10 +419,9 @@ def test_gradients_are_autograds(kind: str) -> None:
         logits, features = (torch.randn(x.shape, generator=rng) for x in given[:2])
         outputs.append(Outputs(logits, features))
     recipe = Recipe("sgd", 0.1, epochs=1, batch_size=24, epoch_choice="last")
-    stack = stacked(models)
-    assert stack is not None
+    batch = batch_models(made(kind)[0].student_model, models)
     given = (samples, samples, objective, recipe)
-    train_together(stack, *given, teachers=outputs, seeds=[5, 6, 7])
+    train_batched(batch, *given, teachers=outputs, seeds=[5, 6, 7])
     for number, model in enumerate(plain):
         one = (samples[number], samples[number], objective, recipe)
         train(model, *one, teacher=outputs[number], seed=5 + number)
@@ -423,10 +439,10 @@ def test_gradients_are_autograds(kind: str) -> None:
 )
 def test_a_full_training(tmp_path: Path, name: str, more: dict[str, Any]) -> None:
     size = {"samples": 200, "teacher_samples": 200, "learning_rate": 3e-2}
-    together, alone = both(tmp_path, name, tuple(range(1000, 1010)), **size, **more)
+    batched, alone = both(tmp_path, name, tuple(range(1000, 1010)), **size, **more)
     dataset = made(name)[3]
     flips = 0
-    for mine, other in zip(together, alone, strict=True):
+    for mine, other in zip(batched, alone, strict=True):
         for one, two in zip(mine.curve, other.curve, strict=True):
             assert one.total == pytest.approx(two.total, rel=1e-4)
             assert one.train_accuracy == pytest.approx(two.train_accuracy, abs=1e-12)
@@ -434,4 +450,4 @@ def test_a_full_training(tmp_path: Path, name: str, more: dict[str, Any]) -> Non
             assert one.val_accuracy == pytest.approx(two.val_accuracy, abs=0.0201)
             flips += one.val_accuracy != two.val_accuracy
         scored(mine, other, len(dataset.test_labels))
-    assert flips <= 0.002 * sum(len(mine.curve) for mine in together)
+    assert flips <= 0.002 * sum(len(mine.curve) for mine in batched)

@@ -1,0 +1,44 @@
+"""Replicates of one configuration, trained in one batch: overhead is paid once.
+
+At the sizes of these studies a training step costs Python and autograd far more than arithmetic. So
+the parameters of R models stand in one array, gradients are written by hand, and one optimiser step
+serves all. `BatchedModel` says what a kind of model has to bring; `KINDS` lists those that do.
+"""
+
+from collections.abc import Sequence
+
+from qkd_study.distill.batched.convolution import BatchedConvolution
+from qkd_study.distill.batched.hybrid import BatchedHybrid
+from qkd_study.distill.batched.mlp import BatchedMLP
+from qkd_study.distill.batched.model import BatchedModel
+from qkd_study.distill.batched.objective import BATCHED_TERMS
+from qkd_study.distill.batched.training import one_thread, train_batched
+from qkd_study.models import Model
+from qkd_study.study.config import Config
+from qkd_study.study.models import ModelSpec, Shape
+
+__all__ = [
+    "BATCHED_TERMS",
+    "KINDS",
+    "BatchedModel",
+    "batch_models",
+    "can_batch",
+    "one_thread",
+    "train_batched",
+]
+
+#: What holds the models of a declaration.
+KINDS: dict[type[ModelSpec], type[BatchedModel]] = {
+    kind.spec: kind for kind in (BatchedMLP, BatchedConvolution, BatchedHybrid)
+}
+
+
+def can_batch(spec: ModelSpec, config: Config, shape: Shape) -> bool:
+    """Whether models of a declaration can be trained in one batch; see `BatchedModel.accepts`."""
+    kind = KINDS.get(type(spec))
+    return kind is not None and kind.accepts(spec, config, shape)
+
+
+def batch_models(spec: ModelSpec, models: Sequence[Model]) -> BatchedModel:
+    """Models of a declaration that `can_batch`, all of whose parameters are trained."""
+    return KINDS[type(spec)](models)

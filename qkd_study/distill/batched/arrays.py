@@ -1,0 +1,91 @@
+"""Arrays of several replicates in which no replicate's numbers depend on the others.
+
+They do not, bit for bit, because
+
+- every matrix of a replicate begins at a multiple of 64 bytes, so that the library's products take
+  the same path for each (and no matrix is a vector: a batch of one would be multiplied otherwise);
+- a replicate's part of a tensor has a multiple of 32 numbers, so that no vector instruction spans
+  two of them or leaves a rest that is computed otherwise. So batches are padded with zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+#: Samples of a batch are padded to a multiple of this, rows of parameters too.
+LANES = 32
+#: Bytes that a matrix begins at a multiple of.
+ALIGNED = 64
+
+
+def round_up(count: int, lanes: int = LANES) -> int:
+    """The least multiple of `lanes` that is not below `count`."""
+    return -(-count // lanes) * lanes
+
+
+def aligned_zeros(count: int, rows: int, columns: int) -> Tensor:
+    """Zeros (count, rows, columns) in float32, each matrix at a multiple of 64 bytes."""
+    size = rows * columns
+    zeros: Tensor = torch.zeros(count, round_up(size))[:, :size].unflatten(1, (rows, columns))
+    return zeros
+
+
+class ParameterRows:
+    """The trained numbers of R models, those of one model in one row.
+
+    Attributes:
+        values: by name, (R, ...): views of the rows.
+        gradients: by name; what a backward pass writes to.
+        rows: for the optimiser, one (R, P) for each type of number, with their gradients.
+    """
+
+    def __init__(self, models: Sequence[Mapping[str, Tensor]]) -> None:
+        self.values: dict[str, Tensor] = {}
+        self.gradients: dict[str, Tensor] = {}
+        self.rows: list[nn.Parameter] = []
+        for dtype in dict.fromkeys(value.dtype for value in models[0].values()):
+            names = [name for name, value in models[0].items() if value.dtype == dtype]
+            step = ALIGNED // dtype.itemsize
+            starts = [0]
+            for name in names:
+                starts.append(starts[-1] + round_up(models[0][name].numel(), step))
+            row = nn.Parameter(torch.zeros(len(models), round_up(starts[-1]), dtype=dtype))
+            row.grad = torch.zeros_like(row)
+            if row.numel():
+                self.rows.append(row)
+            for name, start in zip(names, starts[:-1], strict=True):
+                shape = models[0][name].shape
+                part = slice(start, start + shape.numel())
+                self.values[name] = row.detach()[:, part].unflatten(1, shape)
+                self.gradients[name] = row.grad[:, part].unflatten(1, shape)
+                for mine, model in zip(self.values[name], models, strict=True):
+                    mine.copy_(model[name].detach())
+
+
+class PaddedSamples:
+    """Numbers of samples of R replicates, from which batches are parameters_of.
+
+    Args:
+        parts: of every replicate, (planes, samples, width); missing samples are zeros.
+
+    Attributes:
+        data: (R, planes, at least one sample more, width), zeros where nobody has a sample.
+    """
+
+    def __init__(self, parts: Sequence[Tensor]) -> None:
+        planes, samples, width = parts[0].shape
+        self.data = parts[0].new_zeros(len(parts), planes, round_up(samples + 1), width)
+        for mine, part in zip(self.data, parts, strict=True):
+            mine[:, :samples] = part
+        count = len(parts) * planes
+        self._first = (torch.arange(count) * self.data.shape[2]).view(-1, planes, 1)
+
+    def take(self, index: Tensor) -> Tensor:
+        """The samples `index` (R, B) of each replicate: (R, planes, B, width)."""
+        width = self.data.shape[3]
+        rows = (self._first + index[:, None]).flatten()
+        taken = self.data.view(-1, width).index_select(0, rows)
+        return taken.view(*self.data.shape[:2], -1, width)

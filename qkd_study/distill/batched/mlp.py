@@ -1,0 +1,56 @@
+"""Multilayer perceptrons in one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from qkd_study.distill.batched.model import BatchedModel, linear
+from qkd_study.models import MLP, Model
+from qkd_study.study.config import Config
+from qkd_study.study.models import Mlp, Shape
+
+
+class BatchedMLP(BatchedModel):
+    """R multilayer perceptrons."""
+
+    spec = Mlp
+
+    @classmethod
+    def accepts(cls, spec: Mlp, config: Config, shape: Shape) -> bool:
+        """See `BatchedModel.accepts`."""
+        return 1 not in (*spec.hidden, prod(shape))
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        super().__init__(models)
+        depth = len(cast(MLP, models[0]).hidden)
+        self._layers = [*(f"hidden.{number}" for number in range(depth)), "head"]
+
+    def forward(self, inputs: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """See `BatchedModel.forward`."""
+        values = self.parameters.values
+        self._passed = [inputs[:, 0].transpose(1, 2)]
+        for layer in self._layers[:-1]:
+            x = linear(values[f"{layer}.weight"], values[f"{layer}.bias"], self._passed[-1])
+            self._passed.append(x.relu_())
+        last = self._passed[-1]
+        logits = linear(values["head.weight"], values["head.bias"], last)
+        return logits, last[..., None]
+
+    def backward(self, logits: Tensor, features: Tensor | None, factor: float) -> None:
+        """See `BatchedModel.backward`."""
+        values, gradients = self.parameters.values, self.parameters.gradients
+        given = logits
+        for number in reversed(range(len(self._layers))):
+            layer, x = self._layers[number], self._passed[number]
+            torch.bmm(given, x.transpose(1, 2), out=gradients[f"{layer}.weight"])
+            gradients[f"{layer}.bias"].copy_(given.sum(2))
+            if number:
+                given = torch.bmm(values[f"{layer}.weight"].transpose(1, 2), given)
+                if features is not None and number == len(self._layers) - 1:
+                    given.add_(features[..., 0], alpha=factor)
+                given = torch.ops.aten.threshold_backward(given, x, 0)

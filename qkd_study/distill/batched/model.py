@@ -1,0 +1,109 @@
+"""What a kind of model has to bring so that its replicates are trained in one batch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from qkd_study.distill.batched.arrays import ParameterRows
+from qkd_study.models import Model, predict
+from qkd_study.study.config import Config
+from qkd_study.study.models import ModelSpec, Shape
+
+
+class BatchedModel(ABC):
+    """R models of one kind, all of whose parameters are trained, with gradients written by hand.
+
+    A subclass says which declared models it holds (`spec`, `accepts`) and brings `forward` and
+    `backward`. It overrides `parameters_of`, `inputs` and `features` where it lays out a model's
+    parameters, inputs or features in another way than the model itself.
+
+    Activations are (R, units, B): the samples of a step come last. Of a step's B samples the first
+    `count` are real, the others are zeros (see `arrays`).
+
+    Args:
+        models: as they were built, fitted to their training samples; `store` writes to them.
+
+    Attributes:
+        spec: the declaration of the models.
+        parameters: those of all models.
+    """
+
+    spec: ClassVar[type[ModelSpec]]
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        self.models = list(models)
+        self.parameters = ParameterRows([self.parameters_of(model) for model in models])
+
+    @classmethod
+    @abstractmethod
+    def accepts(cls, spec: Any, config: Config, shape: Shape) -> bool:
+        """Whether models of a declaration can be held: no matrix of theirs may be a vector.
+
+        Args:
+            spec: a declaration of the type `cls.spec`.
+            config: the parameters that a model reads, as `build_model` takes them.
+            shape: of a sample.
+        """
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+        return self.parameters.values["head.bias"].shape[1]
+
+    @staticmethod
+    def parameters_of(model: Model) -> dict[str, Tensor]:
+        """The parameters of one model by name, as they are kept here."""
+        return dict(model.named_parameters())
+
+    @torch.no_grad()
+    def store(self, rows: Sequence[Tensor]) -> None:
+        """Write parameters, of the shape of `parameters.rows`, into the models."""
+        for mine, given in zip(self.parameters.rows, rows, strict=True):
+            mine.copy_(given)
+        for number, model in enumerate(self.models):
+            for name, value in self.parameters_of(model).items():
+                value.copy_(self.parameters.values[name][number])
+
+    def inputs(self, prepared: Tensor) -> Tensor:
+        """What `forward` takes a batch from, (planes, n, width), of prepared samples (n, ...)."""
+        return prepared.flatten(1)[None]
+
+    def features(self, features: Tensor) -> Tensor:
+        """A teacher's feature maps (n, ...) in the order of `forward`: (planes, n, width)."""
+        return features.flatten(1).T[:, :, None]
+
+    @abstractmethod
+    def forward(self, inputs: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Logits (R, classes, B) and features (R, planes, B, width), kept for `backward`.
+
+        Args:
+            inputs: (R, planes, B, width) of a `PaddedSamples` of `inputs`.
+            count: samples that are real; the others, up to B, are zeros.
+        """
+
+    @abstractmethod
+    def backward(self, logits: Tensor, features: Tensor | None, factor: float) -> None:
+        """Set all gradients.
+
+        Args:
+            logits: gradient of the loss with respect to the logits; 0 for samples not real.
+            features: `factor` times this is the gradient with respect to the features, or `None`.
+        """
+
+    def evaluate(self, inputs: Tensor, count: int) -> Tensor:
+        """Logits (R, classes, B) without a backward pass; arguments as for `forward`."""
+        return self.forward(inputs, count)[0]
+
+    def test(self, samples: Tensor) -> list[Tensor]:
+        """Logits (n, classes) of every model for the same samples (n, ...); after `store`."""
+        return [predict(model, samples).logits for model in self.models]
+
+
+def linear(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
+    """(R, o, i) times (R, i, B), plus (R, o)."""
+    return torch.bmm(weight, x).add_(bias[:, :, None])
