@@ -17,9 +17,9 @@ from typing import TextIO
 
 from qkd_study import __version__
 from qkd_study.errors import InputError, StorageError, StudyWarning
+from qkd_study.exit_codes import BAD_INPUT, ERROR, INCOMPLETE
 
 _RUN = "a run's folder or address, STUDY/RUN_ID, or STUDY"
-DONE, ERROR, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
 
 
 def _parser() -> argparse.ArgumentParser:

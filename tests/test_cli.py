@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from qkd_study.cli import DONE, INCOMPLETE, main
+from qkd_study.cli import main
 from qkd_study.commands import COMMANDS
+from qkd_study.exit_codes import DONE, INCOMPLETE
 from tests.conftest import TINY, Cli
 
 

@@ -6,7 +6,7 @@ import sys
 from argparse import Namespace
 
 from qkd_study import data as datasets
-from qkd_study.cli import BAD_INPUT, DONE
+from qkd_study.exit_codes import BAD_INPUT, DONE
 
 
 def data(options: Namespace) -> int:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from qkd_study.cli import DONE
 from qkd_study.errors import InputError
+from qkd_study.exit_codes import DONE
 
 
 def list_runs(options: Namespace) -> int:

@@ -6,8 +6,8 @@ import json
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from qkd_study.cli import DONE
 from qkd_study.commands.asked import cores, planned, study_of
+from qkd_study.exit_codes import DONE
 from qkd_study.study.load import running
 
 if TYPE_CHECKING:

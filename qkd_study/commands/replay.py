@@ -7,8 +7,8 @@ import os
 from argparse import Namespace
 from typing import Any
 
-from qkd_study.cli import DONE, ERROR
 from qkd_study.errors import InputError
+from qkd_study.exit_codes import DONE, ERROR
 
 
 def replay(options: Namespace) -> int:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from qkd_study import data as datasets
-from qkd_study.cli import DONE, ERROR, INCOMPLETE, run_arguments
+from qkd_study.cli import run_arguments
 from qkd_study.commands.asked import cpus_of, planned, study_of
 from qkd_study.errors import InputError
+from qkd_study.exit_codes import DONE, ERROR, INCOMPLETE
 from qkd_study.provenance import session
 from qkd_study.study.identity import declaration
 from qkd_study.study.plan import Plan

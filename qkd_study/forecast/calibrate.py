@@ -185,7 +185,7 @@ class _Kept:
         root = Path(qkd_study.__file__).parent
         code = hashlib.sha256()
         for name in SOURCES:
-            for path in sorted((root / name).glob("*.py")):
+            for path in sorted((root / name).rglob("*.py")):
                 code.update(path.read_bytes())
         self._path = cache_folder() / f"training-{_machine()}-{code.hexdigest()[:16]}.json"
         self._data = [dataset.shape, dataset.classes, len(dataset.test_labels)]

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qkd_study.quantum.circuit import Circuit
 from qkd_study.quantum.plans import Plan, chunks
-
-if TYPE_CHECKING:
-    from qkd_study.quantum.simulator import Simulator
 
 Complex = NDArray[np.complexfloating]
 Real = NDArray[np.float64]
@@ -29,6 +26,15 @@ class State(Protocol):
     def gradient(
         self, state: Callable[[], Complex], final: Complex, cotangent: Complex, values: Real
     ) -> Real: ...
+
+
+class Executor(Protocol):
+    """What runs circuits; see `Simulator`."""
+
+    precision: Literal["complex128", "complex64"]
+    executions: int
+
+    def state(self, circuit: Circuit, extra_wires: int) -> State: ...
 
 
 class Pass:
@@ -48,7 +54,7 @@ class Pass:
 
     def __init__(
         self,
-        simulator: Simulator,
+        simulator: Executor,
         circuit: Circuit,
         plan: Plan,
         theta: NDArray[Any],

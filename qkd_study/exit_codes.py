@@ -1,0 +1,8 @@
+"""Exit codes of `qkd-study`."""
+
+DONE = 0
+#: Anything else.
+ERROR = 1
+BAD_INPUT = 2
+#: Interrupted or not complete: the same command goes on.
+INCOMPLETE = 3
