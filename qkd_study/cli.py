@@ -12,12 +12,12 @@ import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from io import TextIOWrapper
 from typing import TextIO
 
 from qkd_study import __version__
 from qkd_study.errors import InputError, StorageError, StudyWarning
 from qkd_study.exit_codes import BAD_INPUT, ERROR, INCOMPLETE
+from qkd_study.terminal import prepare_streams
 
 _RUN = "a run's folder or address, STUDY/RUN_ID, or STUDY"
 
@@ -193,10 +193,8 @@ def _say(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    prepare_streams()
     options = _parser().parse_args(argv)
-    for stream in (sys.stdout, sys.stderr):  # what a terminal cannot show is no reason to fail
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
     # Python's default filter shows a warning of one place and text once.
     warnings.simplefilter("default", StudyWarning)
     warnings.showwarning = _say

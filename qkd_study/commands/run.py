@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -17,12 +16,11 @@ from qkd_study.provenance import session
 from qkd_study.study.identity import declaration
 from qkd_study.study.plan import Plan
 from qkd_study.study.study import MINIMISED, Study
+from qkd_study.terminal import console as terminal_console
 
 
 def run(options: Namespace) -> int:
     """`qkd-study run`: run what is missing, and show what was found."""
-    from rich.console import Console
-
     from qkd_study.results import (
         Place,
         finish_packing,
@@ -60,7 +58,7 @@ def run(options: Namespace) -> int:
         )
     place = Place.of(options.out, "write", study.name)
     counted, dataset, said = planned(study, options.study)
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal_console()
     console.print(said, markup=False)
 
     found = None if options.new else same_run(study, dataset.digest, place.path)
@@ -173,37 +171,31 @@ def _submit(options: Namespace) -> int:
 
 def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> bool:
     """Show test scores and gains; returns whether a confirm run failed."""
-    from rich.markup import escape
-    from rich.table import Table
-
     from qkd_study.analysis.summary import SUMMARISED, summarise
+    from qkd_study.grid import Grid
     from qkd_study.results import read_table
 
     minimised = MINIMISED.get(study.minimise or "")
     columns = SUMMARISED if minimised is None else (*SUMMARISED, minimised)
     runs = read_table(folder.path, "runs", columns=columns)
-    table = Table(title="test accuracy in %, mean and 95 % interval", title_justify="left")
-    table.add_column("cell", overflow="fold")
-    table.add_column("arm")
-    table.add_column("n", justify="right")
-    table.add_column("score", justify="right")
-    table.add_column(
-        f"gain over {study.baseline}, paired" if study.baseline else "", justify="right"
-    )
     lines = summarise(runs, study.baseline, counted.cells, counted.arms, minimised)
     shown = [line for line in lines if line.score.count]
-    for line, after in itertools.zip_longest(shown, shown[1:]):
-        gain = line.gain
-        table.add_row(
-            escape(line.cell),
-            escape(line.arm),
-            str(line.score.count),
-            f"{100 * line.score.mean:.1f} ± {100 * line.score.half:.1f}",
-            f"{100 * gain.mean:+.1f} ± {100 * gain.half:.1f}" if gain and gain.count else "",
-            end_section=after is not None and after.cell != line.cell,
+    entries = []
+    for line in shown:
+        score, gain = line.score, line.gain
+        entries.append(
+            (
+                line.cell,
+                line.arm,
+                str(score.count),
+                f"{100 * score.mean:.1f} ± {100 * score.half:.1f}",
+                f"{100 * gain.mean:+.1f} ± {100 * gain.half:.1f}" if gain and gain.count else "",
+            )
         )
     if shown:
-        console.print(table)
+        headings = ("arm", "n", "score", f"gain over {study.baseline}, paired")
+        title = "test accuracy in %, mean and 95 % interval"
+        console.print(Grid.of_cells(title, headings, entries, keys=2))
     if len(shown) < len(lines):
         console.print(
             f"{len(lines) - len(shown)} of {len(lines)} cells and arms have no test accuracy: no "

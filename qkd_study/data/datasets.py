@@ -11,6 +11,7 @@ from qkd_study.data.declared import Arrays, DataFile, DataSource, Subset, absenc
 from qkd_study.data.download import Progress
 from qkd_study.data.sources import SOURCES, Source, named
 from qkd_study.errors import InputError, shown
+from qkd_study.terminal import is_live
 
 __all__ = ["SOURCES", "Source", "choose", "load", "name_of", "source", "terminal_progress"]
 
@@ -83,10 +84,14 @@ def _absence(entry: DataSource) -> str:
 
 
 def terminal_progress(done: int, total: int) -> None:
-    """Show a download on standard error."""
+    """Show a download on standard error; where that is no terminal, only its end."""
+    live = is_live(sys.stderr)
+    if not live and done != total:
+        return
     share = f"{done / total:4.0%}" if total else f"{done / 1e6:.1f} MB"
     end = "\n" if done == total else ""
-    print(f"\rdownloading {share}", end=end, file=sys.stderr, flush=True)
+    start = "\r" if live else ""
+    print(f"{start}downloading {share}", end=end, file=sys.stderr, flush=True)
 
 
 @functools.lru_cache(maxsize=2)

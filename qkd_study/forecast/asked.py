@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qkd_study.data import Dataset
 from qkd_study.errors import InputError
 from qkd_study.study.study import Study
+from qkd_study.terminal import is_live
 
 if TYPE_CHECKING:
     from qkd_study.forecast.forecast import Forecast
@@ -46,10 +47,10 @@ def with_progress(study: Study, dataset: Dataset, cpus: Sequence[int], *, anew: 
     from qkd_study.distill import Diverged
     from qkd_study.forecast.forecast import forecast
 
-    terminal = sys.stderr.isatty()
+    live = is_live(sys.stderr)
 
     def tell(done: int, of: int) -> None:
-        if terminal:
+        if live:
             print(f"\rshort trainings: {done} of {of} ", end="", file=sys.stderr, flush=True)
 
     try:
@@ -60,5 +61,5 @@ def with_progress(study: Study, dataset: Dataset, cpus: Sequence[int], *, anew: 
             f"ask for no forecast with --no-forecast."
         ) from None
     finally:
-        if terminal:
+        if live:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
