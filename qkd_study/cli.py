@@ -6,6 +6,9 @@ import _thread
 import argparse
 import contextlib
 import importlib
+import os
+import shlex
+import shutil
 import signal
 import sys
 import threading
@@ -178,6 +181,38 @@ def run_arguments(options: argparse.Namespace, without: Sequence[str]) -> list[s
     return arguments
 
 
+def goes_on(options: argparse.Namespace, *, retry_failed: bool = False) -> str:
+    """The command that goes on with the run that a `run` command began, as a shell takes it.
+
+    Args:
+        options: of the command.
+        retry_failed: whether it runs again what failed.
+    """
+    changed = run_arguments(options, without=("new", "retry_failed"))
+    again = ["--retry-failed"] if retry_failed else []
+    return shlex.join([*_program(), "run", options.study, *changed, *again])
+
+
+def _program() -> list[str]:
+    """How this program was started."""
+    path = sys.argv[0]
+    if os.path.basename(path) == "__main__.py":
+        return [sys.executable, "-m", "qkd_study"]
+    named = shutil.which("qkd-study")
+    if os.path.basename(path) != "qkd-study" or (named and os.path.samefile(named, path)):
+        return ["qkd-study"]
+    return [path]
+
+
+def _how_to_go_on(options: argparse.Namespace) -> str:
+    """What to say where a command was cut short."""
+    if options.command != "run" or not options.new:
+        return "the same command goes on."
+    if not getattr(options, "begun", False):
+        return "nothing was begun."
+    return f"this goes on, the same command would start over: {goes_on(options)}"
+
+
 def _say(
     message: Warning | str,
     category: type[Warning],
@@ -209,11 +244,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, SystemExit) as left:
         if isinstance(left, SystemExit) and left.code != signal.SIGTERM:  # Ray's, while it starts
             raise
-        print("qkd-study: interrupted. The same command goes on.", file=sys.stderr)
+        how = _how_to_go_on(options)
+        print(f"qkd-study: interrupted. {how[0].upper()}{how[1:]}", file=sys.stderr)
         return INCOMPLETE
     except StorageError as error:
         print(
-            f"qkd-study: {error}. What was written is kept; the same command goes on.",
+            f"qkd-study: {error}. What was written is kept; {_how_to_go_on(options)}",
             file=sys.stderr,
         )
         return INCOMPLETE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qkd_study.tune.progress import in_words
 
@@ -59,7 +59,13 @@ def _outlook(at: Outlook) -> str:
 
 def status_lines(found: Status) -> list[str]:
     """What `qkd-study status` prints."""
-    said = [f"{found.run} on {found.dataset}", f"{found.done} of {found.declared} runs have rows"]
+    said = [f"{found.run} on {found.dataset}"]
+    if found.reasons:
+        said.append(f"{found.failures}:")
+    for reason in found.reasons:
+        said.append(f"  {reason.count} x {reason.line}; first: {reason.run}")
+        said += [f"    {line}" for line in reason.traceback]
+    said.append(f"{found.done} of {found.declared} runs have rows")
     for phase, rows in found.rows.items():
         said.append(f"{phase}: " + ", ".join(f"{count} {name}" for name, count in rows.items()))
     said.append(_now(found))
@@ -68,21 +74,12 @@ def status_lines(found: Status) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*columns, strict=True)]
     for row in columns:
         said.append("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
-    by_reason: dict[str, list[dict[str, Any]]] = {}
-    for failure in found.failed:
-        by_reason.setdefault(str(failure["reason"]), []).append(failure)
-    for reason, alike in sorted(by_reason.items(), key=lambda entry: -len(entry[1])):
-        first = alike[0]
-        where = f"{first['phase']} {first['cell']} {first['arm']} trial {first['trial']}"
-        said.append(f"failed: {where} replicate {first['replicate']}: {reason}")
-        if len(alike) > 1:
-            said.append(f"  and {len(alike) - 1} more runs for the same reason")
     return said
 
 
 def _now(found: Status) -> str:
     pace = found.runs_per_minute
-    past = "" if pace is None else f"{pace:.3g} runs per minute"
+    past = "" if pace is None else _pace(pace)
     if found.seconds_left == 0:
         return "complete" + (f", {past} at the end" if past else "")
     if found.writer is None:
@@ -92,6 +89,12 @@ def _now(found: Status) -> str:
     if pace is None or found.seconds_left is None:
         return f"{found.writer} works on it, no run has ended yet"
     return f"{found.writer} works on it, {past}, about {in_words(found.seconds_left)} left"
+
+
+def _pace(per_minute: float) -> str:
+    if per_minute < 0.1:
+        return f"{60 * per_minute:.2f} runs per hour"
+    return f"{per_minute:,.{0 if per_minute >= 100 else 2}f} runs per minute"
 
 
 def _branch(at: BranchStatus) -> tuple[str, ...]:

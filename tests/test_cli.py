@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
+import shlex
 import signal
 import sys
 import time
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from qkd_study.cli import main
+from qkd_study.cli import goes_on, main
 from qkd_study.commands import COMMANDS
 from qkd_study.exit_codes import DONE, INCOMPLETE
 from tests.conftest import TINY, Cli
@@ -287,3 +289,34 @@ def test_a_ctrl_c_while_something_is_deleted_counts(
     assert sys.unraisablehook is before
     assert said == ["of its own"]
     assert capsys.readouterr().err == "qkd-study: interrupted. The same command goes on.\n"
+
+
+GIVEN = ["my study.py", "--set", "lr 1=2", "--set=b=3", "--quick", "--time-limit=60", "--out=a b"]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_the_command_that_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], begun: bool
+) -> None:
+    """A command that starts over does not go on: what goes on is printed as a shell takes it."""
+    seen = []
+
+    def cut_short(options: argparse.Namespace) -> int:
+        seen.append(options)
+        options.begun = begun
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(COMMANDS, "run", cut_short)
+    monkeypatch.setattr(sys, "argv", ["qkd-study"])
+    assert main(["run", *GIVEN]) == INCOMPLETE
+    assert capsys.readouterr().err == "qkd-study: interrupted. The same command goes on.\n"
+    assert main(["run", "--new", *GIVEN]) == INCOMPLETE
+    said = capsys.readouterr().err
+    if not begun:
+        assert said == "qkd-study: interrupted. Nothing was begun.\n"
+        return
+    start, _, command = said.partition(": qkd-study run ")
+    assert "the same command would start over" in start
+    assert main(shlex.split(f"run {command}")) == INCOMPLETE
+    assert vars(seen[2]) == {**vars(seen[1]), "new": False}
+    assert goes_on(seen[1], retry_failed=True).endswith("'--out=a b' --retry-failed")

@@ -43,8 +43,12 @@ def test_the_command(run: Path, tmp_path: Path, cli: Cli) -> None:
     assert done.stdout.startswith("confirm samples=20 soft trial ")
     assert done.stdout.endswith("replicate 1001: equal to the last bit\n")
     for options, said in (
-        ([], "all 28 are meant so far"),
-        (["--replicate", "7"], "none is meant so far"),
+        ([], "say which of its 28 rows with --phase,"),
+        (["--replicate", "7"], "no row has --replicate 7. There are 0 to 1, 1000 to 1002."),
+        (
+            ["--phase", "search", "--arm", "sofd"],
+            "no row with --phase search has --arm sofd. There are 'scratch', 'soft'.",
+        ),
     ):
         none = cli("replay", where, *options)
         assert none.returncode == 2

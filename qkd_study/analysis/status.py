@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 import psutil
 
-from qkd_study.analysis.summary import best_trials
-from qkd_study.results import RunFolder, mean_score, read_table
+from qkd_study.analysis.summary import SUMMARISED, best_trials, confirmed
+from qkd_study.results import Reason, RunFolder, failed_share, mean_score, read_table, reasons
 from qkd_study.study.study import MINIMISED
 
 #: Minutes that the pace is taken from, counted back from the last row.
@@ -44,6 +44,8 @@ class Status:
 
     Attributes:
         dataset: its name.
+        reasons: why runs failed, each reason once.
+        failures: how many did, in words; empty if none did.
         branches: in the order of the study.
         declared, done: runs; rows of what is no longer declared do not count as done.
         rows: rows by phase and status.
@@ -56,6 +58,8 @@ class Status:
 
     run: str
     dataset: str
+    reasons: tuple[Reason, ...]
+    failures: str
     branches: tuple[BranchStatus, ...]
     declared: int
     done: int
@@ -66,11 +70,50 @@ class Status:
     runs_per_minute: float | None
     seconds_left: float | None
 
+    @property
+    def state(self) -> str:
+        """`complete`, `running` or `incomplete`."""
+        if self.done >= self.declared:
+            return "complete"
+        return "incomplete" if self.writer is None else "running"
+
     def as_json(self) -> dict[str, Any]:
         """As `qkd-study status --json` prints it."""
         said = asdict(self)
         said["last_row"] = None if self.last_row is None else self.last_row.isoformat()
         return said
+
+
+@dataclass(frozen=True)
+class Score:
+    """The best cell and arm of a run, by its mean test accuracy (a share) over n replicates."""
+
+    cell: str
+    arm: str
+    mean: float
+    n: int
+
+    def as_json(self) -> dict[str, Any]:
+        """As `qkd-study list --json` prints it."""
+        return asdict(self)
+
+
+def score_of(folder: RunFolder) -> Score | None:
+    """The best cell and arm so far; `None` before the first confirm run has ended well.
+
+    Raises:
+        InputError: the folder holds no run.
+    """
+    minimised = MINIMISED.get(folder.about()["declaration"].get("minimise") or "")
+    columns = SUMMARISED if minimised is None else (*SUMMARISED, minimised)
+    runs = read_table(folder.path, "runs", columns=columns)
+    by_branch = confirmed(runs, minimised).groupby(["cell", "arm"])["metric.test_accuracy"]
+    found = by_branch.agg(["mean", "count"])
+    if found.empty:
+        return None
+    best: Any = found["mean"].idxmax()
+    mean, count = found.loc[best]
+    return Score(best[0], best[1], float(mean), int(count))
 
 
 def status_of(folder: RunFolder) -> Status:
@@ -83,6 +126,7 @@ def status_of(folder: RunFolder) -> Status:
     runs = read_table(folder.path, "runs")
     branches = tuple(_branches(runs, about))
     ended = runs["where.ended_at"].dropna()
+    failed = _failed(runs)
     # What was done before the study asked for less does not make up for what is missing.
     done = sum(min(b.search) + min(b.confirm) for b in branches)
     declared = int(about["plan"]["runs"])
@@ -91,6 +135,8 @@ def status_of(folder: RunFolder) -> Status:
     return Status(
         run=folder.where,
         dataset=about["dataset"],
+        reasons=reasons({"status": "failed", **row} for row in failed),
+        failures=failed_share(runs) if failed else "",
         branches=branches,
         declared=declared,
         done=done,
@@ -98,7 +144,7 @@ def status_of(folder: RunFolder) -> Status:
             str(phase): {str(k): int(v) for k, v in rows["status"].value_counts().items()}
             for phase, rows in runs.groupby("phase")
         },
-        failed=tuple(_failed(runs)),
+        failed=tuple(failed),
         writer=_writer(folder),
         last_row=None if ended.empty else ended.max().to_pydatetime().astimezone(UTC),
         runs_per_minute=pace,

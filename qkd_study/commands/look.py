@@ -15,12 +15,14 @@ from qkd_study.exit_codes import DONE
 
 def list_runs(options: Namespace) -> int:
     """`qkd-study list`: the runs below the results folder."""
+    from qkd_study.analysis.status import score_of, status_of
     from qkd_study.results import Place, runs_of
 
     rows = []
     for found in runs_of(Place.of(options.out, "read").path):
         try:
-            about = found.about()
+            about, now = found.about(), status_of(found)
+            score = score_of(found)
         except InputError as error:
             print(f"warning: {error}", file=sys.stderr)
             continue
@@ -30,6 +32,9 @@ def list_runs(options: Namespace) -> int:
                 "run_id": found.run_id,
                 "dataset": about["dataset"],
                 "started_at": about["sessions"][0].get("started_at"),
+                "state": now.state,
+                "runs": {"declared": now.declared, "done": now.done, "failed": len(now.failed)},
+                "score": None if score is None else score.as_json(),
             }
         )
     if options.json:
@@ -37,8 +42,23 @@ def list_runs(options: Namespace) -> int:
     elif not rows:
         print(f"no runs in {options.out}")
     for row in rows if not options.json else []:
-        print(f"{row['study']}/{row['run_id']}  {row['dataset']}  {row['started_at']}")
+        print(_listed(row))
     return DONE
+
+
+def _listed(row: dict[str, Any]) -> str:
+    """A run in one line."""
+    runs, score = row["runs"], row["score"]
+    state = row["state"]
+    if state != "complete":
+        state += f", {runs['done']} of {runs['declared']} runs"
+    if runs["failed"]:
+        state += f", {runs['failed']} failed"
+    said = [f"{row['study']}/{row['run_id']}", row["dataset"], row["started_at"], state]
+    if score is not None:
+        best = f"best test accuracy {100 * score['mean']:.1f} %"
+        said.append(f"{best} ({score['cell']} {score['arm']}, n = {score['n']})")
+    return "  ".join(map(str, said))
 
 
 def status(options: Namespace) -> int:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import os
 from argparse import Namespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, shown
 from qkd_study.exit_codes import DONE, ERROR
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from qkd_study.results import RunFolder
 
 
 def replay(options: Namespace) -> int:
@@ -26,14 +31,7 @@ def replay(options: Namespace) -> int:
     asked = {
         name: getattr(options, name) for name in ("phase", "cell", "arm", "trial", "replicate")
     }
-    for name, value in asked.items():
-        if value is not None:
-            rows = rows[rows[name] == value]
-    if rows.empty or all(value is None for value in asked.values()):
-        raise InputError(
-            f"{folder.where}: say which rows with --phase, --cell, --arm, --trial, --replicate; "
-            + ("none is meant so far." if rows.empty else f"all {len(rows)} are meant so far.")
-        )
+    rows = _meant(rows, {name: value for name, value in asked.items() if value is not None}, folder)
     replayer = Replayer.of(folder)
     found, equal = [], True
     records: list[Any] = rows.astype(object).where(rows.notna(), None).to_dict("records")
@@ -55,3 +53,45 @@ def replay(options: Namespace) -> int:
             f"taken as rounding, {RELATIVE_TOLERANCE:.0%} of metrics in nats."
         )
     return DONE if equal else ERROR
+
+
+def _meant(rows: pd.DataFrame, asked: dict[str, Any], folder: RunFolder) -> pd.DataFrame:
+    """The rows that the options choose.
+
+    Raises:
+        InputError: the run has no rows, all are meant, or none; then it says which values there
+            are.
+    """
+    if rows.empty:
+        raise InputError(f"{folder.where} has no rows yet: nothing can be computed again.")
+    if not asked:
+        raise InputError(
+            f"{folder.where}: say which of its {len(rows)} rows with --phase, --cell, --arm, "
+            f"--trial, --replicate."
+        )
+    said = []
+    for name, value in asked.items():
+        kept = rows[rows[name] == value]
+        said.append(f"--{name} {value}")
+        if kept.empty:
+            there = sorted(set(rows[name]))
+            among = f" with {' '.join(said[:-1])}" if said[:-1] else ""
+            raise InputError(
+                f"{folder.where}: no row{among} has --{name} {value}. There are {_values(there)}."
+            )
+        rows = kept
+    return rows
+
+
+def _values(there: list[Any]) -> str:
+    """Some values in words; whole numbers in a row as a range."""
+    if isinstance(there[0], str):
+        return ", ".join(map(shown, there[:20])) + (", ..." if len(there) > 20 else "")
+    ranges: list[list[int]] = []
+    for number in there:
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    few = [str(a) if a == b else f"{a} to {b}" for a, b in ranges[:20]]
+    return ", ".join(few) + (", ..." if len(ranges) > 20 else "")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qkd_study import data as datasets
-from qkd_study.cli import run_arguments
+from qkd_study.cli import goes_on, run_arguments
 from qkd_study.commands.asked import cpus_of, planned, study_of
 from qkd_study.errors import InputError
 from qkd_study.exit_codes import DONE, ERROR, INCOMPLETE
@@ -18,13 +18,18 @@ from qkd_study.study.plan import Plan
 from qkd_study.study.study import MINIMISED, Study
 from qkd_study.terminal import console as terminal_console
 
+if TYPE_CHECKING:
+    from qkd_study.tune.driver import Outcome
+
 
 def run(options: Namespace) -> int:
     """`qkd-study run`: run what is missing, and show what was found."""
+    from qkd_study.commands import failures
     from qkd_study.results import (
         Place,
         finish_packing,
         forget_failed,
+        may_be_retried,
         new_run,
         pack,
         read_table,
@@ -103,23 +108,39 @@ def run(options: Namespace) -> int:
                 markup=False,
             )
             tell()
-            code = _drive(schedule, dataset, folder, cpus, counted, console, options, address)
+            options.begun = True
+            outcome = _drive(schedule, dataset, folder, cpus, counted, console, options, address)
+            code = DONE if outcome.complete else INCOMPLETE
+            fault = outcome.fault
             if code == DONE and folder.mirror is None:
                 pack(folder.path)
         else:
             if folder.about()["declaration"] != declaration(study):
                 tell()  # claims may have come or gone
             console.print(f"{study.name}: the run in {folder.where} is complete.", markup=False)
-            code = DONE
-        failed = _summary(study, folder, counted, console)
-    for branch in schedule.failed_branches():
-        failed = True
-        console.print(f"no configuration of {branch} ended well", markup=False)
-    if failed:
-        console.print(f"What failed and why: qkd-study status {folder.where}", markup=False)
+            code, fault = DONE, None
+        if fault is None:
+            _summary(study, folder, counted, console)
+        ended = read_table(folder.path, "runs", columns=failures.COLUMNS)
+    lost = schedule.failed_branches()
+    branches = len(counted.cells) * len(counted.arms)
+    lines = failures.failed_lines(ended, study.replicates.confirm)
+    if fault is None:
+        lines += failures.unsearched_lines(lost, branches)
+    if fault is not None:
+        code = ERROR
+        lines += failures.fault_lines(fault, goes_on(options, retry_failed=True), folder.where)
+    elif lines:
+        lines.append(f"With tracebacks: qkd-study status {folder.where}")
+        if any(map(may_be_retried, ended[["status", "reason"]].to_dict("records"))):
+            again = goes_on(options, retry_failed=True)
+            lines.append(f"To run again what failed, but did not diverge: {again}")
     if code == INCOMPLETE:
-        console.print("Incomplete. The same command goes on where this one stopped.")
-    return ERROR if failed and code == DONE else code
+        lines.append(f"Incomplete. This goes on where it stopped: {goes_on(options)}")
+    for line in lines:
+        console.print(line, markup=False)
+    failed = ended.loc[ended["phase"] == "confirm", "status"].eq("failed").any()
+    return ERROR if (failed or lost) and code == DONE else code
 
 
 def _drive(
@@ -131,7 +152,7 @@ def _drive(
     console: Any,
     options: Namespace,
     address: str | None,
-) -> int:
+) -> Outcome:
     from qkd_study.tune.driver import drive
     from qkd_study.tune.loggers import loggers
     from qkd_study.tune.progress import Display, in_words
@@ -158,7 +179,7 @@ def _drive(
             f"runs' own {outcome.compute:.0f} s over {cpus} CPUs, start-up left out"
         )
     console.print(said)
-    return DONE if outcome.complete else INCOMPLETE
+    return outcome
 
 
 def _submit(options: Namespace) -> int:
@@ -166,11 +187,14 @@ def _submit(options: Namespace) -> int:
 
     arguments = run_arguments(options, without=("address", "out"))
     code = submit(options.address, Path(options.study), arguments, options.out)
-    return INCOMPLETE if code is None else code
+    code = INCOMPLETE if code is None else code
+    if code == INCOMPLETE:
+        print(f"From here, this goes on: {goes_on(options)}")
+    return code
 
 
-def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> bool:
-    """Show test scores and gains; returns whether a confirm run failed."""
+def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> None:
+    """Show test scores and gains."""
     from qkd_study.analysis.summary import SUMMARISED, summarise
     from qkd_study.grid import Grid
     from qkd_study.results import read_table
@@ -201,11 +225,3 @@ def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> bool:
             f"{len(lines) - len(shown)} of {len(lines)} cells and arms have no test accuracy: no "
             f"confirm run of theirs has ended well"
         )
-    failures = runs[(runs["phase"] == "confirm") & (runs["status"] == "failed")]
-    for (cell, arm), rows in failures.groupby(["cell", "arm"]):
-        console.print(
-            f"{len(rows)} confirm runs of {cell} {arm} failed: its n is smaller, and its score "
-            f"that of the survivors",
-            markup=False,
-        )
-    return len(failures) > 0

@@ -4,6 +4,7 @@ from qkd_study.results.folder import RunFolder, new_run, runs_of, same_run, writ
 from qkd_study.results.pack import finish_packing, pack
 from qkd_study.results.pending import Pending
 from qkd_study.results.places import Place, find_run
+from qkd_study.results.reasons import Reason, alike, failed_share, reasons
 from qkd_study.results.rows import Record, Row, finished, mean_score, score, without_result
 from qkd_study.results.schema import RUNS, TABLES, Column, describe, schema
 from qkd_study.results.store import is_address
@@ -26,11 +27,14 @@ __all__ = [
     "Column",
     "Pending",
     "Place",
+    "Reason",
     "Record",
     "Row",
     "RunFolder",
     "VanishedFile",
+    "alike",
     "describe",
+    "failed_share",
     "files_of",
     "find_run",
     "finish_packing",
@@ -42,6 +46,7 @@ __all__ = [
     "new_run",
     "pack",
     "read_table",
+    "reasons",
     "runs_of",
     "same_run",
     "schema",

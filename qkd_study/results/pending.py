@@ -64,6 +64,11 @@ class Pending:
             and all(record.row.get(name) == value for name, value in config.items())
         }
 
+    @property
+    def rows(self) -> list[Row]:
+        """Of all finished runs that stand here."""
+        return [record.row for found in self._records.values() for record in found.values()]
+
     def forget(self, trial: Trial) -> None:
         """The trial stands in the tables now."""
         key = (trial.phase, trial.cell.key, trial.arm.name, trial.number)

@@ -12,6 +12,7 @@ from typing import Any
 from qkd_study.errors import StorageError
 from qkd_study.results import (
     Pending,
+    Reason,
     Record,
     Row,
     RunFolder,
@@ -20,6 +21,7 @@ from qkd_study.results import (
     write_records,
 )
 from qkd_study.tune.branch import running_means
+from qkd_study.tune.first_runs import FirstRuns
 from qkd_study.tune.journal import Journal
 from qkd_study.tune.progress import Display
 from qkd_study.tune.schedule import Schedule
@@ -67,6 +69,7 @@ class Desk:
     Attributes:
         broken: why the run cannot go on, if so: a folder cannot be written, or no worker lives.
         closing: whether nothing more is to be handed out.
+        fault: why the study cannot work, if its first runs say so.
         compute: seconds that the runs themselves took.
     """
 
@@ -81,6 +84,7 @@ class Desk:
         self.schedule = schedule
         self.broken: str | None = None
         self.closing = False
+        self.fault: Reason | None = None
         self.compute = 0.0
         self.out: dict[str, Bundle] = {}
         self._run, self._display, self._time_limit = run, display, time_limit
@@ -93,9 +97,12 @@ class Desk:
 
         self._pending = Pending(run.path, unwanted)
         self._journal = Journal(run.journal, schedule)
+        worked = schedule.worked or any(row["status"] == "ok" for row in self._pending.rows)
+        self._first, self._workers = FirstRuns(schedule.open_branches, worked), 1
 
     def bundle(self, name: str, workers: int) -> Bundle | None:
         """The next trials for a worker; `None` if there is nothing to hand out now."""
+        self._workers = max(self._workers, workers)
         works: list[Work] = []
         while len(works) < (self._bundle_size(workers) if works else 1):
             work = self._next()
@@ -146,6 +153,7 @@ class Desk:
             row = record.row
             work = next(w for w in bundle.works if _is_of(record, w))
             work.records[row["replicate"]] = record
+            self._first.add(row)
             seconds = row.get("cost.seconds_total")
             if seconds is not None:
                 self._runs += 1
@@ -160,6 +168,7 @@ class Desk:
                 self._try(self._pending.add, record)
         if storage is not None:
             self._break(storage)
+        self._stop_if_faulty()
         return self.closing or not bundle.works
 
     def end(self, name: str, death: str | None = None) -> None:
@@ -189,12 +198,21 @@ class Desk:
         for replicate in blamed.left[:1]:
             record = self._without(blamed, replicate, f"{death}, {blamed.deaths} times")
             blamed.records[replicate] = record
+            self._first.add(record.row)
             self._try(self._pending.add, record)
         blamed.deaths = 0
         if blamed.left:
             self._again.append(blamed)
         else:
             self._try(self._finish, [blamed])
+        self._stop_if_faulty()
+
+    def _stop_if_faulty(self) -> None:
+        """Hand out nothing more where the first runs say that the study cannot work."""
+        if self.closing or self.schedule.done:
+            return
+        self.fault = self._first.fault(self._workers)
+        self.closing = self.fault is not None
 
     def _without(self, work: Work, replicate: int, reason: str) -> Record:
         study = self.schedule.study.name

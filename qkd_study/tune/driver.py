@@ -23,7 +23,7 @@ from ray.tune.search import Searcher
 
 from qkd_study.data import Dataset
 from qkd_study.errors import InputError, StorageError, told
-from qkd_study.results import RunFolder
+from qkd_study.results import Reason, RunFolder
 from qkd_study.study.described import MODULE
 from qkd_study.tune.cluster import Cluster, connect
 from qkd_study.tune.desk import Desk
@@ -39,6 +39,8 @@ from qkd_study.tune.watch import Watch
 START_SECONDS = 180.0
 #: How long a worker may take to take over its next bundle, which it does in milliseconds.
 TAKE_OVER_SECONDS = 15.0
+#: How long the runs that are going on may take to end where the study cannot work.
+LAST_SECONDS = 10.0
 
 
 class _Shared:
@@ -56,6 +58,7 @@ class _Shared:
         self.interrupts, self._bury = interrupts, bury
         self.controller: Any = None
         self.first_started: float | None = None
+        self._fault_since: float | None = None
         self._starting: dict[str, float] = {}
 
     def __reduce__(self) -> tuple[type, tuple[str]]:
@@ -96,6 +99,18 @@ class _Shared:
                 if actor is not None:
                     self.watch.awaited(trial.trial_id, actor, seconds)
         self.watch.look()
+
+    @property
+    def must_stop(self) -> bool:
+        """Whether to stop at once, without the runs that are going on."""
+        desk = self.desk
+        desk.broken = desk.broken or self.cluster.trouble() or desk.trouble()
+        if desk.fault is not None and self._fault_since is None:
+            self._fault_since = time.monotonic()
+        since = self._fault_since
+        return desk.broken is not None or (
+            since is not None and time.monotonic() - since > LAST_SECONDS
+        )
 
     def _new(self, trial: Any) -> Any:
         """The actor that starts for a trial, which Tune does not tell before it has started."""
@@ -170,9 +185,7 @@ class _Events(Callback):  # type: ignore[misc]
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self._shared.interrupts.take_over()
         self._shared.look(trials)
-        desk = self._shared.desk
-        desk.broken = desk.broken or self._shared.cluster.trouble() or desk.trouble()
-        if self._shared.desk.broken is not None:
+        if self._shared.must_stop:
             self._shared.interrupts.stop()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -205,12 +218,14 @@ class Outcome:
         seconds: wall time from the first trial's start.
         compute: the sum of `cost.seconds_total` of the rows that were written.
         slots: how many trials could run at once, at the end.
+        fault: why the first runs failed, if the run was stopped because all of them did.
     """
 
     complete: bool
     seconds: float
     compute: float
     slots: int
+    fault: Reason | None = None
 
 
 def drive(
@@ -305,4 +320,4 @@ def drive(
         slots = cluster.slots()
     if desk.broken is not None:
         raise StorageError(desk.broken)
-    return Outcome(schedule.done, seconds, desk.compute, slots)
+    return Outcome(schedule.done, seconds, desk.compute, slots, desk.fault)

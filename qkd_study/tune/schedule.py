@@ -112,6 +112,16 @@ class Schedule:
         """Whether nothing is left to run and nothing is running."""
         return not any(True for _ in self._open())
 
+    @property
+    def open_branches(self) -> int:
+        """Cells and arms that have something left to run, or running."""
+        return sum(True for _ in self._open())
+
+    @property
+    def worked(self) -> bool:
+        """Whether any search run ended well."""
+        return any(ended.means for b in self._branches.values() for ended in b.ended.values())
+
     def has(self, row: Row) -> bool:
         """Whether a run is among the rows that there were, or that `finish` was told of."""
         branch = self._branches.get((row["cell"], row["arm"]))

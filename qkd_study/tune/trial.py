@@ -17,7 +17,7 @@ import ray
 from ray import tune
 
 from qkd_study.data import Dataset
-from qkd_study.errors import StorageError
+from qkd_study.errors import StorageError, told
 from qkd_study.results import Record, finished, mean_score, score, without_result
 from qkd_study.shelf import Shelf
 from qkd_study.study.plan import Trial
@@ -33,6 +33,8 @@ TRACEBACK_LINES = 12
 STEP_SECONDS = 0.5
 #: How long a step without work takes.
 IDLE_SECONDS = 0.02
+#: Where torch calls a module's `forward`.
+_TORCH_CALLS = os.path.join("torch", "nn", "modules", "module.py")
 
 
 class TrialRunner(tune.Trainable):  # type: ignore[misc]
@@ -85,7 +87,9 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
             return {"records": []}
         records: list[Record] = []
         started = time.monotonic()
-        while self._open and time.monotonic() - started < STEP_SECONDS:
+        while self._open and (
+            time.monotonic() - started < STEP_SECONDS or self._open[0].hopeless() is not None
+        ):
             try:
                 records += self._next(self._open[0])
             except StorageError as error:
@@ -153,7 +157,7 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
 
         if not isinstance(result, Exception):
             return finished(self._study.name, self._run_id, trial, replicate, result, started)
-        reason = f"diverged: {result}" if isinstance(result, Diverged) else _tail(result)
+        reason = f"diverged: {result}" if isinstance(result, Diverged) else reason_of(result)
         return self._without(trial, replicate, "failed", reason, started)
 
     def _without(self, trial: Trial, replicate: int, status: Any, reason: str, *at: Any) -> Record:
@@ -189,9 +193,15 @@ class _Open:
         )
 
 
-def _tail(error: Exception) -> str:
-    lines = "".join(traceback.format_exception(error)).strip().splitlines()
-    return "\n".join([lines[-1], *lines[-TRACEBACK_LINES:-1]])
+def reason_of(error: Exception) -> str:
+    """What a failed row says of an error: one line, and the end of its traceback.
+
+    Calls inside of torch's modules are left out: between a model and its layers they would fill it.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    calls = [frame for frame in frames if not frame.filename.endswith(_TORCH_CALLS)] or frames
+    lines = "".join(traceback.format_list(calls)).splitlines()
+    return "\n".join([told(error), *lines[-TRACEBACK_LINES:]])
 
 
 def _traces(scratch: Path) -> IO[str]:

@@ -19,6 +19,7 @@ from qkd_study.data import load
 from qkd_study.results import Record, RunFolder, new_run, without_result, write_about, write_records
 from qkd_study.study.load import load_study
 from qkd_study.study.plan import Trial, make_plan
+from qkd_study.words import status_lines
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -51,6 +52,8 @@ def folder(tiny_study: Path) -> RunFolder:
             record = without_result("tiny", run.run_id, trial, replicate, status, reason)  # type: ignore[arg-type]
             if isinstance(score, float):
                 row = {**record.row, "status": "ok", "reason": None, "metric.val_accuracy": score}
+                if phase == "confirm":
+                    row["metric.test_accuracy"] = score - 0.05
                 # One run every 30 s, each of 20 s.
                 ended += 1
                 at = START + timedelta(seconds=30 * ended)
@@ -107,15 +110,36 @@ def test_the_command(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> N
     assert main(["status", str(folder.path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{folder.path} on digits"
-    assert lines[1] == "8 of 28 runs have rows"
+    assert lines[1] == "1 of 9 runs failed (11 %):"
+    assert lines[2] == f"  1 x {NAN}; first: search samples=20 soft trial 0 replicate 1"
+    assert lines[3] == "8 of 28 runs have rows"
     assert "nothing works on it now" in "".join(lines)
     assert any(line.split() == ["samples=20", "scratch", "4/4", "2/3", "0.750"] for line in lines)
-    assert lines[-1] == f"failed: search samples=20 soft trial 0 replicate 1: {NAN}"
     assert main(["status", str(folder.path), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["branches"][0]["search"] == [4, 4]
     assert said["last_row"] == "2026-01-01T12:04:00+00:00"
     assert said["writer"] is None
+    (reason,) = said["reasons"]
+    assert (reason["text"], reason["count"], reason["example"]["arm"]) == (NAN, 1, "soft")
+
+
+def test_the_list(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    out = folder.path.parent.parent
+    assert main(["list", "--out", str(out)]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    state = "incomplete, 8 of 28 runs, 1 failed"
+    score = "best test accuracy 65.0 % (samples=20 scratch, n = 2)"
+    assert line.split("  ")[1:] == ["digits", START.isoformat(), state, score]
+    assert main(["list", "--json", "--out", str(out)]) == 0
+    (said,) = json.loads(capsys.readouterr().out)
+    assert (said["state"], said["runs"]) == (
+        "incomplete",
+        {"declared": 28, "done": 8, "failed": 1},
+    )
+    mean = said["score"].pop("mean")
+    assert mean == pytest.approx(0.65)
+    assert said["score"] == {"cell": "samples=20", "arm": "scratch", "n": 2}
 
 
 def test_before_the_first_row(tiny_study: Path) -> None:
@@ -128,3 +152,17 @@ def test_before_the_first_row(tiny_study: Path) -> None:
     found = status_of(run)
     assert (found.done, found.runs_per_minute, found.seconds_left) == (0, None, None)
     assert found.last_row is None
+
+
+@pytest.mark.parametrize(
+    ("pace", "said"),
+    [
+        (1950.4, "1,950 runs per minute"),
+        (12.345, "12.35 runs per minute"),
+        (0.5, "0.50 runs per minute"),
+        (0.005, "0.30 runs per hour"),
+    ],
+)
+def test_a_pace_is_a_plain_number(folder: RunFolder, pace: float, said: str) -> None:
+    found = replace(status_of(folder), runs_per_minute=pace, seconds_left=60.0)
+    assert f"; {said} at last" in "\n".join(status_lines(found))

@@ -237,7 +237,7 @@ def test_two_workers_one_worker_and_a_killed_driver_give_the_same_confirmation(
 def test_an_interrupted_run_can_be_resumed(tmp_path: Path, cli: Cli, sent: signal.Signals) -> None:
     (tmp_path / "tiny.py").write_text(TINY.replace('"epochs": 3', '"epochs": 1000'))
     driver = subprocess.Popen(
-        [sys.executable, "-m", "qkd_study", "run", "tiny.py", "--cpus", "1"],
+        [sys.executable, "-m", "qkd_study", "run", "tiny.py", "--cpus", "1", "--new"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
@@ -249,7 +249,7 @@ def test_an_interrupted_run_can_be_resumed(tmp_path: Path, cli: Cli, sent: signa
     driver.send_signal(sent)
     out, err = driver.communicate(timeout=60)
     assert driver.returncode == 3, out + err
-    assert "The same command goes on" in out + err
+    assert f"{sys.executable} -m qkd_study run tiny.py --cpus=1\n" in out
     assert "Traceback" not in out + err
     kept = runs(tmp_path)
     assert 4 <= len(kept) < RUNS
@@ -304,7 +304,9 @@ def test_divergence_is_a_failed_row_with_its_reason(tmp_path: Path, cli: Cli) ->
     (tmp_path / "tiny.py").write_text(source)
     ran = cli("run", "tiny.py")
     assert ran.returncode == 1
-    assert "no configuration of samples=20 scratch ended well" in ran.stdout
+    assert "no configuration ended well in 4 of 4 cells and arms: samples=20 scratch," in ran.stdout
+    (counted,) = [line for line in ran.stdout.splitlines() if "x diverged" in line]
+    assert "first: search samples=20 scratch trial 0 replicate 0" in counted
     assert "4 of 4 cells and arms have no test accuracy" in ran.stdout
     assert "gain over" not in ran.stdout  # no table of rows with n = 0
     frame = runs(tmp_path)
@@ -312,7 +314,71 @@ def test_divergence_is_a_failed_row_with_its_reason(tmp_path: Path, cli: Cli) ->
     assert len(failed) > 0
     assert failed["reason"].str.startswith("diverged: the loss was").all()
     said = cli("status", "tiny")
-    assert "failed: search samples=20 scratch trial 0 replicate 0: diverged" in said.stdout
+    assert "; first: search samples=20 scratch trial 0 replicate 0" in said.stdout.splitlines()[2]
+
+
+BROKEN = """
+import os
+from torch import nn
+from qkd_study import ClassicalToClassical, Mlp, Own, Replicates, Study
+from qkd_study.models import Model, Outputs
+
+class Broken(Model):
+    def __init__(self, config, shape, classes):
+        super().__init__()
+        self.linear = nn.Linear(64, classes)
+
+    def prepare(self, samples):
+        return samples.flatten(1)
+
+    def forward(self, inputs):
+        if len(inputs) > 4 and "BROKEN" in os.environ:  # on more than plan tries it with
+            inputs = inputs[:, :40]
+        return Outputs(self.linear(inputs), inputs)
+
+    def head_parameters(self):
+        return list(self.linear.parameters())
+
+study = Study(
+    question="Does it say what is broken?",
+    setting=ClassicalToClassical(teacher=Mlp((18,)), student=Own(Broken)),
+    datasets=("digits",),
+    factors={"samples": (20, 30, 40)},
+    fixed={"epochs": 1, "teacher_epochs": 1, "validation_samples": 50},
+    arms=("scratch", "soft"),
+    replicates=Replicates(search=2, confirm=2),
+)
+"""
+
+
+def test_a_study_that_cannot_work_says_so_at_once(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    monkeypatch.setenv("BROKEN", "1")
+    ran = cli("run", "broken.py", "--new", "--cpus", "2", "--set", "batch_size=16")
+    ended = pd.Timestamp.now(tz="UTC")
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    reason = "RuntimeError: mat1 and mat2 shapes cannot be multiplied (16x40 and 64x10)"
+    lines = [line.strip() for line in ran.stdout.splitlines()]
+    assert reason in lines
+    assert "return Outputs(self.linear(inputs), inputs)" in lines
+    assert sum(" x RuntimeError" in line for line in lines) == 1
+    again = "-m qkd_study run broken.py --set=batch_size=16 --cpus=2 --retry-failed"
+    assert lines[-1] == f"{sys.executable} {again}"
+    frame = pd.read_parquet(tmp_path / "results" / "broken" / "latest" / "runs")
+    failed = frame[frame["status"] == "failed"]
+    assert 4 <= len(failed) < 6
+    assert (ended - failed["where.ended_at"].min()).total_seconds() < 30
+    said = cli("status", "broken").stdout
+    assert reason in said.splitlines()[2]
+    assert "return Outputs(self.linear(inputs), inputs)" in said
+    monkeypatch.delenv("BROKEN")
+    mended = cli(*again.split()[2:])
+    assert mended.returncode == 0, mended.stdout + mended.stderr
+    assert "goes on in" in mended.stdout
+    frame = pd.read_parquet(tmp_path / "results" / "broken" / "latest" / "runs")
+    assert (len(frame), set(frame["status"])) == (6 * 4, {"ok"})
 
 
 TWO_OBJECTIVES = """

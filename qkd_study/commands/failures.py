@@ -1,0 +1,72 @@
+"""What `qkd-study run` says of runs that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from qkd_study.results import Reason, failed_share, reasons
+from qkd_study.results.reasons import KEYS
+
+#: Columns of the table that this module reads.
+COLUMNS = (*KEYS, "status", "reason")
+#: So many reasons, or cells and arms, are named at most.
+MOST = 10
+
+
+def failed_lines(runs: pd.DataFrame, confirm: int) -> list[str]:
+    """Each reason once, with its count and an example; nothing where no run failed.
+
+    Args:
+        runs: the `runs` table.
+        confirm: declared confirm replicates.
+    """
+    failed = runs[runs["status"] == "failed"]
+    if failed.empty:
+        return []
+    found = reasons(failed.to_dict("records"))
+    said = [f"{failed_share(runs)}:"]
+    said += [f"  {r.count} x {r.line}; first: {r.run}" for r in found[:MOST]]
+    if len(found) > MOST:
+        said.append(f"  and {len(found) - MOST} more reasons")
+    if (failed["phase"] == "confirm").any():
+        said.append(f"Where n is less than {confirm}, the score is that of the survivors.")
+    return said
+
+
+def unsearched_lines(branches: Sequence[str], total: int) -> list[str]:
+    """Which cells and arms have no configuration that ended well, if any.
+
+    Args:
+        branches: their names.
+        total: cells and arms in all.
+    """
+    if not branches:
+        return []
+    if len(branches) == 1:
+        return [f"no configuration of {branches[0]} ended well"]
+    named = ", ".join(branches[:MOST])
+    more = f" and {len(branches) - MOST} more" if len(branches) > MOST else ""
+    return [
+        f"no configuration ended well in {len(branches)} of {total} cells and arms: {named}{more}"
+    ]
+
+
+def fault_lines(fault: Reason, command: str, where: str) -> list[str]:
+    """Why the run was stopped, and what to do.
+
+    Args:
+        fault: why the first runs failed.
+        command: goes on with the run.
+        where: its folder.
+    """
+    return [
+        f"Stopped: all runs so far failed, {fault.count} of them for the same reason, and so would "
+        "the rest.",
+        f"{fault.run}:",
+        *(f"  {line}" for line in fault.text.splitlines()),
+        f"Mend what it names: the study file, its data or what is installed. Nothing was thrown "
+        f"away: rows and reasons are in {where}. This goes on, and runs again what failed:",
+        f"  {command}",
+    ]

@@ -1,0 +1,90 @@
+"""Why runs failed: each reason once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from qkd_study.results.rows import Row
+
+#: What names one run of a study.
+KEYS = ("phase", "cell", "arm", "trial", "replicate")
+#: What differs between two runs that fail alike: sizes, limits, losses.
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why some runs failed.
+
+    Attributes:
+        text: the reason of the first of them: one line, then the end of its traceback if it has
+            one.
+        count: how many runs failed so.
+        example: phase, cell, arm, trial and replicate of the first.
+    """
+
+    text: str
+    count: int
+    example: dict[str, Any]
+
+    @property
+    def line(self) -> str:
+        """The reason without its traceback."""
+        return self.text.splitlines()[0] if self.text else "no reason was given"
+
+    @property
+    def traceback(self) -> list[str]:
+        """The end of the traceback; empty if there is none."""
+        return self.text.splitlines()[1:]
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the loss was no number: the same run would do so again."""
+        return self.text.startswith("diverged")
+
+    @property
+    def run(self) -> str:
+        """The first run, in words."""
+        of = self.example
+        where = f"{of['phase']} {of['cell']} {of['arm']}"
+        return f"{where} trial {of['trial']} replicate {of['replicate']}"
+
+
+def alike(text: str) -> str:
+    """What two reasons have in common that are the same: the first line, but for numbers in it."""
+    return _NUMBER.sub("#", (text or "").partition("\n")[0])
+
+
+def failed_share(runs: pd.DataFrame) -> str:
+    """How many runs failed of those that were not given up before they ran, in words.
+
+    Args:
+        runs: the `runs` table, or its column `status`.
+    """
+    ran = int((runs["status"] != "stopped").sum())
+    failed = int((runs["status"] == "failed").sum())
+    share = 100 * failed / max(ran, 1)
+    shown = f"{share:.0f}" if share >= 10 or not failed else f"{share:.2g}"
+    return f"{failed:,} of {ran:,} runs failed ({shown} %)"
+
+
+def reasons(rows: Iterable[Row] | Iterable[Mapping[Any, Any]]) -> tuple[Reason, ...]:
+    """The reasons of the rows that say `failed`, the most frequent first.
+
+    Args:
+        rows: with `status`, `reason` and the keys of a run.
+    """
+    groups: dict[str, list[Mapping[Any, Any]]] = {}
+    for row in rows:
+        if row["status"] == "failed":
+            groups.setdefault(alike(str(row["reason"])), []).append(row)
+    found = [
+        Reason(str(own[0]["reason"]), len(own), {name: own[0][name] for name in KEYS})
+        for own in groups.values()
+    ]
+    return tuple(sorted(found, key=lambda reason: -reason.count))
