@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,11 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qkd_study.data.dataset import Dataset, Floats, Ints
-from qkd_study.errors import InputError, shown
+from qkd_study.errors import InputError, StudyWarning, shown
 
 #: The share of a user's samples that is kept for the test, where there is no test set.
 TEST_SHARE = 0.25
 _SPLIT_SEED = 20_26
+#: What stands for 1 in integer images: of bits, of scikit-learn's digits, of 8 and of 16 bits.
+WHITE = (1, 16, 255, 65_535)
+#: Channels that an image may have for them to be recognised as the last axis: grey, or colour.
+CHANNELS = (1, 3)
 
 #: Samples and classes, unchecked; `None` for both where there are none.
 Pair = tuple[Any, Any]
@@ -22,7 +28,12 @@ _Labels = NDArray[Any]
 
 
 def build(
-    who: str, name: str, samples: Pair, test: Pair, test_share: float = TEST_SHARE
+    who: str,
+    name: str,
+    samples: Pair,
+    test: Pair,
+    test_share: float = TEST_SHARE,
+    divide_by: float | None = None,
 ) -> Dataset:
     """The dataset in a user's arrays.
 
@@ -32,12 +43,15 @@ def build(
         samples: x (n, *shape), y (n,).
         test: the same of a test set, or `None` twice to split one off.
         test_share: the share of every class that is split off.
+        divide_by: what samples are divided by when used; `None` for the largest value that
+            integer images may have, and 1 for all else.
 
     Raises:
         InputError: x holds what is no finite number or no sample of 1 to 3 axes; y holds what is
             no class, or one class only; the lengths differ; the test set differs in shape or has
             other classes; a class is too small to be split.
     """
+    divisor = _divisor(who, (samples[0], test[0]), divide_by)
     x, labels = _pair(who, "x", "y", *samples)
     values = np.unique(labels)
     if len(values) < 2:
@@ -45,7 +59,7 @@ def build(
     y = np.searchsorted(values, labels).astype(np.int64)
     if test[0] is None and test[1] is None:
         pool, held = _split(who, y, values, test_share)
-        return Dataset(name, x[pool], y[pool], x[held], y[held], len(values))
+        return Dataset(name, x[pool], y[pool], x[held], y[held], len(values), divisor)
     test_x, test_labels = _pair(who, "test_x", "test_y", *test)
     if test_x.shape[1:] != x.shape[1:]:
         raise InputError(
@@ -59,7 +73,38 @@ def build(
             f"Allowed: {_some(values.tolist())}."
         )
     test_y = np.searchsorted(values, test_labels).astype(np.int64)
-    return Dataset(name, x, y, test_x, test_y, len(values))
+    return Dataset(name, x, y, test_x, test_y, len(values), divisor)
+
+
+def _divisor(who: str, given: Sequence[Any], divide_by: float | None) -> float:
+    if divide_by is not None:
+        real = isinstance(divide_by, float | int) and not isinstance(divide_by, bool)
+        if not real or not 0 < divide_by < math.inf:
+            raise InputError(
+                f"{who}: divide_by must be a number > 0, but got {shown(divide_by)}. It is 255 for "
+                f"bytes of images, and 1 for samples to be used as they are."
+            )
+        return int(divide_by) if divide_by == int(divide_by) else divide_by
+    arrays = [_array(who, "x", samples) for samples in given if samples is not None]
+    images = all(x.ndim in (3, 4) and x.dtype.kind in "iu" and x.size for x in arrays)
+    if not images or any(x.min() < 0 for x in arrays):
+        return 1
+    largest = max(x.max() for x in arrays)
+    return next((white for white in WHITE if largest <= white), 1)
+
+
+def _channels_first(who: str, name: str, x: Floats) -> Floats:
+    """Images (n, channels, height, width); grey ones (n, height, width)."""
+    first, last = (x.shape[axis] in CHANNELS for axis in (1, 3))
+    if first and last:
+        warnings.warn(
+            f"{who}: {name} has the shape {x.shape}, which is read as (samples, channels, height, "
+            f"width). If the channels are the last axis, move it: numpy.moveaxis({name}, -1, 1).",
+            StudyWarning,
+            stacklevel=2,
+        )
+    ordered = np.moveaxis(x, 3, 1) if last and not first else x
+    return np.ascontiguousarray(ordered[:, 0] if ordered.shape[1] == 1 else ordered)
 
 
 def _pair(who: str, x_name: str, y_name: str, x: Any, y: Any) -> tuple[Floats, _Labels]:
@@ -89,7 +134,8 @@ def _samples(who: str, name: str, given: Any) -> Floats:
     if not 2 <= x.ndim <= 4 or 0 in x.shape:
         raise InputError(
             f"{who}: {name} has the shape {x.shape}. Allowed: (samples, features), (samples, "
-            f"height, width) or (samples, channels, height, width), with at least 1 of each."
+            f"height, width), (samples, channels, height, width) or (samples, height, width, 1 or "
+            f"3 channels), with at least 1 of each."
         )
     with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is named below
         numbers = np.array(x, dtype=np.float32, order="C")
@@ -100,7 +146,7 @@ def _samples(who: str, name: str, given: Any) -> Floats:
             f"{who}: {name} holds {x[where]} at {list(where)}. Allowed: finite numbers that fit "
             f"into 32 bits. Remove or fill in such samples first."
         )
-    return numbers
+    return _channels_first(who, name, numbers) if numbers.ndim == 4 else numbers
 
 
 def _labels(who: str, name: str, given: Any) -> _Labels:

@@ -54,6 +54,18 @@ class Dataset:
         """The shape of one sample: (features,), (height, width) or (channels, height, width)."""
         return tuple(int(side) for side in self.pool_raw.shape[1:])
 
+    def extent(self, most: int = 1000) -> tuple[float, float, float]:
+        """The least and the largest input, and the largest mean absolute value of a feature.
+
+        Args:
+            most: samples, evenly spaced over the pool, that the mean is taken over.
+        """
+        index = np.unique(np.linspace(0, len(self.pool_raw) - 1, most).astype(np.int64))
+        low, high = (
+            float(edge / self.white) for edge in (self.pool_raw.min(), self.pool_raw.max())
+        )
+        return low, high, float(np.abs(self.pool_inputs(index)).mean(0, np.float64).max())
+
     def pool_inputs(self, index: Ints) -> Floats:
         """Samples of the pool by index (k,): float32 (k, *shape)."""
         return self._inputs(self.pool_raw[index])

@@ -141,12 +141,15 @@ class Arrays:
 
     Attributes:
         name: for rows and reports.
-        x: (n, features), (n, height, width) or (n, channels, height, width), finite numbers; used
-            as they are, so bytes of images should be divided by 255.
+        x: finite numbers: (n, features), (n, height, width) or (n, channels, height, width); of 1
+            or 3 channels, also (n, height, width, channels).
         y: (n,), classes as integers or text; they become 0, 1, ... in sorted order.
         test_x, test_y: a test set, never searched on. Without one a part of `x` and `y` is split
             off, the same share of every class, by a fixed seed.
         test_share: how much that is; unused with a test set.
+        divide_by: what samples are divided by when they are used, such as 255, or 1 for none. By
+            default images of integers >= 0 are divided by the first of 1, 16, 255 and 65,535 that
+            none exceeds, so that they lie in [0, 1], and all else is used as it is.
     """
 
     name: str
@@ -155,17 +158,20 @@ class Arrays:
     test_x: Raw | None = field(default=None, repr=False)
     test_y: Raw | None = field(default=None, repr=False)
     test_share: float = TEST_SHARE
+    divide_by: float | None = None
     _dataset: Dataset = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", _checked_name("Arrays", self.name))
         object.__setattr__(self, "test_share", as_python(self.test_share))
+        object.__setattr__(self, "divide_by", as_python(self.divide_by))
         dataset = build(
             f"dataset {self.name!r}",
             self.name,
             (self.x, self.y),
             (self.test_x, self.test_y),
             self.test_share,
+            self.divide_by,
         )
         object.__setattr__(self, "_dataset", dataset)
 
@@ -201,11 +207,13 @@ class DataFile:
         path: of the file; a relative one is from the folder of the study file.
         label: the column of the classes, of a table.
         name: for rows and reports; the default is the file's, without its ending.
+        divide_by: as of `Arrays`.
     """
 
     path: str | Path
     label: str = "label"
     name: str = ""
+    divide_by: float | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.path, str | Path) or not str(self.path):
@@ -215,6 +223,7 @@ class DataFile:
         object.__setattr__(self, "path", Path(self.path))
         if Path(self.path).suffix.lower() not in ENDINGS:
             raise InputError(f"{self.path} must end in one of {', '.join(ENDINGS)}.")
+        object.__setattr__(self, "divide_by", as_python(self.divide_by))
         if not isinstance(self.label, str) or not self.label:
             raise InputError(f"label of DataFile must name a column, but got {shown(self.label)}.")
         if not self.name:
@@ -247,7 +256,7 @@ class DataFile:
         self.fetch(lambda done, total: None)
         path = Path(self.path)
         samples, test = read_data_file(path, self.label)
-        return build(str(path), self.name, samples, test)
+        return build(str(path), self.name, samples, test, divide_by=self.divide_by)
 
 
 DataSource = str | Subset | Arrays | DataFile

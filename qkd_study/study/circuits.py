@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
+from math import pi, prod
 from typing import Any, ClassVar
 
 from qkd_study.errors import InputError, shown
@@ -14,6 +14,7 @@ from qkd_study.study.models import (
     Convolution,
     ModelSpec,
     Shape,
+    Sizes,
     Values,
     callable_or_none,
     check_images,
@@ -60,6 +61,10 @@ class Quanvolution(Convolution):
         """Patches of an image."""
         return prod(self.patches(shape))
 
+    def expects(self, values: Values) -> Sizes | None:
+        """What the embedding tells apart."""
+        return _embeddable(values)
+
 
 class _OneCircuit(ModelSpec):
     """A model around one circuit, whose samples are reduced and embedded."""
@@ -89,6 +94,12 @@ class _OneCircuit(ModelSpec):
     def embedded(self, shape: Shape) -> int:
         """One state per sample."""
         return 1
+
+    def expects(self, values: Values) -> Sizes | None:
+        """What the embedding tells apart; principal components are scaled to it."""
+        if values["reduction"] == "linear":
+            return super().expects(values)
+        return None if values["reduction"] == "pca" else _embeddable(values)
 
 
 @dataclass(frozen=True)
@@ -209,6 +220,20 @@ class HybridImage(_OneCircuit):
     def check(self, values: Values, shape: Shape, classes: int) -> None:
         """See `ModelSpec.check`."""
         check_images(type(self).__name__, shape, self.smallest)
+
+    def expects(self, values: Values) -> Sizes | None:
+        """What its convolutions can be trained on."""
+        return ModelSpec.expects(self, values)
+
+
+def _embeddable(values: Values) -> Sizes | None:
+    match values["embedding"]:
+        case "angle":  # beyond a full turn
+            of = f"angle embedding with angle_range={values['angle_range']:.3g}"
+            return Sizes(of, 0.01, 2 * pi / values["angle_range"])
+        case "basis":
+            return Sizes("basis embedding, which takes features above 0.5 as 1,", 0.05, 10)
+    return None  # amplitudes are normalised
 
 
 def _check_ansatz(values: Values) -> None:

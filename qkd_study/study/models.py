@@ -18,6 +18,20 @@ Values = Mapping[str, Any]
 CIRCUIT = frozenset({"qubits", "depth", "embedding", "angle_range", "device", "precision", "plan"})
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """Mean absolute values that the largest feature of a dataset may have.
+
+    Attributes:
+        of: what expects them, in words.
+        low, high: beyond them training fails, or features are no longer told apart.
+    """
+
+    of: str
+    low: float
+    high: float
+
+
 def whole(owner: object, *names: str) -> None:
     """Check that attributes are integers >= 1.
 
@@ -102,6 +116,10 @@ class ModelSpec(ABC):
         """States per sample that are embedded at once; 0 without circuits."""
         return 0
 
+    def expects(self, values: Values) -> Sizes | None:
+        """The sizes of features that it can be trained on; `None` where any will do."""
+        return Sizes(type(self).__name__, 0.01, 10)
+
 
 def check_images(model: str, shape: Shape, smallest: int) -> None:
     """Check that samples are images with sides of at least `smallest` pixels.
@@ -112,7 +130,8 @@ def check_images(model: str, shape: Shape, smallest: int) -> None:
     if len(shape) not in (2, 3) or min(shape[-2:]) < smallest:
         raise InputError(
             f"{model} needs images of at least {smallest}x{smallest} pixels, but the samples are "
-            f"of shape {shape}. Choose other data, or another model: Mlp takes any shape."
+            f"of shape {shape}; (height, width) or (channels, height, width) is the order. Choose "
+            f"other data, or another model: Mlp takes any shape."
         )
 
 
@@ -281,6 +300,10 @@ class Ensemble(ModelSpec):
         """As of one of its members: they are trained one after the other."""
         return self.of.embedded(shape)
 
+    def expects(self, values: Values) -> Sizes | None:
+        """As its members."""
+        return self.of.expects(values)
+
 
 @dataclass(frozen=True)
 class Own(ModelSpec):
@@ -314,5 +337,9 @@ class Own(ModelSpec):
         return CIRCUIT | {"ansatz", "reduction"} if self.is_quantum else frozenset()
 
     def feature_shape(self, values: Values, shape: Shape) -> Shape | None:
+        """Known to the model."""
+        return None
+
+    def expects(self, values: Values) -> Sizes | None:
         """Known to the model."""
         return None

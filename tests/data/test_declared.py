@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qkd_study import InputError
+from qkd_study import InputError, StudyWarning
 from qkd_study.data import Arrays, DataFile, Subset, choose, load, name_of, source
 
 RNG = np.random.default_rng(0)
@@ -114,6 +114,71 @@ def test_classes_are_numbered_in_sorted_order(y: Any, expected: list[int]) -> No
     assert dataset.test_labels.tolist() == expected[:2]
 
 
+@pytest.mark.parametrize(
+    ("largest", "kind", "divide_by", "divisor"),
+    [
+        (255, np.uint8, None, 255),
+        (200, np.int64, None, 255),
+        (16, np.uint8, None, 16),
+        (1, np.uint8, None, 1),
+        (40_000, np.uint16, None, 65_535),
+        (70_000, np.int64, None, 1),
+        (255, np.float64, None, 1),
+        (255, np.float64, 255, 255),
+        (255, np.uint8, 1, 1),
+        (255, np.uint8, np.float32(0.5), 0.5),
+    ],
+)
+def test_integer_images_are_scaled(
+    tmp_path: Path, largest: int, kind: type, divide_by: Any, divisor: float
+) -> None:
+    x = RNG.integers(0, largest, (40, 4, 5), endpoint=True)
+    x[1] = largest
+    x = x.astype(kind)
+    mine = Arrays("mine", x, Y, x[:8], Y[:8], divide_by=divide_by).load()
+    expected = (x / divisor).astype(np.float32)
+    np.testing.assert_allclose(mine.pool_inputs(np.arange(40)), expected, rtol=1e-6)
+    np.testing.assert_allclose(mine.test_inputs(), expected[:8], rtol=1e-6)
+    np.savez(tmp_path / "mine.npz", x=x, y=Y, test_x=x[:8], test_y=Y[:8])
+    assert DataFile(tmp_path / "mine.npz", divide_by=divide_by).load().digest == mine.digest
+    as_it_is = Arrays("mine", x, Y, x[:8], Y[:8], divide_by=1).load()
+    assert (mine.digest == as_it_is.digest) == (divisor == 1)  # a run on other inputs is another
+    assert Subset(Arrays("mine", x, Y, divide_by=divide_by), (0, 1)).load().white == divisor
+
+
+def test_what_is_no_image_of_integers_is_used_as_it_is() -> None:
+    for x in (X, np.arange(120).reshape(40, 3), np.arange(480).reshape(40, 3, 4) - 1):
+        assert Arrays("mine", x, Y).load().white == 1
+    x = np.zeros((40, 4, 4), np.uint8)
+    assert Arrays("mine", x, Y, x + 255, Y).load().white == 255  # the test set counts
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ((16, 15, 3), (3, 16, 15)),
+        ((16, 15, 1), (16, 15)),
+        ((3, 16, 15), (3, 16, 15)),
+        ((1, 16, 15), (16, 15)),
+        ((16, 15, 2), (16, 15, 2)),
+    ],
+)
+def test_channels_may_be_the_last_axis(given: tuple[int, ...], read: tuple[int, ...]) -> None:
+    x = RNG.normal(size=(40, *given))
+    dataset = Arrays("mine", x, Y, x, Y).load()
+    moved = np.moveaxis(x, -1, 1) if given[-1] in (1, 3) else x
+    expected = moved.reshape(40, *read).astype(np.float32)
+    assert dataset.shape == read
+    np.testing.assert_array_equal(dataset.pool_inputs(np.arange(40)), expected)
+    np.testing.assert_array_equal(dataset.test_inputs(), expected)
+
+
+def test_two_orders_of_channels_are_told_apart() -> None:
+    x = RNG.normal(size=(40, 3, 16, 3))
+    with pytest.warns(StudyWarning, match=r"which is read as \(samples, channels, height, width\)"):
+        assert Arrays("mine", x, Y).load().shape == (3, 16, 3)
+
+
 def with_value(value: float) -> np.ndarray:
     x = X.copy()
     x[3, 1] = value
@@ -155,6 +220,10 @@ def with_value(value: float) -> np.ndarray:
         ({"test_share": 0}, "test_share must be a number between 0 and 1, but got 0"),
         ({"test_share": 1.0}, "test_share"),
         ({"test_share": "a"}, "test_share"),
+        ({"divide_by": 0}, r"divide_by must be a number > 0, but got 0\. It is 255 for bytes"),
+        ({"divide_by": np.nan}, "divide_by must be a number > 0"),
+        ({"divide_by": True}, "divide_by must be a number > 0"),
+        ({"divide_by": "255"}, "divide_by must be a number > 0"),
     ],
 )
 def test_arrays_that_are_no_dataset(changes: dict[str, Any], message: str) -> None:
@@ -179,7 +248,7 @@ def test_declarations_compare_hash_pickle_and_print(tmp_path: Path) -> None:
     assert hash(mine) == hash(Arrays("mine", X.copy(), Y))
     others = [Arrays("other", X, Y), Arrays("mine", X + 1, Y), Arrays("mine", X, Y, test_share=0.5)]
     assert mine not in others
-    assert repr(mine) == "Arrays(name='mine', test_share=0.25)"
+    assert repr(mine) == "Arrays(name='mine', test_share=0.25, divide_by=None)"
     assert pickle.loads(pickle.dumps(mine)) == mine
     assert Subset(mine, [0, 1]) == Subset(mine, (0, 1))
     assert len({mine, Subset(mine, (0, 1)), Subset(mine, (1, 0)), DataFile("a.csv")}) == 4
