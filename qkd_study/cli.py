@@ -99,7 +99,12 @@ def _parser() -> argparse.ArgumentParser:
 
     data = commands.add_parser("data", help="the datasets: list them, fetch or check one")
     data.add_argument("action", choices=("list", "fetch", "check"))
-    data.add_argument("name", nargs="?", help="of the dataset, for fetch and check")
+    data.add_argument(
+        "name", nargs="?", help="of the dataset, for fetch and check; for check, also a file"
+    )
+    data.add_argument(
+        "--label", metavar="COLUMN", default="label", help="the classes, of a file that is a table"
+    )
     return parser
 
 

@@ -12,8 +12,10 @@ import time
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from qkd_study import DataFile
 from qkd_study.cli import goes_on, main
 from qkd_study.commands import COMMANDS
 from qkd_study.exit_codes import DONE, INCOMPLETE
@@ -157,6 +159,39 @@ def test_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert "digits is here and whole: 1,200 samples" in capsys.readouterr().out
     assert main(["data", "check"]) == 2
     assert main(["data", "fetch", "mnits"]) == 2
+
+
+def test_data_check_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pixels = np.arange(60 * 6 * 5 * 3, dtype=np.uint64).reshape(60, 6, 5, 3) % 256
+    np.savez("images.npz", x=pixels.astype(np.uint8), y=np.arange(60) % 7 % 2)
+    assert main(["data", "check", "images.npz"]) == 0
+    said = capsys.readouterr()
+    digest = DataFile("images.npz").load().digest
+    assert said.out.splitlines() == [
+        "images.npz can be used: DataFile('images.npz')",
+        "samples: 46 to draw from, 14 for the test",
+        "each: 3 channels of 6x5 pixels, between 0 and 1, divided by 255",
+        "classes: 2, of 26 to 34 samples",
+        f"sha256: {digest}",
+    ]
+    assert said.err == ""
+    table = "kind,a,b\n" + "yes,200,-1\nno,100,2\n" * 9
+    Path("table.csv").write_text(table)
+    assert main(["data", "check", "table.csv", "--label", "kind"]) == 0
+    said = capsys.readouterr()
+    assert "each: 2 features, between -1 and 200\nclasses: 2, of 9 to 9 samples\n" in said.out
+    assert said.err.startswith("warning: table: features lie between -1 and 200, the largest with")
+    for name, wrong in (
+        ("gone.csv", f"{tmp_path}/gone.csv is no file"),
+        ("table.csv", "table.csv has no column 'label' for the classes. Its columns: kind, a, b"),
+        (".", "must end in one of .npz, .csv, .parquet"),
+        ("tble", "unknown dataset 'tble'"),
+    ):
+        assert main(["data", "check", name]) == 2
+        assert wrong in capsys.readouterr().err
 
 
 def test_help_imports_nothing_heavy(cli: Cli, tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from qkd_study.data import Dataset, check_draw
-from qkd_study.data.arrays import WHITE
 from qkd_study.errors import InputError, StudyWarning
 from qkd_study.memory import check_memory
 from qkd_study.study.arms import Arm
 from qkd_study.study.circuits import Quanvolution
 from qkd_study.study.models import Ensemble, ModelSpec, Own
+from qkd_study.study.sizes import misfit
 from qkd_study.study.study import Cell, Study
 
 
@@ -48,7 +48,6 @@ def check_study(study: Study, dataset: Dataset) -> None:
 
 def _warn_of_sizes(study: Study, dataset: Dataset) -> None:
     """Warn, once, of features that are far larger or smaller than a model can be trained on."""
-    low, high, size = dataset.extent()
     expected = set()
     for cell in study.cells():
         for values in study.extremes(cell):
@@ -58,28 +57,8 @@ def _warn_of_sizes(study: Study, dataset: Dataset) -> None:
                 if arm.needs_teacher:
                     teachers = study.setting.of_teacher(own, arm)
                     expected.add(study.setting.teacher_of(arm).expects(teachers))
-    sizes = [one for one in expected if one is not None]
-    large = min(sizes, key=lambda one: (one.high, one.of), default=None)
-    small = max(sizes, key=lambda one: (one.low, one.of), default=None)
-    if large is not None and size > large.high:
-        wrong, limit = f"too large for {large.of}", f"up to {large.high:.3g} on average"
-    elif small is not None and size < small.low:
-        wrong, limit = f"too small for {small.of}", f"{small.low:g} or more on average"
-    else:
-        return
-    bytes_ = low >= 0 and WHITE[-2] / 2 < high <= WHITE[-2]
-    remedy = (
-        f"divide them: Arrays(..., divide_by={WHITE[-2]}), or of DataFile"
-        if bytes_
-        else "subtract each feature's mean and divide by its standard deviation, or give Arrays or "
-        "DataFile a divide_by"
-    )
-    warnings.warn(
-        f"{dataset.name}: features lie between {low:.4g} and {high:.4g}, the largest with an "
-        f"absolute value of {size:.3g} on average, which is far {wrong} ({limit}); {remedy}.",
-        StudyWarning,
-        stacklevel=2,
-    )
+    if said := misfit(dataset, (one for one in expected if one is not None)):
+        warnings.warn(said, StudyWarning, stacklevel=2)
 
 
 def _check_device(name: str) -> None:

@@ -14,7 +14,6 @@ from qkd_study.study.models import (
     Convolution,
     ModelSpec,
     Shape,
-    Sizes,
     Values,
     callable_or_none,
     check_images,
@@ -22,6 +21,7 @@ from qkd_study.study.models import (
     true_or_false,
 )
 from qkd_study.study.reductions import REDUCTIONS, check_reduction
+from qkd_study.study.sizes import Sizes
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Quanvolution(Convolution):
 
     def expects(self, values: Values) -> Sizes | None:
         """What the embedding tells apart."""
-        return _embeddable(values)
+        return embeddable(values)
 
 
 class _OneCircuit(ModelSpec):
@@ -99,7 +99,7 @@ class _OneCircuit(ModelSpec):
         """What the embedding tells apart; principal components are scaled to it."""
         if values["reduction"] == "linear":
             return super().expects(values)
-        return None if values["reduction"] == "pca" else _embeddable(values)
+        return None if values["reduction"] == "pca" else embeddable(values)
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,8 @@ class HybridImage(_OneCircuit):
         return ModelSpec.expects(self, values)
 
 
-def _embeddable(values: Values) -> Sizes | None:
+def embeddable(values: Values) -> Sizes | None:
+    """The sizes of features that the embedding can tell apart; `None` where any will do."""
     match values["embedding"]:
         case "angle":  # beyond a full turn
             of = f"angle embedding with angle_range={values['angle_range']:.3g}"

@@ -10,26 +10,13 @@ from typing import Any, ClassVar, Literal
 
 from qkd_study.errors import InputError, shown
 from qkd_study.python_values import keep_python_values
+from qkd_study.study.sizes import Sizes
 
 Shape = tuple[int, ...]
 Values = Mapping[str, Any]
 
 #: Parameters that every circuit reads.
 CIRCUIT = frozenset({"qubits", "depth", "embedding", "angle_range", "device", "precision", "plan"})
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Mean absolute values that the largest feature of a dataset may have.
-
-    Attributes:
-        of: what expects them, in words.
-        low, high: beyond them training fails, or features are no longer told apart.
-    """
-
-    of: str
-    low: float
-    high: float
 
 
 def whole(owner: object, *names: str) -> None:

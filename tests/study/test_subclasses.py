@@ -30,7 +30,7 @@ from qkd_study import (
     Study,
 )
 from qkd_study.data import load
-from qkd_study.distill import RunResult, TeacherStore, run_together
+from qkd_study.distill import RunResult, TeacherStore, run_replicates
 from qkd_study.models import BUILDERS, MLP
 from qkd_study.study.models import ModelSpec
 from qkd_study.study.plan import make_plan
@@ -75,7 +75,7 @@ def metrics(made: Study, folder: Path) -> dict[str, Any]:
     dataset, arm = load(IMAGES), made.arm("soft")
     config = made.config(made.cells()[0], arm, {}, dataset.name)
     store = TeacherStore(folder)
-    (found,) = run_together(made.setting, arm, config, dataset, store, replicates=(0,), test=True)
+    (found,) = run_replicates(made.setting, arm, config, dataset, store, replicates=(0,), test=True)
     assert isinstance(found, RunResult)
     return found.metrics
 
