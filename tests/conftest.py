@@ -71,20 +71,37 @@ def tiny_study(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    """`qkd-study` in a process of its own, in an empty folder."""
-
+def _command(folder: Path, home: Path | None = None) -> Cli:
     def run(*arguments: str | Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "qkd_study", *map(str, arguments)],
-            cwd=tmp_path,
+            cwd=folder,
             capture_output=True,
             text=True,
             timeout=timeout,
             check=False,
-            env={**os.environ, "COLUMNS": "200"},
+            env={**(environment_of(home) if home else os.environ), "COLUMNS": "200"},
         )
+
+    return run
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """`qkd-study` in a process of its own, in an empty folder."""
+    return _command(tmp_path)
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> Cli:
+    """`qkd-study` in an empty folder, every command the first one in a new and empty home."""
+
+    def run(*arguments: str | Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        home = new_home()
+        try:
+            return _command(tmp_path, home)(*arguments, timeout=timeout)
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
 
     return run
 

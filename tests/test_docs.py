@@ -56,17 +56,33 @@ def test_a_shipped_study_can_be_planned(path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_a_shipped_study_runs_quickly(tmp_path: Path, cli: Cli, path: Path) -> None:
-    start = time.monotonic()
-    done = cli("run", path, "--quick")
-    print(f"{path.stem} --quick: {time.monotonic() - start:.0f} s")  # pytest -rP shows it
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_a_shipped_study_runs_quickly_whatever_was_kept(
+    tmp_path: Path, first: Cli, path: Path
+) -> None:
+    def done(*arguments: str | Path) -> str:
+        start = time.monotonic()
+        ended = first(*arguments, timeout=900)
+        print(f"{path.stem} {arguments[0]}: {time.monotonic() - start:.0f} s")  # with -rP
+        assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout + ended.stderr
+        return ended.stdout
+
+    done("run", path, "--quick")
     rows = pd.read_parquet(tmp_path / "results" / path.stem / "latest" / "runs")
-    assert not (rows["status"] == "failed").any()
+    assert set(rows["status"]) <= {"ok", "stopped"}
     confirmed = rows[rows["phase"] == "confirm"]
+    assert set(confirmed["status"]) == {"ok"}
     assert confirmed.groupby(["cell", "arm"]).size().eq(5).all()
     entry = next(e for e in load_study(path).datasets if name_of(e) == rows["config.dataset"][0])
     labels = load(entry).test_labels
     best = confirmed.groupby(["cell", "arm"])["metric.test_accuracy"].mean().max()
     assert best > np.bincount(labels).max() / len(labels) + 0.05
+
+    assert "forecast from" in done("plan", path, "--quick")
+    assert f"{len(rows)} of {len(rows)} runs" in done("status", path.stem)
+    assert "report.html" in done("report", path.stem)
+    cell = confirmed["cell"].iloc[0]
+    replayed = done("replay", path.stem, "--cell", cell, "--replicate", "1000").splitlines()
+    arms = confirmed["arm"].nunique()
+    assert [line.endswith("equal to the last bit") for line in replayed] == [True] * arms
