@@ -46,8 +46,8 @@ def recipe_of(config: Config) -> Recipe:
         learning_rate=config.learning_rate,
         epochs=config.epochs,
         batch_size=config.batch_size,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
+        momentum=config.momentum or 0.0,
+        weight_decay=config.weight_decay or 0.0,
         schedule=config.schedule,
         epoch_choice=config.epoch_choice,
     )

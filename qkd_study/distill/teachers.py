@@ -37,12 +37,10 @@ from qkd_study.study.models import Ensemble, ModelSpec
 from qkd_study.study.settings import Setting
 
 #: Raised when the training of teachers changes, so that old files are not mistaken for new ones.
-RECIPE_VERSION = 3
+RECIPE_VERSION = 4
 #: Bytes of teacher outputs that a process keeps.
 MEMORY_BYTES = 256 * 2**20
 BATCH_SIZE = 32
-#: Of the soft targets by which each further generation of teachers is taught.
-TEMPERATURE = 4.0
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,7 @@ class Order:
 
     def recipe(self) -> dict[str, Any]:
         """All that the teacher depends on, as JSON values."""
-        own = self.setting.decided_by(vars(self.config), self.arm)
-        del own["generations"]  # a teacher does not depend on those after it
+        own = self.setting.decided_by(vars(self.config), self.arm, self.generation)
         return {
             "version": RECIPE_VERSION,
             "model": described(self.spec),
@@ -114,6 +111,13 @@ class Order:
 
     def _config(self) -> Config:
         return Config(**self.setting.of_teacher(vars(self.config), self.arm))
+
+    def objective(self) -> Objective:
+        """What it is trained on: the labels, and from the second generation on soft targets."""
+        if self.generation == 1:
+            return Objective()
+        assert self.config.temperature is not None  # there are generations to teach
+        return Objective(temperature=self.config.temperature, weights={"soft": 1.0})
 
     def build(self) -> Model:
         """The teacher before training. Of frozen random ones, only the last layer is trained."""
@@ -293,12 +297,10 @@ class TeacherStore:
             return model
         start = time.perf_counter()
         _, training, validation = order.samples()
-        objective, targets = Objective(), None
-        before = order.before()
+        objective, targets, before = order.objective(), None, order.before()
         if before is not None:
             with self._lock(before):
                 targets = predict(self._trained(before), training.inputs)
-            objective = Objective(temperature=TEMPERATURE, weights={"soft": 1.0})
         members = model.models if isinstance(model, EnsembleModel) else [model]
         for number, member in enumerate(members):
             seed = _order_seed(order, number)

@@ -27,7 +27,7 @@ from qkd_study.distill import (
     train,
 )
 from qkd_study.distill.batched import batch_models, train_batched
-from qkd_study.distill.teachers import BATCH_SIZE, TEMPERATURE
+from qkd_study.distill.teachers import BATCH_SIZE
 from qkd_study.forecast.shapes import Training
 from qkd_study.models import EnsembleModel, Model, Outputs, build_model, predict
 from qkd_study.study.models import ModelSpec
@@ -228,7 +228,7 @@ def _teacher(study: Study, of: Training, dataset: Dataset) -> Cost:
         lambda: _members(order.build())[0],
         training,
         validation,
-        Objective(temperature=TEMPERATURE, weights={"soft": 1.0}) if taught else Objective(),
+        order.objective(),
         lambda epochs: Recipe("adam", 1e-3, epochs, BATCH_SIZE),
         lambda few: _untrained(order, few) if taught else None,
         1 if taught else of.group,

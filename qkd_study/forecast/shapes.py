@@ -87,7 +87,7 @@ def student_shape(study: Study, arm: Arm, config: Config, group: int) -> Shape:
 
 def teacher_shape(study: Study, arm: Arm, config: Config, generation: int, group: int) -> Shape:
     """The shape of a teacher's training, and of its answers to the student's samples."""
-    own = study.setting.decided_by(vars(config), arm)
+    own = study.setting.decided_by(vars(config), arm, generation)
     kind = _kind(
         model=described(study.setting.teacher_of(arm)),
         frozen=arm.teacher == "random",

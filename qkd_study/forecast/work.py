@@ -105,7 +105,9 @@ def trainings(study: Study, dataset: str) -> Iterator[tuple[Cell, Arm, list[Conf
     for cell in study.cells():
         for arm in study.all_arms:
             space = study.space(arm)
-            teaches = set(study.setting.read_by_teacher(arm)) if arm.needs_teacher else set()
+            teaches: set[str] = set()
+            if arm.needs_teacher:
+                teaches = {*study.setting.read_by_teacher(arm, study.generations), "generations"}
             costly = not COSTLY.isdisjoint(space) or not teaches.isdisjoint(space)
             count = study.trials_of(arm) if costly else 1
             rng = np.random.default_rng(derive(study.seed, count, f"plan {cell.key}/{arm.name}"))
@@ -199,11 +201,10 @@ def _recipe(
     places: dict[Any, int],
 ) -> tuple[int, float]:
     """The place of a teacher's recipe, added if it is new, and the seconds of its answers."""
-    decided = study.setting.decided_by(vars(config), arm)
-    last = decided.pop("generations")
     teacher = study.setting.teacher_of(arm)
     place = None
-    for generation in range(1, last + 1):
+    for generation in range(1, config.generations + 1):
+        decided = study.setting.decided_by(vars(config), arm, generation)
         of = cost(Training(arm, config, generation, group))
         key = (teacher, arm.teacher == "random", *decided.values(), generation)
         before, place = place, places.get(key)

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qkd_study.quantum._first_order import first_derivatives_only
+
 #: Bytes of a piece's products.
 PIECE = 2**19
 
@@ -31,6 +33,7 @@ class Product(torch.autograd.Function):
         return out
 
     @staticmethod
+    @first_derivatives_only
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor]:
         x, both_parts = ctx.saved_tensors
         for_matrix = torch.zeros_like(both_parts)

@@ -90,6 +90,7 @@ class Quanvolution(nn.Module):
         return out
 
     def _observable(self, theta: Tensor) -> Tensor:
-        """Re(W diag(z) W^dagger) of one filter with angles `theta` (P,): float64 (2^n, 2^n)."""
+        """Re(W diag(z) W^dagger) of one filter with angles `theta` (P,): (2^n, 2^n)."""
         unitary = self.simulator.unitary(self.circuit, theta)
-        return ((unitary * self.get_buffer("z")) @ unitary.mH).real
+        z = self.get_buffer("z").to(unitary.real.dtype)
+        return ((unitary * z) @ unitary.mH).real

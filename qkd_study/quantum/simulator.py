@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qkd_study.memory import check_allocation
+from qkd_study.quantum._first_order import first_derivatives_only
 from qkd_study.quantum._lightning import LightningState
 from qkd_study.quantum._product import Product
 from qkd_study.quantum.circuit import Circuit
@@ -289,6 +290,7 @@ class _Evolve(torch.autograd.Function):
         return torch.from_numpy(ctx.passed.probabilities if squared else ctx.passed.final)
 
     @staticmethod
+    @first_derivatives_only
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         theta, states, features = ctx.saved_tensors
         needs = ctx.needs_input_grad

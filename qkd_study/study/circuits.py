@@ -35,7 +35,8 @@ class Quanvolution(Convolution):
     trainable: bool = True
 
     quantum: ClassVar[bool] = True
-    reads: ClassVar[frozenset[str]] = CIRCUIT
+    # One matrix per filter and step, whatever the plan.
+    reads: ClassVar[frozenset[str]] = CIRCUIT - {"plan"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,7 +71,14 @@ class _OneCircuit(ModelSpec):
     """A model around one circuit, whose samples are reduced and embedded."""
 
     quantum: ClassVar[bool] = True
-    reads: ClassVar[frozenset[str]] = CIRCUIT | {"ansatz", "reduction"}
+    inputs: ClassVar[frozenset[str]] = frozenset({"embedding", "reduction"})
+    ansatz: Callable[[int, int], Any] | None
+
+    @property
+    def reads(self) -> frozenset[str]:  # type: ignore[override]
+        """All of circuits; an ansatz of the study's own takes the place of the named one."""
+        own = frozenset() if self.ansatz is not None else frozenset({"ansatz"})
+        return (CIRCUIT - {"embedding"}) | self.inputs | own
 
     def embedding(self, values: Values) -> str:
         """`auto` is amplitude."""
@@ -80,7 +88,7 @@ class _OneCircuit(ModelSpec):
                 "embedding='basis' passes no gradient to reduction='linear', which would stay "
                 "untrained: choose another embedding, or one of the fixed reductions."
             )
-        _check_ansatz(values)
+        self._check_ansatz(values)
         return embedding
 
     def check(self, values: Values, shape: Shape, classes: int) -> None:
@@ -100,6 +108,18 @@ class _OneCircuit(ModelSpec):
         if values["reduction"] == "linear":
             return super().expects(values)
         return None if values["reduction"] == "pca" else embeddable(values)
+
+    def _check_ansatz(self, values: Values) -> None:
+        if self.ansatz is not None:
+            return
+        ansatz, qubits, depth = values["ansatz"], values["qubits"], values["depth"]
+        if ansatz == "arbitrary" and (qubits > 3 or depth > 1):
+            raise InputError(
+                f"ansatz='arbitrary' needs qubits <= 3 and depth=1, but got qubits={qubits}, "
+                f"depth={depth}."
+            )
+        if ansatz == "brickwork" and qubits < 2:
+            raise InputError(f"ansatz='brickwork' needs qubits >= 2, but got {qubits}.")
 
 
 @dataclass(frozen=True)
@@ -193,7 +213,7 @@ class HybridImage(_OneCircuit):
     channels: tuple[int, int] = (4, 8)
     ansatz: Callable[[int, int], Any] | None = None
 
-    reads: ClassVar[frozenset[str]] = (CIRCUIT - {"embedding"}) | {"ansatz"}
+    inputs: ClassVar[frozenset[str]] = frozenset()
     smallest: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
@@ -214,7 +234,7 @@ class HybridImage(_OneCircuit):
             raise InputError(
                 f"HybridImage embeds by angle, but got embedding={values['embedding']!r}."
             )
-        _check_ansatz(values)
+        self._check_ansatz(values)
         return "angle"
 
     def check(self, values: Values, shape: Shape, classes: int) -> None:
@@ -235,16 +255,6 @@ def embeddable(values: Values) -> Sizes | None:
         case "basis":
             return Sizes("basis embedding, which takes features above 0.5 as 1,", 0.05, 10)
     return None  # amplitudes are normalised
-
-
-def _check_ansatz(values: Values) -> None:
-    if values["ansatz"] == "arbitrary" and (values["qubits"] > 3 or values["depth"] > 1):
-        raise InputError(
-            f"ansatz='arbitrary' needs qubits <= 3 and depth=1, but got qubits={values['qubits']}, "
-            f"depth={values['depth']}."
-        )
-    if values["ansatz"] == "brickwork" and values["qubits"] < 2:
-        raise InputError(f"ansatz='brickwork' needs qubits >= 2, but got {values['qubits']}.")
 
 
 def capacity(values: Values) -> int:

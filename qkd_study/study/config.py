@@ -212,8 +212,12 @@ class Config:
         "optimiser of the student; teachers use adam",
         choices=("adam", "adamw", "sgd"),
     )
-    momentum: float = _parameter("float", 0.9, "momentum of sgd; others ignore it", low=0, high=1)
-    weight_decay: float = _parameter("float", 0.01, "decay of adamw; others ignore it", low=0)
+    momentum: float | None = _parameter(
+        "float", 0.9, "momentum of sgd; others ignore it", low=0, high=1
+    )
+    weight_decay: float | None = _parameter(
+        "float", 0.01, "decay of adamw; others ignore it", low=0
+    )
     schedule: str = _parameter(
         "choice",
         "constant",

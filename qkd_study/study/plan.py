@@ -115,10 +115,11 @@ def _teachers(study: Study) -> int:
                 continue
             teacher = study.setting.teacher_of(arm)
             runs = study.trials_of(arm) * study.replicates.search + study.replicates.confirm
-            searched = _searched_by(study, arm)
-            decided = study.setting.decided_by({**ends[0], **study.resolved(ends[0], arm)}, arm)
-            last = max(int(end) for end in _ends(study, "generations", decided.pop("generations")))
+            values = {**ends[0], **study.resolved(ends[0], arm)}
+            last = max(int(end) for end in _ends(study, "generations", values["generations"]))
             for generation in range(1, last + 1):
+                searched = _searched_by(study, arm, generation)
+                decided = study.setting.decided_by(values, arm, generation)
                 key = (teacher, arm.teacher == "random", *decided.values(), generation)
                 if searched:
                     count += runs * _members(teacher)
@@ -132,10 +133,10 @@ def _ends(study: Study, name: str, value: Value) -> tuple[Value, ...]:
     return study.search[name].ends() if name in study.search else (value,)
 
 
-def _searched_by(study: Study, arm: Arm) -> bool:
-    """Whether configurations of an arm differ in their teacher, beyond its generation."""
+def _searched_by(study: Study, arm: Arm, generation: int) -> bool:
+    """Whether configurations of an arm differ in their teacher of a generation."""
     declared = {*study.factors, *study.fixed, *study.search}
-    reads = set(study.setting.read_by_teacher(arm)) - {"generations"}
+    reads = set(study.setting.read_by_teacher(arm, generation))
     # What has no value of its own follows the student's.
     follows = {"teacher_samples", *TEACHERS.values()} & reads - declared
     reads |= {name.removeprefix("teacher_") for name in follows}

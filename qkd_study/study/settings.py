@@ -17,6 +17,8 @@ from qkd_study.study.models import Convolution, Ensemble, Mlp, ModelSpec, true_o
 
 #: Parameters that each has its own of where both are quantum: the student's -> the teacher's.
 TEACHERS = {name: f"teacher_{name}" for name in ("qubits", "depth", "reduction")}
+#: Parameters that a teacher reads if it was taught itself.
+TAUGHT = frozenset({"temperature"})
 
 #: Of samples: features, grey images, images of three channels.
 TYPICAL_SHAPES = ((64,), (28, 28), (3, 32, 32))
@@ -74,23 +76,31 @@ class Setting(ABC):
                 alike.append(student is not None and student == teacher)
         return bool(alike) and all(alike)
 
-    def read_by_teacher(self, arm: Arm) -> list[str]:
+    def read_by_teacher(self, arm: Arm, generation: int) -> list[str]:
         """The parameters that decide what the teacher of an arm is, as a study names them."""
         reads, own = self.teacher_of(arm).reads, self.has_own_circuit(arm)
-        return [*self._teacher_reads(arm), *(t for n, t in TEACHERS.items() if own and n in reads)]
+        circuit = (teachers for name, teachers in TEACHERS.items() if own and name in reads)
+        return [*self._teacher_reads(arm, generation), *circuit]
 
-    def _teacher_reads(self, arm: Arm) -> list[str]:
-        reads = self.teacher_of(arm).reads
+    def _teacher_reads(self, arm: Arm, generation: int) -> list[str]:
+        reads = self.teacher_of(arm).reads | (TAUGHT if generation > 1 else frozenset())
+        apart = {*TEACHERS.values(), "generations"}  # a teacher does not depend on those after it
         return [
             name
             for name, what in PARAMETERS.items()
-            if (what.role in ("teacher", "both") or name in reads) and name not in TEACHERS.values()
+            if (what.role in ("teacher", "both") or name in reads) and name not in apart
         ]
 
-    def decided_by(self, values: Mapping[str, Any], arm: Arm) -> dict[str, Any]:
-        """What the teacher of an arm follows from: its own values of all that it reads."""
+    def decided_by(self, values: Mapping[str, Any], arm: Arm, generation: int) -> dict[str, Any]:
+        """What a teacher of an arm follows from: its own values of all that it reads.
+
+        Args:
+            values: parameters by name.
+            arm: whose teacher.
+            generation: of teachers in a row, counted from 1.
+        """
         own = self.of_teacher(values, arm)
-        return {name: own[name] for name in self._teacher_reads(arm)}
+        return {name: own[name] for name in self._teacher_reads(arm, generation)}
 
     def has_own_circuit(self, arm: Arm) -> bool:
         """Whether an arm's teacher has qubits, depth and reduction apart from the student's."""

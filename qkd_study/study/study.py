@@ -17,6 +17,7 @@ from qkd_study.python_values import keep_python_values
 from qkd_study.study.arms import Arm, resolve_arm
 from qkd_study.study.claims import Claim
 from qkd_study.study.config import PARAMETERS, Config, Parameter, Value, parameter
+from qkd_study.study.reading import only_read, reads, unread
 from qkd_study.study.replicates import Replicates, count
 from qkd_study.study.settings import TEACHERS, QuantumToClassical, Setting
 from qkd_study.study.space import Range, check_range
@@ -158,6 +159,8 @@ class Study:
             for values in self.extremes(cell):
                 for arm in self.all_arms:
                     self.resolved(values, arm)
+        for name in unread(self):
+            warnings.warn(f"no arm of this study reads {name}.", StudyWarning, stacklevel=3)
 
     def _default_arms(self) -> tuple[str, ...]:
         arm = resolve_arm("soft+features")
@@ -235,9 +238,6 @@ class Study:
                     StudyWarning,
                     stacklevel=2,
                 )
-        for name in (*self.search, *self.factors):
-            if not any(self.uses(arm, PARAMETERS[name]) for arm in self.all_arms):
-                warnings.warn(f"no arm of this study reads {name}.", StudyWarning, stacklevel=2)
 
     @property
     def all_arms(self) -> tuple[Arm, ...]:
@@ -263,18 +263,16 @@ class Study:
 
     def uses(self, arm: Arm, what: Parameter) -> bool:
         """Whether runs of `arm` depend on the parameter."""
-        if what.terms:
-            return not set(what.terms).isdisjoint(arm.term_names)
-        if what.role in ("student", "both"):
-            return True
-        if what.role == "circuit" and what.name in self.setting.student_model.reads:
-            return True
-        if not arm.needs_teacher:
-            return False
-        teacher = self.setting.teacher_of(arm)
-        if what.name in TEACHERS.values():
-            return what.name in self.setting.read_by_teacher(arm)
-        return what.role == "teacher" or what.name in teacher.reads
+        return reads(self, arm, what)
+
+    @property
+    def generations(self) -> int:
+        """Teachers in a row, at most."""
+        name = "generations"
+        if name in self.search:
+            return max(map(int, self.search[name].ends()))
+        values = self.factors.get(name, (self.fixed.get(name, PARAMETERS[name].default),))
+        return max(value for value in values if isinstance(value, int))
 
     def space(self, arm: Arm) -> dict[str, Range]:
         """What is searched for `arm`: the ranges that it reads."""
@@ -303,19 +301,9 @@ class Study:
 
     def config(self, cell: Cell, arm: Arm, chosen: Mapping[str, Value], dataset: str) -> Config:
         """Every parameter of a run of `arm` in `cell`, with the searched values `chosen`."""
-        values, off = self._values(cell, chosen), {"temperature": None, "scale_cross_entropy": 1.0}
+        values = self._values(cell, chosen)
         values |= self.resolved(values, arm)
-        for name, what in PARAMETERS.items():
-            if not self.uses(arm, what):
-                if what.terms:
-                    values[name] = off.get(name, 0.0)
-                elif self._is_of_circuits(what):
-                    values[name] = None
-        return Config(**values, dataset=dataset, seed=self.seed)
-
-    def _is_of_circuits(self, what: Parameter) -> bool:
-        """Whether a parameter is null where no circuit reads it."""
-        return what.role == "circuit" or what.name in TEACHERS.values()
+        return Config(**only_read(self, arm, values), dataset=dataset, seed=self.seed)
 
     def resolved(self, values: Mapping[str, Any], arm: Arm) -> dict[str, Any]:
         """What follows from other parameters: `embedding`, checked for student and teacher.

@@ -345,7 +345,8 @@ def test_generations_are_teachers_of_their_own(tmp_path: Path, setting: Setting)
     assert len({order.name() for order in orders}) == 3
     recipes = [order.recipe() for order in orders]
     assert [recipe.pop("generation") for recipe in recipes] == [1, 2, 3]
-    assert recipes[0] == recipes[1] == recipes[2]
+    # Only what was taught has a temperature.
+    assert recipes[1] == recipes[2] == {**recipes[0], "temperature": 4.0}
     store = TeacherStore(tmp_path)
     store.get(orders[2])  # trains those before it too
     assert {p.stem for p in tmp_path.glob("*.safetensors")} == {o.name() for o in orders}
@@ -387,6 +388,30 @@ def test_a_second_generation_starts_afresh_and_is_taught_by_the_first(tmp_path: 
     for name, value in weights(tmp_path, second).items():
         # A fused Adam rounds otherwise than the plain one.
         torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-5)
+
+
+def test_a_second_generation_is_taught_at_the_temperature_of_the_configuration(
+    tmp_path: Path,
+) -> None:
+    setting, store = ClassicalToClassical(Mlp((4,)), Mlp(())), TeacherStore(tmp_path)
+    cold, hot = (
+        ordered(
+            setting,
+            "soft",
+            generations=2,
+            temperature=temperature,
+            teacher_learning_rate=0.1,
+            teacher_epochs=20,
+        )
+        for temperature in (1.0, 9.0)
+    )
+    assert cold.before().name() == hot.before().name()  # type: ignore[union-attr]
+    answers = [store.get(order).train.logits for order in (cold, hot)]
+    assert not torch.allclose(*answers, atol=1e-3)
+    # An arm without soft targets of its own reads it for its teacher's sake, from two on.
+    for generations, temperature in ((1, None), (2, 9.0)):
+        _, config = configured(setting, "features", generations=generations, temperature=9.0)
+        assert config.temperature == temperature
 
 
 def test_generations_reach_the_student(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from qkd_study import (
     ConvNet,
     Convolution,
     Ensemble,
+    Float,
     FullyQuantum,
     HybridCircuit,
     HybridImage,
@@ -829,6 +830,18 @@ def test_a_search_that_changes_the_teacher_counts_every_configuration() -> None:
     assert teachers(QuantumToQuantum(), teacher_depth=Int(1, 3)) == of_each
     # The teacher is as deep as the student where nothing else is said.
     assert teachers(QuantumToQuantum(), depth=Int(1, 3)) == of_each
+
+
+def test_a_searched_temperature_changes_the_teachers_that_were_taught() -> None:
+    def teachers(**changes: Any) -> int:
+        study = small(
+            SelfDistillation(), "soft", search={"temperature": Float(1, 9)}, trials=5, **changes
+        )
+        return make_plan(study, load(SMALL)).teachers
+
+    assert teachers() == PER_TEACHER
+    assert teachers(fixed={"generations": 2}) == PER_TEACHER + 5 * 1 + 2
+    assert teachers(factors={"generations": (1, 2)}) == PER_TEACHER + 5 * 1 + 2
 
 
 def test_searched_generations_are_counted_at_most() -> None:

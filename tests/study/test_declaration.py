@@ -43,6 +43,7 @@ from qkd_study import (
 )
 from qkd_study.study.config import Config, parameter
 from qkd_study.study.identity import declaration, fingerprint
+from qkd_study.study.reading import ONLY_WITH
 
 #: More combinations of values that decide what fits than can be checked.
 WIDE = {name: Choice(*range(10, 50)) for name in ("samples", "qubits", "depth", "teacher_depth")}
@@ -212,6 +213,14 @@ def test_searching_a_cost_on_accuracy_warns() -> None:
 def test_a_parameter_that_no_arm_reads_warns() -> None:
     with pytest.warns(StudyWarning, match="no arm of this study reads temperature"):
         study(search={"temperature": Float(1, 9)}, arms=("scratch",))
+    for changes in (
+        {"factors": {"plan": ("register", "plain")}},  # a quanvolution runs one matrix per filter
+        {"search": {"momentum": Float(0, 0.9)}},
+        {"search": {"angle_range": Float(1, 3)}, "fixed": {"embedding": "amplitude"}},
+    ):
+        (name,) = next(iter(changes.values()))
+        with pytest.warns(StudyWarning, match=f"no arm of this study reads {name}"):
+            study(**changes)
 
 
 @pytest.mark.filterwarnings("ignore::qkd_study.StudyWarning")
@@ -235,11 +244,14 @@ def test_every_parameter_can_be_fixed_crossed_or_searched(name: str) -> None:
     )
     arms = (*ARMS, Arm("mine", (lambda student, teacher, labels: None,)))
     setting = QuantumToQuantum(HybridCircuit())
+    other, allowed = ONLY_WITH.get(name, ("epochs", (5,)))
     for changes in (
         {"fixed": {name: values[0]}},
         {"factors": {name: values}},
         {"search": {name: space}},
     ):
+        if name != other:
+            changes["fixed"] = {**changes.get("fixed", {}), other: allowed[0]}
         made = study(arms=arms, setting=setting, **changes)
         users = [a for a in made.all_arms if made.uses(a, what)]
         assert users

@@ -1,0 +1,85 @@
+"""Which parameters a run reads. What nothing reads is null in its row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from qkd_study.study.arms import Arm
+from qkd_study.study.config import PARAMETERS, Parameter
+from qkd_study.study.settings import TAUGHT, TEACHERS
+
+if TYPE_CHECKING:
+    from qkd_study.study.study import Study
+
+#: Parameters that are read only where another one has a value: name -> (the other, the value).
+ONLY_WITH = {
+    "angle_range": ("embedding", ("angle", "auto")),  # auto: of a model that resolves it itself
+    "momentum": ("optimizer", ("sgd",)),
+    "weight_decay": ("optimizer", ("adamw",)),
+}
+#: What stands for a term's parameter in arms without the term, where it is not 0.
+_OFF = {"temperature": None, "scale_cross_entropy": 1.0}
+
+
+def reads(study: Study, arm: Arm, what: Parameter) -> bool:
+    """Whether some runs of an arm depend on a parameter."""
+    if not set(what.terms).isdisjoint(arm.term_names):
+        return True
+    if what.name in TAUGHT and arm.needs_teacher and study.generations > 1:
+        return True
+    if what.terms:
+        return False
+    if what.role in ("student", "both"):
+        return True
+    if what.role == "circuit" and what.name in study.setting.student_model.reads:
+        return True
+    if not arm.needs_teacher:
+        return False
+    if what.name in TEACHERS.values():
+        return what.name in study.setting.read_by_teacher(arm, study.generations)
+    return what.role == "teacher" or what.name in study.setting.teacher_of(arm).reads
+
+
+def reads_with(study: Study, arm: Arm, name: str, values: Mapping[str, Any]) -> bool:
+    """Whether a run of an arm depends on a parameter, given all values of that run."""
+    what = PARAMETERS[name]
+    if not reads(study, arm, what):
+        return False
+    if name in ONLY_WITH:
+        other, allowed = ONLY_WITH[name]
+        return values[other] in allowed
+    if name in TAUGHT and set(what.terms).isdisjoint(arm.term_names):
+        return bool(values["generations"] > 1)
+    return True
+
+
+def only_read(study: Study, arm: Arm, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a run, null where nothing reads them. What an arm searches stays."""
+    kept, space = dict(values), study.space(arm)
+    for name, what in PARAMETERS.items():
+        if name in space or reads_with(study, arm, name, values):
+            continue
+        if what.terms:
+            kept[name] = _OFF.get(name, 0.0)
+        elif what.role == "circuit" or name in TEACHERS.values() or name in ONLY_WITH:
+            kept[name] = None
+    return kept
+
+
+def unread(study: Study) -> list[str]:
+    """What a study searches or crosses although no run of any arm depends on it."""
+    found = []
+    for name in (*study.search, *study.factors):
+        arms = [arm for arm in study.all_arms if reads(study, arm, PARAMETERS[name])]
+        other, _ = ONLY_WITH.get(name, (None, ()))
+        if arms and (other is None or other in study.search):
+            continue
+        if not any(
+            reads_with(study, arm, name, values | study.resolved(values, arm))
+            for arm in arms
+            for cell in study.cells()
+            for values in study.extremes(cell)[:1]
+        ):
+            found.append(name)
+    return found

@@ -1,0 +1,131 @@
+"""A parameter that a model reads changes what a run does; another changes nothing.
+
+Both are tried by training: the weights, the counts, the device and the plan of a run are compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from qkd_study.data import Arrays, load
+from qkd_study.distill import TeacherStore, run
+from qkd_study.quantum import Circuit, hardware_efficient
+from qkd_study.study import (
+    AlexNet,
+    ClassicalToClassical,
+    ConvNet,
+    Convolution,
+    Ensemble,
+    FullyQuantum,
+    HybridCircuit,
+    HybridImage,
+    LeNet,
+    Mlp,
+    Quanvolution,
+    Study,
+)
+from qkd_study.study.config import PARAMETERS, Config
+from qkd_study.study.models import ModelSpec
+from qkd_study.study.reading import ONLY_WITH, reads_with
+
+_LABELS = np.arange(60) % 3
+_PIXELS = np.random.default_rng(0).random((60, 16, 16)) + 0.3 * _LABELS[:, None, None]
+DATA = Arrays("made", _PIXELS, _LABELS, test_share=0.2)
+DATASET = load(DATA)
+#: Two values of every parameter of circuits, with which every model can be built.
+VALUES: dict[str, tuple[Any, Any]] = {
+    "ansatz": ("hardware-efficient", "strongly-entangling"),
+    "reduction": ("average", "pca"),
+    "embedding": ("angle", "amplitude"),
+    "angle_range": (1.5, 1.0),
+    "qubits": (4, 6),
+    "depth": (1, 2),
+    "device": ("lightning.qubit", "default.qubit"),
+    "precision": ("complex128", "complex64"),
+    "plan": ("register", "matrix"),
+}
+FIXED = {"samples": 9, "validation_samples": 12, "epochs": 2, "batch_size": 4}
+
+
+def ladder(qubits: int, depth: int) -> Circuit:
+    return hardware_efficient(qubits, depth, entangler="chain")
+
+
+MODELS: list[ModelSpec] = [
+    Mlp((3,)),
+    LeNet(),
+    AlexNet(),
+    ConvNet(),
+    Convolution(filters=2),
+    Quanvolution(filters=2),
+    *(
+        kind(ansatz=own)
+        for kind in (HybridCircuit, FullyQuantum, HybridImage)
+        for own in (None, ladder)
+    ),
+]
+
+
+def did(of: ModelSpec, config: Config, folder: Path) -> tuple[Any, ...]:
+    """What a run of a student did."""
+    setting = ClassicalToClassical(Mlp(()), of)
+    arm = Study(question="?", setting=setting, arms=("scratch",)).all_arms[0]
+    result = run(setting, arm, config, DATASET, TeacherStore(folder), replicate=0, test=True)
+    counts = {name: n for name, n in result.costs.items() if not name.startswith("seconds")}
+    return (
+        [epoch.total for epoch in result.curve],
+        result.metrics["test_nll"],
+        counts,
+        result.backend,
+        result.plan,
+    )
+
+
+def of_study(of: ModelSpec, **fixed: Any) -> tuple[Study, Config]:
+    """A study of a model alone, and its configuration."""
+    setting = ClassicalToClassical(Mlp(()), of)
+    study = Study(question="?", setting=setting, arms=("scratch",), fixed={**FIXED, **fixed})
+    (arm,) = study.all_arms
+    return study, study.config(study.cells()[0], arm, {}, DATASET.name)
+
+
+@pytest.mark.parametrize("of", MODELS, ids=repr)
+def test_what_a_model_reads_is_what_it_depends_on(of: ModelSpec, tmp_path: Path) -> None:
+    assert set(VALUES) == {name for name, what in PARAMETERS.items() if what.role == "circuit"}
+    first = {name: values[0] for name, values in VALUES.items()}
+    # Handed to the model past `Study.config`, which makes null what is not read.
+    config = replace(of_study(of)[1], **first)
+    base = did(of, config, tmp_path)
+    assert did(of, config, tmp_path) == base
+    matters = {
+        name
+        for name, (_, other) in VALUES.items()
+        if did(of, replace(config, **{name: other}), tmp_path) != base
+    }
+    assert matters == of.reads
+    assert Ensemble(of).reads == of.reads
+    # And what is not read is null in the rows.
+    _, stated = of_study(of, **first)
+    assert {name for name in VALUES if getattr(stated, name) is not None} == of.reads
+
+
+@pytest.mark.parametrize("name", ONLY_WITH)
+def test_what_is_read_beside_another_value_is_null_beside_the_rest(
+    name: str, tmp_path: Path
+) -> None:
+    of, (other, allowed) = HybridCircuit(), ONLY_WITH[name]
+    for choice in PARAMETERS[other].choices:
+        if choice == "auto":
+            continue
+        values = {**{n: v[0] for n, v in VALUES.items()}, other: choice}
+        study, config = of_study(of, **values)
+        changed = [did(of, replace(config, **{name: value}), tmp_path) for value in (0.5, 0.9)]
+        assert (changed[0] != changed[1]) == (choice in allowed)
+        assert (getattr(config, name) is not None) == (choice in allowed)
+        (arm,) = study.all_arms
+        assert reads_with(study, arm, name, vars(config)) == (choice in allowed)
