@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 import pyarrow as pa
 
 from qkd_study.study.config import PARAMETERS, Config
+from qkd_study.study.reading import ONLY_WITH
 
 #: Raised when a column changes its meaning or goes; a new column alone does not.
 TABLE_VERSION = 1
@@ -115,7 +116,7 @@ def _config_column(name: str, annotation: object, meaning: str) -> Column:
     what = PARAMETERS.get(name)
     off = f"; {'null' if name == 'temperature' else '0'} in arms without it"
     note = off if what is not None and what.terms and name != "scale_cross_entropy" else ""
-    if what is not None and what.role == "circuit":
+    if what is not None and (what.role == "circuit" or name in ONLY_WITH):
         note = "; null where nothing reads it"
     return Column(
         f"config.{name}", kind, "radians" if name == "angle_range" else "", meaning + note

@@ -134,7 +134,7 @@ class Config:
     temperature: float | None = _parameter(
         "float",
         4.0,
-        "softmax temperature T of the soft targets",
+        "softmax temperature T of the soft targets, also of those that teach a later generation",
         above=0,
         high=1000,
         terms=("soft", "decoupled"),
@@ -212,12 +212,8 @@ class Config:
         "optimiser of the student; teachers use adam",
         choices=("adam", "adamw", "sgd"),
     )
-    momentum: float | None = _parameter(
-        "float", 0.9, "momentum of sgd; others ignore it", low=0, high=1
-    )
-    weight_decay: float | None = _parameter(
-        "float", 0.01, "decay of adamw; others ignore it", low=0
-    )
+    momentum: float | None = _parameter("float", 0.9, "momentum of sgd", low=0, high=1)
+    weight_decay: float | None = _parameter("float", 0.01, "decay of adamw", low=0)
     schedule: str = _parameter(
         "choice",
         "constant",
@@ -359,7 +355,7 @@ class Config:
     plan: str | None = _parameter(
         "choice",
         "auto",
-        "how a batch runs on the device; auto: by a fixed rule",
+        "how a batch runs on the device, but in quanvolutions; auto: by a fixed rule",
         choices=("auto", "register", "matrix", "plain"),
         role="circuit",
     )
