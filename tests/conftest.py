@@ -113,3 +113,16 @@ def fashion_mnist() -> Path:
     if folder is None or not (Path(folder) / "fashion-mnist").is_dir():
         pytest.skip("QKD_STUDY_DATA does not point at Fashion-MNIST")
     return Path(folder)
+
+
+@pytest.fixture
+def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Jupyter kernel of this interpreter, whatever others are installed for the user."""
+    pytest.importorskip("ipykernel")
+    kernels = tmp_path / "jupyter" / "kernels" / "python3"
+    kernels.mkdir(parents=True)
+    command = f'["{sys.executable}", "-m", "ipykernel_launcher", "-f", "{{connection_file}}"]'
+    (kernels / "kernel.json").write_text(
+        f'{{"argv": {command}, "display_name": "Python 3", "language": "python"}}'
+    )
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))

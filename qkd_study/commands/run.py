@@ -153,13 +153,16 @@ def _drive(
     options: Namespace,
     address: str | None,
 ) -> Outcome:
-    from qkd_study.tune.driver import drive
-    from qkd_study.tune.loggers import loggers
     from qkd_study.tune.progress import Display, in_words
 
     start = time.monotonic()
     done = counted.runs - schedule.missing_runs()
     with Display(console, counted.runs, done, counted.arms) as display:
+        display.doing("starting Ray" if address is None else f"connecting to {address}")
+        # Imported late: with Ray they take seconds.
+        from qkd_study.tune.driver import drive
+        from qkd_study.tune.loggers import loggers
+
         outcome = drive(
             schedule,
             dataset,

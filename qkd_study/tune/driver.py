@@ -53,8 +53,9 @@ class _Shared:
         watch: Watch,
         interrupts: Interrupts,
         bury: Callable[[str], None],
+        display: Display,
     ) -> None:
-        self.desk, self.cluster, self.watch = desk, cluster, watch
+        self.desk, self.cluster, self.watch, self._display = desk, cluster, watch, display
         self.interrupts, self._bury = interrupts, bury
         self.controller: Any = None
         self.first_started: float | None = None
@@ -84,6 +85,7 @@ class _Shared:
         self.desk.out[trial_id].heard = time.monotonic()
         if self.first_started is None:
             self.first_started = time.monotonic()
+            self._display.doing("running the first trainings")
 
     def look(self, trials: Sequence[Any]) -> None:
         """Look after workers that say nothing, those among them that are to begin."""
@@ -247,7 +249,7 @@ def drive(
         dataset: on what.
         run: where; its lock is held by the caller.
         cpus: how many trials at once; `None`, with an address: as many as fit.
-        display: told of every trial that ends.
+        display: told of every trial that ends, and of what goes on before.
         address: of a Ray cluster; see `connect`.
         time_limit: seconds that one run may take; default: see `desk.LIMIT_SECONDS`.
         retry_failed: whether to run again what failed before it was written to the tables.
@@ -283,8 +285,9 @@ def drive(
     ):
         interrupts.prepare()
         teachers, bury = teachers_in(run.teachers.resolve(), cluster=address is not None)
-        shared = _Shared(desk, cluster, Watch(desk, Path(scratch)), interrupts, bury)
+        shared = _Shared(desk, cluster, Watch(desk, Path(scratch)), interrupts, bury, display)
         started = time.monotonic()
+        display.doing("starting workers")
         try:
             tune.Tuner(
                 tune.with_resources(

@@ -3,19 +3,69 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
+from rich.text import Text
+
+from qkd_study.grid import Grid
 
 #: Seconds between lines where the output is no terminal.
 LINE_SECONDS = 15.0
+#: Seconds over which a pace is measured, at least; and the share of the time so far, if longer.
+PACE_SECONDS, RECENT = 5.0, 1 / 3
+
+
+class Pace:
+    """How long the rest takes, from the runs that ended lately.
+
+    The runs that end first tell nothing of the pace: before them there was the start, and after
+    them the workers are all at the same point. So nothing is said before the workers had as long
+    again as the first run took.
+
+    Args:
+        now: the time in seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._began = self._first = now()
+        self._ends: deque[tuple[float, int]] = deque()
+        self._done = 0
+
+    def begin(self) -> None:
+        """The workers have started."""
+        self._began = self._now()
+
+    def add(self, runs: int) -> None:
+        """So many runs have ended."""
+        now = self._now()
+        if not self._done:
+            self._first = now
+        self._done += runs
+        self._ends.append((now, self._done))
+        recent = now - max(RECENT * (now - self._first), 4 * self._least())
+        while len(self._ends) > 1 and self._ends[1][0] <= recent:
+            self._ends.popleft()
+
+    def left(self, runs: int) -> float | None:
+        """Seconds that so many more runs take; `None` before that is known."""
+        now = self._now()
+        if not self._ends or now - self._first < self._least():
+            return None
+        since, before = self._ends[0]
+        ended = self._done - before
+        return runs * (now - since) / ended if ended else None
+
+    def _least(self) -> float:
+        return max(PACE_SECONDS, self._first - self._began)
 
 
 class Display:
-    """Runs done of all, time left, and the best score so far per cell and arm.
+    """Runs done of all, what goes on, time left, and the best score so far per cell and arm.
 
     A live table on a terminal; a line every few seconds elsewhere.
 
@@ -24,73 +74,92 @@ class Display:
         total: runs in all.
         done: runs that earlier commands finished.
         arms: names, in order.
+        now: the time in seconds.
     """
 
-    def __init__(self, console: Console, total: int, done: int, arms: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        console: Console,
+        total: int,
+        done: int,
+        arms: tuple[str, ...],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._console = console
-        self._total, self._done, self._before = total, done, done
+        self._total, self._done = total, done
         self._arms = arms
         self._best: dict[str, dict[str, float]] = {}
-        self._start = self._last_line = time.monotonic()
-        self._bar = Progress(
-            TextColumn("[bold]runs"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[left]}"),
-            console=console,
+        self._now, self._pace = now, Pace(now)
+        self._doing = ""
+        self._since = self._last_line = now()
+        self._live = Live(
+            console=console, get_renderable=self._view, refresh_per_second=2, transient=True
         )
-        self._task = self._bar.add_task("", total=total, completed=done, left="")
-        self._live = Live(console=console, refresh_per_second=2, transient=True)
 
     def __enter__(self) -> Display:
         if self._console.is_terminal:
-            self._live.start()
+            self._live.start(refresh=True)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._console.is_terminal:
             self._live.stop()
 
+    def doing(self, what: str) -> None:
+        """Show what goes on until the first run ends."""
+        self._doing, self._since = what, self._now()
+        self._last_line = self._since
+        self._pace.begin()
+        if self._console.is_terminal:
+            self._live.refresh()
+        else:
+            self._console.print(what, markup=False)
+
     def advance(self, runs: int, cell: str, arm: str, value: float | None) -> None:
         """Count finished runs, and keep a search trial's mean score if it is the best."""
         self._done += runs
+        self._doing = ""
+        self._pace.add(runs)
         if value is not None:
             row = self._best.setdefault(cell, {})
             row[arm] = max(value, row.get(arm, value))
-        left = self.time_left()
-        if self._console.is_terminal:
-            self._bar.update(self._task, completed=self._done, left=left)
-            self._live.update(Group(self._bar, self._table()))
-        elif time.monotonic() - self._last_line > LINE_SECONDS:
-            self._last_line = time.monotonic()
+        if not self._console.is_terminal and self._now() - self._last_line > LINE_SECONDS:
+            self._last_line = self._now()
             best = max((v for row in self._best.values() for v in row.values()), default=None)
-            tail = "" if best is None else f", best validation accuracy {best:.3f}"
-            self._console.print(f"{self._done} of {self._total} runs, {left}{tail}")
+            tail = "" if best is None else f", best validation accuracy {100 * best:.1f} %"
+            self._console.print(f"{self._done} of {self._total} runs, {self.time_left()}{tail}")
 
     def say(self, line: str) -> None:
         """Print a line above the table."""
         self._console.print(line, markup=False)
 
     def time_left(self) -> str:
-        """How long the rest will take at the pace so far, in words."""
-        ran = self._done - self._before
-        if ran <= 0:
-            return "time left unknown"
-        seconds = (time.monotonic() - self._start) / ran * max(self._total - self._done, 0)
-        return f"{in_words(seconds)} left"
+        """How long the rest will take at the pace of late, in words."""
+        seconds = self._pace.left(max(self._total - self._done, 0))
+        return "time left not known yet" if seconds is None else f"{in_words(seconds)} left"
 
-    def _table(self) -> Table:
-        table = Table(title="best validation accuracy so far", title_justify="left")
-        table.add_column("cell")
-        for arm in self._arms:
-            table.add_column(arm, justify="right")
-        for cell, row in self._best.items():
-            table.add_row(cell, *(_number(row, arm) for arm in self._arms))
-        return table
+    def _view(self) -> Group:
+        bar = Progress(
+            TextColumn("runs"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+            console=self._console,
+        )
+        bar.add_task(self.time_left(), total=self._total, completed=self._done)
+        parts: list[Progress | Text | Grid] = [bar]
+        if self._doing:
+            parts.append(Text(f"{self._doing}, {in_words(self._now() - self._since)}"))
+        if self._best:
+            parts.append(self._table())
+        return Group(*parts)
 
-
-def _number(row: Mapping[str, float], arm: str) -> str:
-    return f"{row[arm]:.3f}" if arm in row else ""
+    def _table(self) -> Grid:
+        rows = [
+            (cell, *(f"{100 * row[arm]:.1f}" if arm in row else "" for arm in self._arms))
+            for cell, row in list(self._best.items())
+        ]
+        return Grid.of_cells("best validation accuracy so far, in %", self._arms, rows)
 
 
 def in_words(seconds: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -79,18 +78,10 @@ def test_the_short_recipe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert {"cell", "arm", "gain", "low", "high"} <= set(outcome(code, folder, monkeypatch))
 
 
+@pytest.mark.usefixtures("kernel")
 def test_the_notebook_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nbformat = pytest.importorskip("nbformat")
     nbclient = pytest.importorskip("nbclient")
-    pytest.importorskip("ipykernel")
-    # The kernel of this interpreter, whatever others are installed for the user.
-    kernels = folder / "jupyter" / "kernels" / "python3"
-    kernels.mkdir(parents=True)
-    command = f'["{sys.executable}", "-m", "ipykernel_launcher", "-f", "{{connection_file}}"]'
-    (kernels / "kernel.json").write_text(
-        f'{{"argv": {command}, "display_name": "Python 3", "language": "python"}}'
-    )
-    monkeypatch.setenv("JUPYTER_PATH", str(folder / "jupyter"))
     root = str(DOCS.parent)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]))
     notebook = nbformat.read(DOCS / "reading_results.ipynb", as_version=4)
