@@ -1,8 +1,8 @@
 """From tables to answers. Reads nothing but the tables."""
 
-from qkd_study.analysis.claims import Contrast, Control, Judged, judge
-from qkd_study.analysis.paired import Interval, mean_interval
+from qkd_study.analysis.claims.evaluate import Contrast, Control, Judged, judge
 from qkd_study.analysis.results import Results, load
+from qkd_study.analysis.statistics.intervals import Interval, mean_interval
 from qkd_study.analysis.summary import Line, best_trials, confirmed, summarise
 
 __all__ = [

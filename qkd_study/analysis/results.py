@@ -1,268 +1,75 @@
-"""`Results`: the tables of a run, what is missing in them, and what follows from them."""
+"""`Results`: a run, and a method for every analysis of it."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from qkd_study.analysis.summary import confirmed
-from qkd_study.errors import InputError
-from qkd_study.results import (
-    BrokenFile,
-    RunFolder,
-    VanishedFile,
-    files_of,
-    find_run,
-    read_table,
-    unhindered,
-)
-from qkd_study.study.study import MINIMISED
-
-#: What accuracy is compared with, unless a study minimises something else.
-COST = "cost.parameters"
+from qkd_study.analysis.claims.arms import comparison, power
+from qkd_study.analysis.claims.evaluate import Judged, judge
+from qkd_study.analysis.claims.table import verdicts
+from qkd_study.analysis.run_tables import RunTables, read_run
+from qkd_study.analysis.scaling.cost_table import cost_laws
+from qkd_study.analysis.scaling.data import efficiency, error_laws, slopes
+from qkd_study.analysis.scaling.time_to_target import epochs
+from qkd_study.analysis.search_analysis import best_configurations, convergence, search_budget
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from qkd_study.analysis.claims import Judged
 
-
-@dataclass(frozen=True, eq=False)
-class Results:
-    """A run, read.
-
-    Attributes:
-        path: its folder.
-        about: what study.json says.
-        runs, curves: the tables; see results/README.md.
-        broken: what could not be read, in words.
-    """
-
-    path: Path
-    about: dict[str, Any]
-    runs: pd.DataFrame
-    curves: pd.DataFrame
-    broken: tuple[str, ...] = ()
-
-    @property
-    def declaration(self) -> dict[str, Any]:
-        """The study as it was declared, every default spelt out."""
-        declared: dict[str, Any] = self.about["declaration"]
-        return declared
-
-    @property
-    def name(self) -> str:
-        """`<study>/<run id>`."""
-        return f"{self.declaration['name']}/{self.about['run_id']}"
-
-    @property
-    def factors(self) -> dict[str, list[Any]]:
-        """The values of each factor."""
-        found: dict[str, list[Any]] = self.declaration["factors"]
-        return found
-
-    @property
-    def arms(self) -> list[str]:
-        """The arms' names, as declared."""
-        return list(self.declaration["arms"])
-
-    @property
-    def baseline(self) -> str | None:
-        """The arm without any extra term, which others are compared with."""
-        arms = self.declaration["arms"].items()
-        return next((name for name, arm in arms if not arm["terms"]), None)
-
-    @cached_property
-    def cells(self) -> dict[str, dict[str, Any]]:
-        """Factor values by cell, in the order of the declaration."""
-        combinations = itertools.product(*self.factors.values())
-        found = {}
-        for values in combinations:
-            named = dict(zip(self.factors, values, strict=True))
-            found[label(named)] = named
-        return found
-
-    @cached_property
-    def confirmed(self) -> pd.DataFrame:
-        """The rows that may support a claim: confirm runs of the chosen configurations."""
-        return confirmed(self.runs, self.minimised)
-
-    @cached_property
-    def confirmed_curves(self) -> pd.DataFrame:
-        """The epochs of the runs in `confirmed`."""
-        keys = ["cell", "arm", "trial", "replicate"]
-        curves = self.curves[self.curves["phase"] == "confirm"]
-        return curves.merge(self.confirmed[keys], on=keys)
-
-    def sliced(self, by: Sequence[str]) -> list[tuple[dict[str, Any], list[str]]]:
-        """The cells by values of some factors: these values, and the cells that have them."""
-        found: dict[tuple[Any, ...], list[str]] = {}
-        for cell, named in self.cells.items():
-            found.setdefault(tuple(named[name] for name in by), []).append(cell)
-        return [(dict(zip(by, values, strict=True)), cells) for values, cells in found.items()]
-
-    def along(self, factor: str) -> list[tuple[dict[str, Any], list[tuple[Any, str]]]]:
-        """The cells along a factor: for each combination of the others, its values and cells.
-
-        Raises:
-            InputError: it is no factor of the run.
-        """
-        if factor not in self.factors:
-            known = ", ".join(self.factors) or "none"
-            raise InputError(f"{factor!r} is no factor of {self.name}. Its factors: {known}.")
-        others = [name for name in self.factors if name != factor]
-        return [
-            (fixed, [(self.cells[cell][factor], cell) for cell in cells])
-            for fixed, cells in self.sliced(others)
-        ]
-
-    def scores(self, metric: str = "metric.test_accuracy") -> pd.DataFrame:
-        """A metric of the confirm phase: a row per cell and replicate, a column per arm.
-
-        Replicates that an arm lacks are NaN.
-        """
-        if metric not in self._scores:
-            wide = self.confirmed.pivot_table(
-                index=["cell", "replicate"], columns="arm", values=metric, aggfunc="first"
-            )
-            self._scores[metric] = wide.reindex(columns=self.arms)
-        return self._scores[metric].copy()
-
-    @cached_property
-    def _scores(self) -> dict[str, pd.DataFrame]:
-        return {}
-
-    @cached_property
-    def problems(self) -> tuple[str, ...]:
-        """What is missing or failed, in words; empty for a complete run."""
-        said = list(self.broken)
-        if self.runs.empty:
-            return (*said, "The run has no rows yet.")
-        failed = self.runs[self.runs["status"] == "failed"]
-        for (phase, cell, arm), rows in failed.groupby(["phase", "cell", "arm"]):
-            reason = str(rows["reason"].iloc[0]).splitlines()[0]
-            said.append(f"{len(rows)} {phase} runs of {cell}, {arm} failed: {reason}")
-        wanted = int(self.declaration["replicates"]["confirm"])
-        there = self.confirmed.groupby(["cell", "arm"]).size()
-        if there.empty:
-            return (*said, "No confirm runs yet: nothing here was measured on the test set.")
-        for cell, arm in itertools.product(self.cells, self.arms):
-            count = int(there.get((cell, arm), 0))
-            if count < wanted:
-                said.append(
-                    f"{cell}, {arm}: {count} of {wanted} confirm replicates. Differences use those "
-                    f"that both arms have."
-                )
-        return tuple(said)
-
-    # The functions below take a `Results`, so that they are imported when called.
+class Results(RunTables):
+    """A run, and a method for every analysis of it; see `RunTables` for its tables."""
 
     def judge(self) -> list[Judged]:
-        """The verdict on every claim; see `claims.judge`."""
-        from qkd_study.analysis.claims import judge
-
+        """The verdict on every claim; see `claims.evaluate.judge`."""
         return judge(self)
 
     def verdicts(self) -> pd.DataFrame:
-        """Every contrast that a verdict rests on; see `contrasts.verdicts`."""
-        from qkd_study.analysis.contrasts import verdicts
-
+        """Every contrast that a verdict rests on; see `claims.table.verdicts`."""
         return verdicts(self.judge())
 
     def comparison(self, metric: str = "metric.test_accuracy") -> pd.DataFrame:
-        """Every arm against the baseline, paired; see `gains.comparison`."""
-        from qkd_study.analysis.gains import comparison
-
+        """Every arm against the baseline, paired; see `claims.arms.comparison`."""
         return comparison(self, metric)
 
     def power(self, *differences: float, metric: str = "metric.test_accuracy") -> pd.DataFrame:
-        """The replicates that wanted differences need; see `gains.power`."""
-        from qkd_study.analysis.gains import power
-
+        """The replicates that wanted differences need; see `claims.arms.power`."""
         return power(self, differences, metric=metric)
 
     def slopes(self, factor: str = "samples") -> pd.DataFrame:
-        """The gain per doubling of an amount; see `amounts.slopes`."""
-        from qkd_study.analysis.amounts import slopes
-
+        """The gain per doubling of an amount; see `scaling.data.slopes`."""
         return slopes(self, factor)
 
     def efficiency(self) -> pd.DataFrame:
-        """What each arm saves in samples; see `amounts.efficiency`."""
-        from qkd_study.analysis.amounts import efficiency
-
+        """What each arm saves in samples; see `scaling.data.efficiency`."""
         return efficiency(self)
 
     def epochs(self, target: float | None = None) -> pd.DataFrame:
-        """Epochs to a target; see `speed.epochs`."""
-        from qkd_study.analysis.speed import epochs
-
+        """Epochs to a target; see `scaling.time_to_target.epochs`."""
         return epochs(self, target)
 
     def error_laws(self, at: float | None = None) -> pd.DataFrame:
-        """Test error against samples as a power law; see `amounts.error_laws`."""
-        from qkd_study.analysis.amounts import error_laws
-
+        """Test error against samples as a power law; see `scaling.data.error_laws`."""
         return error_laws(self, at)
 
     def cost_laws(self, cost: str = "cost.seconds_train") -> pd.DataFrame:
-        """A cost against qubits, depth and samples; see `costs.cost_laws`."""
-        from qkd_study.analysis.costs import cost_laws
-
+        """A cost against qubits, depth and samples; see `scaling.cost_table.cost_laws`."""
         return cost_laws(self, cost)
 
     def best(self) -> pd.DataFrame:
-        """The configuration of each cell and arm; see `insight.best_configurations`."""
-        from qkd_study.analysis.insight import best_configurations
-
+        """The configuration of each cell and arm; see `search_analysis.best_configurations`."""
         return best_configurations(self.runs, self.declaration["search"], self.minimised)
 
-    def importance(self, *, pooled: bool = False) -> pd.DataFrame:
-        """How much each searched parameter explains; see `insight.parameter_importance`."""
-        from qkd_study.analysis.insight import parameter_importance
-
-        if pooled:
-            return self._importance.copy()
-        return parameter_importance(self.runs, self.declaration["search"])
-
-    @cached_property
-    def _importance(self) -> pd.DataFrame:  # takes seconds, and the report needs it twice
-        from qkd_study.analysis.insight import parameter_importance
-
-        return parameter_importance(self.runs, self.declaration.get("search", {}), pooled=True)
-
     def budget(self) -> pd.DataFrame:
-        """What the search of each cell and arm used; see `insight.search_budget`."""
-        from qkd_study.analysis.insight import search_budget
-
+        """What the search of each cell and arm used; see `search_analysis.search_budget`."""
         return search_budget(self.runs)
 
     def convergence(self) -> pd.DataFrame:
-        """The best score so far, trial by trial; see `insight.convergence`."""
-        from qkd_study.analysis.insight import convergence
-
+        """The best score so far, trial by trial; see `search_analysis.convergence`."""
         return convergence(self.runs)
-
-    @property
-    def minimised(self) -> str | None:
-        """The column that the study minimised beside maximising the accuracy, if any."""
-        return MINIMISED.get(self.declaration.get("minimise") or "")
-
-    def pareto(self, cost: str | None = None) -> pd.DataFrame:
-        """Test accuracy against a cost, and what nothing beats; see `insight.pareto_table`.
-
-        Args:
-            cost: a column; default: what the study minimised, else `cost.parameters`.
-        """
-        from qkd_study.analysis.insight import pareto_table
-
-        return pareto_table(self.runs, cost or self.minimised or COST, minimised=self.minimised)
 
     def figures(self) -> dict[str, Figure]:
         """The report's figures by name; others are functions in `qkd_study.analysis.figures`."""
@@ -277,60 +84,6 @@ class Results:
         return write_report([self], self.path if folder is None else Path(folder)).html
 
 
-def label(values: Mapping[str, Any]) -> str:
-    """Factor values as the tables name a cell; `all` without any."""
-    return ",".join(f"{name}={value}" for name, value in values.items()) or "all"
-
-
 def load(path: str | Path, out: str | Path = "results", *, search_curves: bool = True) -> Results:
-    """Read a run.
-
-    Args:
-        path: its folder or address, or `study`, or `study/run id` below `out`.
-        out: the results folder, or its address.
-        search_curves: whether to read the epochs of search runs too. They are most of the data,
-            and no method of `Results` needs them.
-
-    Raises:
-        InputError: there is no such run, or its tables are of another version.
-    """
-    folder = find_run(str(path), out)
-    about = folder.about()
-    runs, broken_runs = unhindered(lambda: _table(folder, "runs", ""))
-    left_out = "" if search_curves else "search-"
-    curves, broken_curves = unhindered(lambda: _table(folder, "curves", left_out))
-    return Results(folder.path, about, runs, curves, (*broken_runs, *broken_curves))
-
-
-def _table(folder: RunFolder, table: str, left_out: str) -> tuple[pd.DataFrame, Sequence[str]]:
-    """A table without files that are broken, and which those are.
-
-    Args:
-        folder: of the run.
-        table: its name.
-        left_out: how the names of files begin that are not wanted, if there are such.
-    """
-    files = files_of(folder.path, table)
-    if left_out:
-        files = [path for path in files if not path.name.lstrip(".").startswith(left_out)]
-    try:
-        return read_table(folder.path, table, files), ()
-    except VanishedFile:
-        raise
-    except BrokenFile:
-        good = [path for path in files if _readable(folder, path, table)]
-        if not good:
-            raise
-        bad = [path.name for path in files if path not in good]
-        said = f"{len(bad)} broken files in {table}/ are left out: {', '.join(bad[:3])}"
-        return read_table(folder.path, table, good), (said,)
-
-
-def _readable(folder: RunFolder, path: Path, table: str) -> bool:
-    try:
-        read_table(folder.path, table, [path])
-    except VanishedFile:
-        raise
-    except BrokenFile:
-        return False
-    return True
+    """Read a run; see `run_tables.read_run`."""
+    return Results(**vars(read_run(path, out, search_curves=search_curves)))

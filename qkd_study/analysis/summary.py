@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from qkd_study.analysis.paired import Interval, mean_interval
+from qkd_study.analysis.statistics.intervals import Interval, mean_interval
 from qkd_study.results import mean_score
 
 TRIAL = ["cell", "arm", "trial"]

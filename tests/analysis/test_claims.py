@@ -14,7 +14,7 @@ from scipy import stats
 from qkd_study import Claim, InputError, Replicates, Study, load
 from qkd_study.analysis import judge
 from qkd_study.analysis.report import write_report
-from qkd_study.analysis.report.words import statement, summary
+from qkd_study.analysis.report.prose import statement, summary
 from qkd_study.cli import main
 from tests.analysis.made import CLAIM, made_results, made_study
 

@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 from scipy.optimize import isotonic_regression
 
-from qkd_study.analysis.efficiency import increasing
 from qkd_study.analysis.statistics import data_efficiency, slope_per_doubling
+from qkd_study.analysis.statistics.efficiency import increasing
 
 K = [10, 20, 40, 80]
 INF = math.inf

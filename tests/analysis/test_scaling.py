@@ -20,7 +20,7 @@ from qkd_study.analysis.scaling import (
     fit_cost,
     fit_error,
 )
-from qkd_study.analysis.scaling.error import EXPONENTS
+from qkd_study.analysis.scaling.error_law import EXPONENTS
 
 Floats = NDArray[np.float64]
 

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from qkd_study.analysis._samples import sign_flip_p
 from qkd_study.analysis.statistics import equivalence, holm, paired_difference
+from qkd_study.analysis.statistics.samples import sign_flip_p
 
 # Darwin's maize, crossed less self-fertilised, in eighths of an inch; Fisher, The Design of
 # Experiments, 1935, table 3. Sections 17 and 21: t = 2.148; 1726 of 2^15 sums are as far from zero.

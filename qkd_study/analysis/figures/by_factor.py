@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from qkd_study.analysis.figures import layout, values
 from qkd_study.analysis.figures.style import Style
-from qkd_study.analysis.results import Results
+from qkd_study.analysis.run_tables import RunTables
 
 PANELS = 6
 #: More arms than this have bars in place of bands, which would hide each other.
@@ -18,7 +18,7 @@ BANDS = 6
 
 
 def score_by_factor(
-    results: Results,
+    results: RunTables,
     factor: str,
     metric: str = "metric.test_accuracy",
     title: str | None = None,
@@ -41,7 +41,7 @@ def score_by_factor(
     return layout.describe(figure, _told(what, results, factor, found))
 
 
-def gain_by_factor(results: Results, factor: str, title: str | None = None) -> Figure:
+def gain_by_factor(results: RunTables, factor: str, title: str | None = None) -> Figure:
     """The gain in test accuracy over the baseline along a factor, in percentage points.
 
     Means of differences paired by replicate, with 95 % t intervals.
@@ -58,7 +58,7 @@ def gain_by_factor(results: Results, factor: str, title: str | None = None) -> F
 
 
 def _along(
-    results: Results,
+    results: RunTables,
     factor: str,
     found: values.Ranges,
     looks: dict[str, Style],
@@ -149,7 +149,7 @@ def _left_out(every: int, some: int, shown: int) -> list[str]:
     return said
 
 
-def _told(what: str, results: Results, factor: str, found: values.Ranges) -> str:
+def _told(what: str, results: RunTables, factor: str, found: values.Ranges) -> str:
     mids = {key: value.mid for key, value in found.items()}
     most, least = max(mids, key=mids.__getitem__), min(mids, key=mids.__getitem__)
     return (

@@ -9,19 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from qkd_study.analysis import amounts
 from qkd_study.analysis.figures import layout, values
 from qkd_study.analysis.figures.by_factor import BANDS, PANELS, line
 from qkd_study.analysis.figures.style import DASHED, MARKERS, SOLID, Style
-from qkd_study.analysis.results import Results
-from qkd_study.analysis.scaling import Floats, PowerLaw, fit_cost
+from qkd_study.analysis.run_tables import RunTables
+from qkd_study.analysis.scaling import Floats, PowerLaw, data, fit_cost
 
 #: Of depths; markers and dashes differ too.
 SHADES = ("#08306B", "#3C8DC5", "#41AB5D", "#E69F00")
 DASHES = SOLID + DASHED
 
 
-def error_scaling(results: Results, title: str | None = None) -> Figure:
+def error_scaling(results: RunTables, title: str | None = None) -> Figure:
     """Test error (per cent, logarithmic) against training samples K (logarithmic) per arm.
 
     Points are means over confirm replicates with 95 % t intervals; lines are the fitted power
@@ -48,7 +47,7 @@ def error_scaling(results: Results, title: str | None = None) -> Figure:
             if not own:
                 continue
             drawn += [r.mid for _, r in own]
-            law = amounts.fitted(results, along, arm, resamples=1)
+            law = data.fitted(results, along, arm, resamples=1)
             curve = law[0] if law else None
             _with_law(axes, own, arm, look, curve, filled=len(looks) <= BANDS)
             fitted.append(law is not None)
@@ -69,7 +68,7 @@ def error_scaling(results: Results, title: str | None = None) -> Figure:
 
 
 def cost_scaling(
-    results: Results,
+    results: RunTables,
     cost: str = "cost.seconds_train",
     arm: str | None = None,
     title: str | None = None,

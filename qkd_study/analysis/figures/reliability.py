@@ -6,14 +6,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from qkd_study.analysis.figures import layout, values
-from qkd_study.analysis.results import Results
+from qkd_study.analysis.run_tables import RunTables
 
 #: Rows of dots, at most: cells times arms.
 DOTS = 60
 METRICS = ("metric.test_ece", "metric.test_nll")
 
 
-def calibration(results: Results, title: str | None = None) -> Figure:
+def calibration(results: RunTables, title: str | None = None) -> Figure:
     """Expected calibration error (per cent) and negative log-likelihood (nats), less is better.
 
     Per cell and arm: means over confirm replicates with 95 % t intervals. The likelihood's axis is

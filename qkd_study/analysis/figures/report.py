@@ -8,7 +8,7 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from qkd_study.analysis.figures import by_factor, laws, reliability, tradeoff, training, values
-from qkd_study.analysis.results import COST, Results
+from qkd_study.analysis.run_tables import COST, RunTables
 from qkd_study.errors import InputError
 
 #: Cells whose learning curves are drawn.
@@ -16,7 +16,7 @@ CURVES = 4
 Entry = tuple[str, str, Callable[[], Figure]]
 
 
-def for_report(results: Results) -> list[tuple[str, str, Figure]]:
+def for_report(results: RunTables) -> list[tuple[str, str, Figure]]:
     """Figures of a run, each with a short id and a caption of one or two plain sentences.
 
     What a run has no rows for, or where nothing varies, is left out; an incomplete run gives fewer.
@@ -33,7 +33,7 @@ def for_report(results: Results) -> list[tuple[str, str, Figure]]:
     return found
 
 
-def _entries(results: Results) -> Iterator[Entry]:
+def _entries(results: RunTables) -> Iterator[Entry]:
     if not results.runs.empty:
         yield from _by_factor(results)
         yield from _scaling(results)
@@ -41,7 +41,7 @@ def _entries(results: Results) -> Iterator[Entry]:
         yield from _curves(results)
 
 
-def _by_factor(results: Results) -> Iterator[Entry]:
+def _by_factor(results: RunTables) -> Iterator[Entry]:
     measured = set(results.confirmed["cell"])
     for factor in results.factors:
         there = {named[factor] for cell, named in results.cells.items() if cell in measured}
@@ -63,7 +63,7 @@ def _by_factor(results: Results) -> Iterator[Entry]:
         )
 
 
-def _scaling(results: Results) -> Iterator[Entry]:
+def _scaling(results: RunTables) -> Iterator[Entry]:
     if results.confirmed["config.samples"].nunique() > 2:
         yield (
             "error-scaling",
@@ -86,7 +86,7 @@ def _scaling(results: Results) -> Iterator[Entry]:
         )
 
 
-def _others(results: Results) -> Iterator[Entry]:
+def _others(results: RunTables) -> Iterator[Entry]:
     yield (
         "importance",
         "Share of the variation of the validation accuracy that each searched parameter explains "
@@ -101,11 +101,11 @@ def _others(results: Results) -> Iterator[Entry]:
     )
 
 
-def _importance(results: Results) -> Figure:
+def _importance(results: RunTables) -> Figure:
     return tradeoff.importance(results.importance(pooled=True), values.looks_of(results))
 
 
-def _curves(results: Results) -> Iterator[Entry]:
+def _curves(results: RunTables) -> Iterator[Entry]:
     measured = set(results.confirmed["cell"])
     cells = [cell for cell in results.cells if cell in measured]
     if len(cells) > CURVES:

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from qkd_study.analysis.figures import layout, values
 from qkd_study.analysis.figures.style import Style, styles
-from qkd_study.analysis.insight import confirmed_front, pareto_front
-from qkd_study.analysis.results import COST, Results
+from qkd_study.analysis.run_tables import COST, RunTables
+from qkd_study.analysis.search_analysis import confirmed_front, pareto_front
 
 PANELS = 6
 NAMED = 8
@@ -19,7 +19,7 @@ DATA = ("samples", "teacher_samples", "validation_samples", "label_noise")
 ACCURACY = "metric.test_accuracy"
 
 
-def pareto(results: Results, cost: str | None = None, title: str | None = None) -> Figure:
+def pareto(results: RunTables, cost: str | None = None, title: str | None = None) -> Figure:
     """Test accuracy (per cent) against a cost (logarithmic) of every cell and arm.
 
     Of a study with two objectives, every configuration that it chose is a point.
@@ -87,7 +87,7 @@ def pareto(results: Results, cost: str | None = None, title: str | None = None) 
     )
 
 
-def _data_of(results: Results) -> list[str]:
+def _data_of(results: RunTables) -> list[str]:
     cells = results.cells.values()
     return [values.titled({k: v for k, v in named.items() if k in DATA}) for named in cells]
 
@@ -127,8 +127,8 @@ def importance(
     Arms with a single searched parameter are left out: theirs is 1 whatever happened.
 
     Args:
-        frame: of `insight.parameter_importance`: `arm`, `parameter`, `importance`; several rows of
-            a parameter, which are those of cells, are averaged.
+        frame: of `search_analysis.parameter_importance`: `arm`, `parameter`, `importance`; several
+            rows of a parameter, which are those of cells, are averaged.
         looks: of the run's arms, so that colours are those of its other figures.
         title: of the figure.
 

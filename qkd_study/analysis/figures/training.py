@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 
 from qkd_study.analysis.figures import layout, values
 from qkd_study.analysis.figures.style import Style
-from qkd_study.analysis.results import Results
+from qkd_study.analysis.run_tables import RunTables
 
 
 def learning_curves(
-    results: Results, cell: str, loss: str = "loss.cross_entropy", title: str | None = None
+    results: RunTables, cell: str, loss: str = "loss.cross_entropy", title: str | None = None
 ) -> Figure:
     """Validation accuracy (per cent) against the epoch for every arm, and a loss below.
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qkd_study.analysis.figures.style import Style, styles
-from qkd_study.analysis.paired import mean_interval
-from qkd_study.analysis.results import Results
+from qkd_study.analysis.run_tables import RunTables
+from qkd_study.analysis.statistics.intervals import mean_interval
 from qkd_study.errors import InputError
 from qkd_study.results.schema import TABLES
 from qkd_study.study.config import PARAMETERS
@@ -70,7 +70,7 @@ def axis_of(column: str) -> str:
     return f"{name_of(column)} ({unit})" if unit else name_of(column)
 
 
-def looks_of(results: Results) -> dict[str, Style]:
+def looks_of(results: RunTables) -> dict[str, Style]:
     """The style of every arm of a run."""
     return styles(results.declaration["arms"])
 
@@ -82,7 +82,7 @@ def interval(values: ArrayLike, scale: float = 1.0) -> Range:
     return Range(found.mean, found.mean - found.half, found.mean + found.half)
 
 
-def scores(results: Results, metric: str) -> dict[tuple[str, str], Range]:
+def scores(results: RunTables, metric: str) -> dict[tuple[str, str], Range]:
     """A metric of the confirmed configurations, in the unit it is drawn in.
 
     Raises:
@@ -101,7 +101,7 @@ def scores(results: Results, metric: str) -> dict[tuple[str, str], Range]:
     )
 
 
-def gains(results: Results) -> dict[tuple[str, str], Range]:
+def gains(results: RunTables) -> dict[tuple[str, str], Range]:
     """Test accuracy minus the baseline's, paired by replicate, in percentage points.
 
     Intervals are Student's.
@@ -129,7 +129,7 @@ def titled(fixed: Mapping[str, Any]) -> str:
     return ", ".join(f"{name_of(k)} = {v}".replace(" ", gap) for k, v in fixed.items())
 
 
-def slices(results: Results, factor: str) -> list[tuple[str, list[tuple[Any, str]]]]:
+def slices(results: RunTables, factor: str) -> list[tuple[str, list[tuple[Any, str]]]]:
     """The cells along a factor: for each combination of the others, values and cells.
 
     Raises:

@@ -9,7 +9,7 @@ from pathlib import Path
 from qkd_study.analysis import figures
 from qkd_study.analysis.report.build import section
 from qkd_study.analysis.report.page import html, markdown
-from qkd_study.analysis.results import Results
+from qkd_study.analysis.run_tables import RunTables
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Written:
     figures: Sequence[Path]
 
 
-def write_report(runs: Sequence[Results], folder: Path) -> Written:
+def write_report(runs: Sequence[RunTables], folder: Path) -> Written:
     """Write `report.html`, `report.md` and, for a single run, `figures/`.
 
     Args:

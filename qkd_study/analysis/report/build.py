@@ -6,15 +6,15 @@ import base64
 from collections.abc import Sequence
 from dataclasses import replace
 
-from qkd_study.analysis.claims import judge
-from qkd_study.analysis.report.laws import scaling
+from qkd_study.analysis.claims.evaluate import judge
+from qkd_study.analysis.report.efficiency import in_epochs, in_replicates, in_samples
 from qkd_study.analysis.report.page import Part, Picture, Section
+from qkd_study.analysis.report.prose import statement, summary
 from qkd_study.analysis.report.provenance import METHOD, provenance, reproduce
+from qkd_study.analysis.report.scaling import scaling
 from qkd_study.analysis.report.scores import scores
 from qkd_study.analysis.report.search import search
-from qkd_study.analysis.report.words import statement, summary
-from qkd_study.analysis.report.worth import in_epochs, in_replicates, in_samples
-from qkd_study.analysis.results import Results
+from qkd_study.analysis.run_tables import RunTables
 
 #: Where figures belong, by the beginning of their name.
 PLACES = {
@@ -29,7 +29,7 @@ PLACES = {
 }
 
 
-def section(results: Results, drawn: Sequence[tuple[str, str, bytes]] = ()) -> Section:
+def section(results: RunTables, drawn: Sequence[tuple[str, str, bytes]] = ()) -> Section:
     """What the report says about one run.
 
     Args:

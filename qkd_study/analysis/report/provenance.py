@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qkd_study.analysis.results import Results
+from qkd_study.analysis.run_tables import RunTables
 
 METHOD = (
     "In every cell and arm the search took the configuration with the best mean accuracy on "
@@ -22,7 +22,7 @@ METHOD = (
 )
 
 
-def provenance(results: Results) -> list[tuple[str, str]]:
+def provenance(results: RunTables) -> list[tuple[str, str]]:
     """What ran, where, when and with which versions."""
     about, sessions = results.about, results.about["sessions"]
     last = sessions[-1] if sessions else {}
@@ -50,7 +50,7 @@ def provenance(results: Results) -> list[tuple[str, str]]:
     return said
 
 
-def reproduce(results: Results) -> str:
+def reproduce(results: RunTables) -> str:
     """The commands that made the run."""
     commands = [session.get("command", []) for session in results.about["sessions"]]
     distinct = dict.fromkeys(" ".join(command) for command in commands if command)

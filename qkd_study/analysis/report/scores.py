@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qkd_study.analysis.claims import Judged
-from qkd_study.analysis.contrasts import verdicts
-from qkd_study.analysis.gains import comparison
+from qkd_study.analysis.claims.arms import comparison
+from qkd_study.analysis.claims.evaluate import Judged
+from qkd_study.analysis.claims.table import verdicts
 from qkd_study.analysis.report.page import Part, Table
+from qkd_study.analysis.report.prose import unit
 from qkd_study.analysis.report.tables import (
     ARM,
     CELL,
@@ -18,17 +19,16 @@ from qkd_study.analysis.report.tables import (
     points,
     table,
 )
-from qkd_study.analysis.report.words import unit
-from qkd_study.analysis.results import Results
+from qkd_study.analysis.run_tables import RunTables
 
 
-def scores(results: Results, judged: Sequence[Judged]) -> Part:
+def scores(results: RunTables, judged: Sequence[Judged]) -> Part:
     """What was measured on the test set."""
     tables = [found for found in (_scores(results), _contrasts(judged)) if found.rows]
     return Part("Scores and gains", (), tables)
 
 
-def _scores(results: Results) -> Table:
+def _scores(results: RunTables) -> Table:
     frame = comparison(results)
     for name in ("test_f1_macro", "test_nll"):
         means = results.scores(f"metric.{name}").groupby(level="cell").mean()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from qkd_study.analysis import insight
+from qkd_study.analysis import search_analysis
 from qkd_study.analysis.report.page import Part, Table
 from qkd_study.analysis.report.tables import ARM, CELL, Show, count, percent, points, records, table
-from qkd_study.analysis.results import Results
+from qkd_study.analysis.run_tables import RunTables
 from qkd_study.analysis.summary import TRIAL
 
 
-def search(results: Results) -> Part:
+def search(results: RunTables) -> Part:
     """The search, from its own rows: validation, not the test set."""
     space = results.declaration["search"]
     used = _progress(results)
@@ -19,7 +19,7 @@ def search(results: Results) -> Part:
         return Part("The search")
     lines, tables = [_converged(used)], []
     if space:
-        best = insight.best_configurations(results.runs, space, results.minimised)
+        best = search_analysis.best_configurations(results.runs, space, results.minimised)
         edges = sorted({name for names in best["at_edge"] for name in names})
         if edges:
             lines.append(f"Chosen near an end of their range, somewhere: {', '.join(edges)}.")
@@ -31,7 +31,7 @@ def search(results: Results) -> Part:
     return Part("The search", lines, [*tables, _budget(used)])
 
 
-def in_order(results: Results, frame: pd.DataFrame) -> pd.DataFrame:
+def in_order(results: RunTables, frame: pd.DataFrame) -> pd.DataFrame:
     """Rows by cell and arm in the order of the declaration."""
     ranks = {
         column: {name: i for i, name in enumerate(names)}
@@ -41,7 +41,7 @@ def in_order(results: Results, frame: pd.DataFrame) -> pd.DataFrame:
     return found.sort_values(["cell", "arm"], key=lambda c: c.map(ranks[str(c.name)]))
 
 
-def _winners(results: Results, best: pd.DataFrame) -> Table:
+def _winners(results: RunTables, best: pd.DataFrame) -> Table:
     searched = list(results.declaration["search"])
     frame = in_order(results, best)
     frame = frame.assign(edges=[", ".join(names) for names in frame["at_edge"]])
@@ -57,7 +57,7 @@ def _winners(results: Results, best: pd.DataFrame) -> Table:
     return table("Best configuration per cell and arm", note, frame, shown)
 
 
-def _front(results: Results, cost: str) -> Table:
+def _front(results: RunTables, cost: str) -> Table:
     searched = [f"config.{name}" for name in results.declaration["search"]]
     values = results.runs.drop_duplicates(TRIAL)[[*TRIAL, *(c for c in searched if c != cost)]]
     frame = in_order(results, results.pareto().merge(values, on=TRIAL))
@@ -110,9 +110,9 @@ def _mattered(frame: pd.DataFrame) -> list[str]:
     return [f"What explains most of the validation accuracy: {said}."]
 
 
-def _progress(results: Results) -> pd.DataFrame:
-    budget = insight.search_budget(results.runs)
-    last = insight.convergence(results.runs).drop_duplicates(["cell", "arm"])
+def _progress(results: RunTables) -> pd.DataFrame:
+    budget = search_analysis.search_budget(results.runs)
+    last = search_analysis.convergence(results.runs).drop_duplicates(["cell", "arm"])
     gains = last[["cell", "arm", "gain_of_last_third"]].rename(
         columns={"gain_of_last_third": "gain"}
     )

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
-from qkd_study.analysis._samples import constant, finite, mean_p, share
-from qkd_study.analysis.comparison import Equivalence, equivalence
+from qkd_study.analysis.statistics.paired import Equivalence, equivalence
+from qkd_study.analysis.statistics.samples import constant, finite, mean_p, share
 
 Direction = Literal["higher", "lower"]
 Status = Literal["supported", "contradicted", "equivalent", "undecided"]

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qkd_study.analysis import best_trials
-from qkd_study.analysis.insight import (
+from qkd_study.analysis.search_analysis import (
     ALL_CELLS,
     best_configurations,
     convergence,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from qkd_study.analysis.insight.configurations import BRANCH
+from qkd_study.analysis.search_analysis.configurations import BRANCH
 from qkd_study.analysis.summary import TRIAL, confirmed, scored_trials
 from qkd_study.results import mean_score
 

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from qkd_study.analysis.gains import adjusted
-from qkd_study.analysis.results import Results
+from qkd_study.analysis.claims.arms import adjusted
+from qkd_study.analysis.run_tables import RunTables
 from qkd_study.analysis.statistics import compare_epochs
 
 #: The target where no claim names one: this share of the baseline's best mean accuracy.
 SHARE = 0.95
 
 
-def epochs(results: Results, target: float | None = None) -> pd.DataFrame:
+def epochs(results: RunTables, target: float | None = None) -> pd.DataFrame:
     """Epochs until validation accuracy first reaches a target, every arm against the baseline.
 
     A run that never got there is censored; arms are compared by restricted means, see
@@ -57,7 +57,7 @@ def epochs(results: Results, target: float | None = None) -> pd.DataFrame:
 
 
 def _targets(
-    results: Results, base: pd.DataFrame, target: float | None
+    results: RunTables, base: pd.DataFrame, target: float | None
 ) -> list[tuple[float, bool]]:
     if target is not None:
         return [(target, False)]

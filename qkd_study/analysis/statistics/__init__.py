@@ -3,21 +3,21 @@
 `comparison`: two arms; `power`: verdicts and plans; `efficiency`: over K; `epochs`: speed.
 """
 
-from qkd_study.analysis.comparison import (
+from qkd_study.analysis.statistics.efficiency import (
+    Efficiency,
+    Slope,
+    data_efficiency,
+    slope_per_doubling,
+)
+from qkd_study.analysis.statistics.epochs import EpochsCompared, compare_epochs, epochs_to_target
+from qkd_study.analysis.statistics.paired import (
     Equivalence,
     Paired,
     equivalence,
     holm,
     paired_difference,
 )
-from qkd_study.analysis.efficiency import (
-    Efficiency,
-    Slope,
-    data_efficiency,
-    slope_per_doubling,
-)
-from qkd_study.analysis.epochs import EpochsCompared, compare_epochs, epochs_to_target
-from qkd_study.analysis.power import (
+from qkd_study.analysis.statistics.power import (
     MOST_REPLICATES,
     Verdict,
     detectable_difference,

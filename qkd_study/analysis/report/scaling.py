@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from qkd_study.analysis.amounts import error_laws
-from qkd_study.analysis.costs import cost_laws
 from qkd_study.analysis.report.page import Part, Table
 from qkd_study.analysis.report.tables import (
     ARM,
@@ -17,7 +15,9 @@ from qkd_study.analysis.report.tables import (
     records,
     table,
 )
-from qkd_study.analysis.results import Results
+from qkd_study.analysis.run_tables import RunTables
+from qkd_study.analysis.scaling.cost_table import cost_laws
+from qkd_study.analysis.scaling.data import error_laws
 
 #: Costs that laws are fitted to, what they are called, and their unit.
 COSTS = {
@@ -26,7 +26,7 @@ COSTS = {
 }
 
 
-def scaling(results: Results) -> Part:
+def scaling(results: RunTables) -> Part:
     """Error against samples, and cost against qubits, depth and samples."""
     errors = error_laws(results)
     tables, lines = [], []

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qkd_study.analysis._samples import finite, share, sign_flip_p
-from qkd_study.analysis.paired import mean_interval
+from qkd_study.analysis.statistics.intervals import mean_interval
+from qkd_study.analysis.statistics.samples import finite, share, sign_flip_p
 
 
 def epochs_to_target(curves: ArrayLike, target: float) -> tuple[int | None, ...]:

@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from qkd_study.analysis._samples import constant
-from qkd_study.analysis.results import Results
+from qkd_study.analysis.run_tables import RunTables
 from qkd_study.analysis.statistics import (
     detectable_difference,
     holm,
     paired_difference,
     replicates_needed,
 )
+from qkd_study.analysis.statistics.samples import constant
 
 #: Differences in accuracy that are asked about if nobody says which.
 DIFFERENCES = (0.005, 0.01, 0.02)
 
 
-def comparison(results: Results, metric: str = "metric.test_accuracy") -> pd.DataFrame:
+def comparison(results: RunTables, metric: str = "metric.test_accuracy") -> pd.DataFrame:
     """A metric of every cell and arm, and its paired difference to the baseline.
 
     Args:
@@ -72,7 +72,7 @@ def adjusted(p_values: pd.Series[float]) -> pd.Series[float]:
 
 
 def power(
-    results: Results,
+    results: RunTables,
     differences: Sequence[float] = (),
     *,
     metric: str = "metric.test_accuracy",
@@ -108,14 +108,14 @@ def power(
     return pd.DataFrame(rows, columns=["cell", "arm", "pairs", "sd", "detectable", *wanted])
 
 
-def _margins(results: Results, metric: str) -> set[float]:
+def _margins(results: RunTables, metric: str) -> set[float]:
     claims = [entry["claim"] for entry in results.about.get("claims", [])]
     about = [c for c in claims if f"metric.{c['metric']}" == metric and c["margin"] is not None]
     return {float(claim["margin"]) for claim in about}
 
 
 def _branches(
-    results: Results, metric: str
+    results: RunTables, metric: str
 ) -> Iterator[tuple[str, str, pd.Series[float], pd.Series[float] | None]]:
     """Scores of each confirmed cell and arm, and those of its baseline, by replicate."""
     wide = results.scores(metric)

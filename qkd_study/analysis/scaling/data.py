@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from qkd_study.analysis.gains import adjusted
-from qkd_study.analysis.results import Results, label
+from qkd_study.analysis.claims.arms import adjusted
+from qkd_study.analysis.run_tables import RunTables, label
 from qkd_study.analysis.scaling import Floats, PowerLaw, fit_error
-from qkd_study.analysis.scaling.error import EXPONENTS
+from qkd_study.analysis.scaling.error_law import EXPONENTS
 from qkd_study.analysis.statistics import data_efficiency, slope_per_doubling
 
 ACCURACY = "metric.test_accuracy"
 
 
-def slopes(results: Results, factor: str = "samples") -> pd.DataFrame:
+def slopes(results: RunTables, factor: str = "samples") -> pd.DataFrame:
     """How the gain over the baseline changes per doubling of an amount, such as K.
 
     Args:
@@ -51,7 +51,7 @@ def slopes(results: Results, factor: str = "samples") -> pd.DataFrame:
     return table.assign(p_holm=adjusted(table["p"]))
 
 
-def efficiency(results: Results) -> pd.DataFrame:
+def efficiency(results: RunTables) -> pd.DataFrame:
     """The data-efficiency factor: how many times K the baseline needs to match each arm at K.
 
     Returns:
@@ -81,7 +81,7 @@ def efficiency(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def error_laws(results: Results, at: float | None = None) -> pd.DataFrame:
+def error_laws(results: RunTables, at: float | None = None) -> pd.DataFrame:
     """Test error of each arm as floor + scale * K^-exponent, and what it says of another K.
 
     Args:
@@ -130,7 +130,7 @@ def error_laws(results: Results, at: float | None = None) -> pd.DataFrame:
 
 
 def fitted(
-    results: Results, along: list[tuple[Any, str]], arm: str, *, resamples: int = 1000
+    results: RunTables, along: list[tuple[Any, str]], arm: str, *, resamples: int = 1000
 ) -> tuple[PowerLaw, int] | None:
     """The law of an arm, and how many replicates it leaves out; `None` below three amounts."""
     amounts, (scores,), left_out = _complete(results, along, [arm])
@@ -144,7 +144,7 @@ def _estimate(name: str, found: Any) -> dict[str, float]:
 
 
 def _against_baseline(
-    results: Results, factor: str
+    results: RunTables, factor: str
 ) -> Iterator[tuple[str, str, list[float], Floats, Floats, int]]:
     """Combination of the other factors, arm, amounts, both sides' scores, replicates left out."""
     base = results.baseline
@@ -158,7 +158,7 @@ def _against_baseline(
 
 
 def _complete(
-    results: Results, along: list[tuple[Any, str]], arms: list[str]
+    results: RunTables, along: list[tuple[Any, str]], arms: list[str]
 ) -> tuple[list[float], list[Floats], int]:
     """Amounts with two or more shared replicates; scores of those that are in all of them."""
     wide = results.scores(ACCURACY)[arms]

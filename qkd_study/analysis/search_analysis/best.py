@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from qkd_study.analysis.insight.configurations import (
+from qkd_study.analysis.search_analysis.configurations import (
     Ranges,
     column,
     configurations,

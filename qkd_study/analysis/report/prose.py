@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from qkd_study.analysis.claims import Contrast, Control, Judged
-from qkd_study.analysis.contrasts import side
+from qkd_study.analysis.claims.evaluate import Contrast, Control, Judged
+from qkd_study.analysis.claims.table import side
 from qkd_study.analysis.report.page import Statement
 from qkd_study.analysis.statistics import Paired
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from qkd_study.analysis.insight.configurations import (
+from qkd_study.analysis.search_analysis.configurations import (
     BRANCH,
     Ranges,
     column,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from qkd_study.analysis.results import Results
+from qkd_study.analysis.run_tables import RunTables
 from qkd_study.analysis.statistics import Paired, Verdict, holm, paired_difference, verdict
 
 #: Metrics of which less is better.
@@ -90,7 +90,7 @@ class Judged:
         return "undecided" if self.overall.verdict is None else self.overall.verdict.status
 
 
-def judge(results: Results, *, alpha: float = 0.05) -> list[Judged]:
+def judge(results: RunTables, *, alpha: float = 0.05) -> list[Judged]:
     """The verdict on every claim of a run; those withdrawn with results in sight come last.
 
     Only confirm rows count, paired by replicate. A claim over several cells is judged on the mean
@@ -131,7 +131,7 @@ def judge(results: Results, *, alpha: float = 0.05) -> list[Judged]:
 Pair = pd.DataFrame  # index replicate, columns better and than; nan where a side lacks one
 
 
-def _sides(results: Results, claim: Mapping[str, Any]) -> dict[str, Pair]:
+def _sides(results: RunTables, claim: Mapping[str, Any]) -> dict[str, Pair]:
     """Both sides of a claim in each of its cells, by replicate."""
     scores, limits = _scores(results, claim)
     better, than = claim["better"], claim["than"]
@@ -164,7 +164,7 @@ def _sides(results: Results, claim: Mapping[str, Any]) -> dict[str, Pair]:
 Scores = dict[tuple[str, str], "pd.Series[float]"]  # by cell and arm, indexed by replicate
 
 
-def _scores(results: Results, claim: Mapping[str, Any]) -> tuple[Scores, Scores | None]:
+def _scores(results: RunTables, claim: Mapping[str, Any]) -> tuple[Scores, Scores | None]:
     """The claim's metric; and for epochs to a target, of which inf is never, the epochs trained."""
     rows, by = results.confirmed, ["cell", "arm", "replicate"]
     if claim["metric"] != "epochs_to_target":
@@ -242,7 +242,7 @@ def _verdict(
     )
 
 
-def _controls(results: Results, claim: Mapping[str, Any], alpha: float) -> list[Control]:
+def _controls(results: RunTables, claim: Mapping[str, Any], alpha: float) -> list[Control]:
     """The claim's `better` against each control, and what the control gains by itself."""
     if not claim["controls"]:
         return []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from qkd_study.analysis.claims import Contrast, Judged
+from qkd_study.analysis.claims.evaluate import Contrast, Judged
 
 _REALS = ["difference", "low", "high", "bca_low", "bca_high", "sd", "won", "p", "p_holm"]
 _REALS += ["p_wilcoxon", "margin", "p_margin"]

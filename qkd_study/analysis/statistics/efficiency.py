@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qkd_study.analysis._samples import Reals, finite, mean_p, share
-from qkd_study.analysis.paired import mean_interval
+from qkd_study.analysis.statistics.intervals import mean_interval
+from qkd_study.analysis.statistics.samples import Reals, finite, mean_p, share
 
 Bound = Literal["=", ">", "<"]
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from qkd_study.analysis._samples import (
+from qkd_study.analysis.statistics.intervals import mean_interval
+from qkd_study.analysis.statistics.samples import (
     Reals,
     finite,
     greater_p,
@@ -21,7 +22,6 @@ from qkd_study.analysis._samples import (
     share,
     sign_flip_p,
 )
-from qkd_study.analysis.paired import mean_interval
 
 Method = Literal["bca", "percentile", "constant", "none"]
 

@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from qkd_study.analysis.insight.configurations import BRANCH, configurations
+from qkd_study.analysis.search_analysis.configurations import BRANCH, configurations
 from qkd_study.analysis.summary import TRIAL
 
 

@@ -6,8 +6,7 @@ import math
 
 import pandas as pd
 
-from qkd_study.analysis.amounts import efficiency, slopes
-from qkd_study.analysis.gains import power
+from qkd_study.analysis.claims.arms import power
 from qkd_study.analysis.report.page import Part, Table
 from qkd_study.analysis.report.tables import (
     ARM,
@@ -21,14 +20,15 @@ from qkd_study.analysis.report.tables import (
     records,
     table,
 )
-from qkd_study.analysis.results import Results
-from qkd_study.analysis.speed import epochs
+from qkd_study.analysis.run_tables import RunTables
+from qkd_study.analysis.scaling.data import efficiency, slopes
+from qkd_study.analysis.scaling.time_to_target import epochs
 
 #: Amounts that may be factors, in words.
 AMOUNTS = {"samples": "training samples K", "teacher_samples": "samples of the teacher"}
 
 
-def in_samples(results: Results) -> Part:
+def in_samples(results: RunTables) -> Part:
     """The data-efficiency factor, and the gain per doubling of an amount."""
     tables: list[Table] = []
     lines: list[str] = []
@@ -112,7 +112,7 @@ def _growing(frame: pd.DataFrame, amount: str) -> list[str]:
     ]
 
 
-def in_epochs(results: Results) -> Part:
+def in_epochs(results: RunTables) -> Part:
     """Epochs to a target."""
     frame = epochs(results)
     if frame.empty:
@@ -162,7 +162,7 @@ def in_epochs(results: Results) -> Part:
     )
 
 
-def in_replicates(results: Results) -> Part:
+def in_replicates(results: RunTables) -> Part:
     """What the replicates could find, and how many other differences need."""
     frame = power(results)
     title = "What the replicates could find"

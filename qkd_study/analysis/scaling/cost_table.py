@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from qkd_study.analysis.results import Results, label
+from qkd_study.analysis.run_tables import RunTables, label
 from qkd_study.analysis.scaling import CostLaw, fit_cost
 
 SIZES = ("qubits", "depth", "samples")
@@ -20,7 +20,7 @@ BEYOND: dict[str, Callable[[float], float]] = {
 }
 
 
-def cost_laws(results: Results, cost: str = "cost.seconds_train") -> pd.DataFrame:
+def cost_laws(results: RunTables, cost: str = "cost.seconds_train") -> pd.DataFrame:
     """A cost of each arm as overhead + unit * depth * samples * ratio^qubits, from all its runs.
 
     Args:

@@ -1,0 +1,19 @@
+"""What a search found: which parameters mattered, what won, what it cost, whether it converged."""
+
+from qkd_study.analysis.search_analysis.best import best_configurations
+from qkd_study.analysis.search_analysis.configurations import Ranges
+from qkd_study.analysis.search_analysis.importance import ALL_CELLS, parameter_importance
+from qkd_study.analysis.search_analysis.pareto import confirmed_front, pareto_front, pareto_table
+from qkd_study.analysis.search_analysis.progress import convergence, search_budget
+
+__all__ = [
+    "ALL_CELLS",
+    "Ranges",
+    "best_configurations",
+    "confirmed_front",
+    "convergence",
+    "parameter_importance",
+    "pareto_front",
+    "pareto_table",
+    "search_budget",
+]

@@ -1,0 +1,39 @@
+"""Imports go one way: no module imports, in however many steps, one that imports it."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+from pathlib import Path
+
+import qkd_study
+
+ROOT = Path(qkd_study.__file__).parent
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in ROOT.rglob("*.py")}
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of the package that a module imports anywhere, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else str(node.module) for name in names}
+    return found & MODULES.keys()
+
+
+def test_there_is_no_circle() -> None:
+    graph = {name: imported(path) - {name} for name, path in MODULES.items()}
+    assert len(graph) > 100
+    order = list(graphlib.TopologicalSorter(graph).static_order())
+    assert order.index("qkd_study.study.study") < order.index("qkd_study.tune.driver")
