@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import PARAMETERS, Parameter
-from qkd_study.study.settings import TAUGHT, TEACHERS
-
-if TYPE_CHECKING:
-    from qkd_study.study.study import Study
+from qkd_study.study.settings import TAUGHT, TEACHERS, Setting
+from qkd_study.study.space import Range
 
 #: Parameters that are read only where another one has a value: name -> (the other, the value).
 ONLY_WITH = {
@@ -20,6 +18,26 @@ ONLY_WITH = {
 }
 #: What stands for a term's parameter in arms without the term, where it is not 0.
 _OFF = {"temperature": None, "scale_cross_entropy": 1.0}
+
+
+class Study(Protocol):
+    """What is asked of a `qkd_study.study.study.Study`."""
+
+    @property
+    def setting(self) -> Setting: ...
+    @property
+    def generations(self) -> int: ...
+    @property
+    def search(self) -> Mapping[str, Range]: ...
+    @property
+    def factors(self) -> Mapping[str, Any]: ...
+    @property
+    def all_arms(self) -> Sequence[Arm]: ...
+
+    def space(self, arm: Arm) -> Mapping[str, Range]: ...
+    def cells(self) -> Sequence[Any]: ...
+    def extremes(self, cell: Any) -> Sequence[Mapping[str, Any]]: ...
+    def resolved(self, values: Mapping[str, Any], arm: Arm) -> Mapping[str, Any]: ...
 
 
 def reads(study: Study, arm: Arm, what: Parameter) -> bool:
@@ -76,7 +94,7 @@ def unread(study: Study) -> list[str]:
         if arms and (other is None or other in study.search):
             continue
         if not any(
-            reads_with(study, arm, name, values | study.resolved(values, arm))
+            reads_with(study, arm, name, {**values, **study.resolved(values, arm)})
             for arm in arms
             for cell in study.cells()
             for values in study.extremes(cell)[:1]
