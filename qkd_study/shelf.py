@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from typing import Any, Protocol
 
 from filelock import FileLock
 
+from qkd_study.atomic import replace_file
 from qkd_study.errors import StorageError
 
 
@@ -56,15 +55,7 @@ class FolderShelf:
         path = self._path(name)
         said = json.dumps({"sha256": hashlib.sha256(body).hexdigest(), **about}, indent=1)
         for target, content in ((path, body), (path.with_suffix(".json"), said.encode())):
-            partial = target.with_name(f".{target.name}.{os.getpid()}")
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                partial.write_bytes(content)
-                os.replace(partial, target)
-            except OSError as error:
-                with contextlib.suppress(OSError):
-                    partial.unlink(missing_ok=True)
-                raise StorageError.of(target, error) from None
+            replace_file(target, content)
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:

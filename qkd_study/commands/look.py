@@ -16,12 +16,12 @@ from qkd_study.exit_codes import DONE
 def list_runs(options: Namespace) -> int:
     """`qkd-study list`: the runs below the results folder."""
     from qkd_study.analysis.status import score_of, status_of
-    from qkd_study.results import Place, runs_of
+    from qkd_study.results import Place, brought
 
     rows = []
-    for found in runs_of(Place.of(options.out, "read").path):
+    for found in Place.of(options.out, "read").runs():
         try:
-            about, now = found.about(), status_of(found)
+            about, now = found.about(), status_of(brought(found))
             score = score_of(found)
         except InputError as error:
             print(f"warning: {error}", file=sys.stderr)

@@ -66,7 +66,7 @@ def run(options: Namespace) -> int:
     console = terminal_console()
     console.print(said, markup=False)
 
-    found = None if options.new else same_run(study, dataset.digest, place.path)
+    found = None if options.new else same_run(study, dataset.digest, place.runs(study.name))
     folder = found or new_run(study, place.path)
     with folder.locked(), place.held(folder) as folder:
         finish_packing(folder.path)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from importlib import metadata
 from zipfile import BadZipFile
 
 import numpy as np
 
+from qkd_study.atomic import replaced
 from qkd_study.data.dataset import Dataset, Raw
+from qkd_study.errors import StorageError
 from qkd_study.paths import cache_folder
 
 #: Test images: a third, drawn once and for all, stratified by class.
@@ -29,12 +30,8 @@ def _kept() -> tuple[Raw, Raw, Raw, Raw]:
     with contextlib.suppress(*broken), np.load(path, allow_pickle=False) as kept:
         return kept["a"], kept["b"], kept["c"], kept["d"]
     a, b, c, d = _split()
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        with partial.open("wb") as file:
-            np.savez(file, a=a, b=b, c=c, d=d)
-        partial.replace(path)
+    with contextlib.suppress(StorageError), replaced(path) as file:
+        np.savez(file, a=a, b=b, c=c, d=d)
     return a, b, c, d
 
 

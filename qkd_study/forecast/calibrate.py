@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,7 +18,9 @@ from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 
 import qkd_study
+from qkd_study.atomic import replace_file
 from qkd_study.data import Dataset
+from qkd_study.errors import StorageError
 from qkd_study.forecast.measure import Cost, measure
 from qkd_study.forecast.shapes import Shape, Training, shape_of
 from qkd_study.forecast.work import trainings, trainings_of
@@ -208,10 +211,5 @@ class _Kept:
 
     def write(self, costs: Mapping[Shape, Cost]) -> None:
         rows = {self._key(shape): list(asdict(cost).values()) for shape, cost in costs.items()}
-        partial = self._path.with_suffix(".partial")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(self._read() | rows))
-            partial.replace(self._path)
-        except OSError:  # no folder to keep it in
-            return
+        with contextlib.suppress(StorageError):  # no folder to keep it in
+            replace_file(self._path, json.dumps(self._read() | rows).encode())

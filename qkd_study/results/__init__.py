@@ -3,7 +3,7 @@
 from qkd_study.results.folder import RunFolder, new_run, runs_of, same_run, write_about
 from qkd_study.results.pack import finish_packing, pack
 from qkd_study.results.pending import Pending
-from qkd_study.results.places import Place, find_run
+from qkd_study.results.places import Place, brought, find_run
 from qkd_study.results.reasons import Reason, alike, failed_share, reasons
 from qkd_study.results.rows import Record, Row, finished, mean_score, score, without_result
 from qkd_study.results.schema import RUNS, TABLES, Column, describe, schema
@@ -33,6 +33,7 @@ __all__ = [
     "RunFolder",
     "VanishedFile",
     "alike",
+    "brought",
     "describe",
     "failed_share",
     "files_of",

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,11 +15,12 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from qkd_study.atomic import replace_file
 from qkd_study.errors import InputError, StorageError
 from qkd_study.results.about import check_about
 from qkd_study.results.commitments import committed
 from qkd_study.results.mirror import Mirror
-from qkd_study.results.tables import start_tables
+from qkd_study.results.tables import COLUMNS, start_tables
 from qkd_study.study.identity import declaration, fingerprint
 from qkd_study.study.study import Study
 
@@ -67,15 +68,29 @@ class RunFolder:
         Raises:
             InputError: there is none, or it is not what `write_about` writes.
         """
-        path = self.path / "study.json"
+        advice = (
+            f"Restore it from a copy, or move {self.where} elsewhere: its rows stay readable, but "
+            f"nothing says what they answer. `qkd-study run --new` starts over beside it."
+        )
         try:
-            said: dict[str, Any] = json.loads(path.read_text())
+            said: dict[str, Any] = json.loads((self.path / "study.json").read_bytes())
             check_about(said)
         except FileNotFoundError:
-            raise InputError(f"{self.path} is not the folder of a run: no study.json.") from None
+            if has_rows(self.path):
+                raise InputError(f"{self.where} has rows, but no study.json. {advice}") from None
+            raise InputError(f"{self.where} is not the folder of a run: no study.json.") from None
         except (ValueError, RecursionError, OSError, InputError) as error:
-            raise InputError(f"{path} is broken: {str(error).rstrip('.')}.") from None
+            what = str(error).rstrip(".")
+            raise InputError(f"{self.where}/study.json is broken: {what}. {advice}") from None
         return said
+
+    def is_whole(self) -> bool:
+        """Whether study.json is what `write_about` writes."""
+        try:
+            self.about()
+        except InputError:
+            return False
+        return True
 
     def push(self) -> None:
         """Send all that was written to the object store, if it is in one.
@@ -141,30 +156,46 @@ class RunFolder:
 
 
 def runs_of(out: Path, study: str | None = None) -> list[RunFolder]:
-    """The runs below a results folder, newest last."""
+    """The runs below a results folder, newest last; among them those that lost their study.json."""
     if not os.path.isdir(out):  # False for what no folder can be called, too
         return []
-    paths = {path.parent for path in out.glob("*/*/study.json") if not path.parent.is_symlink()}
-    paths = {path for path in paths if study in (None, path.parent.name)}
+    paths = {path.parent for path in out.glob("*/*/study.json")}
+    paths |= {path.parent for path in out.glob("*/*/runs") if has_rows(path.parent)}
+    paths = {path for path in paths if study in (None, path.parent.name) and not path.is_symlink()}
     return [RunFolder(path) for path in sorted(paths, key=lambda p: (p.parent.name, p.name))]
 
 
-def same_run(study: Study, digest: str, out: Path) -> RunFolder | None:
+def has_rows(folder: Path) -> bool:
+    """Whether a folder holds rows of a run, rather than the columns alone."""
+    if not os.path.isdir(folder / "runs"):
+        return False
+    return any(path.name != COLUMNS for path in (folder / "runs").glob("[!.]*.parquet"))
+
+
+def same_run(study: Study, digest: str, runs: Sequence[RunFolder]) -> RunFolder | None:
     """The latest run of the same study on the same data, which the study can go on with.
 
     That which was worked on last comes first: names tell no order where a clock was set back.
+
+    Args:
+        study, digest: what is to be run, and the SHA-256 of its data.
+        runs: of this study, newest last.
+
+    Raises:
+        InputError: before it is found, one comes that does not say what it is of.
     """
     wanted = fingerprint(study, digest)
     arms = declaration(study)["arms"]
-    last = (out / study.name / "latest").resolve()
-    runs = sorted(runs_of(out, study.name), key=lambda run: run.path.resolve() == last)
-    for run in reversed(runs):
-        with contextlib.suppress(InputError):
-            said = run.about()
-            before = said["arms"]
-            alike = all(before[name] == arms[name] for name in before.keys() & arms.keys())
-            if said["fingerprint"] == wanted and alike:
-                return run
+
+    def order(run: RunFolder) -> tuple[bool, str]:
+        return run.path.resolve() == (run.path.parent / "latest").resolve(), run.run_id
+
+    for run in sorted(runs, key=order, reverse=True):
+        said = run.about()
+        before = said["arms"]
+        alike = all(before[name] == arms[name] for name in before.keys() & arms.keys())
+        if said["fingerprint"] == wanted and alike:
+            return run
     return None
 
 
@@ -212,7 +243,7 @@ def write_about(
         confirm_rows: how many there are: a claim that comes later was made with them in sight.
     """
     before: dict[str, Any] = {}
-    with contextlib.suppress(InputError):
+    if (run.path / "study.json").exists():
         before = run.about()
     about = {
         "run_id": run.run_id,
@@ -230,20 +261,11 @@ def write_about(
         "plan": plan,
         "sessions": [*before.get("sessions", []), session],
     }
-    _replace(run.path / "study.json", json.dumps(about, indent=1).encode() + b"\n")
-    _replace(run.path / "study.py", source.read_bytes())
+    replace_file(run.path / "study.py", source.read_bytes())
+    replace_file(run.path / "study.json", json.dumps(about, indent=1).encode() + b"\n")
     run.sent(run.path / "study.json", run.path / "study.py")
     link = run.path.parent / f".latest.{os.getpid()}"
     with contextlib.suppress(OSError):  # a file system without links does without
         link.unlink(missing_ok=True)
         link.symlink_to(run.run_id)
         os.replace(link, run.path.parent / "latest")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    except OSError as error:
-        raise StorageError.of(path, error) from None

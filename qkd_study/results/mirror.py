@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import threading
 import time
 import uuid
@@ -13,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from qkd_study.atomic import replace_file
 from qkd_study.errors import StorageError
 from qkd_study.results.lease import HEARTBEAT_SECONDS, Lease
 from qkd_study.results.store import Stamp, Store
@@ -57,7 +57,7 @@ class Mirror:
         """The name of this copy: made up once, and gone with it."""
         path = self._folder / _PLACE
         if not path.exists():
-            path.write_text(uuid.uuid4().hex)
+            replace_file(path, uuid.uuid4().hex.encode())
         return path.read_text()
 
     def pull(self, wanted: Callable[[str], bool] = lambda name: True) -> None:
@@ -220,21 +220,6 @@ def was_sent(folder: Path, name: str) -> bool:
         lines = (folder / INDEX).read_text().splitlines()
         return any(line.startswith(f"[{json.dumps(name)},") for line in lines)
     return False
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all.
-
-    Raises:
-        StorageError: the folder does not take it.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    except OSError as error:
-        raise StorageError.of(path, error) from None
 
 
 def _local(path: Path) -> _Local:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from qkd_study.atomic import replace_file, replaced, sync_folder
 from qkd_study.errors import StorageError
 from qkd_study.results.schema import TABLES, schema
 from qkd_study.results.tables import BATCH, PLAN, BrokenFile, hidden, joined
@@ -43,7 +44,7 @@ def pack(folder: Path, least: int = PACKED_FROM) -> None:
             for table in TABLES:
                 _join([folder / table / name for name in names], folder / table, target)
             _write_plan(folder, target, names)
-        except (BrokenFile, OSError, pa.ArrowException):
+        except (BrokenFile, StorageError, OSError, pa.ArrowException):
             for table in TABLES:
                 with contextlib.suppress(OSError):
                     hidden(folder / table, target).unlink(missing_ok=True)
@@ -59,7 +60,6 @@ def finish_packing(folder: Path) -> None:
     """
     plan = folder / PLAN
     try:
-        plan.with_name(f"{PLAN}.partial").unlink(missing_ok=True)
         if not plan.exists():
             return
         said = json.loads(plan.read_text())
@@ -69,6 +69,7 @@ def finish_packing(folder: Path) -> None:
                 (folder / table / name).unlink(missing_ok=True)
             if whole.exists():
                 os.replace(whole, folder / table / said["target"])
+            sync_folder(folder / table)
         plan.unlink()
     except OSError as error:
         raise StorageError.of(plan, error) from None
@@ -77,24 +78,17 @@ def finish_packing(folder: Path) -> None:
 def _join(files: list[Path], folder: Path, target: str) -> None:
     """Write the rows of some files into one that no reader sees yet; curves may have no file."""
     there = [path for path in files if path.exists()]
-    with hidden(folder, target).open("wb") as out:
-        with pq.ParquetWriter(out, schema(folder.name)) as writer:
-            parts: list[pa.Table] = []
-            for first in range(0, len(there), BATCH):
-                last = first + BATCH
-                parts.append(joined(there[first:last], schema(folder.name)))
-                if last >= len(there) or sum(map(len, parts)) >= GROUP:
-                    writer.write_table(pa.concat_tables(parts).combine_chunks())
-                    parts = []
-                    pa.default_memory_pool().release_unused()
-        out.flush()
-        os.fsync(out.fileno())
+    columns = schema(folder.name)
+    with replaced(hidden(folder, target)) as out, pq.ParquetWriter(out, columns) as writer:
+        parts: list[pa.Table] = []
+        for first in range(0, len(there), BATCH):
+            last = first + BATCH
+            parts.append(joined(there[first:last], columns))
+            if last >= len(there) or sum(map(len, parts)) >= GROUP:
+                writer.write_table(pa.concat_tables(parts).combine_chunks())
+                parts = []
+                pa.default_memory_pool().release_unused()
 
 
 def _write_plan(folder: Path, target: str, names: list[str]) -> None:
-    partial = folder / f"{PLAN}.partial"
-    with partial.open("w") as out:
-        json.dump({"target": target, "names": names}, out)
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(partial, folder / PLAN)
+    replace_file(folder / PLAN, json.dumps({"target": target, "names": names}).encode())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from qkd_study.atomic import replaced
 from qkd_study.errors import StorageError
 from qkd_study.results.rows import Record, Row
 from qkd_study.study.plan import Trial
@@ -113,14 +113,10 @@ class Pending:
 
     def _begin(self) -> None:
         """Replace the file by one with the records that are still needed."""
-        partial = self._path.with_name(f".{self._path.name}.partial")
+        with replaced(self._path) as out:
+            for found in self._records.values():
+                out.writelines(_line(record).encode() for record in found.values())
         try:
-            with partial.open("w") as out:
-                for found in self._records.values():
-                    out.writelines(map(_line, found.values()))
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(partial, self._path)
             if self._file is not None:
                 self._file.close()
             self._file = self._path.open("a")

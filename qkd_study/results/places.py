@@ -13,15 +13,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from qkd_study.atomic import replace_file
 from qkd_study.errors import InputError, StorageError, shown
 from qkd_study.paths import cache_folder
-from qkd_study.results.folder import RunFolder, runs_of
+from qkd_study.results.folder import RunFolder, has_rows, runs_of
 from qkd_study.results.lease import Lease, holder
-from qkd_study.results.mirror import Mirror, replace_file, was_sent
+from qkd_study.results.mirror import Mirror, was_sent
 from qkd_study.results.store import Store, is_address
+from qkd_study.results.tables import COLUMNS
 
 _THREADS = 8
 #: What a reader wants of a run.
+_COLUMNS = f"runs/{COLUMNS}"
 _TABLES = ("study.json", "study.py", "runs", "curves")
 
 
@@ -64,14 +67,35 @@ class Place:
         place._forget(study, {entry for entry, whole in zip(there, kept, strict=True) if whole})
         return place
 
+    def runs(self, study: str | None = None) -> list[RunFolder]:
+        """The runs, newest last; `Place.of` must have brought them.
+
+        Args:
+            study: of this study only.
+        """
+        found = runs_of(self.path, study)
+        if self.store is None:
+            return found
+        return [
+            RunFolder(run.path, Mirror(self.store.at(run.path.parent.name, run.run_id), run.path))
+            for run in found
+        ]
+
     def _bring(self, study: str, run: str, *, fresh: bool) -> bool:
-        """Bring study.json of a run; returns whether it has one."""
+        """Bring study.json of a run; returns whether it is one."""
         assert self.store is not None
-        path = self.path / study / run / "study.json"
-        content = self.store.at(study, run).read("study.json")
-        if content is not None and (fresh or not path.exists()):
-            replace_file(path, content)
-        return content is not None
+        store, copy = self.store.at(study, run), RunFolder(self.path / study / run)
+        path = copy.path / "study.json"
+        content = store.read("study.json")
+        if content is not None:
+            if fresh or not copy.is_whole():
+                replace_file(path, content)
+            return True
+        if not any(name.endswith(".parquet") for name in store.stamps("runs") if name != _COLUMNS):
+            return False
+        if fresh or not path.exists():
+            replace_file(path, b"")  # it was lost; `about` says so
+        return True
 
     def _forget(self, study: str | None, there: set[tuple[str, str]]) -> None:
         """Drop copies of runs that the store had and has no more."""
@@ -127,19 +151,30 @@ def find_run(name: str, out: str | Path) -> RunFolder:
     assert place.store is not None
     run = _found(name, place.path, (place.path / name,), str(out))
     mirror = Mirror(place.store.at(run.path.parent.name, run.run_id), run.path)
-    mirror.pull(lambda file: file.split("/")[0] in _TABLES)
-    owner = holder(mirror.store)
-    if owner is None:
-        run.owner.unlink(missing_ok=True)
-    else:
-        replace_file(run.owner, owner.encode())
-    return RunFolder(run.path, mirror)
+    return brought(RunFolder(run.path, mirror))
+
+
+def brought(run: RunFolder) -> RunFolder:
+    """A run whose tables are here as they are in the store, if it is in one.
+
+    Raises:
+        StorageError: the store or the folder here fails.
+    """
+    if run.mirror is not None:
+        run.mirror.pull(lambda file: file.split("/")[0] in _TABLES)
+        owner = holder(run.mirror.store)
+        if owner is None:
+            run.owner.unlink(missing_ok=True)
+        else:
+            replace_file(run.owner, owner.encode())
+    return run
 
 
 def _found(name: str, out: Path, folders: tuple[Path, ...], where: str) -> RunFolder:
     for folder in folders:
         for path in (folder, folder / "latest"):
-            if os.path.isfile(path / "study.json"):  # False for what no file can be called, too
+            # False for what no file can be called, too.
+            if os.path.isfile(path / "study.json") or has_rows(path):
                 return RunFolder(path.resolve())
     if newest := runs_of(out, name):  # a file system without links has no `latest`
         return newest[-1]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from qkd_study.errors import InputError, StorageError, told
+from qkd_study.atomic import PARTIAL, replaced
+from qkd_study.errors import InputError, told
 from qkd_study.results.rows import Record, Row
 from qkd_study.results.schema import TABLE_VERSION, TABLES, schema
 from qkd_study.study.plan import Trial
@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 #: In the folder of a run: which files are being joined into one; see `pack`.
 PLAN = ".packing.json"
+#: The file that gives a table its columns, without rows.
+COLUMNS = "columns.parquet"
 #: How often a table is read whose files are joined meanwhile.
 ATTEMPTS = 10
 
@@ -43,13 +45,14 @@ def start_tables(folder: Path) -> None:
     In the folder of a driver that was killed, this also removes what it left half-done: partial
     files, and curves of trials whose rows were not written. Call it under the run's lock.
     """
-    for path in folder.glob("*/.*.partial"):
-        path.unlink()
+    for pattern in (f".*{PARTIAL}", f"*/.*{PARTIAL}"):
+        for path in folder.glob(pattern):
+            path.unlink()
     for path in folder.glob("curves/*.parquet"):
         if not (folder / "runs" / path.name).exists():
             path.unlink()
     for table in TABLES:
-        path = folder / table / "columns.parquet"
+        path = folder / table / COLUMNS
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(path, table, [])
@@ -138,19 +141,9 @@ def _write(path: Path, table: str, rows: Sequence[Row]) -> None:
 
 
 def _replace_table(path: Path, data: pa.Table) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as out:
-            # Few rows: a dictionary per column would cost more than it saves.
-            pq.write_table(data, out, use_dictionary=data.num_rows > 100)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        raise StorageError.of(path, error) from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+    with replaced(path) as out:
+        # Few rows: a dictionary per column would cost more than it saves.
+        pq.write_table(data, out, use_dictionary=data.num_rows > 100)
 
 
 def read_table(
@@ -224,7 +217,7 @@ def unhindered(read: Callable[[], T]) -> T:
 
 def hidden(folder: Path, target: str) -> Path:
     """A file that is to become `target`, in the folder of its table."""
-    return folder / f".{target}.partial"
+    return folder / f".{target}{PARTIAL}"
 
 
 def _plan(folder: Path) -> str:

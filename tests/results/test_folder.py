@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from qkd_study import Arm, Float, InputError, Replicates, Study
+from qkd_study.cli import main
 from qkd_study.results import RunFolder, find_run, new_run, runs_of, same_run, write_about
 
 PLAN: dict[str, Any] = {"runs": 3, "cell_keys": [], "arm_names": []}
@@ -47,7 +48,7 @@ def make(out: Path, of: Study, digest: str = "d") -> RunFolder:
 )
 def test_more_of_the_same_goes_on(tmp_path: Path, more: dict[str, Any]) -> None:
     run = make(tmp_path / "out", study())
-    assert same_run(study(**more), "d", tmp_path / "out") == run
+    assert same_run(study(**more), "d", runs_of(tmp_path / "out")) == run
 
 
 @pytest.mark.filterwarnings("ignore::qkd_study.StudyWarning")
@@ -60,18 +61,17 @@ def test_more_of_the_same_goes_on(tmp_path: Path, more: dict[str, Any]) -> None:
         {"factors": {"depth": (1, 2)}},
         {"replicates": Replicates(search=4, confirm=20)},
         {"arms": ("scratch", Arm("soft", ("features",)))},
-        {"name": "other"},
         {"factors": {"depth": (1, 2), "samples": (20, 50)}},
     ],
 )
 def test_another_question_does_not(tmp_path: Path, other: dict[str, Any]) -> None:
     make(tmp_path / "out", study())
-    assert same_run(study(**other), "d", tmp_path / "out") is None
+    assert same_run(study(**other), "d", runs_of(tmp_path / "out")) is None
 
 
 def test_other_data_do_not(tmp_path: Path) -> None:
     make(tmp_path / "out", study())
-    assert same_run(study(), "e", tmp_path / "out") is None
+    assert same_run(study(), "e", runs_of(tmp_path / "out")) is None
 
 
 def test_runs_are_found_by_path_name_and_study(tmp_path: Path) -> None:
@@ -124,11 +124,52 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
         new_run(study(), tmp_path / "file")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"declaration": {}}', '{"arms": 3}'])
-def test_a_broken_study_json_is_passed_over(tmp_path: Path, content: str) -> None:
-    run = make(tmp_path / "out", study())
-    (run.path / "study.json").write_text(content)
-    assert same_run(study(), "d", tmp_path / "out") is None
+DAMAGED = {
+    "empty": b"",
+    "cut": b'{"run_id": "2',
+    "a list": b"[]",
+    "no text": b"\xff\x00",
+    "lost": None,
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_study_json_stops_the_run(
+    tmp_path: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not the newest, but that which was worked on last: to start over would leave its rows."""
+    out = tmp_path / "out"
+    run, other = make(out, study()), make(out, study(seed=1))
+    (out / "made" / "latest").unlink()
+    (out / "made" / "latest").symlink_to(run.run_id)
+    (run.path / "runs" / "search-all.parquet").touch()
+    path = run.path / "study.json"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    said = r"study.json( is broken: .*)?\. Restore it from a copy, or move .* `qkd-study run --new`"
+    with pytest.raises(InputError, match=said):
+        same_run(study(), "d", runs_of(out))
+    for name in ("made", "made/latest", f"made/{run.run_id}", str(run.path)):
+        with pytest.raises(InputError, match=said):
+            find_run(name, out).about()
+    assert main(["list", "--out", str(out)]) == 0
+    printed = capsys.readouterr()
+    assert other.run_id in printed.out
+    assert run.run_id not in printed.out
+    assert run.run_id in printed.err
+
+
+def test_a_damaged_run_that_another_comes_before_is_no_hindrance(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    damaged, run = make(out, study()), make(out, study())
+    (damaged.path / "study.json").write_text("")
+    assert same_run(study(), "d", runs_of(out)) == run
+
+
+def test_a_folder_of_a_run_that_never_began_is_none(tmp_path: Path) -> None:
+    new_run(study(), tmp_path / "out")
+    assert runs_of(tmp_path / "out") == []
 
 
 def test_an_arm_keeps_its_meaning_while_it_is_away(tmp_path: Path) -> None:
@@ -138,8 +179,10 @@ def test_an_arm_keeps_its_meaning_while_it_is_away(tmp_path: Path) -> None:
     without = study(arms=("scratch", "soft"))
     source = tmp_path / "source.py"
     write_about(run, without, source, dataset="digits", digest="d", plan=PLAN, session={})
-    assert same_run(with_arm, "d", out) == run
-    assert same_run(study(arms=("scratch", Arm("x", ("soft", "features")))), "d", out) is None
+    assert same_run(with_arm, "d", runs_of(out)) == run
+    assert (
+        same_run(study(arms=("scratch", Arm("x", ("soft", "features")))), "d", runs_of(out)) is None
+    )
     assert len(run.about()["sessions"]) == 2
 
 

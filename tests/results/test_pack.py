@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from qkd_study.atomic import replace_file
 from qkd_study.results import finish_packing, pack, read_table, start_tables, write_records
 from qkd_study.results.tables import PLAN
 from tests.results.test_tables import record, trial
@@ -131,8 +132,8 @@ def test_a_reader_beside_the_joining_misses_nothing(run: Path) -> None:
         reading = pool.submit(read)
         try:
             for number in range(40):
-                empty = run / "runs" / "columns.parquet"
-                shutil.copy(empty, run / "runs" / f"search-{number}.parquet")
+                empty = (run / "runs" / "columns.parquet").read_bytes()
+                replace_file(run / "runs" / f"search-{number}.parquet", empty)
                 pack(run, least=2)
                 time.sleep(0.01)
         finally:
