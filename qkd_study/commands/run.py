@@ -13,7 +13,7 @@ from qkd_study.commands.asked import cpus_of, planned, study_of
 from qkd_study.errors import InputError
 from qkd_study.exit_codes import DONE, ERROR, INCOMPLETE
 from qkd_study.provenance import session
-from qkd_study.study.identity import declaration
+from qkd_study.study.identity import SEARCH_RULE, declaration
 from qkd_study.study.plan import Plan
 from qkd_study.study.study import MINIMISED, Study
 from qkd_study.terminal import console as terminal_console
@@ -83,6 +83,7 @@ def run(options: Namespace) -> int:
                 f"some cell and arm already, more than trials={study.trials}. A smaller budget "
                 f"would be unequal: ask for as many or more, or start over with --new."
             )
+        rule = _search_rule(schedule, folder, found is None)
         if options.retry_failed:
             forget_failed(folder.path)
             rows, schedule = read()
@@ -98,6 +99,7 @@ def run(options: Namespace) -> int:
                 plan=counted.as_json(),
                 session=session(cpus, options.study),
                 confirm_rows=int((rows["phase"] == "confirm").sum()),
+                search_rule=rule,
             )
 
         missing = schedule.missing_runs()
@@ -141,6 +143,25 @@ def run(options: Namespace) -> int:
         console.print(line, markup=False)
     failed = ended.loc[ended["phase"] == "confirm", "status"].eq("failed").any()
     return ERROR if (failed or lost) and code == DONE else code
+
+
+def _search_rule(schedule: Any, folder: Any, new: bool) -> int:
+    """The rule by which configurations of a run are given up.
+
+    Raises:
+        InputError: some were, by another rule than this version's, and the search is not over.
+    """
+    rule = SEARCH_RULE if new else int(folder.about().get("search_rule", 1))
+    if rule == SEARCH_RULE or not schedule.gave_up:
+        return SEARCH_RULE
+    if not schedule.searched:
+        raise InputError(
+            f"{folder.where} was begun by a version of qkd-study that gives configurations up by "
+            f"another rule, has given up some, and its search is not over: going on would mix two "
+            f"rules. Finish it with the version that began it (study.json says which), or start "
+            f"over with --new."
+        )
+    return rule
 
 
 def _drive(

@@ -21,7 +21,7 @@ from qkd_study.results.about import check_about
 from qkd_study.results.commitments import committed
 from qkd_study.results.mirror import Mirror
 from qkd_study.results.tables import COLUMNS, start_tables
-from qkd_study.study.identity import declaration, fingerprint
+from qkd_study.study.identity import SEARCH_RULE, declaration, fingerprint
 from qkd_study.study.study import Study
 
 
@@ -230,6 +230,7 @@ def write_about(
     plan: dict[str, Any],
     session: dict[str, Any],
     confirm_rows: int = 0,
+    search_rule: int = SEARCH_RULE,
 ) -> None:
     """Write study.json and study.py, and point `latest` at the run.
 
@@ -241,6 +242,7 @@ def write_about(
         plan: the counts of what is declared.
         session: where, when and with what this command runs.
         confirm_rows: how many there are: a claim that comes later was made with them in sight.
+        search_rule: by which configurations were given up.
     """
     before: dict[str, Any] = {}
     if (run.path / "study.json").exists():
@@ -259,6 +261,7 @@ def write_about(
             confirm_rows=confirm_rows,
         ),
         "plan": plan,
+        "search_rule": search_rule,
         "sessions": [*before.get("sessions", []), session],
     }
     replace_file(run.path / "study.py", source.read_bytes())

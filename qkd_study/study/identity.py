@@ -13,6 +13,10 @@ from qkd_study.study.described import described
 from qkd_study.study.space import Range
 from qkd_study.study.study import Study
 
+#: The rule by which a search gives configurations up (`tune.branch`). By another rule, the same
+#: declaration and seed may lead to other trials. 1: compared with complete trials alone.
+SEARCH_RULE = 2
+
 
 def _range(space: Range) -> dict[str, Any]:
     return {"kind": type(space).__name__, **described(dataclasses.asdict(space))}

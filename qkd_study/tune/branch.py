@@ -28,7 +28,8 @@ from qkd_study.tune.ranges import as_suggested, default_in, distribution
 
 #: Trials of a cell and arm that are drawn at random before TPE takes over.
 RANDOM_TRIALS = 5
-#: A trial goes on while its mean so far is among this share of the trials of earlier batches.
+#: A trial goes on while its mean so far is not below the quantile that this share of the trials of
+#: earlier batches reached. A change of this rule raises `study.identity.SEARCH_RULE`.
 KEPT_PERCENT = 75.0
 #: Configurations of a Pareto front that are confirmed, at most.
 FRONT = 5
@@ -184,7 +185,10 @@ class Branch:
     def _ask(self) -> None:
         seed = derive(self._study.seed, self._first, f"{self.cell.key}/{self.arm.name}")
         self._optuna.sampler = optuna.samplers.TPESampler(
-            seed=seed % 2**32, n_startup_trials=RANDOM_TRIALS
+            seed=seed % 2**32,
+            n_startup_trials=RANDOM_TRIALS,
+            # A batch is asked for before any of it is told: keep its trials apart.
+            constant_liar=True,
         )
         if self._first == 0:
             self._optuna.enqueue_trial({n: default_in(n, s) for n, s in self._space.items()})
@@ -193,15 +197,20 @@ class Branch:
         self._bars = self._lower_quartiles()
 
     def _lower_quartiles(self) -> tuple[float, ...]:
-        complete = [
+        """Of the means after each replicate, over all trials of earlier batches that did not fail.
+
+        A trial that was given up counts, with the last mean it had: the quartile of the others
+        alone would rise with every trial that is given up.
+        """
+        before = [
             ended.means
             for number, ended in self.ended.items()
-            if number < self._first and ended.state == TrialState.COMPLETE
+            if number < self._first and ended.state != TrialState.FAIL and ended.means
         ]
-        if len(complete) < RANDOM_TRIALS or self._study.minimise:
+        if len(before) < RANDOM_TRIALS or self._study.minimise:
             return ()
         return tuple(
-            float(np.percentile([means[i] for means in complete], 100 - KEPT_PERCENT))
+            float(np.percentile([(means[: i + 1])[-1] for means in before], 100 - KEPT_PERCENT))
             for i in range(self._study.replicates.search - 1)
         )
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from qkd_study.results import Row
 from qkd_study.study.plan import Trial
@@ -116,6 +116,20 @@ class Schedule:
     def open_branches(self) -> int:
         """Cells and arms that have something left to run, or running."""
         return sum(True for _ in self._open())
+
+    @property
+    def searched(self) -> bool:
+        """Whether every search trial has its rows."""
+        return all(branch.searched for branch in self._branches.values())
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether a configuration was given up because of its score."""
+        return any(
+            ended.state == TrialState.PRUNED
+            for branch in self._branches.values()
+            for ended in branch.ended.values()
+        )
 
     @property
     def worked(self) -> bool:

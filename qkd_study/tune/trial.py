@@ -188,8 +188,8 @@ class _Open:
             return None
         return (
             f"validation accuracy {mean_score(self.scores):.3f} after {done} of "
-            f"{len(self.trial.replicates)} replicates is below {bars[done - 1]:.3f}, which three "
-            f"quarters of the trials before it reached"
+            f"{len(self.trial.replicates)} replicates is below {bars[done - 1]:.3f}, the lower "
+            f"quartile of all trials of the batches before it"
         )
 
 

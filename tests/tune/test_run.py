@@ -20,6 +20,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from qkd_study.study.identity import SEARCH_RULE
 from tests.conftest import TINY, Cli
 
 KEYS = ["phase", "cell", "arm", "trial", "replicate"]
@@ -124,18 +125,41 @@ def test_a_second_identical_command_does_nothing(finished: Path, tmp_path: Path,
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / RESULTS).rglob("*.parquet")} == before
 
 
+def changed(path: Path, replicates: list[int], **values: str) -> None:
+    """Say something else of some replicates in a file of a table."""
+    table = pq.read_table(path)
+    for column, value in values.items():
+        field = table.schema.field(column)
+        kept = zip(table["replicate"].to_pylist(), table[column].to_pylist(), strict=True)
+        new = [value if replicate in replicates else old for replicate, old in kept]
+        at = table.schema.get_field_index(column)
+        table = table.set_column(at, field, pa.array(new, field.type))
+    pq.write_table(table, path)
+
+
 def test_a_refused_retry_removes_nothing(finished: Path, tmp_path: Path, cli: Cli) -> None:
     copy(finished, tmp_path)
     path = min((tmp_path / RESULTS / "runs").glob("search-*.parquet"))
-    table = pq.read_table(path)
-    for column, value in (("status", "failed"), ("reason", "the worker died")):
-        field = table.schema.field(column)
-        values = pa.array([value] * len(table), field.type)
-        table = table.set_column(table.schema.get_field_index(column), field, values)
-    pq.write_table(table, path)
+    changed(path, [0, 1], status="failed", reason="the worker died")
     refused = cli("run", "tiny.py", "--retry-failed", "--trials", "1")
     assert refused.returncode == 2
     assert "more than trials=1" in refused.stderr
+    assert len(runs(tmp_path)) == RUNS
+
+
+def test_a_search_by_another_rule_is_not_gone_on_with(
+    finished: Path, tmp_path: Path, cli: Cli
+) -> None:
+    copy(finished, tmp_path)
+    about = tmp_path / RESULTS / "study.json"
+    said = json.loads(about.read_text())
+    assert said.pop("search_rule") == SEARCH_RULE
+    about.write_text(json.dumps(said))
+    path = min((tmp_path / RESULTS / "runs").glob("search-*.parquet"))
+    changed(path, [1], status="stopped", reason="below the others")
+    refused = cli("run", "tiny.py", "--trials", "3")
+    assert refused.returncode == 2
+    assert "gives configurations up by another rule" in refused.stderr
     assert len(runs(tmp_path)) == RUNS
 
 

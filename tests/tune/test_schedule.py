@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import optuna
@@ -13,8 +16,10 @@ from optuna.trial import TrialState
 
 from qkd_study import Choice, Float, Int, LogFloat, Replicates, Study
 from qkd_study.results import RUNS, Record, Row, without_result
+from qkd_study.seeds import derive
 from qkd_study.study.plan import Trial
-from qkd_study.tune.branch import running_means
+from qkd_study.tune.branch import RANDOM_TRIALS, directions, running_means
+from qkd_study.tune.ranges import distribution
 from qkd_study.tune.schedule import CONFIRM_BLOCK, Schedule
 from qkd_study.tune.trial import _Open
 from qkd_study.tune.work import Work
@@ -249,20 +254,76 @@ def test_hopeless_trials_are_given_up_and_good_ones_are_not() -> None:
     assert {n for n, gone in enumerate(given_up) if gone} == {7, 11, 15, 19}
 
 
-def test_bars_are_the_lower_quartile_of_earlier_batches() -> None:
-    made = study(factors={}, arms=("soft",), trials=10, replicates=Replicates(search=3, confirm=2))
-    schedule = Schedule(made, "digits", EMPTY)
-    values = []
-    for number in range(5):
+def test_bars_are_the_lower_quartile_of_all_trials_of_earlier_batches() -> None:
+    """Those that were given up count, with the last mean they had; those that failed do not."""
+    made = study(factors={}, arms=("soft",), trials=30, replicates=Replicates(search=3, confirm=2))
+    schedule, rng = Schedule(made, "digits", EMPTY), random.Random(0)
+    means: list[list[float]] = []
+    given_up = []
+    for number in range(30):
         trial = schedule.next()
         assert trial is not None
-        assert trial.bars == ()
-        own = [number / 10, number / 20, 0.5]
-        values.append([own[0], (own[0] + own[1]) / 2])
-        schedule.finish(trial, [ok(trial, r, v) for r, v in enumerate(own)])
-    trial = schedule.next()
-    assert trial is not None
-    assert trial.bars == pytest.approx(pd.DataFrame(values).quantile(0.25).tolist())
+        if number < 5:
+            assert trial.bars == ()
+        elif number % 5 == 0:
+            table = pd.DataFrame(means).ffill(axis=1)
+            wanted = table.quantile(0.25).tolist()
+        if number >= 5:
+            assert trial.bars == pytest.approx(wanted)
+        if number == 7:
+            failed = [without_result("s", "r", trial, r, "failed", "x").row for r in (1, 2)]
+            schedule.finish(trial, [ok(trial, 0, 0.0), *failed])
+            continue
+        rows = run_through(trial, lambda replicate: rng.random())
+        good = [row["metric.val_accuracy"] for row in rows if row["status"] == "ok"]
+        means.append([good[0], sum(good[:2]) / 2 if len(good) > 1 else float("nan")])
+        given_up.append(len(good) < 3)
+        schedule.finish(trial, rows)
+    assert any(math.isnan(last) for _, last in means)  # after the first replicate
+    # Scores of one distribution: a bar that rose with every batch would stop most of them.
+    assert sum(given_up[-15:]) <= 8
+
+
+@pytest.mark.parametrize("minimise", [None, "parameters"])
+def test_a_batch_is_asked_for_as_optuna_advises_where_none_is_told_yet(minimise: Any) -> None:
+    made = study(factors={}, arms=("soft",), trials=12, minimise=minimise)
+    before = drain(Schedule(made, "digits", EMPTY), stop_after=5)
+    schedule = Schedule(made, "digits", frame(before))
+    batch = [schedule.next() for _ in range(5)]
+    branch = schedule._branches["all", "soft"]
+
+    def asked(constant_liar: bool) -> list[dict[str, Any]]:
+        again = optuna.create_study(directions=directions(made))
+        again.add_trials([branch.frozen(number) for number in range(5)])
+        seed = derive(made.seed, 5, "all/soft") % 2**32
+        again.sampler = optuna.samplers.TPESampler(
+            seed=seed, n_startup_trials=RANDOM_TRIALS, constant_liar=constant_liar
+        )
+        ranges = {name: distribution(space) for name, space in made.search.items()}
+        return [again.ask(ranges).params for _ in range(5)]
+
+    found = [{n: getattr(t.config, n) for n in made.search} for t in batch if t is not None]
+    assert found == asked(constant_liar=True)
+    assert found != asked(constant_liar=False)
+
+
+def run_through(trial: Trial, value: Callable[[int], float]) -> list[Row]:
+    """The rows of a trial as a worker makes them, one replicate after another."""
+    work = Work(trial)
+    for replicate in trial.replicates:
+        reason = _Open.of(work.order()).hopeless()
+        row = (
+            ok(trial, replicate, value(replicate))
+            if reason is None
+            else without_result("s", "r", trial, replicate, "stopped", reason).row
+        )
+        work.records[replicate] = Record(row, [])
+    return [record.row for record in work.records.values()]
+
+
+def value(trial: Trial, replicate: int) -> float:
+    """A score with its peak at a learning rate of 0.01, and some noise."""
+    return good_near(trial) + derive(trial.number, replicate, trial.arm.name) % 1000 / 1e5
 
 
 def suggestions(made: Study, rows: list[Row], order: random.Random, workers: int) -> list[Row]:
@@ -276,7 +337,7 @@ def suggestions(made: Study, rows: list[Row], order: random.Random, workers: int
         if not live:
             return rows
         trial = live.pop(order.randrange(len(live)))
-        new = [ok(trial, r, good_near(trial)) for r in trial.replicates]
+        new = run_through(trial, partial(value, trial))
         schedule.finish(trial, new)
         rows += new
 
@@ -289,6 +350,8 @@ def test_the_same_table_on_any_number_of_workers_and_after_any_interruption(
     made = study(trials=13, minimise=minimise, search=search)
     whole = suggestions(made, [], random.Random(0), 1)
     wanted = sorted(whole, key=lambda row: keys([row])[0])
+    stopped = {row["trial"] for row in whole if row["status"] == "stopped"}
+    assert bool(stopped) == (minimise is None)
     for seed in range(12):
         order = random.Random(seed)
         other = suggestions(made, [], order, 1 + seed)
