@@ -21,6 +21,7 @@ from qkd_study.results import (
     files_of,
     find_run,
     read_table,
+    reasons,
     unhindered,
 )
 from qkd_study.study.study import MINIMISED
@@ -135,15 +136,18 @@ class RunTables:
         return {}
 
     @cached_property
+    def failed(self) -> int:
+        """How many runs failed."""
+        return int((self.runs["status"] == "failed").sum())
+
+    @cached_property
     def problems(self) -> tuple[str, ...]:
         """What is missing or failed, in words; empty for a complete run."""
         said = list(self.broken)
         if self.runs.empty:
             return (*said, "The run has no rows yet.")
-        failed = self.runs[self.runs["status"] == "failed"]
-        for (phase, cell, arm), rows in failed.groupby(["phase", "cell", "arm"]):
-            reason = str(rows["reason"].iloc[0]).splitlines()[0]
-            said.append(f"{len(rows)} {phase} runs of {cell}, {arm} failed: {reason}")
+        found = reasons(self.runs.to_dict("records")) if self.failed else ()
+        said += [f"failed: {why.count} x {why.line}; first: {why.run}" for why in found]
         wanted = int(self.declaration["replicates"]["confirm"])
         there = self.confirmed.groupby(["cell", "arm"]).size()
         if there.empty:

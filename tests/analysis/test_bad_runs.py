@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from qkd_study import InputError, Results, load
+from qkd_study.analysis.report.build import section
 from qkd_study.cli import main
 from tests.analysis.made import made_results, written
 
@@ -38,6 +39,7 @@ def test_the_files_are_the_tables(tmp_path: Path) -> None:
     expected = results.runs.sort_values(keys, ignore_index=True)
     assert again.runs["metric.test_accuracy"].equals(expected["metric.test_accuracy"])
     assert again.problems == ()
+    assert section(again).summary[-1] == f"0 of {len(again.runs):,} runs failed (0 %)."
     assert len(again.curves) == len(results.curves)
 
 
@@ -106,8 +108,12 @@ def test_failed_rows_are_named_and_not_counted(
     runs.loc[bad, ["status", "reason"]] = ["failed", "diverged: the loss was nan"]
     # What a failed run left in its columns counts for nothing.
     runs.loc[bad, "metric.test_accuracy"] = 0.0
-    _, text, said = report(replace(results, runs=runs), tmp_path, capsys)
-    assert "1 confirm runs of samples=50, soft failed: diverged: the loss was nan" in said
+    page, text, said = report(replace(results, runs=runs), tmp_path, capsys)
+    why = f"failed: {bad.sum()} x diverged: the loss was nan; first: confirm samples=100 soft"
+    assert said.count(why) == said.count("diverged") == 1
+    ran, share = (runs["status"] != "stopped").sum(), 100 * bad.sum() / len(runs)
+    for first_page in (page.split("What is missing")[0], text.split("What is missing")[0]):
+        assert f"{bad.sum()} of {ran:,} runs failed ({share:.2g} %): {bad.sum()} x" in first_page
     row = scores(text, "samples=50", "soft")
     assert (row["n"], row["pairs"], row["left out"]) == ("11", "11", "1")
     good = results.scores().loc["samples=50"].drop(1000)["soft"]

@@ -193,9 +193,8 @@ def test_failed_rows_and_no_confirm_rows_are_said(tmp_path: Path) -> None:
     results = made_results()
     runs = results.runs.astype({"reason": object})
     runs.loc[runs.index[0], ["status", "reason"]] = ["failed", "diverged: the loss was nan"]
-    assert "1 search runs of samples=50, scratch failed: diverged" in "".join(
-        replace(results, runs=runs).problems
-    )
+    why = "failed: 1 x diverged: the loss was nan; first: search samples=50 scratch"
+    assert f"{why} trial 0 replicate 0" in replace(results, runs=runs).problems
     search = replace(results, runs=results.runs[results.runs["phase"] == "search"])
     assert "nothing here was measured on the test set" in search.problems[-1]
     (found,) = judge(search)

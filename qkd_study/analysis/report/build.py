@@ -15,6 +15,7 @@ from qkd_study.analysis.report.scaling import scaling
 from qkd_study.analysis.report.scores import scores
 from qkd_study.analysis.report.search import search
 from qkd_study.analysis.run_tables import RunTables
+from qkd_study.results import failed_share, reasons
 
 #: Where figures belong, by the beginning of their name.
 PLACES = {
@@ -56,7 +57,7 @@ def section(results: RunTables, drawn: Sequence[tuple[str, str, bytes]] = ()) ->
     return Section(
         name=results.name,
         question=str(results.declaration["question"]),
-        summary=summary(judged),
+        summary=[*summary(judged), *_failed(results)],
         claims=[statement(j) for j in judged],
         problems=list(results.problems),
         parts=[part for part in filled if _says(part)],
@@ -64,6 +65,18 @@ def section(results: RunTables, drawn: Sequence[tuple[str, str, bytes]] = ()) ->
         provenance=provenance(results),
         reproduce=reproduce(results),
     )
+
+
+def _failed(results: RunTables) -> list[str]:
+    """What share of the runs failed, and why most of them did."""
+    if results.runs.empty:
+        return []
+    share = failed_share(results.runs)
+    if not results.failed:
+        return [f"{share}."]
+    first, *more = reasons(results.runs.to_dict("records"))
+    others = f"; {len(more)} more reasons below" if more else ""
+    return [f"{share}: {first.count} x {first.line.rstrip('.')}{others}."]
 
 
 def _says(part: Part) -> bool:
