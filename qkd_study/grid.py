@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
 
 #: Where a long name may be broken: behind a joint between two words, or at a space.
-_BREAK = re.compile(r"(?<=[A-Za-z0-9][_+/,-])(?=[A-Za-z])|(?<=[^±-] )(?=[^ ])")
+_BREAK = re.compile(r"(?<=\w[_+,-])(?=[A-Za-z])|(?<=[A-Za-z_]/)|(?<=[^±-] )(?=[^ %])")
+_NUMBER = re.compile(r"[-+]?\d")
 _FACTOR = re.compile(r"(\w+)=(.*?)(?=,\w+=|$)")
 _GAP = 2
 
@@ -31,7 +32,8 @@ class Grid:
         title: above it.
         columns: headings.
         rows: texts, one per column.
-        keys: leading columns, which say what a row is about: aligned left, and in every part.
+        keys: leading columns, which say what a row is about: in every part, and aligned left.
+            Of the others, those that hold numbers are aligned right.
         sections: leading columns; where one of them changes, a line is drawn.
     """
 
@@ -80,12 +82,15 @@ class Grid:
         keys = sum(i < self.keys for i in filled)
         ruled = "─" if encoding.lower().startswith("utf") else "-"
         said = [takes(self.title, encoding)] if self.title else []
+        columns = [list(column) for column in zip(*rows, strict=True)]
         for heads, texts in ((False, 0), (True, 0), (True, keys), (True, len(filled))):
-            table = _Table(_broken(rows, heads, texts), keys, self._ends(), ruled)
-            if table.framed_width <= width:
-                return said + table.framed()
-            if heads and table.open_width <= width:
-                return said + table.open()
+            least = [_least(column, heads, i < texts) for i, column in enumerate(columns)]
+            for framed in (True, False) if heads else (True,):
+                room = width - (3 * len(least) + 1 if framed else _GAP * (len(least) - 1))
+                if sum(least) <= room:
+                    table = _Table(_broken(columns, least, room), keys, self._ends(), ruled)
+                    return said + (table.framed() if framed else table.open())
+        table = _Table(_broken(columns, least, 0), keys, self._ends(), ruled)
         for number, part in enumerate(table.parts(width)):
             said += ([""] if number else []) + part.open()
         return said
@@ -110,12 +115,14 @@ class _Table:
         return [max(map(_width, column)) for column in zip(*self.rows, strict=True)]
 
     @property
-    def framed_width(self) -> int:
-        return sum(self.widths) + 3 * len(self.widths) + 1
-
-    @property
-    def open_width(self) -> int:
-        return sum(self.widths) + _GAP * (len(self.widths) - 1)
+    def numbers(self) -> set[int]:
+        """Columns of numbers, but for keys: those are aligned right."""
+        entries = list(zip(*self.rows[1:], strict=True))
+        return {
+            i
+            for i, column in enumerate(entries)
+            if i >= self.keys and all(_NUMBER.match(entry[0]) for entry in column if entry[0])
+        }
 
     def framed(self) -> list[str]:
         bar, corners = ("│", "┌┬┐├┼┤└┴┘") if self.rule == "─" else ("|", "+" * 9)
@@ -157,29 +164,34 @@ class _Table:
         return sum(self.widths[i] for i in columns) + _GAP * (len(columns) - 1)
 
     def _lines(self, row: list[list[str]]) -> Iterator[list[str]]:
+        numbers = self.numbers
         for number in range(max(map(len, row), default=0)):
             entries = [entry[number] if number < len(entry) else "" for entry in row]
             yield [
-                _padded(entry, width, right=i >= self.keys)
+                _padded(entry, width, right=i in numbers)
                 for i, (entry, width) in enumerate(zip(entries, self.widths, strict=True))
             ]
 
 
-def _broken(rows: list[list[str]], heads: bool, texts: int) -> list[list[list[str]]]:
-    """Entries in lines: headings, if they are to be, and those of so many leading columns."""
-    columns = []
-    for number, (head, *entries) in enumerate(zip(*rows, strict=True)):
-        broken = number < texts
-        words = [_words(head) if heads else [head]]
-        words += [_words(entry) if broken else [entry] for entry in entries]
-        narrow = max(_length(word) for some in words for word in some)
-        columns.append(
-            [
-                _filled(head, narrow) if heads else [head],
-                *(_filled(entry, narrow) if broken else [entry] for entry in entries),
-            ]
-        )
-    return [list(row) for row in zip(*columns, strict=True)]
+def _least(column: list[str], head: bool, texts: bool) -> int:
+    """The least width of a column, of which the heading, or all, may be broken."""
+    heading, *entries = column
+    words = [_words(heading) if head else [heading]]
+    words += [_words(entry) if texts else [entry] for entry in entries]
+    return max(_length(word) for some in words for word in some)
+
+
+def _broken(columns: list[list[str]], least: list[int], room: int) -> list[list[list[str]]]:
+    """Rows of entries in lines: the widest columns are made narrower until all fit the room."""
+    widths = [max(map(_length, column)) for column in columns]
+    while sum(widths) > room and widths != least:
+        wide = max((i for i, w in enumerate(widths) if w > least[i]), key=lambda i: widths[i])
+        widths[wide] -= 1
+    broken = [
+        [_filled(entry, width) for entry in column]
+        for column, width in zip(columns, widths, strict=True)
+    ]
+    return [list(row) for row in zip(*broken, strict=True)]
 
 
 def _words(text: str) -> list[str]:

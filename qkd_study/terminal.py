@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import os
+import shutil
 import sys
+import textwrap
 import unicodedata
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, TextIO
@@ -86,3 +88,22 @@ def console() -> Console:
         soft_wrap=True,
         width=NOTEBOOK_WIDTH if width and is_notebook() else width,
     )
+
+
+def say(*lines: str) -> None:
+    """Print lines, on a terminal broken between words; words, such as paths, stay whole."""
+    width = shutil.get_terminal_size().columns if is_live(sys.stdout) else None
+    for line in lines:
+        indent = " " * (len(line) - len(line.lstrip()) + 2)
+        parts = (
+            [line]
+            if width is None
+            else textwrap.wrap(
+                line,
+                width,
+                subsequent_indent=indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )
+        print(*parts, sep="\n", flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qkd_study.grid import Grid
 from qkd_study.tune.progress import in_words
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _outlook(at: Outlook) -> str:
 
 
 def status_lines(found: Status) -> list[str]:
-    """What `qkd-study status` prints."""
+    """What `qkd-study status` prints before its table."""
     said = [f"{found.run} on {found.dataset}"]
     if found.reasons:
         said.append(f"{found.failures}:")
@@ -69,12 +70,13 @@ def status_lines(found: Status) -> list[str]:
     for phase, rows in found.rows.items():
         said.append(f"{phase}: " + ", ".join(f"{count} {name}" for name, count in rows.items()))
     said.append(_now(found))
-    columns: list[tuple[str, ...]] = [("cell", "arm", "search", "confirm", "best", "failed")]
-    columns += [_branch(branch) for branch in found.branches]
-    widths = [max(map(len, column)) for column in zip(*columns, strict=True)]
-    for row in columns:
-        said.append("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
     return said
+
+
+def status_table(found: Status) -> Grid:
+    """How far each cell and arm is."""
+    columns = ("arm", "search", "confirm", "best validation accuracy, %", "failed")
+    return Grid.of_cells("", columns, [_branch(branch) for branch in found.branches], keys=2)
 
 
 def _now(found: Status) -> str:
@@ -98,6 +100,6 @@ def _pace(per_minute: float) -> str:
 
 
 def _branch(at: BranchStatus) -> tuple[str, ...]:
-    best = "" if at.best is None else f"{at.best:.3f}"
+    best = "" if at.best is None else f"{100 * at.best:.1f}"
     done = [f"{count}/{of}" for count, of in (at.search, at.confirm)]
     return (at.cell, at.arm, *done, best, str(at.failed or ""))

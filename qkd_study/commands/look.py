@@ -11,6 +11,14 @@ from typing import Any
 
 from qkd_study.errors import InputError
 from qkd_study.exit_codes import DONE
+from qkd_study.grid import Grid
+from qkd_study.terminal import console
+
+#: Headings of the list of runs; times are UTC.
+LISTED = (
+    *("run", "dataset", "started", "state", "runs", "failed"),
+    *("best test accuracy, %", "of cell and arm", "n"),
+)
 
 
 def list_runs(options: Namespace) -> int:
@@ -41,37 +49,42 @@ def list_runs(options: Namespace) -> int:
         print(json.dumps(rows, indent=1))
     elif not rows:
         print(f"no runs in {options.out}")
-    for row in rows if not options.json else []:
-        print(_listed(row))
+    else:
+        console().print(Grid("", LISTED, [_listed(row) for row in rows]))
     return DONE
 
 
-def _listed(row: dict[str, Any]) -> str:
-    """A run in one line."""
+def _listed(row: dict[str, Any]) -> tuple[str, ...]:
+    """A run as the table shows it."""
     runs, score = row["runs"], row["score"]
-    state = row["state"]
-    if state != "complete":
-        state += f", {runs['done']} of {runs['declared']} runs"
-    if runs["failed"]:
-        state += f", {runs['failed']} failed"
-    said = [f"{row['study']}/{row['run_id']}", row["dataset"], row["started_at"], state]
-    if score is not None:
-        best = f"best test accuracy {100 * score['mean']:.1f} %"
-        said.append(f"{best} ({score['cell']} {score['arm']}, n = {score['n']})")
-    return "  ".join(map(str, said))
+    started = (row["started_at"] or "")[: len("2026-01-01T00:00")].replace("T", " ")
+    return (
+        f"{row['study']}/{row['run_id']}",
+        row["dataset"],
+        started,
+        row["state"],
+        f"{runs['done']}/{runs['declared']}",
+        str(runs["failed"] or ""),
+        *(
+            (f"{100 * score['mean']:.1f}", f"{score['cell']} {score['arm']}", str(score["n"]))
+            if score
+            else ("", "", "")
+        ),
+    )
 
 
 def status(options: Namespace) -> int:
     """`qkd-study status`: how far a run is, what it found so far, what failed and why."""
     from qkd_study.analysis.status import status_of
     from qkd_study.results import find_run
-    from qkd_study.words import status_lines
+    from qkd_study.words import status_lines, status_table
 
     found = status_of(find_run(options.run, options.out))
     if options.json:
         print(json.dumps(found.as_json(), indent=1))
     else:
         print(*status_lines(found), sep="\n")
+        console().print(status_table(found))
     return DONE
 
 

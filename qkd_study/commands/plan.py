@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from qkd_study.commands.asked import cores, planned, study_of
 from qkd_study.exit_codes import DONE
 from qkd_study.study.load import running
+from qkd_study.study.study import Study
+from qkd_study.terminal import say
 
 if TYPE_CHECKING:
     from qkd_study.forecast.forecast import Forecast
@@ -39,17 +41,23 @@ def plan(options: Namespace) -> int:
             about["forecast"] = found.as_json()
         print(json.dumps(about, indent=1))
         return DONE
-    print(f"{study.name}: {study.question}")
-    print(said)
-    print(f"{len(counted.cells)} cells: {'; '.join(counted.cells)}")
-    print(f"{len(counted.arms)} arms: {', '.join(counted.arms)}")
-    print(
+    say(
+        f"{study.name}: {study.question}",
+        said,
+        *_cells(study, len(counted.cells)),
+        f"{len(counted.arms)} arms: {', '.join(counted.arms)}",
         f"{counted.trials} trials of {study.replicates.search} replicates: "
-        f"{counted.runs_search} search runs"
+        f"{counted.runs_search} search runs",
+        f"{counted.runs_confirm} confirm runs, {study.replicates.confirm} per cell and arm",
+        f"{counted.runs} runs and at most {counted.teachers} teachers in all",
     )
-    print(f"{counted.runs_confirm} confirm runs, {study.replicates.confirm} per cell and arm")
-    print(f"{counted.runs} runs and at most {counted.teachers} teachers in all", flush=True)
     if asked:
-        found = timed()
-        print(*forecast_lines(found), sep="\n")
+        say(*forecast_lines(timed()))
     return DONE
+
+
+def _cells(study: Study, count: int) -> list[str]:
+    factors = [f"{name} = {', '.join(map(str, v))}" for name, v in study.factors.items()]
+    if len(factors) < 2:
+        return [f"{count} {'cell' if count == 1 else 'cells'}: {'; '.join(factors) or 'all'}"]
+    return [f"{count} cells, the combinations of", *(f"  {factor}" for factor in factors)]

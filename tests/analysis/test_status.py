@@ -15,6 +15,7 @@ import pytest
 
 from qkd_study.analysis.status import status_of
 from qkd_study.cli import main
+from qkd_study.commands.look import LISTED
 from qkd_study.data import load
 from qkd_study.results import Record, RunFolder, new_run, without_result, write_about, write_records
 from qkd_study.study.load import load_study
@@ -114,7 +115,8 @@ def test_the_command(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> N
     assert lines[2] == f"  1 x {NAN}; first: search samples=20 soft trial 0 replicate 1"
     assert lines[3] == "8 of 28 runs have rows"
     assert "nothing works on it now" in "".join(lines)
-    assert any(line.split() == ["samples=20", "scratch", "4/4", "2/3", "0.750"] for line in lines)
+    table = [line.strip("│ ").split() for line in lines]
+    assert ["20", "│", "scratch", "│", "4/4", "│", "2/3", "│", "75.0"] in table
     assert main(["status", str(folder.path), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["branches"][0]["search"] == [4, 4]
@@ -127,10 +129,14 @@ def test_the_command(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> N
 def test_the_list(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     out = folder.path.parent.parent
     assert main(["list", "--out", str(out)]) == 0
-    (line,) = capsys.readouterr().out.splitlines()
-    state = "incomplete, 8 of 28 runs, 1 failed"
-    score = "best test accuracy 65.0 % (samples=20 scratch, n = 2)"
-    assert line.split("  ")[1:] == ["digits", START.isoformat(), state, score]
+    heading, line = (
+        [entry.strip() for entry in line.strip("│").split("│")]
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("│")
+    )
+    assert heading == list(LISTED)
+    assert line[1:5] == ["digits", "2026-01-01 12:00", "incomplete", "8/28"]
+    assert line[5:] == ["1", "65.0", "samples=20 scratch", "2"]
     assert main(["list", "--json", "--out", str(out)]) == 0
     (said,) = json.loads(capsys.readouterr().out)
     assert (said["state"], said["runs"]) == (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +22,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from qkd_study.cli import main
 from qkd_study.study.identity import SEARCH_RULE
 from tests.conftest import TINY, Cli
 
@@ -135,6 +138,42 @@ def changed(path: Path, replicates: list[int], **values: str) -> None:
         at = table.schema.get_field_index(column)
         table = table.set_column(at, field, pa.array(new, field.type))
     pq.write_table(table, path)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp950", "utf-8"])
+def test_every_command_in_every_encoding(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    copy(finished, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.py").write_text(TINY.replace("Does it", "“Does” it…"), encoding="utf-8")
+    commands = [
+        "run tiny.py",
+        "plan tiny.py --no-forecast",
+        "list",
+        "status tiny",
+        "data list",
+        "data check digits",
+        "run µ.py",
+        "status µ",
+    ]
+    if encoding == "ascii":  # the slow ones
+        commands += ["report tiny", "replay tiny --phase confirm --replicate 1000 --arm scratch"]
+    said = {}
+    for command in commands:
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
+        with monkeypatch.context() as here:
+            here.setattr(sys, "stdout", out)
+            here.setattr(sys, "stderr", err)
+            assert main(command.split()) == (2 if "µ" in command else 0)
+        said[command] = ""
+        for stream in (out, err):
+            stream.seek(0)
+            said[command] += stream.read()
+        assert not re.search(r"\\x|\\u|\x1b|\?(?!$)", said[command], re.MULTILINE)
+    sign = "+-" if encoding == "ascii" else "±"
+    assert re.search(rf"scratch +[|│] 3 [|│] +\d+\.\d {re.escape(sign)} \d", said["run tiny.py"])
+    assert ("│" in said["list"]) == (encoding == "utf-8")
 
 
 def test_a_refused_retry_removes_nothing(finished: Path, tmp_path: Path, cli: Cli) -> None:
