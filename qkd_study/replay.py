@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from qkd_study.provenance import DECIDING, session
 from qkd_study.results import Row, RunFolder
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import PARAMETERS, Config
+from qkd_study.study.files import digest_of
 from qkd_study.study.load import load_study
 from qkd_study.study.settings import Setting
 from qkd_study.study.study import Study
@@ -81,6 +83,7 @@ class Replayer:
                 f"{run.path}: its rows come from other data: {name} had SHA-256 "
                 f"{about['dataset_sha256']}, and has {dataset.digest} here."
             )
+        _check_files(run, about)
         now = session(None)
         then = about["sessions"]
         same = all(s.get(key) == now[key] for s in then for key in DECIDING)
@@ -136,6 +139,22 @@ class Replayer:
         columns = [name for name in row if name.startswith("metric.") or name in _COUNTS]
         pairs = [(name, _value(row[name]), _value(now.get(name))) for name in columns]
         return [Difference(*pair) for pair in pairs if pair[1] != pair[2]]
+
+
+def _check_files(run: RunFolder, about: dict[str, Any]) -> None:
+    """Check that the files that the study read are what they were.
+
+    Raises:
+        InputError: one is not, or is gone.
+    """
+    original = about["sessions"][-1].get("study_file")
+    for name, digest in about.get("files", {}).items() if original else ():
+        path = Path(os.path.abspath(Path(original).parent / name))
+        if (now := digest_of(path)) != digest:
+            said = "is gone" if now is None else f"has {now} now"
+            raise InputError(
+                f"{run.path}: its rows come from {path}, which had SHA-256 {digest} and {said}."
+            )
 
 
 def config_of(row: Row) -> Config:

@@ -5,22 +5,33 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from qkd_study import data as datasets
 from qkd_study.errors import InputError, shown
 from qkd_study.study.config import PARAMETERS, Value, parameter
+from qkd_study.study.files import FilesRead
 from qkd_study.study.load import load_study, running
 from qkd_study.study.plan import Plan, make_plan
 from qkd_study.study.replicates import Replicates
 from qkd_study.study.study import Study
 
 
-def study_of(options: Namespace) -> Study:
-    """The study of the options, with what the command line changes."""
-    study = load_study(options.study)
-    with running(options.study):
-        return _changed(study, options)
+def study_of(options: Namespace, files: FilesRead | None = None) -> Study:
+    """The study of the options, with what the command line changes.
+
+    Args:
+        files: notices those that the study file reads.
+    """
+    with _noticing(files):
+        study = load_study(options.study)
+        with running(options.study):
+            return _changed(study, options)
+
+
+def _noticing(files: FilesRead | None) -> AbstractContextManager[None]:
+    return nullcontext() if files is None else files.recording()
 
 
 def _changed(study: Study, options: Namespace) -> Study:
@@ -59,12 +70,19 @@ def _value(name: str, text: str) -> Value:
         ) from None
 
 
-def planned(study: Study, study_file: str) -> tuple[Plan, datasets.Dataset, str]:
-    """The plan of a study on the dataset it gets, and a line that says which that is."""
+def planned(
+    study: Study, study_file: str, files: FilesRead | None = None
+) -> tuple[Plan, datasets.Dataset, str]:
+    """The plan of a study on the dataset it gets, and a line that says which that is.
+
+    Args:
+        files: notices those that the study's own parts read when they are tried.
+    """
     with running(study_file):
         entry, said = datasets.choose(study.datasets, datasets.terminal_progress)
         dataset = datasets.load(entry)
-        return make_plan(study, dataset), dataset, said
+        with _noticing(files):
+            return make_plan(study, dataset), dataset, said
 
 
 def cpus_of(options: Namespace) -> int | None:

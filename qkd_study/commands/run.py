@@ -13,6 +13,7 @@ from qkd_study.commands.asked import cpus_of, planned, study_of
 from qkd_study.errors import InputError
 from qkd_study.exit_codes import DONE, ERROR, INCOMPLETE
 from qkd_study.provenance import session
+from qkd_study.study.files import FilesRead
 from qkd_study.study.identity import SEARCH_RULE, declaration
 from qkd_study.study.plan import Plan
 from qkd_study.study.study import MINIMISED, Study
@@ -27,6 +28,7 @@ def run(options: Namespace) -> int:
     from qkd_study.commands import failures
     from qkd_study.results import (
         Place,
+        changed_files,
         finish_packing,
         forget_failed,
         may_be_retried,
@@ -45,7 +47,8 @@ def run(options: Namespace) -> int:
     prepare_driver(local=options.address is None)
     from qkd_study.tune.schedule import Schedule
 
-    study = study_of(options)
+    read_by_study = FilesRead.by(options.study)
+    study = study_of(options, read_by_study)
     cpus = cpus_of(options)
     if options.log:
         from qkd_study.tune.loggers import check_loggers
@@ -62,11 +65,16 @@ def run(options: Namespace) -> int:
             f"--time-limit must be seconds from above 0 to below 1e7, but got {options.time_limit}."
         )
     place = Place.of(options.out, "write", study.name)
-    counted, dataset, said = planned(study, options.study)
+    counted, dataset, said = planned(study, options.study, read_by_study)
+    files = read_by_study.digests()
     console = terminal_console()
     console.print(said, markup=False)
 
-    found = None if options.new else same_run(study, dataset.digest, place.runs(study.name))
+    runs = place.runs(study.name)
+    found = None if options.new else same_run(study, dataset.digest, runs, files)
+    if found is None and not options.new:
+        for name in changed_files(runs, files):
+            console.print(f"{name} is not what it was: this is a new run", markup=False)
     folder = found or new_run(study, place.path)
     with folder.locked(), place.held(folder) as folder:
         finish_packing(folder.path)
@@ -98,6 +106,7 @@ def run(options: Namespace) -> int:
                 digest=dataset.digest,
                 plan=counted.as_json(),
                 session=session(cpus, options.study),
+                files=files,
                 confirm_rows=int((rows["phase"] == "confirm").sum()),
                 search_rule=rule,
             )

@@ -1,6 +1,13 @@
 """The tables of a run, and the folder that holds them."""
 
-from qkd_study.results.folder import RunFolder, new_run, runs_of, same_run, write_about
+from qkd_study.results.folder import (
+    RunFolder,
+    changed_files,
+    new_run,
+    runs_of,
+    same_run,
+    write_about,
+)
 from qkd_study.results.pack import finish_packing, pack
 from qkd_study.results.pending import Pending
 from qkd_study.results.places import Place, brought, find_run
@@ -34,6 +41,7 @@ __all__ = [
     "VanishedFile",
     "alike",
     "brought",
+    "changed_files",
     "describe",
     "failed_share",
     "files_of",

@@ -48,6 +48,7 @@ def check_about(said: Any) -> None:
         raise InputError("sessions is empty")
     _check(said["plan"].get("arm_trials", {}), {...: int}, "plan.arm_trials")
     _check(said.get("search_rule", 1), int, "search_rule")
+    _check(said.get("files", {}), {...: str}, "files")
     for session in said["sessions"]:
         _check(session.get("started_at", ""), str, "started_at")
         _check(session.get("command", []), [str], "command")

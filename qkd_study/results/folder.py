@@ -6,11 +6,12 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -21,8 +22,11 @@ from qkd_study.results.about import check_about
 from qkd_study.results.commitments import committed
 from qkd_study.results.mirror import Mirror
 from qkd_study.results.tables import COLUMNS, start_tables
+from qkd_study.study.files import may_be_one_run
 from qkd_study.study.identity import SEARCH_RULE, declaration, fingerprint
 from qkd_study.study.study import Study
+
+NO_FILES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,9 @@ def has_rows(folder: Path) -> bool:
     return any(path.name != COLUMNS for path in (folder / "runs").glob("[!.]*.parquet"))
 
 
-def same_run(study: Study, digest: str, runs: Sequence[RunFolder]) -> RunFolder | None:
+def same_run(
+    study: Study, digest: str, runs: Sequence[RunFolder], files: Mapping[str, str] = NO_FILES
+) -> RunFolder | None:
     """The latest run of the same study on the same data, which the study can go on with.
 
     That which was worked on last comes first: names tell no order where a clock was set back.
@@ -180,6 +186,7 @@ def same_run(study: Study, digest: str, runs: Sequence[RunFolder]) -> RunFolder 
     Args:
         study, digest: what is to be run, and the SHA-256 of its data.
         runs: of this study, newest last.
+        files: the SHA-256 of those that the study's own code reads, by path (`study.files`).
 
     Raises:
         InputError: before it is found, one comes that does not say what it is of.
@@ -194,9 +201,19 @@ def same_run(study: Study, digest: str, runs: Sequence[RunFolder]) -> RunFolder 
         said = run.about()
         before = said["arms"]
         alike = all(before[name] == arms[name] for name in before.keys() & arms.keys())
+        alike = alike and may_be_one_run(said.get("files", {}), files)
         if said["fingerprint"] == wanted and alike:
             return run
     return None
+
+
+def changed_files(runs: Sequence[RunFolder], files: Mapping[str, str]) -> list[str]:
+    """Files with another content than in the newest of a study's runs."""
+    for run in runs[-1:]:
+        with contextlib.suppress(InputError):
+            before = run.about().get("files", {})
+            return sorted(n for n in before.keys() & files.keys() if before[n] != files[n])
+    return []
 
 
 def _unwritable(path: Path, error: OSError) -> InputError:
@@ -231,6 +248,7 @@ def write_about(
     session: dict[str, Any],
     confirm_rows: int = 0,
     search_rule: int = SEARCH_RULE,
+    files: Mapping[str, str] = NO_FILES,
 ) -> None:
     """Write study.json and study.py, and point `latest` at the run.
 
@@ -243,16 +261,19 @@ def write_about(
         session: where, when and with what this command runs.
         confirm_rows: how many there are: a claim that comes later was made with them in sight.
         search_rule: by which configurations were given up.
+        files: as for `same_run`.
     """
     before: dict[str, Any] = {}
     if (run.path / "study.json").exists():
         before = run.about()
+    known: dict[str, str] = before.get("files", {})
     about = {
         "run_id": run.run_id,
         "declaration": declaration(study),
         "fingerprint": fingerprint(study, digest),
         "dataset": dataset,
         "dataset_sha256": digest,
+        "files": known | dict(files),
         "arms": {**before.get("arms", {}), **declaration(study)["arms"]},
         **committed(
             before,

@@ -1,0 +1,124 @@
+"""The files that a study file's own code reads: they decide what its runs give, as it does."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import site
+import sys
+import sysconfig
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import qkd_study
+from qkd_study.paths import cache_folder
+
+#: Code is not data: what a study file defines is part of a run's identity by its source.
+_CODE = (".py", ".pyc", ".pyd", ".so")
+#: Of the system: no study means them.
+_SYSTEM = ("/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr")
+
+
+@dataclass(frozen=True)
+class FilesRead:
+    """The files that are opened for reading inside `recording`.
+
+    Left out are code, what was written meanwhile, and files of Python's installation, of the
+    system, of qkd-study, and in hidden folders, such as caches.
+
+    Attributes:
+        folder: of the study file, absolute.
+    """
+
+    folder: Path
+    _opened: set[str] = field(default_factory=set, repr=False)
+    _written: set[str] = field(default_factory=set, repr=False)
+
+    @classmethod
+    def by(cls, study_file: str | Path) -> FilesRead:
+        """Those that a study file's code will read."""
+        return cls(Path(os.path.abspath(study_file)).parent)
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Notice every file that this thread opens inside."""
+        if not _HOOKED:
+            _HOOKED.append(True)
+            sys.addaudithook(_noticed)
+        _RECORDING.append((threading.get_ident(), self))
+        try:
+            yield
+        finally:
+            _RECORDING.pop()
+
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of every file that was read and is still there, by its path from `folder`."""
+        others = [place for place in _others() if not self.folder.is_relative_to(place)]
+        paths = [path for path in map(Path, self._opened) if self._counts(path, others)]
+        return {
+            os.path.relpath(path, self.folder): digest
+            for path in sorted(paths)
+            if (digest := digest_of(path)) is not None
+        }
+
+    def _notice(self, name: str, flags: int) -> None:
+        writes = flags & (os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+        (self._written if writes else self._opened).add(name)
+
+    def _counts(self, path: Path, others: Iterable[str]) -> bool:
+        if path.suffix in _CODE or str(path) in self._written:
+            return False
+        if any(path.is_relative_to(place) for place in others):
+            return False
+        beside = path.is_relative_to(self.folder)
+        parts = (path.relative_to(self.folder) if beside else path).parts
+        return not any(part.startswith(".") for part in parts[:-1])
+
+
+def _others() -> list[str]:
+    """Folders of Python's installation, of the system, and of qkd-study."""
+    python = [sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values()]
+    ours = [str(Path(qkd_study.__file__).parent), str(cache_folder())]
+    data = os.environ.get("QKD_STUDY_DATA")
+    places = {*python, *site.getsitepackages(), site.getusersitepackages(), *ours, *_SYSTEM}
+    given = (*places, *([data] if data else []))
+    return [absolute(place) for place in given for absolute in (os.path.abspath, os.path.realpath)]
+
+
+#: An audit hook is of the whole process and stays: one serves all, and does nothing in between.
+_HOOKED: list[bool] = []
+_RECORDING: list[tuple[int, FilesRead]] = []
+
+
+def _noticed(event: str, arguments: tuple[Any, ...]) -> None:
+    if event != "open" or not _RECORDING:
+        return
+    thread, files = _RECORDING[-1]
+    name, _, flags = arguments
+    if thread == threading.get_ident() and isinstance(name, str | bytes | os.PathLike):
+        with contextlib.suppress(Exception):  # an error of ours would be one of the opening
+            files._notice(os.path.abspath(os.fsdecode(name)), flags)
+
+
+def digest_of(path: Path) -> str | None:
+    """The SHA-256 of a file; `None` where there is none that can be read."""
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def may_be_one_run(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
+    """Whether rows that came from two sets of files belong into one table.
+
+    One may have more, as where an arm more reads one more; no file may have another content.
+    """
+    return before.items() <= now.items() or now.items() <= before.items()
