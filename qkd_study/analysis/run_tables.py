@@ -20,7 +20,7 @@ from qkd_study.results import (
     VanishedFile,
     files_of,
     find_run,
-    read_table,
+    read_once,
     reasons,
     unhindered,
 )
@@ -224,7 +224,8 @@ def _table(folder: RunFolder, table: str, left_out: str) -> tuple[pd.DataFrame, 
     if left_out:
         files = [path for path in files if not path.name.lstrip(".").startswith(left_out)]
     try:
-        return read_table(folder.path, table, files), ()
+        rows, doubled = read_once(folder.path, table, files)
+        return rows, () if doubled is None or table == "curves" else (doubled,)
     except VanishedFile:
         raise
     except BrokenFile:
@@ -233,12 +234,13 @@ def _table(folder: RunFolder, table: str, left_out: str) -> tuple[pd.DataFrame, 
             raise
         bad = [path.name for path in files if path not in good]
         said = f"{len(bad)} broken files in {table}/ are left out: {', '.join(bad[:3])}"
-        return read_table(folder.path, table, good), (said,)
+        rows, doubled = read_once(folder.path, table, good)
+        return rows, (said,) if doubled is None or table == "curves" else (said, doubled)
 
 
 def _readable(folder: RunFolder, path: Path, table: str) -> bool:
     try:
-        read_table(folder.path, table, [path])
+        read_once(folder.path, table, [path])
     except VanishedFile:
         raise
     except BrokenFile:

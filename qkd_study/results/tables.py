@@ -6,7 +6,9 @@ import contextlib
 import hashlib
 import json
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -16,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from qkd_study.atomic import PARTIAL, replaced
-from qkd_study.errors import InputError, told
+from qkd_study.errors import InputError, StudyWarning, told
+from qkd_study.results.doubles import KEYS, has_doubles, without_doubles
 from qkd_study.results.rows import Record, Row
 from qkd_study.results.schema import TABLE_VERSION, TABLES, schema
 from qkd_study.study.plan import Trial
@@ -152,7 +155,9 @@ def read_table(
     files: Sequence[Path] = (),
     columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """A table of the run in `folder`, sorted by its keys.
+    """A table of the run in `folder`, sorted by its keys, with one row for each.
+
+    Warns of rows that stand twice; see `read_once`.
 
     Args:
         folder: `results/<study>/<run id>`.
@@ -162,10 +167,41 @@ def read_table(
             faster than all.
 
     Raises:
-        InputError: the folder holds no such table, or one of another version, or a broken file.
+        InputError: the folder holds no such table, or one of another version, or a broken file, or
+            different configurations of one trial.
     """
     if not files:
         return unhindered(lambda: read_table(folder, table, files_of(folder, table), columns))
+    rows, said = read_once(folder, table, files, columns)
+    if said is not None and table == "runs":
+        warnings.warn(said, StudyWarning, stacklevel=2)
+    return rows
+
+
+def read_once(
+    folder: Path, table: str, files: Sequence[Path], columns: Sequence[str] | None = None
+) -> tuple[pd.DataFrame, str | None]:
+    """As `read_table`, but returns what it would warn of, in words."""
+    keys = [*KEYS, *(["epoch"] if table == "curves" else [])]
+    rows = _frame(folder, table, files, columns).sort_values(keys, ignore_index=True)
+    if not has_doubles(rows, keys):
+        return rows, None
+    runs = files if table == "runs" else files_of(folder, "runs")
+    rows, said = without_doubles(
+        files,
+        partial(_frame, folder, table),
+        keys,
+        columns,
+        runs,
+        partial(_frame, folder, "runs"),
+    )
+    return rows.sort_values(keys, ignore_index=True), said
+
+
+def _frame(
+    folder: Path, table: str, files: Sequence[Path], columns: Sequence[str] | None
+) -> pd.DataFrame:
+    """The rows of some files, as they stand there."""
     wanted = schema(table)
     if columns is not None:
         wanted = pa.schema([wanted.field(name) for name in dict.fromkeys(columns)])
@@ -174,11 +210,10 @@ def read_table(
         frame: pd.DataFrame = data.to_pandas()
     except (pa.ArrowException, ValueError, OverflowError) as error:
         raise BrokenFile(f"{folder / table} has a broken file: {told(error)}.") from None
-    keys = ["phase", "cell", "arm", "trial", "replicate"]
-    for name in [*keys, *(["status"] if table == "runs" else ["epoch"])]:
-        if frame[name].isna().any():
+    for name in [*KEYS, *(["status"] if table == "runs" else ["epoch"])]:
+        if name in frame and frame[name].isna().any():
             raise InputError(f"{folder / table} has a broken file: a row in it has no {name}.")
-    return frame.sort_values(keys + (["epoch"] if table == "curves" else []), ignore_index=True)
+    return frame
 
 
 def files_of(folder: Path, table: str) -> list[Path]:

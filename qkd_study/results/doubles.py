@@ -1,0 +1,114 @@
+"""Rows that stand twice in a table, as where two drivers wrote to one run: one of each counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from qkd_study.errors import InputError
+from qkd_study.results.schema import RUNS
+
+#: What a row of runs is of; with the epoch, a row of curves.
+KEYS = ("phase", "cell", "arm", "trial", "replicate")
+#: Of two rows that of the better status counts, then that which ended first.
+_STATUSES = {"ok": 0, "stopped": 1, "failed": 2}
+_CONFIG = [column.name for column in RUNS if column.name.startswith("config.")]
+_METRICS = [column.name for column in RUNS if column.name.startswith("metric.")]
+#: The columns of runs that decide.
+DECIDING = (*KEYS, "status", "where.ended_at", *_CONFIG, *_METRICS)
+_FILE = "in file"
+
+#: Reads columns of some files of a table, unsorted.
+Read = Callable[[Sequence[Path], Sequence[str] | None], pd.DataFrame]
+
+
+def has_doubles(rows: pd.DataFrame, keys: Sequence[str]) -> bool:
+    """Whether two rows have the same keys.
+
+    Args:
+        rows: sorted by the keys.
+        keys: columns, those that differ most often last.
+    """
+    same = np.arange(len(rows) - 1)
+    for name in reversed(keys):
+        values = rows[name].to_numpy()
+        same = same[values[same] == values[same + 1]]
+    return len(same) > 0
+
+
+def without_doubles(
+    files: Sequence[Path], read: Read, keys: Sequence[str], columns: Sequence[str] | None,
+    runs: Sequence[Path], read_runs: Read,
+) -> tuple[pd.DataFrame, str]:  # fmt: skip
+    """The rows of a table, one of each.
+
+    A run keeps the row, and the curve, of one file.
+
+    Args:
+        files: of the table.
+        read: reads them.
+        keys: of the table.
+        columns: which are wanted; default: all.
+        runs, read_runs: the same for the table of runs, which says what ended how and when.
+
+    Returns:
+        The rows, unsorted, and what to say of those that were left out.
+
+    Raises:
+        InputError: two rows of one trial have different configurations.
+    """
+    rows = _with_files(runs, read_runs, DECIDING)
+    doubled = rows[rows.duplicated(list(KEYS), keep=False)]
+    _check_configurations(doubled, runs)
+    order = doubled.assign(rank=doubled["status"].map(_STATUSES))
+    order = order.sort_values(["rank", "where.ended_at", _FILE], kind="stable")
+    chosen = order.drop_duplicates(list(KEYS))
+    wanted = chosen.set_index(list(KEYS))[_FILE].map(lambda number: runs[number].name)
+
+    found = _with_files(files, read, columns)
+    of = found[list(KEYS)].merge(
+        wanted.rename("wanted").reset_index(), on=list(KEYS), how="left"
+    )["wanted"]  # fmt: skip
+    names = np.array([path.name for path in files], dtype=object)
+    here = of.isin(set(names)).to_numpy()
+    kept = found[~here | (of.to_numpy() == names[found[_FILE]])]
+    kept = kept.drop_duplicates(list(keys)).drop(columns=_FILE)
+    return kept, _said(doubled, len(doubled) - len(chosen))
+
+
+def _with_files(files: Sequence[Path], read: Read, columns: Sequence[str] | None) -> pd.DataFrame:
+    """The rows of some files, and the number of the file that each is in."""
+    parts = [read([path], columns).assign(**{_FILE: number}) for number, path in enumerate(files)]
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled or parts[:1], ignore_index=True)
+
+
+def _check_configurations(doubled: pd.DataFrame, files: Sequence[Path]) -> None:
+    for key, rows in doubled.groupby(list(KEYS[:-1])):
+        if len(rows[_CONFIG].drop_duplicates()) > 1:
+            phase, cell, arm, trial = key
+            names = " and ".join(f"runs/{files[number].name}" for number in rows[_FILE].unique())
+            raise InputError(
+                f"{names} hold {phase} trial {trial} of {cell}, {arm} with different "
+                f"configurations: two drivers wrote to {files[0].parent.parent}. Delete one of "
+                f"them where the run is kept; the same `run` command computes what is missing."
+            )
+
+
+def _said(doubled: pd.DataFrame, count: int) -> str:
+    both = doubled[doubled["status"] == "ok"].groupby(list(KEYS))
+    differing = [key for key, rows in both if len(rows[_METRICS].drop_duplicates()) > 1]
+    said = (
+        f"{count} rows of runs/ stand there twice, as where two drivers wrote to one run: one of "
+        f"each counts"
+    )
+    if differing:
+        phase, cell, arm, trial, replicate = differing[0]
+        said += (
+            f". Of {len(differing)} the metrics differ, and that which ended first counts: {phase} "
+            f"{cell} {arm}, trial {trial}, replicate {replicate}"
+        )
+    return said + "."
