@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -16,3 +19,17 @@ def derive(seed: int, replicate: int, purpose: str) -> int:
 def generator(seed: int, replicate: int, purpose: str) -> np.random.Generator:
     """A NumPy generator for one purpose in one replicate."""
     return np.random.default_rng(derive(seed, replicate, purpose))
+
+
+@contextmanager
+def seeded_globals(seed: int) -> Iterator[None]:
+    """Inside, the global generators of NumPy and Python follow from `seed`; after it, as before."""
+    # The legacy state of NumPy is the one that the code of others draws from.
+    numpy, python = np.random.get_state(), random.getstate()  # noqa: NPY002
+    try:
+        np.random.seed(derive(seed, 0, "numpy") % 2**32)  # noqa: NPY002
+        random.seed(derive(seed, 0, "python"))
+        yield
+    finally:
+        np.random.set_state(numpy)  # noqa: NPY002
+        random.setstate(python)

@@ -92,7 +92,9 @@ def run(
     metrics = ready.validated(trained)
     if test:
         labels = torch.from_numpy(dataset.test_labels.copy())
-        logits = predict(ready.student, torch.from_numpy(dataset.test_inputs())).logits
+        inputs = torch.from_numpy(dataset.test_inputs())
+        seed = derive(config.seed, replicate, "student test")
+        logits = predict(ready.student, inputs, seed=seed).logits
         metrics |= ready.tested(logits, labels, teachers)
     seconds = {
         "seconds_train": seconds_train,

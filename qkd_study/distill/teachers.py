@@ -119,6 +119,11 @@ class Order:
         assert self.config.temperature is not None  # there are generations to teach
         return Objective(temperature=self.config.temperature, weights={"soft": 1.0})
 
+    def seed(self, purpose: str) -> int:
+        """The seed for a purpose of this teacher."""
+        whose = "teacher" + (f" {self.generation}" if self.generation > 1 else "")
+        return derive(self.config.seed, self.replicate, f"{whose} {purpose}")
+
     def build(self) -> Model:
         """The teacher before training. Of frozen random ones, only the last layer is trained."""
         purpose = "teacher weights" + (f" {self.generation}" if self.generation > 1 else "")
@@ -215,7 +220,7 @@ class TeacherStore:
             with self._lock(order):
                 model = self._trained(order)
             model.keeps_state = order.wants_state
-            outputs = predict(model, order.samples()[0].inputs)
+            outputs = predict(model, order.samples()[0].inputs, seed=order.seed("outputs"))
             self.executions += model.circuit_executions
             size = (count_parameters(model), model.circuit_gates)
             teacher = Teacher(outputs, *size, model.backend, model.plan)
@@ -272,9 +277,8 @@ class TeacherStore:
             kept = read_tensors(self._shelf, name)
             if kept is None:
                 model = self._trained(order)
-                kept = {
-                    "logits": predict(model, torch.from_numpy(order.dataset.test_inputs())).logits
-                }
+                inputs = torch.from_numpy(order.dataset.test_inputs())
+                kept = {"logits": predict(model, inputs, seed=order.seed("test")).logits}
                 self.executions += model.circuit_executions
                 write_tensors(self._shelf, name, kept, order.recipe())
         return kept["logits"]
@@ -300,7 +304,9 @@ class TeacherStore:
         objective, targets, before = order.objective(), None, order.before()
         if before is not None:
             with self._lock(before):
-                targets = predict(self._trained(before), training.inputs)
+                targets = predict(
+                    self._trained(before), training.inputs, seed=before.seed("targets")
+                )
         members = model.models if isinstance(model, EnsembleModel) else [model]
         for number, member in enumerate(members):
             seed = _order_seed(order, number)

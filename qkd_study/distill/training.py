@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 from qkd_study.distill.objective import Objective, Terms, detached, is_finite
 from qkd_study.distill.optimizers import Optimizer
 from qkd_study.distill.scores import accuracy
-from qkd_study.models import Model, Outputs
+from qkd_study.models import Model, Outputs, seeded_where_drawn
+from qkd_study.seeds import derive
 
 NO_WEIGHTS = "the weights after epoch {} are no longer numbers"
 
@@ -119,7 +121,7 @@ def train(
         objective: the loss.
         recipe: how it is minimised.
         teacher: outputs of the teacher for the training samples, computed once.
-        seed: of the order of the samples.
+        seed: of the order of the samples, and of what the model or the loss draws.
 
     Raises:
         Diverged: a loss is NaN or infinite, or a weight of the chosen epoch.
@@ -127,39 +129,54 @@ def train(
     order = torch.Generator().manual_seed(seed)
     trained = [p for p in model.parameters() if p.requires_grad and p.numel()]
     optimizer = recipe.make(trained) if trained else None
-    with torch.no_grad():
+    noise = _Noise(seed, [model, objective.own])
+    with noise("preparation"), torch.no_grad():
         model.fit(training.inputs)
         inputs, val_inputs = model.prepare(training.inputs), model.prepare(validation.inputs)
     targets = None if teacher is None else detached(teacher)
     result, best, weights = Training(), -1.0, {}
-    for epoch in range(1, recipe.epochs + 1):
-        start = time.perf_counter()
-        model.train()
-        sums, rate = _Sums(), recipe.rate(epoch)
-        for index in torch.randperm(len(inputs), generator=order).split(recipe.batch_size):
-            labels = training.labels[index]
-            outputs = model(inputs[index])
-            batch_targets = None if targets is None else detached(targets, index)
-            terms = objective(outputs, labels, batch_targets)
-            if optimizer is not None:
-                optimizer.clear()
-                terms.total.backward()
-                optimizer.step(rate)
-            sums.add(terms, outputs.logits, labels)
-        if not is_finite(sums.total):
-            raise Diverged(f"the loss was {sums.total.item()} in epoch {epoch}")
-        model.eval()
-        with torch.no_grad():
-            val_logits = model(val_inputs).logits
-        score = accuracy(val_logits, validation.labels)
-        result.curve.append(sums.epoch(epoch, score, time.perf_counter() - start))
-        if score > best or recipe.epoch_choice == "last":
-            best, result.best_epoch, result.val_logits = score, epoch, val_logits
-            weights = {name: value.clone() for name, value in model.state_dict().items()}
+    with noise("training"):
+        for epoch in range(1, recipe.epochs + 1):
+            start = time.perf_counter()
+            model.train()
+            sums, rate = _Sums(), recipe.rate(epoch)
+            for index in torch.randperm(len(inputs), generator=order).split(recipe.batch_size):
+                labels = training.labels[index]
+                outputs = model(inputs[index])
+                batch_targets = None if targets is None else detached(targets, index)
+                terms = objective(outputs, labels, batch_targets)
+                if optimizer is not None:
+                    optimizer.clear()
+                    terms.total.backward()
+                    optimizer.step(rate)
+                sums.add(terms, outputs.logits, labels)
+            if not is_finite(sums.total):
+                raise Diverged(f"the loss was {sums.total.item()} in epoch {epoch}")
+            model.eval()
+            with noise("validation"), torch.no_grad():
+                val_logits = model(val_inputs).logits
+            score = accuracy(val_logits, validation.labels)
+            result.curve.append(sums.epoch(epoch, score, time.perf_counter() - start))
+            if score > best or recipe.epoch_choice == "last":
+                best, result.best_epoch, result.val_logits = score, epoch, val_logits
+                weights = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(weights)
     if not all(bool(parameter.isfinite().all()) for parameter in trained):
         raise Diverged(NO_WEIGHTS.format(result.best_epoch))
     return result
+
+
+class _Noise(NamedTuple):
+    """What a model or loss of the study's own draws, by a seed for each purpose.
+
+    Every validation draws the same, and takes nothing from the training.
+    """
+
+    seed: int
+    owners: list[object | None]
+
+    def __call__(self, purpose: str) -> AbstractContextManager[None]:
+        return seeded_where_drawn(derive(self.seed, 0, purpose), self.owners)
 
 
 class _Sums:

@@ -5,7 +5,8 @@ from qkd_study.models.circuits import FullyQuantumModel, HybridImageModel, Hybri
 from qkd_study.models.classical import MLP, AlexNet, ConvNet, LeNet5
 from qkd_study.models.convolution import ConvolutionStudent, QuanvolutionTeacher
 from qkd_study.models.ensemble import EnsembleModel
-from qkd_study.models.outputs import Model, Outputs, count_parameters, predict, seeded
+from qkd_study.models.outputs import Model, Outputs, count_parameters, predict
+from qkd_study.models.randomness import seeded, seeded_where_drawn
 from qkd_study.models.reductions import Reduction, make_reduction
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "make_reduction",
     "predict",
     "seeded",
+    "seeded_where_drawn",
 ]

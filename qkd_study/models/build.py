@@ -16,7 +16,8 @@ from qkd_study.models.circuits import (
 from qkd_study.models.classical import MLP, AlexNet, ConvNet, LeNet5
 from qkd_study.models.convolution import ConvolutionStudent, QuanvolutionTeacher
 from qkd_study.models.ensemble import EnsembleModel
-from qkd_study.models.outputs import Model, seeded
+from qkd_study.models.outputs import Model
+from qkd_study.models.randomness import seeded
 from qkd_study.models.reductions import Reduction, make_reduction
 from qkd_study.quantum import (
     Circuit,
@@ -200,5 +201,5 @@ def build_model(
             f"{type(of).__name__} is a kind of model that nothing builds. Declare it as "
             f"Own(function or class that gives a qkd_study.models.Model)."
         )
-    with seeded(seed):
+    with seeded(seed, filter(callable, vars(of).values())):
         return builder(of, config, shape, classes, seed)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from qkd_study.models.randomness import seeded_where_drawn
 
 
 class Outputs(NamedTuple):
@@ -87,24 +87,18 @@ def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Torch's random state set to `seed` inside, and left as it was after: for initial weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
-
-
 @torch.no_grad()
-def predict(model: Model, samples: Tensor, chunk: int = 250) -> Outputs:
+def predict(model: Model, samples: Tensor, chunk: int = 250, *, seed: int = 0) -> Outputs:
     """Outputs for many samples, `chunk` at a time: that bounds memory, and stays in the cache.
 
     Args:
         model: switched to evaluation.
         samples: float32 (n, ...).
+        seed: of random numbers that the model draws.
     """
     model.eval()
-    parts = [model(model.prepare(part)) for part in samples.split(chunk)]
+    with seeded_where_drawn(seed, [model]):
+        parts = [model(model.prepare(part)) for part in samples.split(chunk)]
     states = [p.state for p in parts if p.state is not None]
     return Outputs(
         torch.cat([p.logits for p in parts]),

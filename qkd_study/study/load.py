@@ -6,12 +6,13 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 
 from qkd_study.data import within
 from qkd_study.errors import InputError, StudyWarning, told
+from qkd_study.seeds import seeded_globals
 from qkd_study.study.described import MODULE
 from qkd_study.study.study import Study
 
@@ -55,7 +56,8 @@ def load_study(path: str | Path, original: str | None = None) -> Study:
     limit = sys.getrecursionlimit()
     try:
         try:
-            exec(code, module.__dict__)
+            with _seeded(source):
+                exec(code, module.__dict__)
         finally:  # a low one would fail the code that says what is wrong
             sys.setrecursionlimit(max(limit, sys.getrecursionlimit()))
     except (InputError, StudyWarning) as error:  # the latter where the file made them errors
@@ -74,6 +76,18 @@ def load_study(path: str | Path, original: str | None = None) -> Study:
     located = tuple(within(entry, folder) for entry in study.datasets)
     with running(path):
         return study.replaced(name=study.name or _name(path), datasets=located)
+
+
+@contextmanager
+def _seeded(source: bytes) -> Iterator[None]:
+    """Around the study file: data that it draws are the same whenever it is loaded."""
+    with ExitStack() as seeds:
+        seeds.enter_context(seeded_globals(0))
+        if b"torch" in source:  # only then: it takes long to import
+            from qkd_study.models.randomness import seeded
+
+            seeds.enter_context(seeded(0))
+        yield
 
 
 @contextmanager

@@ -21,7 +21,8 @@ from torch.nn import functional
 
 from qkd_study.errors import InputError
 from qkd_study.models.classical import MLP, AlexNet, ConvNet, LeNet5
-from qkd_study.models.outputs import Model, count_parameters, predict, seeded
+from qkd_study.models.outputs import Model, count_parameters, predict
+from qkd_study.models.randomness import seeded
 
 Build = Callable[[tuple[int, ...], int], Model]
 
