@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from qkd_study.atomic import replace_file
 from qkd_study.errors import StorageError
+
+#: How often one that waits for a lock says so.
+WAIT_SECONDS = 5.0
+
+
+def _nothing() -> None:
+    """Where nobody needs to know of those that wait."""
 
 
 class Shelf(Protocol):
@@ -25,8 +32,10 @@ class Shelf(Protocol):
     def write(self, name: str, body: bytes, about: Mapping[str, Any]) -> None:
         """Keep bytes under a name, with JSON values that say what they are."""
 
-    def lock(self, name: str) -> AbstractContextManager[None]:
-        """Hold a name; waits while somebody else does."""
+    def lock(
+        self, name: str, waiting: Callable[[], None] = _nothing
+    ) -> AbstractContextManager[None]:
+        """Hold a name; waits while somebody else does, and tells so every `WAIT_SECONDS`."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +67,16 @@ class FolderShelf:
             replace_file(target, content)
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        lock = FileLock(self.folder / f"{name}.lock")
+    def lock(self, name: str, waiting: Callable[[], None] = _nothing) -> Iterator[None]:
+        lock, patience = FileLock(self.folder / f"{name}.lock"), 0.0
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
+            while not lock.is_locked:
+                try:
+                    lock.acquire(timeout=patience)
+                except Timeout:
+                    waiting()
+                    patience = WAIT_SECONDS
         except OSError as error:
             raise StorageError.of(self.folder, error) from None
         try:

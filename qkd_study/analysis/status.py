@@ -77,6 +77,11 @@ class Status:
             return "complete"
         return "incomplete" if self.writer is None else "running"
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Runs that are declared, have a row, and failed."""
+        return {"declared": self.declared, "done": self.done, "failed": len(self.failed)}
+
     def as_json(self) -> dict[str, Any]:
         """As `qkd-study status --json` prints it."""
         said = asdict(self)

@@ -29,19 +29,24 @@ def list_runs(options: Namespace) -> int:
     rows = []
     for found in Place.of(options.out, "read").runs():
         try:
-            about, now = found.about(), status_of(brought(found))
-            score = score_of(found)
+            about = found.about()
         except InputError as error:
             print(f"warning: {error}", file=sys.stderr)
             continue
+        now = score = None
+        try:
+            here = brought(found)
+            now, score = status_of(here), score_of(here)
+        except InputError as error:  # of its tables
+            print(f"warning: {error}", file=sys.stderr)
         rows.append(
             {
                 "study": found.path.parent.name,
                 "run_id": found.run_id,
                 "dataset": about["dataset"],
                 "started_at": about["sessions"][0].get("started_at"),
-                "state": now.state,
-                "runs": {"declared": now.declared, "done": now.done, "failed": len(now.failed)},
+                "state": "damaged" if now is None else now.state,
+                "runs": None if now is None else now.counts,
                 "score": None if score is None else score.as_json(),
             }
         )
@@ -63,8 +68,7 @@ def _listed(row: dict[str, Any]) -> tuple[str, ...]:
         row["dataset"],
         started,
         row["state"],
-        f"{runs['done']}/{runs['declared']}",
-        str(runs["failed"] or ""),
+        *((f"{runs['done']}/{runs['declared']}", str(runs["failed"] or "")) if runs else ("", "")),
         *(
             (f"{100 * score['mean']:.1f}", f"{score['cell']} {score['arm']}", str(score["n"]))
             if score

@@ -6,8 +6,8 @@ import hashlib
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -193,11 +193,16 @@ class Teacher:
     plan: str | None
 
 
+def _unnoticed() -> AbstractContextManager[Callable[[], None]]:
+    return nullcontext(lambda: None)
+
+
 class TeacherStore:
     """Teachers on a shelf, which several processes may share: a lock lets one train each.
 
     Args:
         shelf: where they are kept; a folder is made into one.
+        waiting: entered while a lock is waited for; gives what is called every few seconds then.
 
     Attributes:
         seconds: spent on training teachers by this store, so far.
@@ -205,10 +210,15 @@ class TeacherStore:
         waited: seconds spent on waiting for other processes that trained one, so far.
     """
 
-    def __init__(self, shelf: Shelf | Path) -> None:
+    def __init__(
+        self,
+        shelf: Shelf | Path,
+        waiting: Callable[[], AbstractContextManager[Callable[[], None]]] = _unnoticed,
+    ) -> None:
         self.seconds = 0.0
         self.executions = 0
         self.waited = 0.0
+        self._waiting = waiting
         self._shelf = FolderShelf(shelf) if isinstance(shelf, Path) else shelf
         self._recent: OrderedDict[tuple[str, int, bool], Teacher] = OrderedDict()
         self._fresh: dict[str, Model] = {}
@@ -286,7 +296,9 @@ class TeacherStore:
     @contextmanager
     def _lock(self, order: Order) -> Iterator[None]:
         start = time.perf_counter()
-        with self._shelf.lock(order.name()):
+        with ExitStack() as held:
+            with self._waiting() as tell:
+                held.enter_context(self._shelf.lock(order.name(), tell))
             self.waited += time.perf_counter() - start
             yield
 

@@ -32,6 +32,7 @@ from qkd_study.tune.keeper import teachers_in
 from qkd_study.tune.progress import Display
 from qkd_study.tune.schedule import Schedule
 from qkd_study.tune.trial import TRACEBACK_LINES, TrialRunner
+from qkd_study.tune.waiting import Waiting
 from qkd_study.tune.watch import Watch
 
 #: How long a worker may take to start before it is replaced: where many start on few cores, or
@@ -284,7 +285,9 @@ def drive(
         tempfile.TemporaryDirectory(prefix="qkd-study-") as scratch,
     ):
         interrupts.prepare()
-        teachers, bury = teachers_in(run.teachers.resolve(), cluster=address is not None)
+        teachers, bury = teachers_in(
+            run.teachers.resolve(), Waiting(Path(scratch)), cluster=address is not None
+        )
         shared = _Shared(desk, cluster, Watch(desk, Path(scratch)), interrupts, bury, display)
         started = time.monotonic()
         display.doing("starting workers")

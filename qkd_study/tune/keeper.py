@@ -14,10 +14,9 @@ from ray.exceptions import RayActorError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from qkd_study.errors import StorageError
-from qkd_study.shelf import FolderShelf, Shelf
+from qkd_study.shelf import WAIT_SECONDS, FolderShelf, Shelf
+from qkd_study.tune.waiting import Waiting
 
-#: How long a worker that waits for a lock is left without an answer; then it asks again.
-WAIT_SECONDS = 5.0
 #: Calls at once: every worker of the cluster may wait for a lock.
 _CALLS = 10_000
 
@@ -27,10 +26,11 @@ class Keeper:
 
     Args:
         folder: on the node of this actor.
+        waits: is told which workers wait for a lock.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._shelf = FolderShelf(folder)
+    def __init__(self, folder: Path, waits: Waiting) -> None:
+        self._shelf, self._waits = FolderShelf(folder), waits
         self._holders: dict[str, str] = {}
         self._dead: set[str] = set()
         self._released = asyncio.Condition()
@@ -54,6 +54,8 @@ class Keeper:
             return name not in self._holders or worker in self._dead
 
         async with self._released:
+            if not free():
+                self._waits.tell(worker)
             try:
                 await asyncio.wait_for(self._released.wait_for(free), WAIT_SECONDS)
             except TimeoutError:
@@ -96,10 +98,10 @@ class KeptShelf:
         _answer(self.keeper.write.remote(name, body, dict(about)))
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
+    def lock(self, name: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
         worker = ray.get_runtime_context().get_actor_id()
         while not _answer(self.keeper.acquire.remote(name, worker)):
-            pass
+            waiting()
         try:
             yield
         finally:
@@ -115,16 +117,19 @@ def _answer(reply: Any) -> Any:
         raise StorageError(f"teachers cannot be had from the driver's node: {error}") from None
 
 
-def teachers_in(folder: Path, *, cluster: bool) -> tuple[Shelf, Callable[[str], None]]:
+def teachers_in(
+    folder: Path, waits: Waiting, *, cluster: bool
+) -> tuple[Shelf, Callable[[str], None]]:
     """Where workers find teachers, and what is to be called with the actor id of one that died.
 
     Args:
         folder: on this node.
+        waits: is told by the keeper which workers wait; in a folder they say so themselves.
         cluster: whether there are workers on other nodes.
     """
     if not cluster:  # the system frees the locks of a process that died
         return FolderShelf(folder), lambda worker: None
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options = {"num_cpus": 0, "max_concurrency": _CALLS, "scheduling_strategy": here}
-    keeper = ray.remote(Keeper).options(**options).remote(folder)
+    keeper = ray.remote(Keeper).options(**options).remote(folder, waits)
     return KeptShelf(keeper), lambda worker: keeper.bury.remote(worker)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import sys
 import time
 import traceback
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ from qkd_study.results import Record, finished, mean_score, score, without_resul
 from qkd_study.shelf import Shelf
 from qkd_study.study.plan import Trial
 from qkd_study.study.study import Study
+from qkd_study.tune.waiting import TimeLimit, Waiting
 from qkd_study.tune.work import Order
 
 if TYPE_CHECKING:
@@ -62,8 +65,9 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
 
         torch.set_num_threads(1)
         self._study, self._dataset, self._run_id = study, dataset, run_id
-        self._teachers = TeacherStore(teachers)
-        self._stuck = _traces(Path(scratch))
+        self._teachers = TeacherStore(teachers, self._waiting)
+        self._waits = Waiting(Path(scratch))
+        self._time = TimeLimit(_traces(Path(scratch)))
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -126,9 +130,7 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         from qkd_study.distill import run_replicates
 
         started = datetime.now(UTC)
-        # A thread of C, which needs no lock of Python's, ends the process where a run hangs.
-        limit = self._limit * len(replicates)
-        faulthandler.dump_traceback_later(limit, exit=True, file=self._stuck)
+        self._time.begin(self._limit * len(replicates))
         try:
             results = run_replicates(
                 self._study.setting,
@@ -144,11 +146,18 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         except Exception as error:  # of what they share
             results = [error] * len(replicates)
         finally:
-            faulthandler.cancel_dump_traceback_later()
+            self._time.end()
         return [
             self._record(trial, replicate, result, started)
             for replicate, result in zip(replicates, results, strict=True)
         ]
+
+    @contextmanager
+    def _waiting(self) -> Iterator[Callable[[], None]]:
+        """While another worker trains a teacher, this one's run takes no time."""
+        worker = ray.get_runtime_context().get_actor_id()
+        with self._time.paused():
+            yield partial(self._waits.tell, worker)
 
     def _record(
         self, trial: Trial, replicate: int, result: RunResult | Exception, started: datetime

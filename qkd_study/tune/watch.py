@@ -19,6 +19,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from qkd_study.tune.desk import Desk
 from qkd_study.tune.trial import TRACEBACK_LINES
+from qkd_study.tune.waiting import Waiting
 
 #: How long after its limit a worker is still waited for: it should end itself.
 GRACE_SECONDS = 15.0
@@ -35,7 +36,7 @@ class Watch:
     """
 
     def __init__(self, desk: Desk, scratch: Path) -> None:
-        self._desk, self._scratch = desk, scratch
+        self._desk, self._scratch, self._waits = desk, scratch, Waiting(scratch)
         self._actors: dict[str, Any] = {}
         self._processes: dict[str, Any] = {}
         self._known: dict[str, Any] = {}
@@ -72,6 +73,8 @@ class Watch:
             # Replicates that are trained side by side are heard of together.
             together = max((len(work.left) for work in bundle.works), default=1)
             patience = bundle.limit * max(together, 1) + GRACE_SECONDS
+            if bundle.heard is not None and self._waits_for_others(name):
+                bundle.heard = now
             if bundle.heard is not None and now - bundle.heard > patience:
                 bundle.heard = None  # once
                 self._end(name)
@@ -79,6 +82,9 @@ class Watch:
             if now > until:
                 self._expected[name] = math.inf
                 self._end(name)
+
+    def _waits_for_others(self, name: str) -> bool:
+        return name in self._actors and self._waits.lately(_id(self._actors[name]))
 
     def _end(self, name: str) -> None:
         process = self._process(name) or _of_start(self._actors[name])

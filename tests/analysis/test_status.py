@@ -146,6 +146,11 @@ def test_the_list(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None
     mean = said["score"].pop("mean")
     assert mean == pytest.approx(0.65)
     assert said["score"] == {"cell": "samples=20", "arm": "scratch", "n": 2}
+    min((folder.path / "runs").glob("search-*.parquet")).write_bytes(b"broken")
+    assert main(["list", "--out", str(out)]) == 0
+    broken = capsys.readouterr()
+    assert "│ 2026-01-01 12:00 │ damaged │" in broken.out
+    assert "is broken" in broken.err
 
 
 def test_before_the_first_row(tiny_study: Path) -> None:

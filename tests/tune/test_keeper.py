@@ -16,6 +16,7 @@ from qkd_study.errors import StorageError
 from qkd_study.shelf import Shelf
 from qkd_study.study.study import Study
 from qkd_study.tune.environment import prepare_driver
+from qkd_study.tune.waiting import Waiting
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +46,7 @@ def ray_() -> Iterator[Any]:
 def kept(ray_: Any, tmp_path: Path) -> Pair:
     from qkd_study.tune.keeper import teachers_in
 
-    return teachers_in(tmp_path / "teachers", cluster=True)
+    return teachers_in(tmp_path / "teachers", Waiting(tmp_path), cluster=True)
 
 
 def worker(ray: Any, shelf: Shelf) -> Any:
@@ -87,7 +88,9 @@ def worker(ray: Any, shelf: Shelf) -> Any:
     return ray.remote(Worker).remote(shelf)
 
 
-def test_a_lock_is_for_one_and_a_dead_worker_leaves_it(ray_: Any, kept: Pair) -> None:
+def test_a_lock_is_for_one_and_a_dead_worker_leaves_it(
+    ray_: Any, kept: Pair, tmp_path: Path
+) -> None:
     shelf, bury = kept
     first, second, third = (worker(ray_, shelf) for _ in range(3))
     (first_id, process), (second_id, _), _ = ray_.get(
@@ -97,6 +100,8 @@ def test_a_lock_is_for_one_and_a_dead_worker_leaves_it(ray_: Any, kept: Pair) ->
     ray_.get(second.take.remote("b"))  # another name
     waiting = second.take.remote("a")
     assert not ray_.wait([waiting], timeout=1)[0]
+    waits = Waiting(tmp_path)
+    assert (waits.lately(first_id), waits.lately(second_id)) == (False, True)
     left = time.time()
     ray_.get(first.leave.remote("a"))
     assert ray_.get(waiting, timeout=10) >= left
@@ -128,7 +133,7 @@ def test_a_folder_that_fails_is_said_in_the_worker(ray_: Any, tmp_path: Path) ->
     from qkd_study.tune.keeper import teachers_in
 
     (tmp_path / "file").write_text("")
-    shelf, _ = teachers_in(tmp_path / "file", cluster=True)
+    shelf, _ = teachers_in(tmp_path / "file", Waiting(tmp_path), cluster=True)
     said = ray_.get(worker(ray_, shelf).write.remote())
     assert said == f"{tmp_path}/file/x.safetensors cannot be written: File exists"
 
