@@ -81,6 +81,28 @@ def test_bad_options(
     assert message in capsys.readouterr().err
 
 
+def test_a_declared_dataset_is_known_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pixels = np.arange(600 * 16, dtype=np.uint16).reshape(600, 4, 4) % 256
+    np.savez("pictures.npz", x=pixels.astype(np.uint8), y=np.arange(600) % 7 % 2)
+    own = "DataFile('pictures.npz'), Subset(DataFile('pictures.npz'), (1, 0)), 'digits'"
+    Path("tiny.py").write_text(
+        TINY.replace('"digits",', own).replace("import", "import DataFile, Subset,")
+    )
+    for name in ("pictures", "pictures:1,0"):
+        assert main(["plan", "tiny.py", "--no-forecast", "--dataset", name]) == 0
+        assert f"dataset: {name}, its samples divided by 255\n" in capsys.readouterr().out
+    assert main(["plan", "tiny.py", "--dataset", "picture"]) == 2
+    assert (
+        "unknown dataset 'picture'. Did you mean 'pictures' or 'pictures:1,0'?"
+        in capsys.readouterr().err
+    )
+    assert main(["plan", "tiny.py", "--no-forecast", "--dataset", "digits"]) == 0
+    assert "dataset: digits\n" in capsys.readouterr().out
+
+
 def test_bad_cpus_and_folder(
     tiny_study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from qkd_study import data as datasets
 from qkd_study.errors import InputError, shown
+from qkd_study.names import unknown
 from qkd_study.study.config import PARAMETERS, Value, parameter
 from qkd_study.study.files import FilesRead
 from qkd_study.study.load import load_study, running
@@ -50,6 +51,9 @@ def _changed(study: Study, options: Namespace) -> Study:
     changes: dict[str, Any] = {}
     if options.dataset is not None:
         declared = [entry for entry in study.datasets if datasets.name_of(entry) == options.dataset]
+        known = dict.fromkeys((*map(datasets.name_of, study.datasets), *datasets.SOURCES))
+        if options.dataset not in known:
+            raise InputError(unknown("dataset", options.dataset, known))
         changes["datasets"] = tuple(declared) or (options.dataset,)
     if options.seed is not None:
         changes["seed"] = options.seed
@@ -81,6 +85,8 @@ def planned(
     with running(study_file):
         entry, said = datasets.choose(study.datasets, datasets.terminal_progress)
         dataset = datasets.load(entry)
+        if dataset.white != 1 and not isinstance(datasets.whole(entry), str):
+            said += f", its samples divided by {dataset.white:g}"
         with _noticing(files):
             return make_plan(study, dataset), dataset, said
 

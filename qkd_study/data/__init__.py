@@ -2,7 +2,7 @@
 
 from qkd_study.data.dataset import Dataset
 from qkd_study.data.datasets import SOURCES, choose, load, name_of, source, terminal_progress
-from qkd_study.data.declared import Arrays, DataFile, DataSource, Subset, within
+from qkd_study.data.declared import Arrays, DataFile, DataSource, Subset, whole, within
 from qkd_study.data.draw import Draw, check_draw, draw, noisy_labels
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "noisy_labels",
     "source",
     "terminal_progress",
+    "whole",
     "within",
 ]

@@ -267,11 +267,17 @@ def within(entry: DataSource, folder: Path) -> DataSource:
     return entry.within(folder) if isinstance(entry, Subset | DataFile) else entry
 
 
-def file_of(entry: DataSource) -> DataFile | None:
-    """The file that an entry is of, or is a part of."""
+def whole(entry: DataSource) -> str | Arrays | DataFile:
+    """What an entry is a part of, or the entry itself."""
     while isinstance(entry, Subset):
         entry = entry.of
-    return entry if isinstance(entry, DataFile) else None
+    return entry
+
+
+def file_of(entry: DataSource) -> DataFile | None:
+    """The file that an entry is of, or is a part of."""
+    found = whole(entry)
+    return found if isinstance(found, DataFile) else None
 
 
 def absence(file: DataFile) -> str:

@@ -20,7 +20,8 @@ from qkd_study.paths import cache_folder
 
 #: Code is not data: what a study file defines is part of a run's identity by its source.
 _CODE = (".py", ".pyc", ".pyd", ".so")
-#: Of the system: no study means them.
+#: Folders of data that have a digest of their own, of caches, and of the system.
+_GIVEN = ("QKD_STUDY_DATA", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR")
 _SYSTEM = ("/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr")
 
 
@@ -83,10 +84,9 @@ class FilesRead:
 def _others() -> list[str]:
     """Folders of Python's installation, of the system, and of qkd-study."""
     python = [sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values()]
-    ours = [str(Path(qkd_study.__file__).parent), str(cache_folder())]
-    data = os.environ.get("QKD_STUDY_DATA")
+    ours = [str(Path(qkd_study.__file__).parent), str(cache_folder().parent)]
     places = {*python, *site.getsitepackages(), site.getusersitepackages(), *ours, *_SYSTEM}
-    given = (*places, *([data] if data else []))
+    given = places | {os.environ.get(name) or cache_folder() for name in _GIVEN}
     return [absolute(place) for place in given for absolute in (os.path.abspath, os.path.realpath)]
 
 

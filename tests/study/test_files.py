@@ -163,7 +163,12 @@ def missing(folder: Path) -> None:
         (folder / "absent").read_text()
 
 
-def test_what_is_no_file_of_the_study_is_left_out(tmp_path: Path) -> None:
+def test_what_is_no_file_of_the_study_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    fonts = tmp_path_factory.mktemp("matplotlib") / "fonts.json"
+    fonts.write_text("{}")
+    monkeypatch.setenv("MPLCONFIGDIR", str(fonts.parent))
     for name in ("helper.py", ".cache/a.txt", "a.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("a")
@@ -174,6 +179,7 @@ def test_what_is_no_file_of_the_study_is_left_out(tmp_path: Path) -> None:
         lambda: (tmp_path / "helper.py").read_text(),
         lambda: (tmp_path / ".cache" / "a.txt").read_text(),
         lambda: kept.read_text(),
+        lambda: fonts.read_text(),
         lambda: Path(np.__file__).with_name("version.pyi").read_text(),
         lambda: Path("/proc/cpuinfo").read_text(),
         lambda: unwritten(tmp_path),
