@@ -34,6 +34,8 @@ def has_doubles(rows: pd.DataFrame, keys: Sequence[str]) -> bool:
     """
     same = np.arange(len(rows) - 1)
     for name in reversed(keys):
+        if not len(same):
+            return False
         values = rows[name].to_numpy()
         same = same[values[same] == values[same + 1]]
     return len(same) > 0

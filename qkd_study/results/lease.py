@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from qkd_study.errors import InputError, StorageError
@@ -16,7 +17,21 @@ FRESH_SECONDS = 60.0
 HEARTBEAT_SECONDS = 10.0
 #: How long after writing a lease its writer looks whether another wrote at the same moment.
 SETTLE_SECONDS = 1.0
+#: How long after a driver saw that it has the lease it writes without looking again. With the time
+#: that a write is tried for, it stays below `FRESH_SECONDS`.
+TRUST_SECONDS = 20.0
 LEASE = ".lease.json"
+
+
+class _Moment:
+    """A moment that may move, and the seconds since, those included in which the machine slept."""
+
+    def __init__(self) -> None:
+        self.times = time.monotonic(), time.time()
+
+    def seconds(self) -> float:
+        monotonic, clock = self.times
+        return max(time.monotonic() - monotonic, time.time() - clock)
 
 
 @dataclass(frozen=True)
@@ -34,6 +49,7 @@ class Lease:
     store: Store
     place: str
     owner: str
+    _seen: _Moment = field(default_factory=_Moment, compare=False, repr=False)
 
     def take(self) -> bool:
         """Take the lease; returns whether this place was the last to write to the run.
@@ -53,6 +69,7 @@ class Lease:
                 )
         self._write(released=False)
         time.sleep(SETTLE_SECONDS)
+        self._seen.times = _Moment().times
         said = self.said()
         if said.get("place") != self.place:
             raise InputError(f"{self.store} was just taken by {said.get('owner')}.")
@@ -64,18 +81,32 @@ class Lease:
         Raises:
             StorageError: another took the run over, or the store fails.
         """
-        said = self.said()
-        if said.get("place") != self.place:
-            raise StorageError(
-                f"{self.store} cannot be written any more: {said.get('owner', 'somebody')} took "
-                f"it over"
-            )
-        self._write(released=False)
+        self._write(released=False, before=self._look)
+
+    def check(self) -> None:
+        """As `renew`, where it is so long ago that another may have taken the run over.
+
+        A driver that was suspended calls it before it sends anything.
+        """
+        if self._seen.seconds() > TRUST_SECONDS:
+            self.renew()
 
     def release(self) -> None:
         """Give it back; it goes on to say which place wrote last."""
         if self.said().get("place") == self.place:
-            self._write(released=True)
+            self._write(released=True, before=self._look)
+
+    def _look(self) -> None:
+        asked = None
+        while asked is None or asked.seconds() > TRUST_SECONDS:  # suspended before the answer
+            asked = _Moment()
+            said = self.said()
+            if said.get("place") != self.place:
+                raise StorageError(
+                    f"{self.store} cannot be written any more: {said.get('owner', 'somebody')} "
+                    f"took it over"
+                )
+        self._seen.times = asked.times
 
     def said(self) -> dict[str, Any]:
         """What the object says; nothing if there is none."""
@@ -85,9 +116,9 @@ class Lease:
             return {}
         return said if isinstance(said, dict) else {}
 
-    def _write(self, *, released: bool) -> None:
+    def _write(self, *, released: bool, before: Callable[[], None] | None = None) -> None:
         said = {"owner": self.owner, "place": self.place, "released": released}
-        self.store.write(LEASE, json.dumps(said).encode())
+        self.store.write(LEASE, json.dumps(said).encode(), before)
 
     def _age(self) -> float:
         """Seconds since the lease was written: the store's times of it and of a fresh object."""

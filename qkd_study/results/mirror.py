@@ -46,6 +46,7 @@ class Mirror:
         self._index: dict[str, tuple[_Local, int | None]] = {}
         self._trouble: str | None = None
         self._pool: ThreadPoolExecutor | None = None
+        self._lease: Lease | None = None
         self._guard = threading.Lock()
         with contextlib.suppress(OSError):
             for line in (folder / INDEX).read_text().splitlines():
@@ -101,8 +102,8 @@ class Mirror:
         # A reader, and a driver after a crash, may find curves without rows, not the reverse.
         self._each(self._send, [name for name in fresh if not name.startswith("runs/")])
         self._each(self._send, [name for name in fresh if name.startswith("runs/")])
-        self._each(self.store.delete, [name for name in gone if name.startswith("runs/")])
-        self._each(self.store.delete, [name for name in gone if not name.startswith("runs/")])
+        self._each(self._delete, [name for name in gone if name.startswith("runs/")])
+        self._each(self._delete, [name for name in gone if not name.startswith("runs/")])
 
     def put(self, paths: Iterable[Path]) -> None:
         """Send files one after the other, soon; without waiting for it where the mirror is kept.
@@ -141,6 +142,7 @@ class Mirror:
 
         thread = threading.Thread(target=look_after, name="lease", daemon=True)
         self._pool = ThreadPoolExecutor(_THREADS, "mirror")
+        self._lease = lease
         thread.start()
         try:
             yield
@@ -150,7 +152,9 @@ class Mirror:
             thread.join()
             self._pool = None
             self._attempt(self._send_loose)
+            self._attempt(self._remove_foreign)
             self._attempt(lease.release)
+            self._lease = None
         if self._trouble is not None:
             raise StorageError(self._trouble)
 
@@ -178,7 +182,7 @@ class Mirror:
             path = self._folder / name
             if not path.exists():
                 if name in self._index:
-                    self.store.delete(name)
+                    self._delete(name)
                     del self._index[name]
             elif self._index.get(name, (None,))[0] != _local(path):
                 self._send(name)
@@ -189,8 +193,21 @@ class Mirror:
             local, content = _local(path), path.read_bytes()
         except FileNotFoundError:
             return
-        self.store.write(name, content)
+        self.store.write(name, content, self._check)
         self._note(name, local, None)
+
+    def _delete(self, name: str) -> None:
+        self.store.delete(name, self._check)
+
+    def _check(self) -> None:
+        if self._lease is not None:
+            self._lease.check()
+
+    def _remove_foreign(self) -> None:
+        """Remove tables that never were here: another driver sent them after it lost its lease."""
+        for name in self.store.stamps():
+            if _is_table(name) and not _stays(name) and name not in self._index:
+                self._delete(name)
 
     def _bring(self, name: str, stamp: Stamp) -> None:
         content = self.store.read(name)

@@ -189,19 +189,28 @@ class Store:
 
         return self._tried(f"{self.at(name)} cannot be read", get)
 
-    def write(self, name: str, content: bytes) -> None:
-        """Make or replace an object, whole or not at all."""
+    def write(self, name: str, content: bytes, before: Callable[[], None] | None = None) -> None:
+        """Make or replace an object, whole or not at all.
+
+        Args:
+            name, content: of the object.
+            before: called before each attempt; what it raises ends them.
+        """
 
         def put() -> None:
+            if before is not None:
+                before()
             with self._files.open_output_stream(f"{self.path}/{name}") as stream:
                 stream.write(content)
 
         self._tried(f"{self.at(name)} cannot be written", put)
 
-    def delete(self, name: str) -> None:
-        """Remove an object, if there is one."""
+    def delete(self, name: str, before: Callable[[], None] | None = None) -> None:
+        """Remove an object, if there is one; `before` as for `write`."""
 
         def remove() -> None:
+            if before is not None:
+                before()
             try:
                 self._files.delete_file(f"{self.path}/{name}")
             except FileNotFoundError:

@@ -148,6 +148,56 @@ def test_a_driver_that_lost_its_lease_stops(
     assert "study.json" in store.stamps()
 
 
+def test_a_driver_that_slept_looks_before_it_sends(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the next renewal, and in the middle of an attempt that fails."""
+    make(tmp_path, {**RUN, "runs/next.parquet": "next"})
+    mirror, lease = Mirror(store, tmp_path), Lease(store, "1", "first")
+    lease.take()
+
+    def sleep() -> None:
+        lease._seen.times = (0.0, 0.0)
+        Lease(store, "2", "second")._write(released=False)
+
+    real = Store._files.func
+
+    class Failing:
+        """A store that was out of reach meanwhile."""
+
+        def __init__(self, files: object) -> None:
+            self._there = files
+
+        def open_output_stream(self, path: str) -> object:
+            if "a b=1" in path and lease._seen.times != (0.0, 0.0):
+                sleep()
+                raise OSError("the connection was closed")
+            return self._there.open_output_stream(path)  # type: ignore[attr-defined]
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._there, name)
+
+    monkeypatch.setattr(Store, "_files", property(lambda self: Failing(real(self))))
+    with pytest.raises(StorageError, match="second took it over"), mirror.kept(lease):
+        mirror.put([tmp_path / "study.json", tmp_path / "runs/a b=1,c.parquet"])
+    with pytest.raises(StorageError, match="second took it over"):
+        lease.check()
+    assert set(store.stamps()) == {"study.json", leases.LEASE}
+    assert lease.said()["owner"] == "second"
+
+
+def test_what_another_sent_after_it_lost_the_lease_is_removed(store: Store, tmp_path: Path) -> None:
+    make(tmp_path, RUN)
+    mirror, lease = Mirror(store, tmp_path), Lease(store, "1", "first")
+    lease.take()
+    with mirror.kept(lease):
+        mirror.push()
+        store.write("runs/late.parquet", b"rows")
+        store.write("study.py", b"no table")
+        (tmp_path / "curves/a b=1,c.parquet").unlink()  # gone here only: it stays there
+    assert set(store.stamps()) == {*RUN, "study.py", leases.LEASE}
+
+
 def test_files_that_grow_are_sent_now_and_then(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 import qkd_study
@@ -31,7 +32,7 @@ EPOCHS = 2500  # a run of about a second: the driver gives a lost store up long 
 HASTY = """
 import sys
 from qkd_study.results import lease, store
-lease.FRESH_SECONDS = 1.0
+lease.FRESH_SECONDS, lease.TRUST_SECONDS = 1.0, 0.5
 store.PATIENCE_SECONDS = 2.0
 from qkd_study.cli import main
 sys.exit(main())
@@ -138,6 +139,31 @@ def test_a_store_that_stops_in_the_middle(server: Server, bucket: str, tmp_path:
     assert len(after) == RUNS
     same = after.merge(here[[*KEYS, "where.started_at"]], on=[*KEYS, "where.started_at"])
     assert len(same) == len(here)
+
+
+def test_a_driver_that_was_suspended_sends_nothing_beside_its_successor(
+    server: Server, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = f"s3://{bucket}/results"
+    first = start(tmp_path, out)
+    wait_for(lambda: len(written(server, bucket)) >= 4)
+    group = psutil.Process(first.pid).children(recursive=True)
+    os.kill(first.pid, signal.SIGSTOP)  # its workers go on, and have rows for it when it wakes
+    try:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+        (tmp_path / "second").mkdir()
+        code, printed, said = finish(tmp_path / "second", out)
+        assert code == 0, printed + said
+        before = Store.of(out).stamps()
+    finally:
+        os.kill(first.pid, signal.SIGCONT)
+    printed, said = first.communicate(timeout=100)
+    assert first.returncode == 3, printed + said
+    assert "took it over" in said
+    assert not [process for process in group if process.is_running()]
+    assert Store.of(out).stamps() == before
+    rows = qkd_study.load("tiny", out=out).runs
+    assert len(rows) == RUNS
 
 
 def refused(cli: Cli, *arguments: str) -> str:
