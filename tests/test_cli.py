@@ -204,6 +204,7 @@ def test_data_check_of_a_file(
     Path("table.csv").write_text(table)
     assert main(["data", "check", "table.csv", "--label", "kind"]) == 0
     said = capsys.readouterr()
+    assert said.out.startswith("table.csv can be used: DataFile('table.csv', label='kind')\n")
     assert "each: 2 features, between -1 and 200\nclasses: 2, of 9 to 9 samples\n" in said.out
     assert said.err.startswith("warning: table: features lie between -1 and 200, the largest with")
     for name, wrong in (

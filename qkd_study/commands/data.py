@@ -58,8 +58,9 @@ def _show_file(file: datasets.DataFile) -> None:
         len(shape), f"{shape[0]} channels of {size} pixels"
     )
     divided = "" if dataset.white == 1 else f", divided by {dataset.white:g}"
+    label = "" if file.label == "label" else f", label={file.label!r}"
     print(
-        f"{file.path} can be used: DataFile({str(file.path)!r})\n"
+        f"{file.path} can be used: DataFile({str(file.path)!r}{label})\n"
         f"samples: {len(dataset.pool_labels):,} to draw from, {len(dataset.test_labels):,} for the "
         f"test\n"
         f"each: {what}, between {low:.6g} and {high:.6g}{divided}\n"
