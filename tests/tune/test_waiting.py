@@ -22,7 +22,7 @@ from qkd_study.shelf import FolderShelf
 from qkd_study.study.load import load_study
 from qkd_study.tune.desk import Bundle
 from qkd_study.tune.waiting import Waiting
-from qkd_study.tune.watch import Watch
+from qkd_study.tune.watch import GRACE_SECONDS, Watch
 from tests.conftest import TINY, Cli
 
 LIMITED = """
@@ -117,18 +117,24 @@ def test_a_run_that_waits_longer_than_its_limit_is_not_tried_again(
         for replicate in (*study.replicates.of_search, *study.replicates.of_confirm):
             names.add(Order.of(study.setting, arm, config, dataset, replicate).name())
     (folder / "teachers").mkdir(exist_ok=True)
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
     with ExitStack() as locks:
         for name in names:
             locks.enter_context(FileLock(folder / "teachers" / f"{name}.lock"))
         driver = subprocess.Popen(
-            [sys.executable, "-m", "qkd_study", "run", "tiny.py", "--cpus=2", "--time-limit=6"],
+            [sys.executable, "-m", "qkd_study", "run", "tiny.py", "--cpus=2", "--time-limit=3"],
             cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, "TMPDIR": str(scratch)},
         )  # fmt: skip
-        time.sleep(45)
+        while not (started := list(scratch.glob("qkd-study-*/stuck-*.txt"))):
+            assert driver.poll() is None
+            time.sleep(0.5)
+        time.sleep(3 + GRACE_SECONDS + 10)
         assert driver.poll() is None
+        assert len(started) <= len(list(scratch.glob("qkd-study-*/stuck-*.txt"))) <= 2
     out, _ = driver.communicate(timeout=120)
     assert driver.returncode == 0, out
     frame = pd.read_parquet(folder / "runs")
     own = frame[frame["arm"] == "soft"]
     assert (len(own), set(own["status"])) == (2 * 4, {"ok"})
-    assert own["where.worker"].nunique() <= 2  # no worker was replaced
