@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import threading
 import time
 import uuid
@@ -11,6 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+
+import pyarrow.parquet as pq
+from pyarrow import ArrowException
 
 from qkd_study.atomic import replace_file
 from qkd_study.errors import StorageError
@@ -48,18 +52,39 @@ class Mirror:
         self._pool: ThreadPoolExecutor | None = None
         self._lease: Lease | None = None
         self._guard = threading.Lock()
-        with contextlib.suppress(OSError):
-            for line in (folder / INDEX).read_text().splitlines():
-                with contextlib.suppress(ValueError, TypeError):  # cut off
-                    name, size, modified, there = json.loads(line)
-                    self._index[name] = ((size, modified), there)
+        for line in _index_of(folder):
+            with contextlib.suppress(ValueError, TypeError):  # cut off
+                name, size, modified, there = json.loads(line)
+                self._index[name] = ((size, modified), there)
 
     def place(self) -> str:
         """The name of this copy: made up once, and gone with it."""
-        path = self._folder / _PLACE
-        if not path.exists():
-            replace_file(path, uuid.uuid4().hex.encode())
-        return path.read_text()
+        path, said = self._folder / _PLACE, b""
+        with contextlib.suppress(OSError):
+            said = path.read_bytes()
+        if not re.fullmatch(rb"[0-9a-f]{32}", said):
+            said = uuid.uuid4().hex.encode()
+            replace_file(path, said)
+        return said.decode()
+
+    def repair(self) -> None:
+        """Bring tables that were lost or damaged here since they were sent or brought.
+
+        Raises:
+            StorageError: the store or the folder fails.
+        """
+        here = self._here()
+        for name, stamp in self.store.stamps().items():
+            if not _is_table(name) or _stays(name):
+                continue
+            if name not in here:
+                if name in self._index or not self._index:  # otherwise another's
+                    self._bring(name, stamp)
+            elif self._index.get(name, (None,))[0] != here[name]:  # not sent yet, or damaged
+                try:
+                    pq.read_table(self._folder / name)
+                except (OSError, ArrowException):
+                    self._bring(name, stamp)
 
     def pull(self, wanted: Callable[[str], bool] = lambda name: True) -> None:
         """Bring what the store has, and remove tables that it has not.
@@ -233,10 +258,14 @@ class Mirror:
 
 def was_sent(folder: Path, name: str) -> bool:
     """Whether a file of the copy in `folder` was ever in the store."""
-    with contextlib.suppress(OSError):
-        lines = (folder / INDEX).read_text().splitlines()
-        return any(line.startswith(f"[{json.dumps(name)},") for line in lines)
-    return False
+    return any(line.startswith(f"[{json.dumps(name)},") for line in _index_of(folder))
+
+
+def _index_of(folder: Path) -> list[str]:
+    try:
+        return (folder / INDEX).read_bytes().decode(errors="replace").splitlines()
+    except OSError:
+        return []
 
 
 def _local(path: Path) -> _Local:

