@@ -9,6 +9,10 @@ holds the true factor of 2, inside the baseline's curve and beyond its end. Diff
 skewed, exponential less its mean; discrete, two accuracies near 0.99 on 597 samples, many of them
 tied. Skewed differences are not symmetric, so Wilcoxon's null hypothesis is false for them.
 
+Then how often the interval of a mean accuracy holds the true one (`share_interval`, and Student's
+cut at 0 and 1), for few replicates and near 1: accuracies on 597 samples, whose expectations are
+beta-distributed.
+
 With --report, made runs with a known gain go through the report: how often the intervals that it
 shows hold that gain, and how often an arm that gains nothing is given a gain.
 """
@@ -22,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qkd_study.analysis import judge
+from qkd_study.analysis import judge, mean_interval, share_interval
 from qkd_study.analysis.report.page import Cell, Table
 from qkd_study.analysis.report.scores import scores
 from qkd_study.analysis.statistics import data_efficiency, paired_difference
@@ -30,6 +34,8 @@ from tests.analysis.made import made_results
 
 REPLICATES = (5, 10, 20, 30)
 AMOUNTS = (10, 20, 40, 80, 160)
+#: Mean accuracies, and the standard deviation between replicates.
+ACCURACIES = ((0.5, 0.05), (0.5, 0.15), (0.9, 0.08), (0.95, 0.04), (0.99, 0.008))
 Draw = Callable[[np.random.Generator, int], NDArray[np.float64]]
 
 DIFFERENCES: dict[str, Draw] = {
@@ -77,6 +83,27 @@ def factors(n: int, repetitions: int, resamples: int) -> tuple[float, float]:
         inside += holds[:-1]
         beyond.append(holds[-1])
     return float(np.mean(inside)), float(np.mean(beyond))
+
+
+def shares(mean: float, sd: float, n: int, repetitions: int) -> list[float]:
+    """How often `share_interval` and the t interval hold a mean accuracy, and median widths."""
+    rng = np.random.default_rng([597, n])
+    size = mean * (1 - mean) / sd**2 - 1
+    truth = rng.beta(mean * size, (1 - mean) * size, (repetitions, n))
+    held: list[list[float]] = []
+    for values in rng.binomial(597, truth) / 597:
+        logit, plain = share_interval(values), mean_interval(values)
+        low, high = max(plain.low, 0.0), min(plain.high, 1.0)
+        held.append(
+            [
+                logit.low <= mean <= logit.high,
+                low <= mean <= high,
+                logit.high - logit.low,
+                high - low,
+            ]
+        )
+    table = np.array(held, dtype=float)
+    return [*table[:, :2].mean(axis=0), *np.median(table[:, 2:], axis=0)]
 
 
 def reported(repetitions: int, gain: float = 0.03) -> dict[str, tuple[float, int]]:
@@ -130,6 +157,12 @@ def main() -> None:
             shares = differences(draw, n, given.repetitions, given.resamples)
             cells = " | ".join(f"{share:.3f}" for share in shares.values())
             print(f"| {name} | {n} | {cells} |", flush=True)
+    print("\n| accuracy | sd | n | logit covers | t covers | logit width | t width |")
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for mean, sd in ACCURACIES:
+        for n in (2, 3, *REPLICATES):
+            cells = " | ".join(f"{x:.3f}" for x in shares(mean, sd, n, given.repetitions))
+            print(f"| {mean} | {sd} | {n} | {cells} |", flush=True)
     print("\n| n | factor covered | at the largest K |\n| ---: | ---: | ---: |")
     for n in REPLICATES:
         inside, beyond = factors(n, given.repetitions, given.resamples)

@@ -8,6 +8,7 @@ from qkd_study.grid import Grid
 from qkd_study.tune.progress import in_words
 
 if TYPE_CHECKING:
+    from qkd_study.analysis import Interval
     from qkd_study.analysis.status import BranchStatus, Status
     from qkd_study.forecast.forecast import Forecast, Outlook
 
@@ -56,6 +57,40 @@ def _outlook(at: Outlook) -> str:
             why = f"the longest chain of runs that wait for each other ({at.timeline.last})"
     cpus = f"{at.cpus:,} CPU{'s' if at.cpus > 1 else ''}"
     return f"  {cpus}: {wall}, {100 * at.used:.0f} % of them busy; bottleneck: {why}"
+
+
+#: An interval wider than this share of all that is possible says nothing.
+WIDEST = 0.5
+FEW, EQUAL = "few", "equal"
+#: What stands below a table that has such an entry.
+NOTES = {
+    FEW: f"{FEW}: so few replicates that the 95 % interval would cover more than half of what is "
+    "possible",
+    EQUAL: f"{EQUAL}: all replicates have the same value, which tells nothing of an interval",
+}
+
+
+def share_in_words(found: Interval) -> str:
+    """A mean share in per cent with its interval, such as `69.1 ± 1.9` or `98.2 +0.9 -1.9`."""
+    return _with_interval(f"{100 * found.mean:.1f}", found, 1.0)
+
+
+def gain_in_words(found: Interval) -> str:
+    """A mean difference of shares in percentage points with its interval."""
+    return _with_interval(f"{100 * found.mean:+.1f}", found, 2.0)
+
+
+def _with_interval(mean: str, found: Interval, possible: float) -> str:
+    if found.count == 0:
+        return ""
+    if found.count == 1 or found.high - found.low > WIDEST * possible:
+        return f"{mean} {FEW}"
+    if found.low == found.high:
+        return f"{mean} {EQUAL}"
+    up, down = 100 * (found.high - found.mean), 100 * (found.mean - found.low)
+    if abs(up - down) < 0.1:  # as good as symmetric: the larger is shown
+        return f"{mean} ± {max(up, down):.1f}"
+    return f"{mean} +{up:.1f} -{down:.1f}"
 
 
 def status_lines(found: Status) -> list[str]:

@@ -2,7 +2,7 @@
 
 from qkd_study.analysis.claims.evaluate import Contrast, Control, Judged, judge
 from qkd_study.analysis.results import Results, load
-from qkd_study.analysis.statistics.intervals import Interval, mean_interval
+from qkd_study.analysis.statistics.intervals import Interval, mean_interval, share_interval
 from qkd_study.analysis.summary import Line, best_trials, confirmed, summarise
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "judge",
     "load",
     "mean_interval",
+    "share_interval",
     "summarise",
 ]

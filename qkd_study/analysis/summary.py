@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from qkd_study.analysis.statistics.intervals import Interval, mean_interval
+from qkd_study.analysis.statistics.intervals import Interval, mean_interval, share_interval
 from qkd_study.results import mean_score
 
 TRIAL = ["cell", "arm", "trial"]
@@ -124,6 +124,6 @@ def summarise(
         for arm in arms:
             own = by_branch.get((cell, arm), empty)
             pairs = own.sub(reference).dropna()
-            gain = None if baseline is None or arm == baseline else mean_interval(pairs)
-            lines.append(Line(cell, arm, mean_interval(own), gain))
+            gain = None if baseline is None or arm == baseline else mean_interval(pairs, most=1.0)
+            lines.append(Line(cell, arm, share_interval(own), gain))
     return lines

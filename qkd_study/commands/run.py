@@ -231,28 +231,30 @@ def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> None:
     from qkd_study.analysis.summary import SUMMARISED, summarise
     from qkd_study.grid import Grid
     from qkd_study.results import read_table
+    from qkd_study.words import NOTES, gain_in_words, share_in_words
 
     minimised = MINIMISED.get(study.minimise or "")
     columns = SUMMARISED if minimised is None else (*SUMMARISED, minimised)
     runs = read_table(folder.path, "runs", columns=columns)
     lines = summarise(runs, study.baseline, counted.cells, counted.arms, minimised)
     shown = [line for line in lines if line.score.count]
-    entries = []
-    for line in shown:
-        score, gain = line.score, line.gain
-        entries.append(
-            (
-                line.cell,
-                line.arm,
-                str(score.count),
-                f"{100 * score.mean:.1f} ± {100 * score.half:.1f}",
-                f"{100 * gain.mean:+.1f} ± {100 * gain.half:.1f}" if gain and gain.count else "",
-            )
+    entries = [
+        (
+            line.cell,
+            line.arm,
+            str(line.score.count),
+            share_in_words(line.score),
+            gain_in_words(line.gain) if line.gain else "",
         )
+        for line in shown
+    ]
     if shown:
         headings = ("arm", "n", "score", f"gain over {study.baseline}, paired")
         title = "test accuracy in %, mean and 95 % interval"
         console.print(Grid.of_cells(title, headings, entries, keys=2))
+    for word, note in NOTES.items():
+        if any(entry.endswith(word) for row in entries for entry in row[3:]):
+            console.print(note)
     if len(shown) < len(lines):
         console.print(
             f"{len(lines) - len(shown)} of {len(lines)} cells and arms have no test accuracy: no "

@@ -13,7 +13,15 @@ from qkd_study.results.pending import Pending
 from qkd_study.results.places import Place, brought, find_run
 from qkd_study.results.reasons import Reason, alike, failed_share, reasons
 from qkd_study.results.rows import Record, Row, finished, mean_score, score, without_result
-from qkd_study.results.schema import RUNS, TABLES, Column, describe, schema
+from qkd_study.results.schema import (
+    RUNS,
+    TABLES,
+    Column,
+    describe,
+    is_share,
+    largest_difference,
+    schema,
+)
 from qkd_study.results.store import is_address
 from qkd_study.results.tables import (
     BrokenFile,
@@ -51,6 +59,8 @@ __all__ = [
     "finished",
     "forget_failed",
     "is_address",
+    "is_share",
+    "largest_difference",
     "may_be_retried",
     "mean_score",
     "new_run",

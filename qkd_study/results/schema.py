@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 import typing
 from dataclasses import dataclass, fields
@@ -148,6 +149,19 @@ CURVES = (
 )
 
 TABLES: dict[str, tuple[Column, ...]] = {"runs": RUNS, "curves": CURVES}
+
+
+_SHARES = frozenset(c.name for table in TABLES.values() for c in table if c.unit == "share")
+
+
+def is_share(column: str) -> bool:
+    """Whether a column's values lie between 0 and 1."""
+    return column in _SHARES
+
+
+def largest_difference(column: str) -> float:
+    """How far two values of a column can be apart."""
+    return 1.0 if is_share(column) else math.inf
 
 
 def schema(table: str) -> pa.Schema:

@@ -132,6 +132,14 @@ def rendered(figure: Figure, folder: Path) -> None:
         figures.save(figure, folder / "figure")
 
 
+def ends_of_shares(values: Any) -> tuple[float, float]:
+    """Student's interval on the logit scale, whose slope is that of the logistic distribution."""
+    logit = stats.logistic.ppf(values.mean())
+    error = stats.sem(values) / stats.logistic.pdf(logit)
+    low, high = stats.t.interval(0.95, len(values) - 1, logit, error)
+    return 100 * stats.logistic.cdf(low), 100 * stats.logistic.cdf(high)
+
+
 def test_scores_along_numbers_are_those_of_the_table() -> None:
     results = made()
     drawn = figures.score_by_factor(results, "samples").axes
@@ -141,10 +149,9 @@ def test_scores_along_numbers_are_those_of_the_table() -> None:
             (line,) = lines(axes, arm)
             assert list(line.get_xdata()) == FACTORS["samples"]
             for k, y in zip(FACTORS["samples"], line.get_ydata(), strict=True):
-                own = 100 * scores_of(results, f"samples={k},ansatz={ansatz}", arm)
-                assert y == pytest.approx(own.mean())
-                ends = stats.t.interval(0.95, len(own) - 1, own.mean(), stats.sem(own))
-                assert band(axes, arm)[k] == pytest.approx(ends)
+                own = scores_of(results, f"samples={k},ansatz={ansatz}", arm)
+                assert y == pytest.approx(100 * own.mean())
+                assert band(axes, arm)[k] == pytest.approx(ends_of_shares(own))
 
 
 def test_scores_of_words_are_those_of_the_table() -> None:
@@ -184,8 +191,10 @@ def test_learning_curves_are_means_of_confirmed_replicates() -> None:
     ):
         (line,) = lines(axes, "soft")
         assert line.get_ydata() == pytest.approx(scale * rows[column].mean().to_numpy())
-        values = scale * rows[column].get_group(3).to_numpy()
+        values = rows[column].get_group(3).to_numpy()
         ends = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
+        if scale == 100:
+            ends = ends_of_shares(values)
         assert band(axes, "soft")[3] == pytest.approx(ends)
 
 

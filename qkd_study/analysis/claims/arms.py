@@ -16,6 +16,7 @@ from qkd_study.analysis.statistics import (
     replicates_needed,
 )
 from qkd_study.analysis.statistics.samples import constant
+from qkd_study.results import largest_difference
 
 #: Differences in accuracy that are asked about if nobody says which.
 DIFFERENCES = (0.005, 0.01, 0.02)
@@ -41,7 +42,9 @@ def comparison(results: RunTables, metric: str = "metric.test_accuracy") -> pd.D
         if base is not None:
             both = pd.concat([scores, base], axis=1, keys=["arm", "base"])
             pairs = both.dropna()
-            found = paired_difference(pairs["arm"].to_numpy(), pairs["base"].to_numpy())
+            found = paired_difference(
+                pairs["arm"].to_numpy(), pairs["base"].to_numpy(), most=largest_difference(metric)
+            )
             row |= {
                 "pairs": found.n,
                 "unpaired": int(both.notna().any(axis=1).sum()) - found.n,

@@ -11,6 +11,7 @@ import pandas as pd
 
 from qkd_study.analysis.run_tables import RunTables
 from qkd_study.analysis.statistics import Paired, Verdict, holm, paired_difference, verdict
+from qkd_study.results import largest_difference
 
 #: Metrics of which less is better.
 LOWER = frozenset({"test_nll", "test_ece", "epochs_to_target"})
@@ -198,7 +199,7 @@ def _judged_together(
     found: list[Contrast] = []
     tested: list[int] = []
     values: list[Any] = []
-    for where, every, _ in family:
+    for where, every, claim in family:
         pair = every.dropna()
         left_out = len(every) - len(pair)
         differences = (pair["better"] - pair["than"]).to_numpy(dtype=float)
@@ -207,7 +208,11 @@ def _judged_together(
             found.append(Contrast(where, None, None, left_out))
             continue
         tested.append(len(found))
-        paired = paired_difference(pair["better"].to_numpy(), pair["than"].to_numpy())
+        paired = paired_difference(
+            pair["better"].to_numpy(),
+            pair["than"].to_numpy(),
+            most=largest_difference(f"metric.{claim['metric']}"),
+        )
         found.append(Contrast(where, paired, None, left_out))
     alone = {i: _verdict(values[i], family[i][2], alpha) for i in tested}
     p_values = _adjusted({i: said.p for i, said in alone.items()})

@@ -23,7 +23,7 @@ def score_by_factor(
     metric: str = "metric.test_accuracy",
     title: str | None = None,
 ) -> Figure:
-    """A metric of every arm along a factor: means over confirm replicates, 95 % t intervals.
+    """A metric of every arm along a factor: means over confirm replicates, 95 % intervals.
 
     Shares are in per cent, other metrics in their unit.
 
@@ -34,7 +34,7 @@ def score_by_factor(
     y = values.axis_of(metric)
     figure = _along(results, factor, found, values.looks_of(results), y, title)
     if values.scale_of(metric) == 100:
-        for axes in figure.axes:  # intervals may leave what a share can be
+        for axes in figure.axes:  # margins leave what a share can be
             low, high = axes.get_ylim()
             axes.set_ylim(max(low, -1), min(high, 101))
     what = f"{values.name_of(metric)} against {values.name_of(factor)} for every arm"

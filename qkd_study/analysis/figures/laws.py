@@ -23,7 +23,7 @@ DASHES = SOLID + DASHED
 def error_scaling(results: RunTables, title: str | None = None) -> Figure:
     """Test error (per cent, logarithmic) against training samples K (logarithmic) per arm.
 
-    Points are means over confirm replicates with 95 % t intervals; lines are the fitted power
+    Points are means over confirm replicates with 95 % intervals; lines are the fitted power
     laws floor + a K^-b where there are three K with the same replicates; else they join points.
 
     Raises:

@@ -16,7 +16,7 @@ METRICS = ("metric.test_ece", "metric.test_nll")
 def calibration(results: RunTables, title: str | None = None) -> Figure:
     """Expected calibration error (per cent) and negative log-likelihood (nats), less is better.
 
-    Per cell and arm: means over confirm replicates with 95 % t intervals. The likelihood's axis is
+    Per cell and arm: means over confirm replicates with 95 % intervals. The likelihood's axis is
     logarithmic where it spans a factor of 10.
 
     Raises:

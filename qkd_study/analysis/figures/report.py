@@ -51,7 +51,7 @@ def _by_factor(results: RunTables) -> Iterator[Entry]:
         yield (
             f"score-{factor}",
             f"Test accuracy of every arm against {said}: means over confirm replicates with 95 % "
-            "t intervals.",
+            "intervals.",
             partial(by_factor.score_by_factor, results, factor),
         )
         yield (
@@ -68,7 +68,7 @@ def _scaling(results: RunTables) -> Iterator[Entry]:
         yield (
             "error-scaling",
             "Test error against training samples on logarithmic axes, with fitted power laws where "
-            "an arm has three sizes. Points are means with 95 % t intervals.",
+            "an arm has three sizes. Points are means with 95 % intervals.",
             partial(laws.error_scaling, results),
         )
     yield (
@@ -96,7 +96,7 @@ def _others(results: RunTables) -> Iterator[Entry]:
     yield (
         "calibration",
         "Expected calibration error and negative log-likelihood on the test set, per cell and "
-        "arm; less is better. Bars are 95 % t intervals over confirm replicates.",
+        "arm; less is better. Bars are 95 % intervals over confirm replicates.",
         partial(reliability.calibration, results),
     )
 
@@ -114,7 +114,7 @@ def _curves(results: RunTables) -> Iterator[Entry]:
         yield (
             f"curves-{list(results.cells).index(cell) + 1}",
             f"Validation accuracy and training cross-entropy against the epoch in {cell}: "
-            "means over the confirm replicates of each arm's chosen configuration, with 95 % t "
+            "means over the confirm replicates of each arm's chosen configuration, with 95 % "
             "intervals.",
             partial(training.learning_curves, results, cell),
         )

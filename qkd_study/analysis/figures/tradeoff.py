@@ -24,7 +24,7 @@ def pareto(results: RunTables, cost: str | None = None, title: str | None = None
 
     Of a study with two objectives, every configuration that it chose is a point.
 
-    Points are means over confirm replicates, bars 95 % t intervals of the accuracy. The line joins
+    Points are means over confirm replicates, bars 95 % intervals of the accuracy. The line joins
     the front: no other point is as accurate for less. Its points are numbered and named below.
     What had other data has a panel of its own.
 
@@ -45,7 +45,7 @@ def pareto(results: RunTables, cost: str | None = None, title: str | None = None
             "arm": arm,
             "name": f"{arm}, {cell}" + (f", configuration {trial}" if two else ""),
             "cost": own[cost].mean(),
-            **values.interval(own[ACCURACY], 100)._asdict(),
+            **values.interval(own[ACCURACY], ACCURACY)._asdict(),
         }
         for (cell, arm, trial), own in chosen.groupby(["cell", "arm", "trial"])
         if cell in results.cells and own[ACCURACY].notna().any()

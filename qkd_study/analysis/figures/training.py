@@ -17,7 +17,7 @@ def learning_curves(
 ) -> Figure:
     """Validation accuracy (per cent) against the epoch for every arm, and a loss below.
 
-    Means over the confirm replicates of the chosen configuration with 95 % t intervals. The
+    Means over the confirm replicates of the chosen configuration with 95 % intervals. The
     default loss is the cross-entropy on the training samples (nats), which all arms share;
     `loss.total` is what each minimised, with its own terms and weights.
 
@@ -54,8 +54,7 @@ def learning_curves(
 
 def _curve(axes: Axes, own: pd.DataFrame, column: str, arm: str, look: Style, shift: float) -> None:
     ranges = {
-        epoch: values.interval(group, values.scale_of(column))
-        for epoch, group in own.groupby("epoch")[column]
+        epoch: values.interval(group, column) for epoch, group in own.groupby("epoch")[column]
     }
     epochs = np.array(list(ranges), dtype=float)
     mid, low, high = np.array(list(ranges.values())).T

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 
 from qkd_study.analysis.figures.style import Style, styles
 from qkd_study.analysis.run_tables import RunTables
-from qkd_study.analysis.statistics.intervals import mean_interval
+from qkd_study.analysis.statistics.intervals import Interval, mean_interval, share_interval
 from qkd_study.errors import InputError
-from qkd_study.results.schema import TABLES
+from qkd_study.results.schema import TABLES, is_share
 from qkd_study.study.config import PARAMETERS
 
 
@@ -61,7 +61,7 @@ def name_of(column: str) -> str:
 
 def scale_of(column: str) -> float:
     """What a column is multiplied with to be drawn: shares become per cent."""
-    return 100.0 if _UNITS.get(column) == "share" else 1.0
+    return 100.0 if is_share(column) else 1.0
 
 
 def axis_of(column: str) -> str:
@@ -75,11 +75,19 @@ def looks_of(results: RunTables) -> dict[str, Style]:
     return styles(results.declaration["arms"])
 
 
-def interval(values: ArrayLike, scale: float = 1.0) -> Range:
-    """The mean of independent values with Student's t interval."""
+def interval(values: ArrayLike, column: str) -> Range:
+    """The mean of a column's values, in the unit it is drawn in, with its interval.
+
+    For shares that of `share_interval`, which stays between 0 and 100 %, else Student's.
+    """
     array = np.asarray(values, dtype=float)
-    found = mean_interval(array[np.isfinite(array)] * scale)
-    return Range(found.mean, found.mean - found.half, found.mean + found.half)
+    finite = array[np.isfinite(array)]
+    return _scaled(share_interval(finite) if is_share(column) else mean_interval(finite), column)
+
+
+def _scaled(found: Interval, column: str) -> Range:
+    scale = scale_of(column)
+    return Range(scale * found.mean, scale * found.low, scale * found.high)
 
 
 def scores(results: RunTables, metric: str) -> dict[tuple[str, str], Range]:
@@ -94,7 +102,7 @@ def scores(results: RunTables, metric: str) -> dict[tuple[str, str], Range]:
     wide = results.scores(metric)
     return _present(
         {
-            (str(cell), arm): interval(group[arm], scale_of(metric))
+            (str(cell), arm): interval(group[arm], metric)
             for cell, group in wide.groupby(level="cell")
             for arm in results.arms
         }
@@ -104,7 +112,7 @@ def scores(results: RunTables, metric: str) -> dict[tuple[str, str], Range]:
 def gains(results: RunTables) -> dict[tuple[str, str], Range]:
     """Test accuracy minus the baseline's, paired by replicate, in percentage points.
 
-    Intervals are Student's.
+    Intervals are Student's, cut where no difference can be.
 
     Raises:
         NothingToDraw: there is no baseline, or nothing to compare with it.
@@ -116,8 +124,9 @@ def gains(results: RunTables) -> dict[tuple[str, str], Range]:
     found = {}
     for cell, group in results.scores().groupby(level="cell"):
         for arm in (name for name in results.arms if name != base):
-            both = group[[arm, base]].dropna() * 100
-            found[str(cell), arm] = interval(both[arm] - both[base])
+            both = group[[arm, base]].dropna()
+            around = mean_interval(both[arm] - both[base], most=1.0)
+            found[str(cell), arm] = _scaled(around, "metric.test_accuracy")
     if not (found := _present(found)):
         raise NothingToDraw(f"{results.name} has no replicates of both an arm and the baseline.")
     return found

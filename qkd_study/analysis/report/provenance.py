@@ -14,7 +14,8 @@ METHOD = (
     "mean difference, without correction for being many. BCa bootstrap intervals stand beside "
     "them: at a nominal 95 % they hold the true mean 84 % of the time with 5 pairs and 93 % with "
     "20, t intervals 95 %. p values are of paired t tests with Holm's correction over the family "
-    "named.",
+    "named. In figures, a mean accuracy, or another share, has a t interval on the logit scale, "
+    "which cannot leave 0 to 100 %.",
     "A claim over several cells is judged on its mean over them, replicate by replicate. It is "
     "supported or contradicted if zero is rejected at 5 %, equivalent if two one-sided tests, "
     "corrected likewise, place the difference within the declared margin, and undecided "

@@ -53,7 +53,7 @@ def slope_per_doubling(amounts: ArrayLike, gains: ArrayLike, *, confidence: floa
     x = np.log2(sizes) - np.log2(sizes).mean()
     slopes = values @ x / (x @ x)
     found = mean_interval(slopes, confidence)
-    low, high = found.mean - found.half, found.mean + found.half
+    low, high = found.low, found.high
     return Slope(found.mean, low, high, mean_p(slopes), found.count)
 
 

@@ -5,6 +5,7 @@ Arrays in, numbers out. A value is one score of one replicate; pairs share the r
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import Literal
@@ -36,7 +37,7 @@ class Paired:
         method: how low and high were found: `bca`; `percentile` where BCa has no solution;
             `constant` if all differences are equal, and both intervals are that point, which
             tells nothing of their true width; `none` if n < 2.
-        t_low, t_high: Student's t interval of the mean; nan if n < 2.
+        t_low, t_high: Student's t interval of the mean, cut at `most`; nan if n < 2.
         sd: standard deviation, n - 1 in the denominator; nan if n < 2.
         n: pairs.
         won: share of pairs in which treated is higher, ties count half; nan without pairs.
@@ -64,6 +65,7 @@ def paired_difference(
     confidence: float = 0.95,
     seed: int = 0,
     resamples: int = 9999,
+    most: float = math.inf,
 ) -> Paired:
     """The mean difference between two arms, with intervals and tests.
 
@@ -83,6 +85,7 @@ def paired_difference(
         confidence: nominal coverage of both intervals.
         seed: of the bootstrap.
         resamples: of the bootstrap.
+        most: what a difference can be in size, such as 1 for shares; the t interval is cut there.
 
     Raises:
         ValueError: if the lengths differ, a score is not finite, confidence is not between 0 and 1,
@@ -111,14 +114,14 @@ def paired_difference(
     if np.ptp(differences) <= rounding:
         differences[:] = differences[0]
     low, high, method = _bootstrap(differences, confidence, seed, resamples)
-    half = mean_interval(differences, confidence).half
+    around = mean_interval(differences, confidence, most=most)
     return Paired(
         mean=mean,
         low=low,
         high=high,
         method=method,
-        t_low=mean - half,
-        t_high=mean + half,
+        t_low=around.low,
+        t_high=around.high,
         sd=float(differences.std(ddof=1)),
         n=n,
         won=won,
@@ -232,8 +235,7 @@ def equivalence(differences: ArrayLike, margin: float, *, confidence: float = 0.
         return Equivalence(False, nan, nan, nan, margin, n)
     p = max(greater_p(margin + values), greater_p(margin - values))
     found = mean_interval(values, 2 * confidence - 1)
-    low, high = found.mean - found.half, found.mean + found.half
-    return Equivalence(p < 1 - confidence, p, low, high, margin, n)
+    return Equivalence(p < 1 - confidence, p, found.low, found.high, margin, n)
 
 
 def positive_margin(margin: float) -> None:
