@@ -27,6 +27,7 @@ def check_study(study: Study, dataset: Dataset) -> None:
     devices = {values["device"] for cell in study.cells() for values in study.extremes(cell)}
     for device in devices:
         _check_device(device)
+    tried: set[object] = set()
     for cell in study.cells():
         try:
             for values in study.extremes(cell):
@@ -39,7 +40,7 @@ def check_study(study: Study, dataset: Dataset) -> None:
                 for arm in study.all_arms:
                     _check_arm(study, arm, values, dataset)
             for arm in study.all_arms:
-                _check_built(study, cell, arm, dataset)
+                _check_built(study, cell, arm, dataset, tried)
         except InputError as error:
             where = f" (cell {cell.key})" if study.factors else ""
             raise InputError(f"{error}{where}") from None
@@ -117,8 +118,8 @@ def _check_model(model: ModelSpec, values: Mapping[str, Any], dataset: Dataset) 
         )
 
 
-def _check_built(study: Study, cell: Cell, arm: Arm, dataset: Dataset) -> None:
-    """Build what only shows its shapes when built, and run it on two samples."""
+def _check_built(study: Study, cell: Cell, arm: Arm, dataset: Dataset, tried: set[object]) -> None:
+    """Build what only shows its shapes when built, and train it on few samples."""
     models = [study.setting.student_model]
     if arm.needs_teacher:
         models.append(study.setting.teacher_of(arm))
@@ -126,8 +127,10 @@ def _check_built(study: Study, cell: Cell, arm: Arm, dataset: Dataset) -> None:
         _check_overrides(model)
     if arm.own_terms or any(map(_has_own_code, models)):
         from qkd_study.distill.check import check_built
+        from qkd_study.distill.rehearsal import rehearse
 
         check_built(study, cell, arm, dataset)
+        rehearse(study, cell, arm, dataset, tried)
 
 
 def _has_own_code(model: ModelSpec) -> bool:
