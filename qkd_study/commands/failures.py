@@ -66,7 +66,8 @@ def fault_lines(fault: Reason, command: str, where: str) -> list[str]:
         "the rest.",
         f"{fault.run}:",
         *(f"  {line}" for line in fault.text.splitlines()),
-        f"Mend what it names: the study file, its data or what is installed. Nothing was thrown "
-        f"away: rows and reasons are in {where}. This goes on, and runs again what failed:",
+        "Mend what it names: the study file, its data or what is installed. Nothing was thrown "
+        f"away: rows and reasons are in {where}. This goes on, and runs again what failed (in a "
+        "new run, if a model, loss or ansatz of your own was changed):",
         f"  {command}",
     ]

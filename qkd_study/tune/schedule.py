@@ -51,6 +51,7 @@ class Schedule:
                 continue
             if phase == "confirm" or wanted <= {row["replicate"] for row in own}:
                 branch.remember(phase, int(number), own)
+        self._has_worked = any(e.means for b in self._branches.values() for e in b.ended.values())
 
     @staticmethod
     def columns(study: Study) -> list[str]:
@@ -69,18 +70,25 @@ class Schedule:
 
     def _next_search(self) -> Trial | None:
         open_ = [
-            (len(branch.searching), len(branch.ended), free[0], branch)
+            (len(branch.searching), len(branch.ended), self._late(branch), free[0], branch)
             for branch in self._open()
             if (free := branch.free())
         ]
         if not open_:
             return None
         # Fewest running first, so that all go on alike; then fewest done: round-robin.
-        _, _, number, branch = min(open_, key=lambda entry: entry[:2])
+        *_, number, branch = min(open_, key=lambda entry: entry[:3])
         suggested = branch.suggestion(number)
         config = self.study.config(branch.cell, branch.arm, suggested, self._dataset)
         replicates = tuple(self.study.replicates.of_search)
         return Trial("search", branch.cell, branch.arm, number, config, replicates, branch.bars)
+
+    def _late(self, branch: Branch) -> bool:
+        """Whether others come first: until a run ended well, those that need no teacher do.
+
+        A student that cannot be trained is found before teachers are trained for it.
+        """
+        return branch.arm.needs_teacher and not self._has_worked
 
     def _next_confirm(self) -> Trial | None:
         for branch in self._open():
@@ -134,7 +142,7 @@ class Schedule:
     @property
     def worked(self) -> bool:
         """Whether any search run ended well."""
-        return any(ended.means for b in self._branches.values() for ended in b.ended.values())
+        return self._has_worked
 
     def has(self, row: Row) -> bool:
         """Whether a run is among the rows that there were, or that `finish` was told of."""
@@ -172,6 +180,7 @@ class Schedule:
         """
         branch = self._branch_of(trial)
         branch.end(trial, rows)
+        self._has_worked = self._has_worked or any(row["status"] == "ok" for row in rows)
         return branch.frozen(trial.number) if trial.phase == "search" else None
 
     def drop(self, trial: Trial) -> None:

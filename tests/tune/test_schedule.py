@@ -225,6 +225,17 @@ def test_confirmation_waits_for_the_search_and_comes_in_blocks() -> None:
     assert schedule.next() is None
 
 
+def test_arms_without_a_teacher_come_first_until_a_run_ended_well() -> None:
+    made = study(arms=("soft", "scratch"))
+    schedule = Schedule(made, "digits", EMPTY)
+    handed = [schedule.next() for _ in range(4)]
+    assert [t.arm.name for t in handed if t] == ["scratch", "scratch", "soft", "soft"]
+    before = drain(Schedule(made, "digits", EMPTY), stop_after=1)
+    schedule = Schedule(made, "digits", frame(before))
+    handed = [schedule.next() for _ in range(3)]
+    assert [t.arm.name for t in handed if t] == ["soft", "soft", "scratch"]
+
+
 def test_concurrent_trials_spread_over_branches() -> None:
     schedule = Schedule(study(), "digits", EMPTY)
     handed = [schedule.next() for _ in range(4)]
