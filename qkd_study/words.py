@@ -120,9 +120,8 @@ def _now(found: Status) -> str:
     if found.seconds_left == 0:
         return "complete" + (f", {past} at the end" if past else "")
     if found.writer is None:
-        return "nothing works on it now: the command that started it goes on" + (
-            f"; {past} at last" if past else ""
-        )
+        how = f"; this goes on: {found.command}" if found.command else ""
+        return f"nothing works on it now{f', {past} at last' if past else ''}{how}"
     if pace is None or found.seconds_left is None:
         return f"{found.writer} works on it, no run has ended yet"
     return f"{found.writer} works on it, {past}, about {in_words(found.seconds_left)} left"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 import socket
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -54,6 +55,7 @@ class Status:
         last_row: when the last row was written; `None` before the first.
         runs_per_minute: over the last minutes in which rows were written.
         seconds_left: at that pace; 0 once all is done, `None` before the pace is known.
+        command: goes on with the run, from the folder where its last one was given; may be empty.
     """
 
     run: str
@@ -69,6 +71,7 @@ class Status:
     last_row: datetime | None
     runs_per_minute: float | None
     seconds_left: float | None
+    command: str
 
     @property
     def state(self) -> str:
@@ -154,6 +157,7 @@ def status_of(folder: RunFolder) -> Status:
         last_row=None if ended.empty else ended.max().to_pydatetime().astimezone(UTC),
         runs_per_minute=pace,
         seconds_left=left,
+        command=_command(about),
     )
 
 
@@ -184,6 +188,12 @@ def _branches(runs: pd.DataFrame, about: dict[str, Any]) -> list[BranchStatus]:
                 )
             )
     return found
+
+
+def _command(about: dict[str, Any]) -> str:
+    """The last command that worked on the run; with `--new` it would start over."""
+    given = about["sessions"][-1].get("command", [])
+    return shlex.join(word for word in given if word != "--new")
 
 
 def _failed(runs: pd.DataFrame) -> list[dict[str, Any]]:

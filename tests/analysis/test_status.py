@@ -33,7 +33,8 @@ def folder(tiny_study: Path) -> RunFolder:
     study, dataset = load_study(tiny_study), load("digits")
     run = new_run(study, tiny_study.parent / "results")
     plan = make_plan(study, dataset).as_json()
-    session = {"started_at": START.isoformat()}
+    command = ["qkd-study", "run", "--new", "my study.py", "--trials", "9"]
+    session = {"started_at": START.isoformat(), "command": command}
     write_about(
         run, study, tiny_study, dataset="digits", digest=dataset.digest, plan=plan, session=session
     )
@@ -114,7 +115,9 @@ def test_the_command(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> N
     assert lines[1] == "1 of 9 runs failed (11 %):"
     assert lines[2] == f"  1 x {NAN}; first: search samples=20 soft trial 0 replicate 1"
     assert lines[3] == "8 of 28 runs have rows"
-    assert "nothing works on it now" in "".join(lines)
+    goes_on = "; this goes on: qkd-study run 'my study.py' --trials 9"
+    (now,) = [line for line in lines if line.endswith(goes_on)]
+    assert now.startswith("nothing works on it now, ")
     table = [line.strip("│ ").split() for line in lines]
     assert ["20", "│", "scratch", "│", "4/4", "│", "2/3", "│", "75.0"] in table
     assert main(["status", str(folder.path), "--json"]) == 0
@@ -176,4 +179,4 @@ def test_before_the_first_row(tiny_study: Path) -> None:
 )
 def test_a_pace_is_a_plain_number(folder: RunFolder, pace: float, said: str) -> None:
     found = replace(status_of(folder), runs_per_minute=pace, seconds_left=60.0)
-    assert f"; {said} at last" in "\n".join(status_lines(found))
+    assert f", {said} at last" in "\n".join(status_lines(found))
