@@ -34,7 +34,7 @@ def replaced(path: Path) -> Iterator[IO[bytes]]:
         os.replace(partial, path)
         sync_folder(path.parent)
     except OSError as error:
-        raise StorageError.of(path, error) from None
+        raise StorageError.of(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)

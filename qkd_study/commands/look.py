@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -94,6 +95,8 @@ def status(options: Namespace) -> int:
 
 def report(options: Namespace) -> int:
     """`qkd-study report`: one page, Markdown and figures of one run, or of several compared."""
+    # Matplotlib warns of a home that it cannot write to, where it makes its list of fonts anew.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     from qkd_study.analysis import load
     from qkd_study.analysis.report import write_report
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ def plan(options: Namespace) -> int:
 
     if options.json:
         about = counted.as_json()
+        if said != f"dataset: {counted.dataset}":  # why it is not the first of the study's
+            print(said, file=sys.stderr)
         if asked:
             found = timed()
             about["forecast"] = found.as_json()

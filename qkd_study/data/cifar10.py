@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from qkd_study.data import files
 from qkd_study.data.dataset import Dataset, Ints
-from qkd_study.data.download import Progress, download, md5_of, reachable
+from qkd_study.data.download import Progress, md5_of, reachable
 
 SHAPE = (3, 32, 32)
 _RECORD = 1 + 3 * 32 * 32
@@ -60,8 +60,7 @@ class CifarArchive:
             InputError: no server could be reached, or it arrived damaged.
         """
         if self.find() is None:
-            urls = [server + self.file for server in self.servers]
-            download(urls, files.cached(self.name, self.file), self.md5, progress)
+            files.fetch(self.name, self.file, self.servers, self.md5, progress)
 
     def load(self) -> Dataset:
         """The dataset: uint8 images (n, 3, 32, 32), red, green and blue, with 255 as white.

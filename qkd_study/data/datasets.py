@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from qkd_study.data.dataset import Dataset
 from qkd_study.data.declared import Arrays, DataFile, DataSource, Subset, absence, file_of
-from qkd_study.data.download import Progress
+from qkd_study.data.download import Progress, through
 from qkd_study.data.sources import SOURCES, Source, named
 from qkd_study.errors import InputError, shown
 from qkd_study.terminal import is_live
@@ -80,7 +80,11 @@ def choose(
 def _absence(entry: DataSource) -> str:
     if (file := file_of(entry)) is not None:
         return f"{name_of(entry)}: {absence(file)}"
-    return f"{name_of(entry)} is not here and cannot be downloaded now"
+    root = entry
+    while isinstance(root, Subset):
+        root = root.of
+    by = through(*named(root).servers) if isinstance(root, str) else ""
+    return f"{name_of(entry)} is not here and cannot be downloaded now{by}"
 
 
 def terminal_progress(done: int, total: int) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import io
 from importlib import metadata
-from zipfile import BadZipFile
 
 import numpy as np
 
-from qkd_study.atomic import replaced
 from qkd_study.data.dataset import Dataset, Raw
-from qkd_study.errors import StorageError
-from qkd_study.paths import cache_folder
+from qkd_study.paths import keep, kept
 
 #: Test images: a third, drawn once and for all, stratified by class.
 TEST_IMAGES = 597
@@ -25,13 +22,14 @@ def load_digits() -> Dataset:
 
 def _kept() -> tuple[Raw, Raw, Raw, Raw]:
     """The split digits from the user's cache folder: importing scikit-learn takes a second."""
-    path = cache_folder() / f"digits-{metadata.version('scikit-learn')}.npz"
-    broken = (OSError, ValueError, KeyError, EOFError, BadZipFile)
-    with contextlib.suppress(*broken), np.load(path, allow_pickle=False) as kept:
-        return kept["a"], kept["b"], kept["c"], kept["d"]
+    name = f"digits-{metadata.version('scikit-learn')}.npz"
+    if (content := kept(name)) is not None:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return arrays["a"], arrays["b"], arrays["c"], arrays["d"]
     a, b, c, d = _split()
-    with contextlib.suppress(StorageError), replaced(path) as file:
-        np.savez(file, a=a, b=b, c=c, d=d)
+    written = io.BytesIO()
+    np.savez(written, a=a, b=b, c=c, d=d)
+    keep(name, written.getvalue())
     return a, b, c, d
 
 

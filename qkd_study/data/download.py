@@ -14,32 +14,61 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 from filelock import FileLock
 
-from qkd_study.errors import InputError
+from qkd_study.errors import InputError, StorageError
 
 #: Seconds until a server that does not answer counts as out of reach.
 CONNECT_SECONDS = 2.0
+#: The same behind a proxy, which asks the server in its turn.
+PROXY_SECONDS = 8.0
 #: Seconds without a byte after which a started download gives up (and can be resumed).
 READ_SECONDS = 20.0
 _BLOCK = 1 << 16
+#: What a proxy answers that cannot or will not ask the server.
+_OF_PROXIES = (407, 502, 503, 504)
 
 Progress = Callable[[int, int], None]
 
 
-def reachable(*urls: str, seconds: float = CONNECT_SECONDS) -> bool:
-    """Whether the server of any of `urls` accepts a connection within `seconds`, all asked at once.
+def proxy_of(url: str) -> str | None:
+    """The proxy that an address is asked through, by the environment as Python reads it.
 
-    The time includes the look-up of the servers' names.
+    HTTP_PROXY, HTTPS_PROXY and NO_PROXY, in capitals or not.
+    """
+    parts = urllib.parse.urlsplit(url)
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    return None if proxy is None or urllib.request.proxy_bypass(parts.netloc) else proxy
+
+
+def through(*urls: str) -> str:
+    """The first proxy of some addresses in words, without its password; empty if there is none."""
+    proxy = next(filter(None, map(proxy_of, urls)), None)
+    return f" through the proxy {proxy.rpartition('@')[2]}" if proxy else ""
+
+
+def reachable(*urls: str) -> bool:
+    """Whether the server of any of `urls` answers, all asked at once.
+
+    Without a proxy it must accept a connection within `CONNECT_SECONDS`, the look-up of its name
+    included; through a proxy, answer a request within `PROXY_SECONDS`.
     """
     answered = threading.Event()
+    seconds = PROXY_SECONDS if any(map(proxy_of, urls)) else CONNECT_SECONDS
 
     def connect(url: str) -> None:
-        parts = urllib.parse.urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        with contextlib.suppress(OSError):
-            socket.create_connection((parts.hostname or "", port), timeout=seconds).close()
+        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+            if proxy_of(url):
+                _ask(url)
+            else:
+                parts = urllib.parse.urlsplit(url)
+                port = parts.port or (443 if parts.scheme == "https" else 80)
+                connection = socket.create_connection(
+                    (parts.hostname or "", port), timeout=CONNECT_SECONDS
+                )
+                connection.close()
             answered.set()
 
     # A name look-up knows no time limit of its own, so it may not hold up the caller.
@@ -52,6 +81,21 @@ def reachable(*urls: str, seconds: float = CONNECT_SECONDS) -> bool:
             break
         answered.wait(0.01)
     return answered.is_set()
+
+
+def _open(request: urllib.request.Request, seconds: float) -> Any:
+    """`urlopen` would go on using the proxies of its first call in this process."""
+    return urllib.request.build_opener().open(request, timeout=seconds)
+
+
+def _ask(url: str) -> None:
+    """Send a request, through the proxy; an `OSError` if it is the proxy that refuses."""
+    request = urllib.request.Request(url, headers={"User-Agent": "qkd-study"}, method="HEAD")
+    try:
+        _open(request, PROXY_SECONDS).close()
+    except urllib.error.HTTPError as error:
+        if error.code in _OF_PROXIES:
+            raise
 
 
 def download(
@@ -67,6 +111,7 @@ def download(
 
     Raises:
         InputError: no server could be reached, or what they sent has another checksum.
+        StorageError: the folder of `target` does not take it; the `OSError` is its cause.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +120,7 @@ def download(
                 return target
             return _downloaded(urls, target, md5, progress)
     except OSError as error:
-        raise InputError(f"{target.parent} cannot be written: {error.strerror or error}.") from None
+        raise StorageError.of(target.parent, error) from error
 
 
 def _downloaded(urls: Sequence[str], target: Path, md5: str, progress: Progress) -> Path:
@@ -83,12 +128,12 @@ def _downloaded(urls: Sequence[str], target: Path, md5: str, progress: Progress)
     problems = []
     for url in urls:
         if not reachable(url):
-            problems.append(f"{url} is out of reach")
+            problems.append(f"{url} is out of reach{through(url)}")
             continue
         try:
             _fetch(url, part, progress)
-        except (OSError, http.client.HTTPException) as error:
-            problems.append(f"{url} failed: {error}")
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            problems.append(f"{url} failed{through(url)}: {error}")
             continue
         found = md5_of(part)
         if found == md5:
@@ -97,6 +142,15 @@ def _downloaded(urls: Sequence[str], target: Path, md5: str, progress: Progress)
         part.unlink()
         problems.append(f"{url} sent a file with md5 {found}, expected {md5}")
     raise InputError(f"{target.name} could not be downloaded: {'; '.join(problems)}.")
+
+
+def _write(part: Path, mode: Literal["wb", "ab"], block: bytes = b"") -> None:
+    """A full disk raises another error here than a server that hangs up."""
+    try:
+        with part.open(mode) as out:
+            out.write(block)
+    except OSError as error:
+        raise StorageError.of(part.parent, error) from error
 
 
 def md5_of(path: Path) -> str:
@@ -112,7 +166,7 @@ def _fetch(url: str, part: Path, progress: Progress) -> None:
     if have:
         request.add_header("Range", f"bytes={have}-")
     try:
-        reply = urllib.request.urlopen(request, timeout=READ_SECONDS)
+        reply = _open(request, READ_SECONDS)
     except urllib.error.HTTPError as error:
         if error.code != 416:  # 416: nothing is left behind what we have
             raise
@@ -121,11 +175,11 @@ def _fetch(url: str, part: Path, progress: Progress) -> None:
         resumed = have > 0 and reply.status == 206
         total = int(reply.headers.get("Content-Length") or 0) + (have if resumed else 0)
         done = have if resumed else 0
-        with part.open("ab" if resumed else "wb") as out:
-            while block := reply.read(_BLOCK):
-                out.write(block)
-                done += len(block)
-                progress(done, total)
+        _write(part, "ab" if resumed else "wb")
+        while block := reply.read(_BLOCK):
+            _write(part, "ab", block)
+            done += len(block)
+            progress(done, total)
         if total and done < total:
             raise OSError(
                 f"the connection closed after {done} of {total} bytes; try again to go on"

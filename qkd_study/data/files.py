@@ -1,4 +1,7 @@
-"""Where the files of a downloaded dataset lie: the folder QKD_STUDY_DATA, and the user's cache."""
+"""Where the files of a downloaded dataset lie: the folder QKD_STUDY_DATA, and the user's cache.
+
+A cache folder that does not take them is replaced by a folder of this process.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from qkd_study.errors import InputError
-from qkd_study.paths import cache_folder
+from qkd_study.data.download import Progress, download
+from qkd_study.errors import InputError, StorageError
+from qkd_study.paths import cache_folder, temporary_folder, warn_of_cache
 
 
 def places(dataset: str) -> list[Path]:
@@ -17,12 +21,34 @@ def places(dataset: str) -> list[Path]:
     """
     given = os.environ.get("QKD_STUDY_DATA")
     roots = [Path(given)] if given else []
-    return [folder for root in (*roots, cache_folder()) for folder in (root / dataset, root)]
+    roots.append(cache_folder())
+    if temporary_folder().is_dir():
+        roots.append(temporary_folder())
+    return [folder for root in roots for folder in (root / dataset, root)]
 
 
-def cached(dataset: str, name: str) -> Path:
-    """Where a download of this file goes."""
-    return cache_folder() / dataset / name
+def fetch(dataset: str, name: str, servers: Sequence[str], md5: str, progress: Progress) -> None:
+    """Download a file of a dataset to where `places` finds it.
+
+    Args:
+        dataset, name: of which, and the file's name.
+        servers: addresses that end in a slash; the file's name follows.
+        md5: its published checksum.
+        progress: called with the bytes done and in all.
+
+    Raises:
+        InputError: no server could be reached, it arrived damaged, or it cannot be written.
+    """
+    urls = [server + name for server in servers]
+    try:
+        download(urls, cache_folder() / dataset / name, md5, progress)
+        return
+    except StorageError as error:
+        warn_of_cache(error.__cause__)
+    try:
+        download(urls, temporary_folder() / dataset / name, md5, progress)
+    except StorageError as error:
+        raise InputError(f"{error}.") from None
 
 
 def missing(dataset: str, name: str, others: Sequence[Path] = ()) -> InputError:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from qkd_study.data import files
 from qkd_study.data.dataset import Dataset
-from qkd_study.data.download import Progress, download, reachable
+from qkd_study.data.download import Progress, reachable
 from qkd_study.data.idx import parse_idx
 from qkd_study.errors import InputError
 
@@ -65,9 +65,7 @@ class IdxFiles:
         """
         for file in self.files:
             if self.find(file) is None:
-                packed = f"{file.name}.gz"
-                urls = [server + packed for server in self.servers]
-                download(urls, files.cached(self.name, packed), file.md5_packed, progress)
+                files.fetch(self.name, f"{file.name}.gz", self.servers, file.md5_packed, progress)
 
     def load(self) -> Dataset:
         """The dataset: uint8 images (n, side, side) with 255 as white.

@@ -26,6 +26,7 @@ class Source:
         available: whether it can be had, found out within seconds.
         fetch: makes it local; takes a progress function of bytes done and in all.
         load: reads and checks it.
+        servers: where it is downloaded from.
     """
 
     about: str
@@ -33,6 +34,7 @@ class Source:
     available: Callable[[], bool]
     fetch: Callable[[Progress], None]
     load: Callable[[], Dataset]
+    servers: tuple[str, ...] = ()
 
 
 def _offline(about: str, classes: int, load: Callable[[], Dataset]) -> Source:
@@ -47,6 +49,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             FASHION_MNIST.available,
             FASHION_MNIST.fetch,
             FASHION_MNIST.load,
+            FASHION_MNIST.servers,
         ),
         "digits": _offline(
             "8x8 handwritten digits, 10 classes, 1,200 + 597; ships with scikit-learn",
@@ -64,6 +67,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             MNIST.available,
             MNIST.fetch,
             MNIST.load,
+            MNIST.servers,
         ),
         "cifar-10": Source(
             "3x32x32 colour images of things, 10 classes, 50,000 + 10,000",
@@ -71,6 +75,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             CIFAR10.available,
             CIFAR10.fetch,
             CIFAR10.load,
+            CIFAR10.servers,
         ),
         "xor4": _offline(
             "two exclusive ors under noise, 64 features, 3 classes, 12,000 + 4,000; generated",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -18,13 +17,11 @@ from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 
 import qkd_study
-from qkd_study.atomic import replace_file
 from qkd_study.data import Dataset
-from qkd_study.errors import StorageError
 from qkd_study.forecast.measure import Cost, measure
 from qkd_study.forecast.shapes import Shape, Training, shape_of
 from qkd_study.forecast.work import trainings, trainings_of
-from qkd_study.paths import cache_folder
+from qkd_study.paths import keep, kept
 from qkd_study.study.study import Study
 
 #: Seconds of timing, if there is so much to time.
@@ -190,7 +187,7 @@ class _Kept:
         for name in SOURCES:
             for path in sorted((root / name).rglob("*.py")):
                 code.update(path.read_bytes())
-        self._path = cache_folder() / f"training-{_machine()}-{code.hexdigest()[:16]}.json"
+        self._name = f"training-{_machine()}-{code.hexdigest()[:16]}.json"
         self._data = [dataset.shape, dataset.classes, len(dataset.test_labels)]
 
     def _key(self, shape: Shape) -> str:
@@ -198,11 +195,8 @@ class _Kept:
         return hashlib.sha256(said.encode()).hexdigest()[:32]
 
     def _read(self) -> dict[str, list[float]]:
-        try:
-            said = json.loads(self._path.read_text())
-            return {str(key): list(map(float, row)) for key, row in said.items()}
-        except (OSError, ValueError, TypeError, AttributeError):
-            return {}
+        found: dict[str, list[float]] = json.loads(kept(self._name) or b"{}")
+        return found
 
     def read(self, shapes: Iterable[Shape]) -> dict[Shape, Cost]:
         there = self._read()
@@ -211,5 +205,4 @@ class _Kept:
 
     def write(self, costs: Mapping[Shape, Cost]) -> None:
         rows = {self._key(shape): list(asdict(cost).values()) for shape, cost in costs.items()}
-        with contextlib.suppress(StorageError):  # no folder to keep it in
-            replace_file(self._path, json.dumps(self._read() | rows).encode())
+        keep(self._name, json.dumps(self._read() | rows).encode())

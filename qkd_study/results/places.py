@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
 import hashlib
 import os
 import shutil
 import socket
-import tempfile
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,8 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 from qkd_study.atomic import replace_file
-from qkd_study.errors import InputError, StorageError, StudyWarning, shown
-from qkd_study.paths import cache_folder
+from qkd_study.errors import InputError, StorageError, shown
+from qkd_study.paths import writable_folder
 from qkd_study.results.folder import RunFolder, has_rows, runs_of
 from qkd_study.results.lease import Lease, holder
 from qkd_study.results.mirror import Mirror, was_sent
@@ -63,7 +59,7 @@ class Place:
             return cls(Path(out))
         store = Store.of(str(out))
         key = hashlib.sha256(store.identity.encode()).hexdigest()[:16]
-        place = cls(_copies() / key / use, store)
+        place = cls(writable_folder("stores") / key / use, store)
         studies = store.folders() if study is None else [study]
         there = [(name, run) for name in studies for run in store.folders(name)]
         with ThreadPoolExecutor(_THREADS) as pool:
@@ -136,30 +132,6 @@ class Place:
             else:
                 mirror.repair()
             yield replace(run, mirror=mirror)
-
-
-def _copies() -> Path:
-    """Where copies are: in the user's cache folder, or for this process alone where it fails."""
-    path = cache_folder() / "stores"
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path).close()
-    except OSError as error:
-        return _temporary(path, error.strerror or str(error))
-    return path
-
-
-@functools.lru_cache(maxsize=1)
-def _temporary(path: Path, problem: str) -> Path:
-    made = Path(tempfile.mkdtemp(prefix="qkd-study-"))
-    atexit.register(shutil.rmtree, made, ignore_errors=True)
-    warnings.warn(
-        f"{path} cannot be written ({problem}): copies of results are in a temporary folder, and "
-        f"what is not sent is lost when this command ends. Set XDG_CACHE_HOME to another folder.",
-        StudyWarning,
-        stacklevel=2,
-    )
-    return made
 
 
 def find_run(name: str, out: str | Path) -> RunFolder:

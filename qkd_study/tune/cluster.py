@@ -75,8 +75,9 @@ def connect(
 
 
 def _start(cpus: int, folder: str) -> None:
-    if os.environ.get("RAY_AUTH_MODE") == "token" and not _has_token():
-        # Ray would write one into the home folder, which not everybody may write to.
+    given = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    if os.environ.get("RAY_AUTH_MODE") == "token" and not given:
+        # Ray would read or write one in the home folder, where it may be damaged or not writable.
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     ray.init(
         address="local",
@@ -87,12 +88,6 @@ def _start(cpus: int, folder: str) -> None:
         configure_logging=True,
         _temp_dir=folder,
     )
-
-
-def _has_token() -> bool:
-    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
-        return True
-    return os.path.exists(os.path.expanduser("~/.ray/auth_token"))
 
 
 def _join(address: str) -> None:

@@ -8,6 +8,8 @@ import http.server
 import re
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -192,3 +194,39 @@ def test_two_that_want_a_file_at_once_both_get_it(server: str, tmp_path: Path) -
     assert got == [target, target]
     assert target.read_bytes() == CONTENT
     assert Handler.seen == [None]  # it was sent once
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_download_that_the_cache_does_not_take_is_used_all_the_same(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    """A cache folder that is a file; and one whose disk, here a limit of a file, is full."""
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    code = f"""
+import resource, signal, warnings
+from qkd_study.data import files
+from qkd_study.paths import cache_folder, temporary_folder
+if {full}:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    real = files.download
+    def limited(urls, target, md5, progress):
+        most = 100_000 if target.is_relative_to(cache_folder()) else resource.RLIM_INFINITY
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+        return real(urls, target, md5, progress)
+    files.download = limited
+for _ in range(2):
+    found = [f / "file" for f in files.places("made") if (f / "file").exists()]
+    if not found:
+        files.fetch("made", "file", ["{server}/"], "{MD5}", lambda done, total: None)
+(path,) = found
+assert path.is_relative_to(temporary_folder()) and path.stat().st_size == {len(CONTENT)}
+"""
+    if not full:
+        cache.write_text("a file")
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+    (line,) = [line for line in said.stderr.splitlines() if "cannot be used" in line]
+    assert ("File too large" if full else "Not a directory") in line
+    assert not list(tmp_path.glob("qkd-study-*"))  # removed at the end

@@ -21,12 +21,12 @@ from tests.conftest import TINY, Cli
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No times of an earlier test run."""
-    monkeypatch.setattr("qkd_study.forecast.calibrate.cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     # Whatever else keeps this machine busy while tests run.
     monkeypatch.setattr("qkd_study.forecast.calibrate.QUIET", 0.0)
     monkeypatch.setattr("qkd_study.forecast.measure.ENOUGH", 0.01)
     monkeypatch.setattr("qkd_study.forecast.measure.REPEATS", 1)
-    return tmp_path / "cache"
+    return tmp_path / "cache" / "qkd-study"
 
 
 def test_a_tiny_study(
@@ -44,18 +44,22 @@ def test_a_tiny_study(
     for machine in said["machines"]:  # most of it is the start of a command and of its workers
         assert 11 < machine["wall_seconds"] < 20 + said["cpu_seconds"]
 
-    (kept,) = own_cache.iterdir()
-    assert len(json.loads(kept.read_text())) == 10
+    (kept,) = own_cache.glob("training-*")
+    whole = kept.read_bytes()
+    assert len(json.loads(whole.split(b"\n")[1])) == 10
     assert main(["plan", str(tiny_study), "--cpus", "2,500"]) == 0
     text = capsys.readouterr().out
     assert "28 runs and at most 10 teachers in all\nforecast from 10 short trainings" in text
     assert "for 10 teachers\n" in text
     assert "\n  500 CPUs: " in text
-    (again,) = own_cache.iterdir()
-    assert again.read_text() == kept.read_text()  # what is known is not timed again
-    kept.write_text("{")  # a broken file is no trouble
+    assert kept.read_bytes() == whole  # what is known is not timed again
+    damaged = bytearray(whole)
+    damaged[-10] = ord("7") if damaged[-10] != ord("7") else ord("8")  # a digit of a time
+    kept.write_bytes(damaged)
     assert main(["plan", str(tiny_study), "--json", "--forecast"]) == 0
-    assert json.loads(capsys.readouterr().out)["forecast"]["timed"] == 10
+    again = json.loads(capsys.readouterr().out)["forecast"]
+    assert (again["timed"], again["interpolated"]) == (10, 0)
+    assert kept.read_bytes() not in (whole, bytes(damaged))  # timed anew, all of them
 
 
 def test_counts_alone_are_quick(
@@ -64,7 +68,7 @@ def test_counts_alone_are_quick(
     for options in (["--json"], ["--no-forecast"], ["--no-forecast", "--json"]):
         assert main(["plan", str(tiny_study), *options]) == 0
         assert "forecast" not in capsys.readouterr().out
-    assert not own_cache.exists()
+    assert not list(own_cache.glob("training-*"))
 
 
 def test_a_trial_that_reserves_more_than_there_is(
