@@ -225,7 +225,7 @@ def _writer(folder: RunFolder) -> str | None:
     The lock is not tried: a driver that starts just then would find it taken.
     """
     with contextlib.suppress(OSError):
-        owner = folder.owner.read_text()
+        owner = folder.owner.read_bytes().decode(errors="replace")
         found = re.fullmatch(r"process (\d+) on (.+)", owner)
         dead = (
             found is not None

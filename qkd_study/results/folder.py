@@ -142,8 +142,9 @@ class RunFolder:
             lock.acquire(timeout=0)
         except Timeout:
             with contextlib.suppress(OSError):
+                name = owner.read_bytes().decode(errors="replace")
                 raise InputError(
-                    f"{self.path} is being written by {owner.read_text()}. Wait for it, or stop it."
+                    f"{self.path} is being written by {name}. Wait for it, or stop it."
                 ) from None
             raise InputError(f"{self.path} is being written by another process.") from None
         except OSError as error:

@@ -15,7 +15,7 @@ from qkd_study.atomic import replace_file, replaced, sync_folder
 from qkd_study.errors import InputError, StorageError
 from qkd_study.results.doubles import KEYS
 from qkd_study.results.schema import TABLES, schema
-from qkd_study.results.tables import BATCH, PLAN, files_of, hidden, joined, read_once
+from qkd_study.results.tables import BATCH, PLAN, files_of, hidden, joined, plan_of, read_once
 
 #: Fewer files of a phase than this are left as they are.
 PACKED_FROM = 200
@@ -59,13 +59,14 @@ def finish_packing(folder: Path) -> None:
     """Put joined files in the place of those they hold, if a plan says so.
 
     Raises:
+        InputError: the plan is damaged.
         StorageError: the folder does not let files be removed or renamed.
     """
     plan = folder / PLAN
     try:
         if not plan.exists():
             return
-        said = json.loads(plan.read_text())
+        said = plan_of(folder, plan.read_bytes().decode(errors="replace"))
         for table in TABLES:
             whole = hidden(folder / table, said["target"])
             for name in said["names"]:

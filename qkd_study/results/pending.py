@@ -93,10 +93,10 @@ class Pending:
 
     def _read(self) -> Iterable[Record]:
         try:
-            lines = self._path.read_text().splitlines()
+            lines = self._path.read_bytes().splitlines()
         except FileNotFoundError:
             return
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise StorageError(f"{self._path} cannot be read: {error}.") from None
         for line in lines:
             try:
@@ -106,9 +106,9 @@ class Pending:
                     if row.get(name) is not None:
                         row[name] = datetime.fromisoformat(row[name])
                 record = Record(row, said["curve"])
-                _key(row), row["replicate"]
-            except (ValueError, KeyError, TypeError):
-                continue  # cut off when the driver was killed
+                hash((_key(row), row["replicate"]))
+            except (ValueError, KeyError, TypeError, RecursionError):
+                continue  # cut off when the driver was killed, or damaged
             yield record
 
     def _begin(self) -> None:

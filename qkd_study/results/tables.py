@@ -228,7 +228,7 @@ def files_of(folder: Path, table: str) -> list[Path]:
         found = sorted((folder / table).glob("[!.]*.parquet"))
         after = _plan(folder)
     if before:
-        plan = json.loads(before)
+        plan = plan_of(folder, before)
         whole = hidden(folder / table, plan["target"])
         gone = set(plan["names"])
         found = [path for path in found if path.name not in gone]
@@ -255,9 +255,28 @@ def hidden(folder: Path, target: str) -> Path:
     return folder / f".{target}{PARTIAL}"
 
 
+def plan_of(folder: Path, content: str) -> dict[str, Any]:
+    """What a plan says: `names` of files, and the `target` that they are joined to.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        plan: dict[str, Any] = json.loads(content)
+        is_plan = isinstance(plan["target"], str) and all(isinstance(n, str) for n in plan["names"])
+    except (ValueError, KeyError, TypeError):
+        is_plan = False
+    if not is_plan:
+        raise InputError(
+            f"{folder / PLAN} is broken: it does not say which files are being joined. If you "
+            f"delete it, the same `run` command computes again what is missing then."
+        )
+    return plan
+
+
 def _plan(folder: Path) -> str:
     try:
-        return (folder / PLAN).read_text()
+        return (folder / PLAN).read_bytes().decode(errors="replace")
     except OSError:
         return ""
 

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from qkd_study import InputError
 from qkd_study.atomic import replace_file
 from qkd_study.results import finish_packing, pack, read_table, start_tables, write_records
 from qkd_study.results.tables import PLAN
@@ -163,3 +164,11 @@ def test_a_reader_whose_listing_is_overtaken_misses_nothing(
 
     monkeypatch.setattr(tables, "_plan", overtaken)
     pd.testing.assert_frame_equal(read_table(run, "runs"), whole)
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[]", b'{"target": 1, "names": []}'])
+def test_a_damaged_plan_is_named(run: Path, content: bytes) -> None:
+    (run / PLAN).write_bytes(content)
+    for work in (finish_packing, lambda folder: read_table(folder, "runs")):
+        with pytest.raises(InputError, match=r"\.packing\.json is broken: .* If you delete it"):
+            work(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from qkd_study.results import Pending, may_be_retried, without_result
@@ -25,8 +26,10 @@ def test_the_next_driver_takes_up_what_was_logged(tmp_path: Path) -> None:
     before = Pending(tmp_path, nothing)
     for one in added:
         before.add(one)  # and is killed
-    with (tmp_path / "pending.jsonl").open("a") as log:
-        log.write('{"row": {"phase": "search"}, "curve": []}\n[]\n{"row": {"phase"')
+    unhashable = {name: [] for name in ("phase", "cell", "arm", "trial", "replicate")}
+    with (tmp_path / "pending.jsonl").open("ab") as log:
+        log.write(json.dumps({"row": unhashable, "curve": []}).encode() + b"\n\xff\x00\n")
+        log.write(b'{"row": {"phase": "search"}, "curve": []}\n[]\n{"row": {"phase"')
     pending = Pending(tmp_path, nothing)
     assert pending.of(TRIALS[0]) == {0: added[0], 1: added[1]}
     assert pending.of(TRIALS[1]) == {0: added[2]}

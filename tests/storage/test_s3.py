@@ -38,10 +38,16 @@ sys.exit(main())
 """
 
 
-def start(folder: Path, out: str) -> subprocess.Popen[str]:
+#: The same, but for renewals of the lease: what a driver does before the first after it slept.
+SLEEPY = HASTY.replace("lease, store", "lease, mirror, store").replace(
+    "from qkd_study.cli", "mirror.HEARTBEAT_SECONDS = 1e3\nfrom qkd_study.cli"
+)
+
+
+def start(folder: Path, out: str, program: str = HASTY) -> subprocess.Popen[str]:
     (folder / "tiny.py").write_text(TINY.replace('"epochs": 3', f'"epochs": {EPOCHS}'))
     return subprocess.Popen(
-        [sys.executable, "-c", HASTY, "run", "tiny.py", "--cpus", "1", "--out", out],
+        [sys.executable, "-c", program, "run", "tiny.py", "--cpus", "1", "--out", out],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -144,7 +150,7 @@ def test_a_driver_that_was_suspended_sends_nothing_beside_its_successor(
     server: Server, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = f"s3://{bucket}/results"
-    first = start(tmp_path, out)
+    first = start(tmp_path, out, SLEEPY)
     wait_for(lambda: len(written(server, bucket)) >= 4)
     os.kill(first.pid, signal.SIGSTOP)  # its workers go on, and have rows for it when it wakes
     try:
