@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -110,11 +111,11 @@ class _Table:
     ends: list[bool]
     rule: str
 
-    @property
+    @cached_property
     def widths(self) -> list[int]:
         return [max(map(_width, column)) for column in zip(*self.rows, strict=True)]
 
-    @property
+    @cached_property
     def numbers(self) -> set[int]:
         """Columns of numbers, but for keys: those are aligned right."""
         entries = list(zip(*self.rows[1:], strict=True))

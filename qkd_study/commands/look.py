@@ -18,7 +18,7 @@ from qkd_study.terminal import console
 #: Headings of the list of runs; times are UTC.
 LISTED = (
     *("run", "dataset", "started", "state", "runs", "failed"),
-    *("best test accuracy, %", "of cell and arm", "n"),
+    *("best test accuracy, %", "of cell and arm"),
 )
 
 
@@ -71,9 +71,9 @@ def _listed(row: dict[str, Any]) -> tuple[str, ...]:
         row["state"],
         *((f"{runs['done']}/{runs['declared']}", str(runs["failed"] or "")) if runs else ("", "")),
         *(
-            (f"{100 * score['mean']:.1f}", f"{score['cell']} {score['arm']}", str(score["n"]))
+            (f"{100 * score['mean']:.1f}", f"{score['cell']} {score['arm']} (n = {score['n']})")
             if score
-            else ("", "", "")
+            else ("", "")
         ),
     )
 

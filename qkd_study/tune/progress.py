@@ -17,6 +17,8 @@ from qkd_study.grid import Grid
 LINE_SECONDS = 15.0
 #: Seconds over which a pace is measured, at least; and the share of the time so far, if longer.
 PACE_SECONDS, RECENT = 5.0, 1 / 3
+#: Lines of the live display that are no cells: bar, title, headings and frame.
+FRAME_LINES = 10
 
 
 class Pace:
@@ -89,6 +91,7 @@ class Display:
         self._total, self._done = total, done
         self._arms = arms
         self._best: dict[str, dict[str, float]] = {}
+        self._recent: dict[str, None] = {}
         self._now, self._pace = now, Pace(now)
         self._doing = ""
         self._since = self._last_line = now()
@@ -122,6 +125,7 @@ class Display:
         self._pace.add(runs)
         if value is not None:
             row = self._best.setdefault(cell, {})
+            self._recent[cell] = self._recent.pop(cell, None)
             row[arm] = max(value, row.get(arm, value))
         if not self._console.is_terminal and self._now() - self._last_line > LINE_SECONDS:
             self._last_line = self._now()
@@ -155,11 +159,17 @@ class Display:
         return Group(*parts)
 
     def _table(self) -> Grid:
+        title = "best validation accuracy so far, in %"
+        room = max(self._console.height - FRAME_LINES, 1)
+        if len(self._best) > room:  # a terminal shows no more than its height
+            title += f", of the last {room} cells"
+        shown = set(list(self._recent)[-room:])
         rows = [
             (cell, *(f"{100 * row[arm]:.1f}" if arm in row else "" for arm in self._arms))
             for cell, row in list(self._best.items())
+            if cell in shown
         ]
-        return Grid.of_cells("best validation accuracy so far, in %", self._arms, rows)
+        return Grid.of_cells(title, self._arms, rows)
 
 
 def in_words(seconds: float) -> str:

@@ -139,7 +139,7 @@ def test_the_list(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None
     )
     assert heading == list(LISTED)
     assert line[1:5] == ["digits", "2026-01-01 12:00", "incomplete", "8/28"]
-    assert line[5:] == ["1", "65.0", "samples=20 scratch", "2"]
+    assert line[5:] == ["1", "65.0", "samples=20 scratch (n = 2)"]
     assert main(["list", "--json", "--out", str(out)]) == 0
     (said,) = json.loads(capsys.readouterr().out)
     assert (said["state"], said["runs"]) == (

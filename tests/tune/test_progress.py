@@ -116,6 +116,19 @@ def test_the_live_table(width: int) -> None:
     assert "0.5" not in text
 
 
+def test_the_live_table_of_many_cells_shows_those_of_late() -> None:
+    display, shown, _ = displayed(120, live=True)
+    with display:
+        for number in range(300):
+            display.advance(1, f"samples={1000 + number}", "scratch", 0.5)
+        display.advance(1, "samples=1007", "scratch", 0.6)
+        shown.truncate(shown.seek(0))
+        display.doing("")
+        rows = re.findall(r"│ (\d+)  +│ +(\d+\.\d)", shown.getvalue())
+    assert "of the last 30 cells" in shown.getvalue()
+    assert rows == [("1007", "60.0"), *((str(k), "50.0") for k in range(1271, 1300))]
+
+
 def test_lines_where_the_output_is_no_terminal() -> None:
     display, shown, clock = displayed(200, live=False)
     with display:
