@@ -395,7 +395,7 @@ class Broken(Model):
         return samples.flatten(1)
 
     def forward(self, inputs):
-        if len(inputs) > 4 and "BROKEN" in os.environ:  # on more than plan tries it with
+        if len(inputs) == 16 and "BROKEN" in os.environ:  # more than plan tries it with
             inputs = inputs[:, :40]
         return Outputs(self.linear(inputs), inputs)
 
