@@ -16,17 +16,23 @@ PARTIAL = ".partial"
 
 
 @contextlib.contextmanager
-def replaced(path: Path) -> Iterator[IO[bytes]]:
+def replaced(path: Path, *, make_folder: bool = False) -> Iterator[IO[bytes]]:
     """A file to write to, which takes the place of `path` at the end, unless something is raised.
 
-    It is synced to disk first, and its new name after that. Folders that lack are made.
+    It is synced to disk first, and its new name after that.
+
+    Args:
+        path: of the file.
+        make_folder: whether its folder is made where it lacks. That of a run must not be: a run
+            whose folder is gone has lost its rows, and stops.
 
     Raises:
         StorageError: the folder does not take it.
     """
     partial = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}{PARTIAL}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as out:
             yield out
             out.flush()
@@ -40,9 +46,9 @@ def replaced(path: Path) -> Iterator[IO[bytes]]:
             partial.unlink(missing_ok=True)
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, *, make_folder: bool = False) -> None:
     """Write a file, whole or not at all; see `replaced`."""
-    with replaced(path) as out:
+    with replaced(path, make_folder=make_folder) as out:
         out.write(content)
 
 

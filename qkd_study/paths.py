@@ -65,7 +65,7 @@ def keep(name: str, content: bytes) -> None:
     Where that fails, later commands do without it, and a `StudyWarning` says so.
     """
     try:
-        replace_file(cache_folder() / name, _digest(content) + b"\n" + content)
+        replace_file(cache_folder() / name, _digest(content) + b"\n" + content, make_folder=True)
     except StorageError as error:
         warn_of_cache(error.__cause__)
 

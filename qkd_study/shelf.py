@@ -64,7 +64,7 @@ class FolderShelf:
         path = self._path(name)
         said = json.dumps({"sha256": hashlib.sha256(body).hexdigest(), **about}, indent=1)
         for target, content in ((path, body), (path.with_suffix(".json"), said.encode())):
-            replace_file(target, content)
+            replace_file(target, content, make_folder=True)
 
     @contextmanager
     def lock(self, name: str, waiting: Callable[[], None] = _nothing) -> Iterator[None]:

@@ -30,7 +30,7 @@ def test_content_and_name_are_synced_in_this_order(
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "replace", replace)
-    replace_file(target, b"new")
+    replace_file(target, b"new", make_folder=True)
     assert calls == ["content", "rename", "below"]
     assert target.read_bytes() == b"new"
 
@@ -49,4 +49,10 @@ def test_what_fails_leaves_what_was_there(tmp_path: Path) -> None:
 def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="cannot be written"):
-        replace_file(tmp_path / "file" / "below", b"")
+        replace_file(tmp_path / "file" / "below", b"", make_folder=True)
+
+
+def test_a_folder_that_is_gone_is_not_made_again_unasked(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="cannot be written: No such file"):
+        replace_file(tmp_path / "gone" / "file", b"")
+    assert not (tmp_path / "gone").exists()

@@ -239,7 +239,7 @@ class Mirror:
         if content is None:
             return
         path = self._folder / name
-        replace_file(path, content)
+        replace_file(path, content, make_folder=True)
         self._note(name, _local(path), stamp.modified)
 
     def _note(self, name: str, local: _Local, there: int | None) -> None:

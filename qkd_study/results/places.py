@@ -89,12 +89,12 @@ class Place:
         content = store.read("study.json")
         if content is not None:
             if fresh or not copy.is_whole():
-                replace_file(path, content)
+                replace_file(path, content, make_folder=True)
             return True
         if not any(name.endswith(".parquet") for name in store.stamps("runs") if name != _COLUMNS):
             return False
         if fresh or not path.exists():
-            replace_file(path, b"")  # it was lost; `about` says so
+            replace_file(path, b"", make_folder=True)  # it was lost; `about` says so
         return True
 
     def _forget(self, study: str | None, there: set[tuple[str, str]]) -> None:
