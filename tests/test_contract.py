@@ -57,6 +57,7 @@ from qkd_study.study import (
     Study,
 )
 from qkd_study.study.arms import TermName
+from qkd_study.study.config import PARAMETERS
 from qkd_study.study.models import ModelSpec
 from qkd_study.study.plan import Trial, make_plan
 
@@ -607,3 +608,53 @@ def test_rows_have_the_columns_of_the_schema(store: TeacherStore, case: Case, ph
     for table, rows in (("runs", [record.row]), ("curves", record.curve)):
         kept = pa.Table.from_pylist(rows, schema(table)).to_pylist()
         assert [{k: row[k] for k in rows[0]} for row in kept] == rows
+
+
+class Circuits(Linear):
+    """It runs circuits that nobody counts."""
+
+
+class Counted(Circuits):
+    """It counts them itself."""
+
+    backend, circuit_executions, circuit_gates, quantum_parameters = "a.device", 5, 7, 3  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_rows_of_own_circuits_hold_no_number_that_nobody_knows(
+    tmp_path: Path, counted: bool
+) -> None:
+    kind = Counted if counted else Circuits
+    seen = []
+
+    def build(config: Any, shape: tuple[int, ...], classes: int) -> Model:
+        seen.append((config.qubits, config.depth))
+        return kind(shape, classes)
+
+    own = Own(build, is_quantum=True)
+    for setting in (ClassicalToQuantum(Mlp(()), own), ClassicalToClassical(own, Mlp(()))):
+        case = Case(setting, set(), fixed={"qubits": 3})
+        study = case.study("soft")
+        make_plan(study, case.dataset)
+        trial = trial_of(study, "soft")
+        result = go(study, trial, TeacherStore(tmp_path / setting.kind))
+        row = finished("name", "id", trial, 1000, result, datetime.now(UTC)).row
+        assert seen[-1] == (3, None)
+        # What the study sets is known; what it leaves at its default, the model may never read.
+        circuits = {n for n, what in PARAMETERS.items() if what.role == "circuit"}
+        assert {n for n in circuits if row[f"config.{n}"] is not None} == {"qubits"}
+        is_student = setting.student_model == own
+        assert row["where.backend"] == ("a.device" if counted else None)
+        assert row["where.plan"] is None
+        assert row["cost.gates"] == (7 if counted else None)
+        assert row["cost.parameters_quantum"] == (0 if not is_student else 3 if counted else None)
+        assert row["cost.circuit_executions"] in ((5, 10) if counted else (None,))
+        pa.Table.from_pylist([row], schema=schema("runs"))
+
+
+def test_what_nobody_counts_cannot_be_minimised() -> None:
+    own = Own(lambda config, shape, classes: Circuits(shape, classes), is_quantum=True)
+    case = Case(ClassicalToQuantum(Mlp(()), own), set())
+    for minimise in ("qubits", "gates"):
+        with pytest.raises(InputError, match=f"minimise='{minimise}' needs a number that Own"):
+            make_plan(case.study("scratch", minimise=minimise), case.dataset)

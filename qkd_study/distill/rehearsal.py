@@ -120,6 +120,13 @@ def _try(
         of = f"{shown(setting.student_model)} with the loss of arm {arm.name!r}"
         sizes = _sizes(config.samples, config.batch_size) + why
         first, second = (_attempt(of, sizes, run) for _ in range(2))
+    counts = {"qubits": config.qubits, "gates": first.costs["gates"]}
+    if study.minimise in counts and counts[study.minimise] is None:
+        raise InputError(
+            f"minimise={study.minimise!r} needs a number that {shown(setting.student_model)} does "
+            f"not say: set qubits in `search`, `factors` or `fixed`, and give the model a property "
+            f"circuit_gates."
+        )
     losses = [result.curve[0].total for result in (first, second)]
     if not math.isclose(*losses, rel_tol=SAME, abs_tol=SAME):
         warnings.warn(

@@ -27,14 +27,15 @@ class RunResult:
 
     Attributes:
         metrics, costs: by the names that the tables give them.
-        backend: the device that ran circuits; `torch` where there were none.
+        backend: the device that ran circuits; `torch` where there were none; `None` if a model of
+            the study's own does not say.
         plan: how it ran them; `None` where there were none.
         curve: one entry per epoch.
     """
 
     metrics: dict[str, float | int | None]
     costs: dict[str, float | int | None]
-    backend: str
+    backend: str | None
     plan: str | None
     curve: list[Epoch]
 
@@ -161,12 +162,18 @@ class Ready:
     ) -> RunResult:
         """The run's result, from its metrics, the circuit executions of its teacher, and times."""
         student, teacher = self.student, self.teacher
+        gates, executions = student.circuit_gates, student.circuit_executions
+        if gates == 0 and teacher is not None:
+            gates = teacher.gates
+        if executions is not None:
+            known = teacher is None or teacher.counted
+            executions = executions + teacher_executions if known else None
         costs: dict[str, float | int | None] = {
             "parameters": count_parameters(student),
             "parameters_quantum": student.quantum_parameters,
             "teacher_parameters": None if teacher is None else teacher.parameters,
-            "gates": student.circuit_gates or (0 if teacher is None else teacher.gates),
-            "circuit_executions": student.circuit_executions + teacher_executions,
+            "gates": gates,
+            "circuit_executions": executions,
             **seconds,
         }
         quantum: Model | Teacher = student

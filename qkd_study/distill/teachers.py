@@ -181,16 +181,18 @@ class Teacher:
     Attributes:
         train: its outputs for the student's K training samples.
         parameters: how many numbers were trained.
-        gates: gates of one of its circuits.
-        backend: the device that ran them; `torch` for a classical teacher.
+        gates: gates of one of its circuits; `None` if it does not say.
+        backend: the device that ran them; `torch` for a classical teacher; `None` as above.
         plan: how it ran them; `None` for a classical teacher.
+        counted: whether its circuit executions are known.
     """
 
     train: Outputs
     parameters: int
-    gates: int
-    backend: str
+    gates: int | None
+    backend: str | None
     plan: str | None
+    counted: bool
 
 
 def _unnoticed() -> AbstractContextManager[Callable[[], None]]:
@@ -231,9 +233,10 @@ class TeacherStore:
                 model = self._trained(order)
             model.keeps_state = order.wants_state
             outputs = predict(model, order.samples()[0].inputs, seed=order.seed("outputs"))
-            self.executions += model.circuit_executions
+            self.executions += model.circuit_executions or 0
             size = (count_parameters(model), model.circuit_gates)
-            teacher = Teacher(outputs, *size, model.backend, model.plan)
+            counted = model.circuit_executions is not None
+            teacher = Teacher(outputs, *size, model.backend, model.plan, counted)
             self._recent[key] = teacher
             while len(self._recent) > 1 and sum(map(_bytes, self._recent.values())) > MEMORY_BYTES:
                 self._recent.popitem(last=False)
@@ -289,7 +292,7 @@ class TeacherStore:
                 model = self._trained(order)
                 inputs = torch.from_numpy(order.dataset.test_inputs())
                 kept = {"logits": predict(model, inputs, seed=order.seed("test")).logits}
-                self.executions += model.circuit_executions
+                self.executions += model.circuit_executions or 0
                 write_tensors(self._shelf, name, kept, order.recipe())
         return kept["logits"]
 

@@ -161,6 +161,7 @@ def _own(of: spec.Own, config: Config, shape: Shape, classes: int, seed: int) ->
             f"build of {shown(of)} must give a qkd_study.models.Model, but gave "
             f"{type(made).__name__}."
         )
+    made.uncounted = of.is_quantum
     return made
 
 

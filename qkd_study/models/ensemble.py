@@ -49,7 +49,7 @@ class EnsembleModel(Model):
         return [p for model in self.models for p in model.head_parameters()]
 
     @property
-    def backend(self) -> str:
+    def backend(self) -> str | None:
         """As of its members."""
         return self.models[0].backend
 
@@ -59,16 +59,21 @@ class EnsembleModel(Model):
         return self.models[0].plan
 
     @property
-    def circuit_executions(self) -> int:
+    def circuit_executions(self) -> int | None:
         """Circuit executions of all members so far."""
-        return sum(model.circuit_executions for model in self.models)
+        return _sum([model.circuit_executions for model in self.models])
 
     @property
-    def circuit_gates(self) -> int:
+    def circuit_gates(self) -> int | None:
         """Gates of one circuit."""
         return self.models[0].circuit_gates
 
     @property
-    def quantum_parameters(self) -> int:
+    def quantum_parameters(self) -> int | None:
         """Trainable angles of all members."""
-        return sum(model.quantum_parameters for model in self.models)
+        return _sum([model.quantum_parameters for model in self.models])
+
+
+def _sum(counts: list[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None

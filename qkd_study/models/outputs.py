@@ -33,9 +33,12 @@ class Model(nn.Module, ABC):
 
     Attributes:
         keeps_state: whether `Outputs.state` is wanted, of models that have one.
+        uncounted: whether circuits run that the properties below do not know of: they are `None`
+            then, unless a subclass says more.
     """
 
     keeps_state: bool = False
+    uncounted: bool = False
 
     def fit(self, samples: Tensor) -> None:
         """Learn what is not trained by gradient, such as principal components.
@@ -57,9 +60,9 @@ class Model(nn.Module, ABC):
         """The parameters of the last layer: what a teacher with frozen random features trains."""
 
     @property
-    def backend(self) -> str:
+    def backend(self) -> str | None:
         """The device that runs the model's circuits; `torch` for a classical model."""
-        return "torch"
+        return None if self.uncounted else "torch"
 
     @property
     def plan(self) -> str | None:
@@ -67,19 +70,19 @@ class Model(nn.Module, ABC):
         return None
 
     @property
-    def circuit_executions(self) -> int:
+    def circuit_executions(self) -> int | None:
         """Circuit executions so far."""
-        return 0
+        return None if self.uncounted else 0
 
     @property
-    def circuit_gates(self) -> int:
+    def circuit_gates(self) -> int | None:
         """Gates of one circuit; 0 for a classical model."""
-        return 0
+        return None if self.uncounted else 0
 
     @property
-    def quantum_parameters(self) -> int:
+    def quantum_parameters(self) -> int | None:
         """Trainable angles."""
-        return 0
+        return None if self.uncounted else 0
 
 
 def count_parameters(model: nn.Module) -> int:

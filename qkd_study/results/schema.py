@@ -17,6 +17,8 @@ TABLE_VERSION = 1
 
 TEXT, INT, REAL = pa.string(), pa.int64(), pa.float64()
 TIME = pa.timestamp("us", tz="UTC")
+#: Of what a quantum model that is not ours may tell by properties of `qkd_study.models.Model`.
+UNKNOWN = "; null if a quantum model of the study's own does not say"
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ METRICS = (
 
 COSTS = (
     Column("cost.parameters", INT, "", "trainable numbers of the student"),
-    Column("cost.parameters_quantum", INT, "", "those of them that are angles of circuits"),
+    Column(
+        "cost.parameters_quantum", INT, "", "those of them that are angles of circuits" + UNKNOWN
+    ),
     Column(
         "cost.teacher_parameters", INT, "", "trainable numbers of the teacher; null without one"
     ),
@@ -68,9 +72,14 @@ COSTS = (
         "cost.gates",
         INT,
         "",
-        "gates of one circuit of the student, else of the teacher; 0 without any",
+        "gates of one circuit of the student, else of the teacher; 0 without any" + UNKNOWN,
     ),
-    Column("cost.circuit_executions", INT, "", "circuit executions of this run, teacher included"),
+    Column(
+        "cost.circuit_executions",
+        INT,
+        "",
+        "circuit executions of this run, teacher included" + UNKNOWN,
+    ),
     Column(
         "cost.seconds_train",
         REAL,
@@ -94,13 +103,17 @@ COSTS = (
 
 WHERE = (
     Column(
-        "where.backend", TEXT, "", "the device that ran circuits; `torch` where there were none"
+        "where.backend",
+        TEXT,
+        "",
+        "the device that ran circuits; `torch` where there were none" + UNKNOWN,
     ),
     Column(
         "where.plan",
         TEXT,
         "",
-        "how circuits were run: `register`, `matrix`, `plain`, joined by `+`; null without any",
+        "how circuits were run: `register`, `matrix`, `plain`, joined by `+`; null without any"
+        + UNKNOWN,
     ),
     Column("where.node", TEXT, "", "host name"),
     Column("where.worker", INT, "", "process id of the worker"),
@@ -119,6 +132,8 @@ def _config_column(name: str, annotation: object, meaning: str) -> Column:
     note = off if what is not None and what.terms and name != "scale_cross_entropy" else ""
     if what is not None and (what.role == "circuit" or name in ONLY_WITH):
         note = "; null where nothing reads it"
+        if what.role == "circuit":
+            note += ", or only a model of the study's own while the study does not set it"
     return Column(
         f"config.{name}", kind, "radians" if name == "angle_range" else "", meaning + note
     )

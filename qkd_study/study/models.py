@@ -299,7 +299,8 @@ class Own(ModelSpec):
     Attributes:
         build: a function, or a class, that takes the run's `Config`, the shape of a sample and the
             number of classes, and gives a `qkd_study.models.Model`.
-        is_quantum: whether it runs circuits; then it reads all parameters of circuits.
+        is_quantum: whether it runs circuits; then it gets those parameters of circuits that the
+            study sets in `factors`, `search` or `fixed`; the others are `None`.
     """
 
     build: Callable[[Any, Shape, int], Any]
@@ -320,7 +321,7 @@ class Own(ModelSpec):
 
     @property
     def reads(self) -> frozenset[str]:  # type: ignore[override]
-        """All parameters of circuits if it runs any."""
+        """All parameters of circuits, if it runs any and the study sets them."""
         return CIRCUIT | {"ansatz", "reduction"} if self.is_quantum else frozenset()
 
     def feature_shape(self, values: Values, shape: Shape) -> Shape | None:

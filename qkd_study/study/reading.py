@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import PARAMETERS, Parameter
+from qkd_study.study.models import Ensemble, Own
 from qkd_study.study.settings import TAUGHT, TEACHERS, Setting
 from qkd_study.study.space import Range
 
@@ -34,6 +35,7 @@ class Study(Protocol):
     @property
     def all_arms(self) -> Sequence[Arm]: ...
 
+    def sets(self, name: str) -> bool: ...
     def space(self, arm: Arm) -> Mapping[str, Range]: ...
     def cells(self) -> Sequence[Any]: ...
     def extremes(self, cell: Any) -> Sequence[Mapping[str, Any]]: ...
@@ -64,12 +66,31 @@ def reads_with(study: Study, arm: Arm, name: str, values: Mapping[str, Any]) -> 
     what = PARAMETERS[name]
     if not reads(study, arm, what):
         return False
+    if not _is_known(study, arm, name):
+        return False
     if name in ONLY_WITH:
         other, allowed = ONLY_WITH[name]
         return values[other] in allowed
     if name in TAUGHT and set(what.terms).isdisjoint(arm.term_names):
         return bool(values["generations"] > 1)
     return True
+
+
+def _is_known(study: Study, arm: Arm, name: str) -> bool:
+    """Whether a declared model reads a parameter of circuits, or the study itself sets it.
+
+    Which ones a quantum model of the study's own reads, nobody knows.
+    """
+    base = name.removeprefix("teacher_") if name in TEACHERS.values() else name
+    if PARAMETERS[base].role != "circuit":
+        return True
+    models = [study.setting.teacher_of(arm)] if arm.needs_teacher else []
+    if name == base:
+        models.append(study.setting.student_model)
+    inner = [model.of if isinstance(model, Ensemble) else model for model in models]
+    if not all(isinstance(model, Own) for model in inner if base in model.reads):
+        return True
+    return study.sets(name) or study.sets(base)
 
 
 def only_read(study: Study, arm: Arm, values: Mapping[str, Any]) -> dict[str, Any]:

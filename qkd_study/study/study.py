@@ -265,6 +265,10 @@ class Study:
         """Whether runs of `arm` depend on the parameter."""
         return reads(self, arm, what)
 
+    def sets(self, name: str) -> bool:
+        """Whether a parameter has no default here."""
+        return name in self.fixed or name in self.factors or name in self.search
+
     @property
     def generations(self) -> int:
         """Teachers in a row, at most."""
