@@ -272,7 +272,7 @@ def test_an_error_that_nobody_foresaw_is_one_line_and_a_file(
     ("answer", "message"),
     [
         (
-            "self.head(inputs) * float('nan')",
+            "self.head(inputs) * (float('nan') if len(inputs) > 16 else 1)",
             "a short training to forecast from diverged: the loss",
         ),
         ("fail(self, inputs)", r"own\.py:\d+: the study file failed: RuntimeError: later"),
@@ -292,7 +292,7 @@ from qkd_study import ClassicalToClassical, Own, Study
 from qkd_study.models import Model, Outputs
 
 def fail(model, inputs):
-    if len(inputs) != 4:  # as many as are tried beforehand
+    if len(inputs) > 16:  # more than are tried beforehand
         raise RuntimeError("later")
     return model.head(inputs)
 
