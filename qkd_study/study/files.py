@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import qkd_study
 from qkd_study.paths import cache_folder
 
 #: Code is not data: what a study file defines is part of a run's identity by its source.
@@ -84,7 +83,7 @@ class FilesRead:
 def _others() -> list[str]:
     """Folders of Python's installation, of the system, and of qkd-study."""
     python = [sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values()]
-    ours = [str(Path(qkd_study.__file__).parent), str(cache_folder().parent)]
+    ours = [str(Path(__file__).parents[1]), str(cache_folder().parent)]
     places = {*python, *site.getsitepackages(), site.getusersitepackages(), *ours, *_SYSTEM}
     given = places | {os.environ.get(name) or cache_folder() for name in _GIVEN}
     return [absolute(place) for place in given for absolute in (os.path.abspath, os.path.realpath)]
