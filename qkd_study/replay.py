@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -169,11 +169,7 @@ def config_of(row: Row) -> Config:
             values[field.name] = None
         else:  # a table may have made an integer a float
             values[field.name] = int(value) if whole else value
-    config = Config(**values)
-    plan = row["where.plan"]
-    if config.plan == "auto" and plan in ("register", "matrix", "plain"):
-        config = replace(config, plan=plan)  # the rule was another in earlier versions
-    return config
+    return Config(**values)
 
 
 def said(row: Row) -> str:

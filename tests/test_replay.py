@@ -80,6 +80,9 @@ def test_configurations_survive_the_table(run: Path) -> None:
     config = config_of({str(k): v for k, v in rows.iloc[0].to_dict().items()})
     assert type(config.samples) is int
     assert config.optimizer == "sgd"
+    # The rule chooses for each circuit and batch: forced by one, the plan of a teacher is another.
+    row = {str(k): v for k, v in rows.iloc[0].to_dict().items()}
+    assert config_of({**row, "config.plan": "auto", "where.plan": "matrix"}).plan == "auto"
 
 
 def test_what_another_machine_may_give() -> None:
