@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -99,8 +101,8 @@ def rows(out: Path) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def usual(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    """The rows of a run with a cache folder."""
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a complete run that had a cache folder."""
     folder = tmp_path_factory.mktemp("usual")
     (folder / "tiny.py").write_text(TINY)
     home = new_home()
@@ -110,7 +112,14 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     again = command(folder, home, *RUN, "again")
     assert (again.returncode, again.stderr) == (0, "")
     pd.testing.assert_frame_equal(rows(folder / "again"), rows(folder / "results"))
-    return rows(folder / "results")
+    shutil.rmtree(home, ignore_errors=True)
+    return folder
+
+
+@pytest.fixture
+def usual(whole: Path) -> pd.DataFrame:
+    """The rows of a run with a cache folder."""
+    return rows(whole / "results")
 
 
 @pytest.mark.slow
@@ -169,6 +178,23 @@ def test_a_home_that_is_of_no_use(
         assert done.stderr.count("\n") == (0 if alone else 1), done.stderr
     pd.testing.assert_frame_equal(rows(folder / "results"), usual)
     home.unlink() if token is None else None
+
+
+@pytest.mark.slow
+def test_a_damaged_list_of_fonts_changes_no_report(whole: Path, home: Path, tmp_path: Path) -> None:
+    def report(name: str) -> dict[str, bytes]:
+        done = command(whole, home, "report", "tiny", "--to", str(tmp_path / name))
+        assert (done.returncode, done.stderr) == (0, "")
+        files = [path for path in (tmp_path / name).rglob("*") if path.is_file()]
+        return {path.name: path.read_bytes() for path in files}
+
+    first = report("first")
+    assert len(first) > 10
+    (fonts,) = (home / ".cache" / "matplotlib").glob("fontlist-*.json")
+    moved = re.sub(r'"fname": "', '"fname": "/nowhere/', fonts.read_text())
+    for i, damaged in enumerate(("{", "[]", moved)):
+        fonts.write_text(damaged)
+        assert report(f"damaged {i}") == first
 
 
 def test_one_line_and_json(
