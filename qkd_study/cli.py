@@ -14,7 +14,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
 from qkd_study import __version__
@@ -218,26 +218,34 @@ def _how_to_go_on(options: argparse.Namespace) -> str:
     return f"this goes on, the same command would start over: {goes_on(options)}"
 
 
-def _say(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    """Show a study's warnings as one line each, and no others."""
-    if issubclass(category, StudyWarning):
-        print(f"warning: {message}", file=sys.stderr)
+def _warn_once() -> Callable[..., None]:
+    """What shows a study's warnings as one line each, each text once in a command, and no others.
+
+    Python's own filter forgets what it has shown when any library changes its filters.
+    """
+    shown: set[str] = set()
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, StudyWarning) and str(message) not in shown:
+            shown.add(str(message))
+            print(f"warning: {message}", file=sys.stderr)
+
+    return show
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     prepare_streams()
     options = _parser().parse_args(argv)
-    # Python's default filter shows a warning of one place and text once.
-    warnings.simplefilter("default", StudyWarning)
-    warnings.showwarning = _say
+    warnings.simplefilter("always", StudyWarning)
+    warnings.showwarning = _warn_once()
     try:
         # Imported late: `--help` should not wait for torch.
         commands = importlib.import_module("qkd_study.commands").COMMANDS

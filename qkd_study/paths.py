@@ -75,7 +75,7 @@ def _digest(content: bytes) -> bytes:
 
 
 def warn_of_cache(error: BaseException | None) -> None:
-    """Say that the cache folder cannot be used, and why; Python shows the same warning once."""
+    """Say that the cache folder cannot be used, and why; a command shows the same warning once."""
     why = getattr(error, "strerror", None) or error
     warnings.warn(
         f"the cache folder {cache_folder()} cannot be used ({why}); going on without it",

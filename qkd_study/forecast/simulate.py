@@ -210,7 +210,8 @@ class _Queue:
         blocks = -(-work.confirm // BLOCK)
         self._left = sum(len(branch.trials) + blocks for branch in work.branches)
         self._states = [_State(branch) for branch in work.branches]
-        self._searches: list[tuple[int, int, int]] = []
+        self._searches: list[tuple[int, int, bool, int]] = []
+        self._has_worked = False
         self._confirms: list[int] = []
         self._places = {id(state): place for place, state in enumerate(self._states)}
         for state in self._states:
@@ -219,8 +220,10 @@ class _Queue:
     def _changed(self, state: _State) -> None:
         place, ready = self._places[id(state)], state.open(self._work.batch)
         if ready:
-            # Fewest running first, then fewest done: round-robin.
-            heapq.heappush(self._searches, (state.running, state.ended, place))
+            # Fewest running first, then fewest done: round-robin. Until a run ended, arms without
+            # a teacher come first.
+            late = state.branch.needs_teacher and not self._has_worked
+            heapq.heappush(self._searches, (state.running, state.ended, late, place))
         elif state.searched and state.confirmed < self._work.confirm:
             ready = -(-(self._work.confirm - state.confirmed) // BLOCK)
             heapq.heappush(self._confirms, place)
@@ -229,7 +232,7 @@ class _Queue:
 
     def next(self) -> _Trial | None:
         while self._searches:
-            running, ended, place = heapq.heappop(self._searches)
+            running, ended, _, place = heapq.heappop(self._searches)
             state = self._states[place]
             fresh = (running, ended) == (state.running, state.ended)
             if fresh and state.open(self._work.batch):
@@ -259,10 +262,17 @@ class _Queue:
         return self._left == 0
 
     def ended(self, trial: _Trial) -> None:
-        if not trial.confirms:
-            trial.state.ended += 1
-            trial.state.running -= 1
+        if trial.confirms:
+            return
+        trial.state.ended += 1
+        trial.state.running -= 1
+        if self._has_worked:
             self._changed(trial.state)
+            return
+        self._has_worked = True  # which changes the order of all
+        self._searches.clear()
+        for state in self._states:
+            self._changed(state)
 
 
 _STEP, _END, _FREE = 0, 1, 2

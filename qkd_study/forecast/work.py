@@ -67,11 +67,13 @@ class Branch:
         name: cell and arm.
         trials: configurations in the order of the search.
         confirmed: the one that is confirmed; which it will be, nobody knows.
+        needs_teacher: whether the arm does.
     """
 
     name: str
     trials: tuple[Job, ...]
     confirmed: Job
+    needs_teacher: bool = False
 
 
 @dataclass
@@ -175,7 +177,9 @@ def work_of(study: Study, dataset: Dataset, cost: Callable[[Training], Cost]) ->
                 )
             )
         trials = jobs * study.trials_of(arm) if len(jobs) == 1 else jobs
-        work.branches.append(Branch(f"{cell.key} {arm.name}", tuple(trials), _mean(jobs)))
+        work.branches.append(
+            Branch(f"{cell.key} {arm.name}", tuple(trials), _mean(jobs), arm.needs_teacher)
+        )
     return work
 
 

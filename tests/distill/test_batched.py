@@ -91,7 +91,8 @@ CASES: dict[str, tuple[Setting, Dataset, str, dict[str, Any]]] = {
 
 def made(name: str, **more: Any) -> tuple[Setting, Arm, Config, Dataset]:
     setting, dataset, arm_name, changes = CASES[name]
-    fixed = {**SHORT, **{k: v for k, v in changes.items() if k in SHORT or k == "batch_size"}}
+    declared = {*SHORT, "batch_size", "embedding", "reduction", "qubits"}
+    fixed = {**SHORT, **{k: v for k, v in changes.items() if k in declared}}
     study = Study(question="?", setting=setting, datasets=(dataset.name,), fixed=fixed)
     arm = ARMS[arm_name]
     config = study.config(study.cells()[0], arm, {}, dataset.name)

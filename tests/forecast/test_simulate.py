@@ -191,7 +191,7 @@ def test_as_the_real_schedule(cpus: int, trials: int) -> None:
     of = Work(search=2, confirm=12, gives_up=False)
     for pair in pairs:
         job = Job(seconds[pair], seconds[pair])
-        of.branches.append(Branch(" ".join(pair), (job,) * trials, job))
+        of.branches.append(Branch(" ".join(pair), (job,) * trials, job, pair[1] == "soft"))
 
     schedule = Schedule(study, "digits", pd.DataFrame(columns=[column.name for column in RUNS]))
     running: list[tuple[float, int, Trial]] = []
