@@ -17,6 +17,7 @@ import ray
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
+from qkd_study import __version__
 from qkd_study.cli import _parser
 
 ROOT = Path(__file__).parents[2]
@@ -150,13 +151,13 @@ def test_a_misspelt_field_of_a_pod_is_found() -> None:
 def test_versions_agree() -> None:
     cluster = rayjob()["spec"]["rayClusterSpec"]
     locked = (ROOT / "requirements.lock").read_text()
-    assert f"ray=={cluster['rayVersion']}\n" in locked
+    assert f"ray=={cluster['rayVersion']} " in locked
     assert metadata.version("ray") == ray.__version__ == cluster["rayVersion"]
     setup = (DEPLOY / "cluster.yaml").read_text()
-    project = (ROOT / "pyproject.toml").read_text()
-    version = re.search(r'^version = "(.*)"$', project, re.MULTILINE)
-    assert version is not None
-    assert f"qkd_study-{version[1]}-py3-none-any.whl" in setup
+    assert f"dist/qkd_study-{__version__}-py3-none-any.whl" in setup
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert cited["version"] == __version__
+    assert {"cff-version", "message", "title", "authors", "license"} <= cited.keys()
 
 
 def test_commands_in_the_files_parse() -> None:
