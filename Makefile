@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: study test test-slow lint bench lock upgrade
+.PHONY: study test test-slow lint docs coverage bench lock upgrade
 
 # Is torch here the build that needs CUDA's libraries? A CPU build of the same version does not.
 NEEDS_CUDA = import sys; from importlib.metadata import requires; \
@@ -48,6 +48,14 @@ lint: $(BIN)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Into site/; a warning is an error, and so is a page that no other page leads to.
+docs: $(BIN)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
+# Of the fast tests, what runs in their own process and in the commands that they start.
+coverage: $(BIN)/.installed-dev
+	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term:skip-covered
 
 # Ratios on one thread; run it on a quiet machine. The extra brings jax, a rival, and matplotlib.
 bench: $(BIN)/.installed

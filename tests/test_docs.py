@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -36,6 +38,21 @@ def test_parts_of_ones_own_run(tmp_path: Path, cli: Cli, title: str, code: str) 
     assert rows["metric.test_accuracy"][rows["phase"] == "confirm"].notna().all()
     again = cli("run", "own.py", *few)  # the same functions are the same run
     assert "is complete" in again.stdout
+
+
+def test_the_tutorial_can_be_followed(tmp_path: Path, cli: Cli) -> None:
+    text = (ROOT / "docs" / "tutorial.md").read_text()
+    study, reading = re.findall(r"```python\n(.*?)```", text, re.S)
+    (tmp_path / "helped.py").write_text(study)
+    for command in re.findall(r"^qkd-study (.*)$", text, re.M):
+        done = cli(*command.split())
+        assert done.returncode == 0, done.stdout + done.stderr
+    (tmp_path / "read.py").write_text(reading)
+    read = subprocess.run(
+        [sys.executable, "read.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "scaled-ce" in read.stdout
+    assert "The teacher helps." in (tmp_path / "results/helped/latest/report.html").read_text()
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
