@@ -51,7 +51,7 @@ lint: $(BIN)/.installed-dev
 
 # Into site/; a warning is an error, and so is a page that no other page leads to.
 docs: $(BIN)/.installed-dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # Of the fast tests, what runs in their own process and in the commands that they start.
 coverage: $(BIN)/.installed-dev
