@@ -74,9 +74,15 @@ def test_without_any_folder_it_says_which_variable_to_set(
         pass
 
 
+#: The room follows from the digits of the driver's process number: so it makes the folder itself.
 SOCKETS = r"""
-import os, stat
+import os, stat, sys
 from pathlib import Path
+from qkd_study.tune.ray_folder import room
+folder = sys.argv[1] + "/"
+folder += "x" * (room() + int(sys.argv[2]) - len(folder))
+os.mkdir(folder)
+os.environ["RAY_TMPDIR"] = folder
 from qkd_study.tune.environment import prepare_driver
 prepare_driver()
 import ray
@@ -85,7 +91,7 @@ with connect(None, 1):
     session = Path(ray.get_runtime_context().get_temp_dir())
     found = [str(p) for p in session.rglob("*") if stat.S_ISSOCK(p.lstat().st_mode)]
     mode = oct(stat.S_IMODE(session.parent.stat().st_mode))
-    print(os.getpid(), max(map(len, found)), mode, session, sep="\n")
+    print(max(map(len, found)), mode, folder, session, sep="\n")
 print(os.path.exists(session.parent))
 """
 
@@ -93,18 +99,15 @@ print(os.path.exists(session.parent))
 @pytest.mark.parametrize("above", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_the_room_is_what_ray_takes(above: int, short: Path) -> None:
     """At the limit Ray's longest socket has the longest path there may be; above, one of ours."""
-    digits = len(str(os.getpid()))
-    wanted = named(short, room() + above)
-    for _ in range(20):  # the room follows from the digits of the driver's process number
-        done = subprocess.run(
-            [sys.executable, "-c", SOCKETS],
-            env={**os.environ, "RAY_TMPDIR": wanted},
-            capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        process, longest, mode, session, left = done.stdout.splitlines()
-        if len(process) == digits:
-            break
+    done = subprocess.run(
+        [sys.executable, "-c", SOCKETS, str(short), str(above)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    longest, mode, wanted, session, left = done.stdout.splitlines()
     if above:
         assert session.startswith("/tmp/qkd-")
         assert mode == "0o700"
