@@ -51,6 +51,7 @@ def test_make_targets_are_there() -> None:
     assert [n for n in commands if not re.search(rf"^{n}:", makefile, re.MULTILINE)] == []
 
 
+@pytest.mark.slow
 def test_the_study_of_the_recipe_runs(tmp_path: Path, cli: Cli) -> None:
     (code,) = (textwrap.dedent(code) for _, language, code in FENCED if language == "python")
     (tmp_path / "wide.py").write_text(code)

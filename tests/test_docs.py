@@ -40,6 +40,7 @@ def test_parts_of_ones_own_run(tmp_path: Path, cli: Cli, title: str, code: str) 
     assert "is complete" in again.stdout
 
 
+@pytest.mark.slow
 def test_the_tutorial_can_be_followed(tmp_path: Path, cli: Cli) -> None:
     text = (ROOT / "docs" / "tutorial.md").read_text()
     study, reading = re.findall(r"```python\n(.*?)```", text, re.S)
