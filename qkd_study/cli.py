@@ -277,18 +277,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+def _signal_behind(error: BaseException | None) -> int | None:
+    """The signal whose handler raised `error`, or None."""
+    if isinstance(error, KeyboardInterrupt):
+        return signal.SIGINT
+    if isinstance(error, SystemExit) and error.code == signal.SIGTERM:
+        return signal.SIGTERM
+    return None
+
+
 @contextlib.contextmanager
 def _interrupts_kept() -> Iterator[None]:
-    """Raise a Ctrl-C again that came in a `__del__`, where Python prints and forgets it."""
+    """Raise a Ctrl-C or SIGTERM again that came in a `__del__` or in a callback of `os.fork`.
+
+    Python prints and forgets what is raised there. Ray's handler of SIGTERM raises SystemExit.
+    """
     before, going_on = sys.unraisablehook, True
 
-    def again() -> None:
+    def again(number: int) -> None:
         if going_on:
-            _thread.interrupt_main()
+            _thread.interrupt_main(number)
 
     def unraisable(ignored: sys.UnraisableHookArgs) -> None:
-        if issubclass(ignored.exc_type, KeyboardInterrupt):
-            threading.Timer(0.05, again).start()  # raised here, it would be lost too
+        number = _signal_behind(ignored.exc_value)
+        if number is not None:  # raised here, it would be lost too
+            threading.Timer(0.05, again, (number,)).start()
         else:
             before(ignored)
 

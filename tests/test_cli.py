@@ -9,6 +9,7 @@ import shlex
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -320,14 +321,23 @@ study = Study(question="?", setting=ClassicalToClassical(student=Own(Odd)), arms
     assert re.search(message, said.err)
 
 
-def test_a_ctrl_c_while_something_is_deleted_counts(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def as_ray_does() -> Iterator[None]:
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("as_ray_does")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_something_is_deleted_counts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int
 ) -> None:
-    """Python prints what is raised there, and goes on as if nobody had pressed a key."""
+    """Python prints what is raised there, and goes on as if nobody had sent a signal."""
 
     class Deleted:
         def __del__(self) -> None:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
 
     class Failing:
         def __del__(self) -> None:
