@@ -28,7 +28,15 @@ from typing import Any
 import torch
 
 from qkd_study.data import Dataset, load
-from qkd_study.distill import Objective, Order, Recipe, TeacherStore, run, run_replicates, train
+from qkd_study.distill import (
+    Objective,
+    TeacherSpec,
+    TeacherStore,
+    TrainingConfig,
+    run,
+    run_replicates,
+    train,
+)
 from qkd_study.distill.teachers import BATCH_SIZE
 from qkd_study.study.load import load_study
 
@@ -102,8 +110,8 @@ def teachers(which: tuple[str, str, dict[str, int]], count: int, repeats: int) -
     """Time teachers: by the loop for one model against in one group."""
     call = given(*which)
     config = call[2]
-    orders = [Order.of(*call, replicate) for replicate in range(count)]
-    recipe = Recipe("adam", config.teacher_learning_rate, config.teacher_epochs, BATCH_SIZE)
+    orders = [TeacherSpec.of(*call, replicate) for replicate in range(count)]
+    recipe = TrainingConfig("adam", config.teacher_learning_rate, config.teacher_epochs, BATCH_SIZE)
 
     def one_by_one() -> None:
         for order in orders:

@@ -19,11 +19,11 @@ from rich.console import Console
 
 from qkd_study import LogFloat, Replicates, Study
 from qkd_study.results import Record, RunFolder, read_table, start_tables, without_result
-from qkd_study.study.plan import Trial
-from qkd_study.tune.desk import Desk
+from qkd_study.search.schedule import Schedule
+from qkd_study.study.trial import Trial
+from qkd_study.tune.dispatcher import TrialDispatcher
 from qkd_study.tune.environment import prepare_driver
 from qkd_study.tune.progress import Display
-from qkd_study.tune.schedule import Schedule
 
 EPOCHS = 50
 
@@ -56,16 +56,16 @@ def record(trial: Trial, replicate: int) -> Record:
     return Record({**row, **found}, curve)
 
 
-def drain(desk: Desk) -> tuple[int, list[float]]:
+def drain(dispatcher: TrialDispatcher) -> tuple[int, list[float]]:
     """Hand out and take in everything; returns trials, and seconds per trial along the way."""
     count, marks, started = 0, [], time.perf_counter()
-    while (bundle := desk.bundle(f"b{count}", 2)) is not None:
+    while (bundle := dispatcher.bundle(f"b{count}", 2)) is not None:
         name = f"b{count}"
         works = list(bundle.works)
         for work in works:
             for replicate in work.left:
-                desk.take(name, [record(work.trial, replicate)])
-        desk.end(name)
+                dispatcher.take(name, [record(work.trial, replicate)])
+        dispatcher.end(name)
         count += len(works)
         if count // 500 > len(marks):
             now = time.perf_counter()
@@ -87,13 +87,13 @@ def main() -> None:
         start_tables(run.path)
         started, cpu = time.perf_counter(), time.process_time()
         schedule = Schedule(made, "digits", read_table(run.path, "runs"))
-        desk = Desk(schedule, run, Display(console, 1, 0, ("scratch",)), None)
-        count, marks = drain(desk)
-        desk.close()
+        dispatcher = TrialDispatcher(schedule, run, Display(console, 1, 0, ("scratch",)), None)
+        count, marks = drain(dispatcher)
+        dispatcher.close()
         seconds = time.perf_counter() - started
         cpu = time.process_time() - cpu
         assert schedule.done
-        assert desk.broken is None
+        assert dispatcher.broken is None
         print(
             f"{count} trials of 2 or 5 runs: {1000 * seconds / count:.1f} ms per trial, "
             f"{1000 * cpu / count:.1f} ms of it computing, the rest waiting for the disk"
@@ -111,7 +111,7 @@ def main() -> None:
         again = Schedule(made, "digits", rows)
         assert again.missing_runs() == 0
         planned = time.perf_counter() - started - read
-        Desk(again, run, Display(console, 1, 0, ("scratch",)), None).close()
+        TrialDispatcher(again, run, Display(console, 1, 0, ("scratch",)), None).close()
         whole = time.perf_counter() - started
         print(
             f"taking it up again: {whole:.1f} s (reading {len(rows)} rows {read:.1f} s, "

@@ -25,7 +25,7 @@ import torch
 from quantum_step import SHAPES, SWEEPS
 from scipy.optimize import nnls
 
-from qkd_study.quantum import Plan, Simulator, hardware_efficient
+from qkd_study.quantum import ExecutionPlan, Simulator, hardware_efficient
 from qkd_study.quantum.plans import CHUNK, chunks, fastest_plan
 
 Shape = tuple[int, int, int]
@@ -43,7 +43,7 @@ LARGEST_MATRIX = 9
 BUDGET = 0.8
 
 
-def times(shape: Shape) -> dict[Plan, float]:
+def times(shape: Shape) -> dict[ExecutionPlan, float]:
     """Milliseconds of a step under each plan, run in turn: medians of up to 60."""
     qubits, layers, batch = shape
     circuit = hardware_efficient(qubits, layers)
@@ -51,8 +51,10 @@ def times(shape: Shape) -> dict[Plan, float]:
     weights = torch.rand_like(states)
     theta = torch.rand(circuit.parameters, dtype=torch.float64, requires_grad=True)
     simulator = Simulator()
-    plans: list[Plan] = ["register", "matrix"] if qubits <= LARGEST_MATRIX else ["register"]
-    found: dict[Plan, list[float]] = {plan: [] for plan in plans}
+    plans: list[ExecutionPlan] = (
+        ["register", "matrix"] if qubits <= LARGEST_MATRIX else ["register"]
+    )
+    found: dict[ExecutionPlan, list[float]] = {plan: [] for plan in plans}
     begin = time.perf_counter()
     while len(found["register"]) < 61 and (
         len(found["register"]) < 4 or time.perf_counter() - begin < BUDGET
@@ -65,7 +67,7 @@ def times(shape: Shape) -> dict[Plan, float]:
     return {plan: statistics.median(values[1:]) for plan, values in found.items()}
 
 
-def amounts(plan: Plan, shape: Shape) -> list[float]:
+def amounts(plan: ExecutionPlan, shape: Shape) -> list[float]:
     """How often a step pays each number of `fit`."""
     qubits, layers, batch = shape
     gates = len(hardware_efficient(qubits, layers).gates)
@@ -83,7 +85,7 @@ def amounts(plan: Plan, shape: Shape) -> list[float]:
     ]
 
 
-def fit(measured: dict[Shape, dict[Plan, float]]) -> None:
+def fit(measured: dict[Shape, dict[ExecutionPlan, float]]) -> None:
     """Print the numbers that fit these times best, by least squares of relative errors."""
     rows, seconds = [], []
     for shape, found in measured.items():

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from qkd_study.analysis import Results
-from qkd_study.results import pack
+from qkd_study.results import compact_tables
 from qkd_study.study.replicates import Replicates
 from tests.analysis.made import made_results, made_study, written
 
@@ -64,7 +64,7 @@ def main() -> None:
     results = made(given.rows, given.epochs)
     with tempfile.TemporaryDirectory() as temporary:
         folder = written(results, Path(temporary))
-        pack(folder)  # as `run` does at its end
+        compact_tables(folder)  # as `run` does at its end
         files = sum(1 for _ in folder.glob("*/*.parquet"))
         counts = pd.Series({"rows": len(results.runs), "epochs": len(results.curves)})
         del results

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qkd_study.analysis import Results, load
+    from qkd_study.common.errors import InputError, StudyWarning
     from qkd_study.data import Arrays, DataFile, Subset
-    from qkd_study.errors import InputError, StudyWarning
     from qkd_study.study import (
         ARMS,
         PARAMETERS,
@@ -82,7 +82,7 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(("Arrays", "DataFile", "Subset"), "qkd_study.data"),
     **dict.fromkeys(("Results", "load"), "qkd_study.analysis"),
-    **dict.fromkeys(("InputError", "StudyWarning"), "qkd_study.errors"),
+    **dict.fromkeys(("InputError", "StudyWarning"), "qkd_study.common.errors"),
 }
 
 

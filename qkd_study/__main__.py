@@ -2,6 +2,6 @@
 
 import sys
 
-from qkd_study.cli import main
+from qkd_study.cli.main import main
 
 sys.exit(main())

@@ -19,19 +19,20 @@ from ray import cloudpickle
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from qkd_study.common.errors import InputError
 from qkd_study.data import SOURCES, Arrays, Dataset, Subset, load
 from qkd_study.distill import (
-    Order,
     RunResult,
+    TeacherSpec,
     TeacherStore,
-    drawn,
-    recipe_of,
     run,
+    sample_splits,
     train,
+    training_config,
 )
 from qkd_study.distill.objective import Objective
-from qkd_study.errors import InputError
 from qkd_study.models import Model, Outputs, build_model, predict
+from qkd_study.planning.plan import make_plan
 from qkd_study.results import RUNS, TABLES, finished, schema
 from qkd_study.study import (
     ARMS,
@@ -59,7 +60,7 @@ from qkd_study.study import (
 from qkd_study.study.arms import TermName
 from qkd_study.study.config import PARAMETERS
 from qkd_study.study.models import ModelSpec
-from qkd_study.study.plan import Trial, make_plan
+from qkd_study.study.trial import Trial
 
 
 def arrays(*shape: int) -> Arrays:
@@ -338,7 +339,7 @@ def test_a_teacher_from_disk_is_the_teacher_that_was_trained(
 ) -> None:
     study = case.study(arm)
     trial = trial_of(study, arm)
-    order = Order.of(case.setting, trial.arm, trial.config, case.dataset, 1000)
+    order = TeacherSpec.of(case.setting, trial.arm, trial.config, case.dataset, 1000)
     trained = TeacherStore(tmp_path)
     first, tested = trained.get(order), trained.test_logits(order)
     again = TeacherStore(tmp_path)
@@ -366,8 +367,8 @@ def test_a_students_weights_are_all_of_it(tmp_path: Path, case: Case) -> None:
         model = case.setting.student_model
         return build_model(model, config, dataset.shape, dataset.classes, seed=seed)
 
-    student, (training, _, validation) = fresh(0), drawn(config, dataset, 0)
-    train(student, training, validation, Objective(), recipe_of(config), seed=0)
+    student, (training, _, validation) = fresh(0), sample_splits(config, dataset, 0)
+    train(student, training, validation, Objective(), training_config(config), seed=0)
     whole = {name: value.contiguous() for name, value in student.state_dict().items()}
     save_file(whole, tmp_path / "student.safetensors")
     other = fresh(1)
@@ -390,7 +391,7 @@ def test_studies_and_trials_survive_being_sent(tmp_path: Path, case: Case, by: A
         there, sent = by.loads(by.dumps((study, trial)))
         assert (there, sent) == (study, trial)
         names = {
-            Order.of(of.setting, run.arm, run.config, case.dataset, 0).name()
+            TeacherSpec.of(of.setting, run.arm, run.config, case.dataset, 0).name()
             for of, run in ((study, trial), (there, sent))
         }
         assert len(names) == 1  # or workers would train each a teacher of their own
@@ -450,7 +451,7 @@ class Plain:
 def teacher_name(build: Any) -> str:
     case = Case(ClassicalToClassical(teacher=Own(build)), set())
     trial = trial_of(case.study("soft"), "soft")
-    return Order.of(case.setting, trial.arm, trial.config, case.dataset, 0).name()
+    return TeacherSpec.of(case.setting, trial.arm, trial.config, case.dataset, 0).name()
 
 
 @pytest.mark.parametrize(

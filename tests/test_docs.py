@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from qkd_study.data import choose, load, name_of
+from qkd_study.planning.plan import make_plan
 from qkd_study.study.load import load_study
-from qkd_study.study.plan import make_plan
 from tests.conftest import Cli
 
 ROOT = Path(__file__).parent.parent

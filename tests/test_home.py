@@ -18,7 +18,7 @@ import json
 from pathlib import Path
 import matplotlib
 from ray._common.utils import get_default_ray_temp_dir
-from qkd_study.paths import cache_folder
+from qkd_study.common.paths import cache_folder
 places = [Path.home(), cache_folder(), matplotlib.get_configdir(), matplotlib.get_cachedir(),
           Path("~/.ray/auth_token").expanduser(), get_default_ray_temp_dir()]
 print(json.dumps([str(place) for place in places]))

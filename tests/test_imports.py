@@ -10,6 +10,23 @@ import qkd_study
 
 ROOT = Path(qkd_study.__file__).parent
 
+#: Each imports from those before it only; errors, seeds and files come first, commands last.
+ORDER = [
+    "common",
+    "data",
+    "study",
+    "quantum",
+    "models",
+    "distill",
+    "planning",
+    "results",
+    "search",
+    "tune",
+    "forecast",
+    "analysis",
+    "cli",
+]
+
 
 def name_of(path: Path) -> str:
     parts = path.relative_to(ROOT.parent).with_suffix("").parts
@@ -37,3 +54,17 @@ def test_there_is_no_circle() -> None:
     assert len(graph) > 100
     order = list(graphlib.TopologicalSorter(graph).static_order())
     assert order.index("qkd_study.study.study") < order.index("qkd_study.tune.driver")
+
+
+def test_packages_import_in_one_direction() -> None:
+    wrong = []
+    for name, path in MODULES.items():
+        package, *rest = name.split(".")[1:] or ["qkd_study"]
+        if package not in ORDER:
+            assert not rest, f"{name} is in no package of the order"
+            continue
+        for other in imported(path):
+            of = ([*other.split("."), ""])[1]
+            if of in ORDER and ORDER.index(of) > ORDER.index(package):
+                wrong.append(f"{name} imports {other}")
+    assert wrong == []

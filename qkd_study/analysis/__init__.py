@@ -1,15 +1,15 @@
 """From tables to answers. Reads nothing but the tables."""
 
-from qkd_study.analysis.claims.evaluate import Contrast, Control, Judged, judge
+from qkd_study.analysis.claims.evaluate import ClaimResult, Contrast, Control, judge
 from qkd_study.analysis.results import Results, load
 from qkd_study.analysis.statistics.intervals import Interval, mean_interval, share_interval
 from qkd_study.analysis.summary import Line, best_trials, confirmed, summarise
 
 __all__ = [
+    "ClaimResult",
     "Contrast",
     "Control",
     "Interval",
-    "Judged",
     "Line",
     "Results",
     "best_trials",

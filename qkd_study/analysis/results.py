@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from qkd_study.analysis.claims.arms import comparison, power
-from qkd_study.analysis.claims.evaluate import Judged, judge
+from qkd_study.analysis.claims.evaluate import ClaimResult, judge
 from qkd_study.analysis.claims.table import verdicts
 from qkd_study.analysis.run_tables import RunTables, read_run
 from qkd_study.analysis.scaling.cost_table import cost_laws
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Results(RunTables):
     """A run, and a method for every analysis of it; see `RunTables` for its tables."""
 
-    def judge(self) -> list[Judged]:
+    def judge(self) -> list[ClaimResult]:
         """The verdict on every claim; see `claims.evaluate.judge`."""
         return judge(self)
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from qkd_study.analysis.search_analysis import parameter_importance, pareto_table
 from qkd_study.analysis.summary import confirmed
-from qkd_study.errors import InputError
+from qkd_study.common.errors import InputError
 from qkd_study.results import (
     BrokenFile,
     RunFolder,
@@ -22,7 +22,7 @@ from qkd_study.results import (
     find_run,
     read_once,
     reasons,
-    unhindered,
+    retry_read,
 )
 from qkd_study.study.study import MINIMISED
 
@@ -36,13 +36,13 @@ class RunTables:
 
     Attributes:
         path: its folder.
-        about: what study.json says.
+        manifest: what study.json says.
         runs, curves: the tables; see results/README.md.
         broken: what could not be read, in words.
     """
 
     path: Path
-    about: dict[str, Any]
+    manifest: dict[str, Any]
     runs: pd.DataFrame
     curves: pd.DataFrame
     broken: tuple[str, ...] = ()
@@ -50,13 +50,13 @@ class RunTables:
     @property
     def declaration(self) -> dict[str, Any]:
         """The study as it was declared, every default spelt out."""
-        declared: dict[str, Any] = self.about["declaration"]
+        declared: dict[str, Any] = self.manifest["declaration"]
         return declared
 
     @property
     def name(self) -> str:
         """`<study>/<run id>`."""
-        return f"{self.declaration['name']}/{self.about['run_id']}"
+        return f"{self.declaration['name']}/{self.manifest['run_id']}"
 
     @property
     def factors(self) -> dict[str, list[Any]]:
@@ -205,11 +205,11 @@ def read_run(
         InputError: there is no such run, or its tables are of another version.
     """
     folder = find_run(str(path), out)
-    about = folder.about()
-    runs, broken_runs = unhindered(lambda: _table(folder, "runs", ""))
+    manifest = folder.manifest()
+    runs, broken_runs = retry_read(lambda: _table(folder, "runs", ""))
     left_out = "" if search_curves else "search-"
-    curves, broken_curves = unhindered(lambda: _table(folder, "curves", left_out))
-    return RunTables(folder.path, about, runs, curves, (*broken_runs, *broken_curves))
+    curves, broken_curves = retry_read(lambda: _table(folder, "curves", left_out))
+    return RunTables(folder.path, manifest, runs, curves, (*broken_runs, *broken_curves))
 
 
 def _table(folder: RunFolder, table: str, left_out: str) -> tuple[pd.DataFrame, Sequence[str]]:

@@ -112,7 +112,7 @@ def score_of(folder: RunFolder) -> Score | None:
     Raises:
         InputError: the folder holds no run.
     """
-    minimised = MINIMISED.get(folder.about()["declaration"].get("minimise") or "")
+    minimised = MINIMISED.get(folder.manifest()["declaration"].get("minimise") or "")
     columns = SUMMARISED if minimised is None else (*SUMMARISED, minimised)
     runs = read_table(folder.path, "runs", columns=columns)
     by_branch = confirmed(runs, minimised).groupby(["cell", "arm"])["metric.test_accuracy"]
@@ -130,19 +130,19 @@ def status_of(folder: RunFolder) -> Status:
     Raises:
         InputError: the folder holds no run.
     """
-    about = folder.about()
+    manifest = folder.manifest()
     runs = read_table(folder.path, "runs")
-    branches = tuple(_branches(runs, about))
+    branches = tuple(_branches(runs, manifest))
     ended = runs["where.ended_at"].dropna()
     failed = _failed(runs)
     # What was done before the study asked for less does not make up for what is missing.
     done = sum(min(b.search) + min(b.confirm) for b in branches)
-    declared = int(about["plan"]["runs"])
+    declared = int(manifest["plan"]["runs"])
     pace = _pace(runs)
     left = 0.0 if done >= declared else None if pace is None else 60 * (declared - done) / pace
     return Status(
         run=folder.where,
-        dataset=about["dataset"],
+        dataset=manifest["dataset"],
         reasons=reasons({"status": "failed", **row} for row in failed),
         failures=failed_share(runs) if failed else "",
         branches=branches,
@@ -157,14 +157,14 @@ def status_of(folder: RunFolder) -> Status:
         last_row=None if ended.empty else ended.max().to_pydatetime().astimezone(UTC),
         runs_per_minute=pace,
         seconds_left=left,
-        command=_command(about),
+        command=_command(manifest),
     )
 
 
-def _branches(runs: pd.DataFrame, about: dict[str, Any]) -> list[BranchStatus]:
-    plan, replicates = about["plan"], about["declaration"]["replicates"]
+def _branches(runs: pd.DataFrame, manifest: dict[str, Any]) -> list[BranchStatus]:
+    plan, replicates = manifest["plan"], manifest["declaration"]["replicates"]
     trials_of = plan.get("arm_trials", {})
-    minimised = MINIMISED.get(about["declaration"].get("minimise") or "")
+    minimised = MINIMISED.get(manifest["declaration"].get("minimise") or "")
     best, found = best_trials(runs, minimised), []
     groups: dict[Any, pd.DataFrame] = dict(iter(runs.groupby(["cell", "arm"])))
     for cell in plan["cell_keys"]:
@@ -176,7 +176,7 @@ def _branches(runs: pd.DataFrame, about: dict[str, Any]) -> list[BranchStatus]:
             # Of a configuration that was the best before the search was extended, rows stay.
             confirm = confirm[confirm["trial"] == number]
             scores = search.loc[search["trial"] == number, "metric.val_accuracy"]
-            trials = trials_of.get(arm, about["declaration"]["trials"])
+            trials = trials_of.get(arm, manifest["declaration"]["trials"])
             found.append(
                 BranchStatus(
                     cell,
@@ -190,9 +190,9 @@ def _branches(runs: pd.DataFrame, about: dict[str, Any]) -> list[BranchStatus]:
     return found
 
 
-def _command(about: dict[str, Any]) -> str:
+def _command(manifest: dict[str, Any]) -> str:
     """The last command that worked on the run; with `--new` it would start over."""
-    given = about["sessions"][-1].get("command", [])
+    given = manifest["sessions"][-1].get("command", [])
     return shlex.join(word for word in given if word != "--new")
 
 

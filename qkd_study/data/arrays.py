@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qkd_study.common.errors import InputError, StudyWarning, shown
 from qkd_study.data.dataset import Dataset, Floats, Ints
-from qkd_study.errors import InputError, StudyWarning, shown
 
 #: The share of a user's samples that is kept for the test, where there is no test set.
 TEST_SHARE = 0.25

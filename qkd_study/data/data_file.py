@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qkd_study.common.errors import InputError, shown
 from qkd_study.data.arrays import Pair
-from qkd_study.errors import InputError, shown
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,12 +6,12 @@ import functools
 import sys
 from collections.abc import Sequence
 
+from qkd_study.common.errors import InputError, shown
+from qkd_study.common.terminal import is_live
 from qkd_study.data.dataset import Dataset
 from qkd_study.data.declared import Arrays, DataFile, DataSource, Subset, absence, file_of
 from qkd_study.data.download import Progress, through
 from qkd_study.data.sources import SOURCES, Source, named
-from qkd_study.errors import InputError, shown
-from qkd_study.terminal import is_live
 
 __all__ = ["SOURCES", "Source", "choose", "load", "name_of", "source", "terminal_progress"]
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from qkd_study.common.errors import InputError, is_text, shown
+from qkd_study.common.python_values import as_python
 from qkd_study.data.arrays import TEST_SHARE, build
 from qkd_study.data.data_file import ENDINGS, read_data_file
 from qkd_study.data.dataset import Dataset, Ints, Raw
 from qkd_study.data.download import Progress
 from qkd_study.data.sources import SOURCES, Source, named
-from qkd_study.errors import InputError, is_text, shown
-from qkd_study.python_values import as_python
 
 
 def _checked_name(kind: str, name: object) -> str:

@@ -7,8 +7,8 @@ from importlib import metadata
 
 import numpy as np
 
+from qkd_study.common.paths import keep, kept
 from qkd_study.data.dataset import Dataset, Raw
-from qkd_study.paths import keep, kept
 
 #: Test images: a third, drawn once and for all, stratified by class.
 TEST_IMAGES = 597

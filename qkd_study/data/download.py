@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from filelock import FileLock
 
-from qkd_study.errors import InputError, StorageError
+from qkd_study.common.errors import InputError, StorageError
 
 #: Seconds until a server that does not answer counts as out of reach.
 CONNECT_SECONDS = 2.0

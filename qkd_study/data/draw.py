@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qkd_study.common.errors import InputError
+from qkd_study.common.seeds import generator
 from qkd_study.data.dataset import Dataset, Ints
-from qkd_study.errors import InputError
-from qkd_study.seeds import generator
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from qkd_study.common.errors import InputError, StorageError
+from qkd_study.common.paths import cache_folder, temporary_folder, warn_of_cache
 from qkd_study.data.download import Progress, download
-from qkd_study.errors import InputError, StorageError
-from qkd_study.paths import cache_folder, temporary_folder, warn_of_cache
 
 
 def places(dataset: str) -> list[Path]:

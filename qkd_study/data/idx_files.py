@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from qkd_study.common.errors import InputError
 from qkd_study.data import files
 from qkd_study.data.dataset import Dataset
 from qkd_study.data.download import Progress, reachable
 from qkd_study.data.idx import parse_idx
-from qkd_study.errors import InputError
 
 
 @dataclass(frozen=True)

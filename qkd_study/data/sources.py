@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from qkd_study.common.errors import InputError
+from qkd_study.common.names import unknown
 from qkd_study.data import digits, generated
 from qkd_study.data.cifar10 import CIFAR10
 from qkd_study.data.dataset import Dataset
 from qkd_study.data.download import Progress
 from qkd_study.data.fashion_mnist import FASHION_MNIST
 from qkd_study.data.mnist import MNIST
-from qkd_study.errors import InputError
-from qkd_study.names import unknown
 
 
 @dataclass(frozen=True)

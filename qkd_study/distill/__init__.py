@@ -11,35 +11,42 @@ from qkd_study.distill.losses import (
 )
 from qkd_study.distill.objective import TERMS, Objective, Terms, spoiled
 from qkd_study.distill.replicates import run_replicates, runs_in_batch
-from qkd_study.distill.run import RunResult, recipe_of, run
-from qkd_study.distill.teachers import Order, Teacher, TeacherStore, drawn
-from qkd_study.distill.training import Diverged, Epoch, Recipe, Samples, Training, train
+from qkd_study.distill.run import RunResult, run, training_config
+from qkd_study.distill.teachers import Teacher, TeacherSpec, TeacherStore, sample_splits
+from qkd_study.distill.training import (
+    Diverged,
+    Epoch,
+    Samples,
+    TrainingConfig,
+    TrainingResult,
+    train,
+)
 
 __all__ = [
     "TERMS",
     "Diverged",
     "Epoch",
     "Objective",
-    "Order",
-    "Recipe",
     "RunResult",
     "Samples",
     "Teacher",
+    "TeacherSpec",
     "TeacherStore",
     "Terms",
-    "Training",
+    "TrainingConfig",
+    "TrainingResult",
     "angle_loss",
     "decoupled_loss",
     "distance_loss",
-    "drawn",
     "feature_loss",
     "fidelity_loss",
-    "recipe_of",
     "run",
     "run_replicates",
     "runs_in_batch",
+    "sample_splits",
     "smoothed_cross_entropy",
     "soft_target_loss",
     "spoiled",
     "train",
+    "training_config",
 ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from qkd_study.common.errors import StorageError
 from qkd_study.data import Dataset
 from qkd_study.distill.batched import (
     BATCHED_TERMS,
@@ -19,9 +20,8 @@ from qkd_study.distill.batched import (
     train_batched,
 )
 from qkd_study.distill.objective import TERMS, Objective
-from qkd_study.distill.run import Ready, RunResult, prepared, recipe_of, run
-from qkd_study.distill.teachers import Order, TeacherStore
-from qkd_study.errors import StorageError
+from qkd_study.distill.run import RunResult, RunSetup, run, set_up_run, training_config
+from qkd_study.distill.teachers import TeacherSpec, TeacherStore
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
 from qkd_study.study.settings import Setting
@@ -117,14 +117,14 @@ class _Call:
         seconds_before = self.teachers.seconds
         given = (self.setting, self.arm, self.config, self.dataset)
         if self.arm.needs_teacher:
-            self.teachers.train([Order.of(*given, replicate) for replicate in replicates])
+            self.teachers.train([TeacherSpec.of(*given, replicate) for replicate in replicates])
         results: dict[int, RunResult | Exception] = {}
-        ready: dict[int, Ready] = {}
+        ready: dict[int, RunSetup] = {}
         executions: dict[int, int] = {}
         for replicate in replicates:
             before = self.teachers.executions
             try:
-                ready[replicate] = prepared(*given, self.teachers, replicate)
+                ready[replicate] = set_up_run(*given, self.teachers, replicate)
             except StorageError:
                 raise
             except Exception as error:
@@ -141,7 +141,7 @@ class _Call:
             [one.training for one in ready.values()],
             [one.validation for one in ready.values()],
             Objective.of(self.config, self.arm),
-            recipe_of(self.config),
+            training_config(self.config),
             teachers=targets or None,
             seeds=[one.seed for one in ready.values()],
         )

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from qkd_study.common.seeds import derive
 from qkd_study.data import Dataset
 from qkd_study.distill import scores
 from qkd_study.distill.objective import Objective, spoiled
-from qkd_study.distill.teachers import Order, Teacher, TeacherStore, drawn
-from qkd_study.distill.training import Epoch, Recipe, Samples, Training, train
+from qkd_study.distill.teachers import Teacher, TeacherSpec, TeacherStore, sample_splits
+from qkd_study.distill.training import Epoch, Samples, TrainingConfig, TrainingResult, train
 from qkd_study.models import Model, Outputs, build_model, count_parameters, predict
-from qkd_study.seeds import derive
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
 from qkd_study.study.settings import Setting
@@ -40,9 +40,9 @@ class RunResult:
     curve: list[Epoch]
 
 
-def recipe_of(config: Config) -> Recipe:
+def training_config(config: Config) -> TrainingConfig:
     """How a configuration trains its student."""
-    return Recipe(
+    return TrainingConfig(
         optimizer=config.optimizer,
         learning_rate=config.learning_rate,
         epochs=config.epochs,
@@ -78,14 +78,14 @@ def run(
     """
     start, waited_before = time.perf_counter(), teachers.waited
     seconds_before, executions_before = teachers.seconds, teachers.executions
-    ready = prepared(setting, arm, config, dataset, teachers, replicate)
+    ready = set_up_run(setting, arm, config, dataset, teachers, replicate)
     started = time.perf_counter()
     trained = train(
         ready.student,
         ready.training,
         ready.validation,
         Objective.of(config, arm),
-        recipe_of(config),
+        training_config(config),
         teacher=ready.targets,
         seed=ready.seed,
     )
@@ -106,7 +106,7 @@ def run(
 
 
 @dataclass(frozen=True)
-class Ready:
+class RunSetup:
     """A student before its training, with all that the training needs.
 
     Attributes:
@@ -114,19 +114,19 @@ class Ready:
         training, validation: its samples.
         order: of its teacher.
         teacher: `None` if the arm needs none.
-        targets: the teacher's outputs for the training samples, spoiled if the arm spoils them.
+        targets: the teacher's outputs for the training samples, spoiled if the arm corrupts them.
         seed: of the order of the samples.
     """
 
     student: Model
     training: Samples
     validation: Samples
-    order: Order
+    order: TeacherSpec
     teacher: Teacher | None
     targets: Outputs | None
     seed: int
 
-    def validated(self, trained: Training) -> dict[str, float | int | None]:
+    def validated(self, trained: TrainingResult) -> dict[str, float | int | None]:
         """Metrics on the validation samples."""
         labels = self.validation.labels
         return {
@@ -155,7 +155,7 @@ class Ready:
 
     def result(
         self,
-        trained: Training,
+        trained: TrainingResult,
         metrics: dict[str, float | int | None],
         teacher_executions: int,
         seconds: Mapping[str, float],
@@ -182,18 +182,18 @@ class Ready:
         return RunResult(metrics, costs, quantum.backend, quantum.plan, trained.curve)
 
 
-def prepared(
+def set_up_run(
     setting: Setting,
     arm: Arm,
     config: Config,
     dataset: Dataset,
     teachers: TeacherStore,
     replicate: int,
-) -> Ready:
+) -> RunSetup:
     """The student of a run before its training; arguments as for `run`."""
-    order = Order.of(setting, arm, config, dataset, replicate)
+    order = TeacherSpec.of(setting, arm, config, dataset, replicate)
     teacher = teachers.get(order) if arm.needs_teacher else None
-    training, _, validation = drawn(config, dataset, replicate)
+    training, _, validation = sample_splits(config, dataset, replicate)
     student = build_model(
         setting.student_model,
         config,
@@ -207,4 +207,4 @@ def prepared(
         seed = derive(config.seed, replicate, "spoiled teacher")
         targets = spoiled(teacher.train, arm.spoiled, seed=seed)
     seed = derive(config.seed, replicate, "student order")
-    return Ready(student, training, validation, order, teacher, targets, seed)
+    return RunSetup(student, training, validation, order, teacher, targets, seed)

@@ -15,11 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qkd_study.common.seeds import derive
 from qkd_study.data import Dataset, draw, noisy_labels
+from qkd_study.distill.artifact_store import ArtifactStore, FolderArtifactStore
 from qkd_study.distill.batched import batch_models, can_batch, train_batched
 from qkd_study.distill.objective import Objective
 from qkd_study.distill.tensors import read_tensors, write_tensors
-from qkd_study.distill.training import Diverged, Recipe, Samples, train
+from qkd_study.distill.training import Diverged, Samples, TrainingConfig, train
 from qkd_study.models import (
     EnsembleModel,
     Model,
@@ -28,11 +30,9 @@ from qkd_study.models import (
     count_parameters,
     predict,
 )
-from qkd_study.seeds import derive
-from qkd_study.shelf import FolderShelf, Shelf
 from qkd_study.study.arms import Arm
+from qkd_study.study.canonical import canonical
 from qkd_study.study.config import Config
-from qkd_study.study.described import described
 from qkd_study.study.models import Ensemble, ModelSpec
 from qkd_study.study.settings import Setting
 
@@ -44,7 +44,7 @@ BATCH_SIZE = 32
 
 
 @dataclass(frozen=True)
-class Order:
+class TeacherSpec:
     """Which teacher is wanted: everything that it depends on.
 
     Attributes:
@@ -61,7 +61,7 @@ class Order:
     @classmethod
     def of(
         cls, setting: Setting, arm: Arm, config: Config, dataset: Dataset, replicate: int
-    ) -> Order:
+    ) -> TeacherSpec:
         """The teacher of an arm's run."""
         return cls(setting, arm, config, dataset, replicate, config.generations)
 
@@ -70,7 +70,7 @@ class Order:
         own = self.setting.decided_by(vars(self.config), self.arm, self.generation)
         return {
             "version": RECIPE_VERSION,
-            "model": described(self.spec),
+            "model": canonical(self.spec),
             "frozen": self.arm.teacher == "random",
             **own,
             "generation": self.generation,
@@ -89,7 +89,7 @@ class Order:
         said = json.dumps(self.recipe(), sort_keys=True)
         return hashlib.sha256(said.encode()).hexdigest()[:32]
 
-    def before(self) -> Order | None:
+    def before(self) -> TeacherSpec | None:
         """The teacher of this teacher; `None` for the first generation."""
         return None if self.generation == 1 else replace(self, generation=self.generation - 1)
 
@@ -142,10 +142,12 @@ class Order:
 
     def samples(self) -> tuple[Samples, Samples, Samples]:
         """The student's K training samples, the teacher's M, and the validation samples."""
-        return drawn(self.config, self.dataset, self.replicate)
+        return sample_splits(self.config, self.dataset, self.replicate)
 
 
-def drawn(config: Config, dataset: Dataset, replicate: int) -> tuple[Samples, Samples, Samples]:
+def sample_splits(
+    config: Config, dataset: Dataset, replicate: int
+) -> tuple[Samples, Samples, Samples]:
     """The student's K training samples, the teacher's M, and the validation samples.
 
     Wrong labels, if any, are the same for teacher and student; validation labels stay right.
@@ -200,10 +202,10 @@ def _unnoticed() -> AbstractContextManager[Callable[[], None]]:
 
 
 class TeacherStore:
-    """Teachers on a shelf, which several processes may share: a lock lets one train each.
+    """Trained teachers in a store that several processes may share: a lock lets one train each.
 
     Args:
-        shelf: where they are kept; a folder is made into one.
+        artifacts: where they are kept; a folder is made into one.
         waiting: entered while a lock is waited for; gives what is called every few seconds then.
 
     Attributes:
@@ -214,18 +216,20 @@ class TeacherStore:
 
     def __init__(
         self,
-        shelf: Shelf | Path,
+        artifacts: ArtifactStore | Path,
         waiting: Callable[[], AbstractContextManager[Callable[[], None]]] = _unnoticed,
     ) -> None:
         self.seconds = 0.0
         self.executions = 0
         self.waited = 0.0
         self._waiting = waiting
-        self._shelf = FolderShelf(shelf) if isinstance(shelf, Path) else shelf
+        self._artifacts = (
+            FolderArtifactStore(artifacts) if isinstance(artifacts, Path) else artifacts
+        )
         self._recent: OrderedDict[tuple[str, int, bool], Teacher] = OrderedDict()
         self._fresh: dict[str, Model] = {}
 
-    def get(self, order: Order) -> Teacher:
+    def get(self, order: TeacherSpec) -> Teacher:
         """The teacher, trained now if nobody has yet, with its outputs for the training samples."""
         key = (order.name(), order.config.samples, order.wants_state)
         if key not in self._recent:
@@ -243,7 +247,7 @@ class TeacherStore:
         self._recent.move_to_end(key)
         return self._recent[key]
 
-    def train(self, orders: Sequence[Order]) -> None:
+    def train(self, orders: Sequence[TeacherSpec]) -> None:
         """Train in one batch those first-generation teachers that nobody has trained yet.
 
         The teachers are those that `get` would train, to the last bit. What cannot be trained so,
@@ -262,7 +266,7 @@ class TeacherStore:
             missing = [
                 named[name]
                 for name in sorted(named.keys() - known)
-                if read_tensors(self._shelf, name) is None
+                if read_tensors(self._artifacts, name) is None
             ]
             if not missing:
                 return
@@ -279,38 +283,38 @@ class TeacherStore:
             )
             for order, model, result in zip(missing, models, trained, strict=True):
                 if not isinstance(result, Diverged):
-                    write_tensors(self._shelf, order.name(), model.state_dict(), order.recipe())
+                    write_tensors(self._artifacts, order.name(), model.state_dict(), order.recipe())
                     self._fresh[order.name()] = model
             self.seconds += time.perf_counter() - start
 
-    def test_logits(self, order: Order) -> Tensor:
+    def test_logits(self, order: TeacherSpec) -> Tensor:
         """Logits (t, classes) of the teacher for the whole test set, computed once."""
         name = f"{order.name()}-test"
         with self._lock(order):
-            kept = read_tensors(self._shelf, name)
+            kept = read_tensors(self._artifacts, name)
             if kept is None:
                 model = self._trained(order)
                 inputs = torch.from_numpy(order.dataset.test_inputs())
                 kept = {"logits": predict(model, inputs, seed=order.seed("test")).logits}
                 self.executions += model.circuit_executions or 0
-                write_tensors(self._shelf, name, kept, order.recipe())
+                write_tensors(self._artifacts, name, kept, order.recipe())
         return kept["logits"]
 
     @contextmanager
-    def _lock(self, order: Order) -> Iterator[None]:
+    def _lock(self, order: TeacherSpec) -> Iterator[None]:
         start = time.perf_counter()
         with ExitStack() as held:
             with self._waiting() as tell:
-                held.enter_context(self._shelf.lock(order.name(), tell))
+                held.enter_context(self._artifacts.lock(order.name(), tell))
             self.waited += time.perf_counter() - start
             yield
 
-    def _trained(self, order: Order) -> Model:
+    def _trained(self, order: TeacherSpec) -> Model:
         """The model with its kept weights, or trained and kept. Call it under the lock."""
         if order.name() in self._fresh:
             return self._fresh.pop(order.name())
         model = order.build()
-        kept = read_tensors(self._shelf, order.name())
+        kept = read_tensors(self._artifacts, order.name())
         if kept is not None:
             model.load_state_dict(kept)
             return model
@@ -326,24 +330,24 @@ class TeacherStore:
         for number, member in enumerate(members):
             seed = _order_seed(order, number)
             _train(order, member, training, validation, objective, targets, seed)
-        write_tensors(self._shelf, order.name(), model.state_dict(), order.recipe())
+        write_tensors(self._artifacts, order.name(), model.state_dict(), order.recipe())
         self.seconds += time.perf_counter() - start
         return model
 
 
-def _recipe(order: Order) -> Recipe:
+def _recipe(order: TeacherSpec) -> TrainingConfig:
     config = order.config
-    return Recipe("adam", config.teacher_learning_rate, config.teacher_epochs, BATCH_SIZE)
+    return TrainingConfig("adam", config.teacher_learning_rate, config.teacher_epochs, BATCH_SIZE)
 
 
-def _order_seed(order: Order, member: int) -> int:
+def _order_seed(order: TeacherSpec, member: int) -> int:
     """The seed of a member's order of samples."""
     purpose = "teacher order" + (f" {member}" if member else "")
     return derive(order.config.seed, order.replicate, purpose)
 
 
 def _train(
-    order: Order,
+    order: TeacherSpec,
     member: Model,
     training: Samples,
     validation: Samples,

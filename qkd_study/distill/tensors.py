@@ -1,4 +1,4 @@
-"""Tensors on a shelf, as safetensors."""
+"""Reads and writes tensors in an artifact store, as safetensors."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from qkd_study.shelf import Shelf
+from qkd_study.distill.artifact_store import ArtifactStore
 
 
-def read_tensors(shelf: Shelf, name: str) -> dict[str, Tensor] | None:
+def read_tensors(artifacts: ArtifactStore, name: str) -> dict[str, Tensor] | None:
     """The tensors that `write_tensors` left under a name; `None` if they are missing or damaged.
 
     Raises:
-        StorageError: the shelf fails.
+        StorageError: the store fails.
     """
-    body = shelf.read(name)
+    body = artifacts.read(name)
     if body is None:
         return None
     try:
@@ -29,18 +29,18 @@ def read_tensors(shelf: Shelf, name: str) -> dict[str, Tensor] | None:
 
 
 def write_tensors(
-    shelf: Shelf, name: str, tensors: Mapping[str, Tensor], about: Mapping[str, Any]
+    artifacts: ArtifactStore, name: str, tensors: Mapping[str, Tensor], about: Mapping[str, Any]
 ) -> None:
     """Keep tensors under a name.
 
     Args:
-        shelf, name: where.
+        artifacts, name: where.
         tensors: by name.
         about: JSON values that say what they are.
 
     Raises:
-        StorageError: the shelf does not take them.
+        StorageError: the store refuses them.
     """
     # Cloned: safetensors refuses tensors that share memory, such as tied weights.
     body = save({name: value.detach().clone().contiguous() for name, value in tensors.items()})
-    shelf.write(name, body, about)
+    artifacts.write(name, body, about)

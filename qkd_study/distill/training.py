@@ -12,11 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from qkd_study.common.seeds import derive
 from qkd_study.distill.objective import Objective, Terms, detached, is_finite
 from qkd_study.distill.optimizers import Optimizer
 from qkd_study.distill.scores import accuracy
 from qkd_study.models import Model, Outputs, seeded_where_drawn
-from qkd_study.seeds import derive
 
 NO_WEIGHTS = "the weights after epoch {} are no longer numbers"
 
@@ -51,7 +51,7 @@ class Epoch:
 
 
 @dataclass
-class Training:
+class TrainingResult:
     """The result of `train`; the model holds the weights of the chosen epoch.
 
     Attributes:
@@ -67,7 +67,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingConfig:
     """How a model is trained.
 
     Attributes:
@@ -107,11 +107,11 @@ def train(
     training: Samples,
     validation: Samples,
     objective: Objective,
-    recipe: Recipe,
+    recipe: TrainingConfig,
     *,
     teacher: Outputs | None = None,
     seed: int,
-) -> Training:
+) -> TrainingResult:
     """Train `model` in place and leave it with the weights of the chosen epoch.
 
     Args:
@@ -134,7 +134,7 @@ def train(
         model.fit(training.inputs)
         inputs, val_inputs = model.prepare(training.inputs), model.prepare(validation.inputs)
     targets = None if teacher is None else detached(teacher)
-    result, best, weights = Training(), -1.0, {}
+    result, best, weights = TrainingResult(), -1.0, {}
     with noise("training"):
         for epoch in range(1, recipe.epochs + 1):
             start = time.perf_counter()

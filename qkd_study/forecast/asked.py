@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from qkd_study.common.errors import InputError
+from qkd_study.common.terminal import is_live
 from qkd_study.data import Dataset
-from qkd_study.errors import InputError
 from qkd_study.study.study import Study
-from qkd_study.terminal import is_live
 
 if TYPE_CHECKING:
     from qkd_study.forecast.forecast import Forecast

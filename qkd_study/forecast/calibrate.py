@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 
 import qkd_study
+from qkd_study.common.paths import keep, kept
 from qkd_study.data import Dataset
 from qkd_study.forecast.measure import Cost, measure
 from qkd_study.forecast.shapes import Shape, Training, shape_of
 from qkd_study.forecast.work import trainings, trainings_of
-from qkd_study.paths import keep, kept
 from qkd_study.study.study import Study
 
 #: Seconds of timing, if there is so much to time.

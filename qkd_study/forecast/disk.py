@@ -15,11 +15,11 @@ from qkd_study.data import Dataset
 from qkd_study.distill import TERMS, Epoch, RunResult
 from qkd_study.forecast.measure import Cost
 from qkd_study.forecast.shapes import Training
-from qkd_study.forecast.work import BLOCK, Branch, Work, trainings, trainings_of
+from qkd_study.forecast.work import BLOCK, ArmWork, Work, trainings, trainings_of
 from qkd_study.results import Record, finished, start_tables, write_records
 from qkd_study.results.schema import COSTS, METRICS, REAL
-from qkd_study.study.plan import Trial
 from qkd_study.study.study import Study
+from qkd_study.study.trial import Trial
 
 #: Bytes of the JSON beside a teacher's file, and of a trial in Optuna's journal; roughly.
 TEACHER_JSON, JOURNAL = 1_000, 900
@@ -90,7 +90,7 @@ def disk(
     return Disk(rows, curves, teachers, count, files.seconds)
 
 
-def _trials(branch: Branch, work: Work) -> list[tuple[int, int]]:
+def _trials(branch: ArmWork, work: Work) -> list[tuple[int, int]]:
     """Replicates and epochs of every trial of a branch."""
     search = [(work.search, job.epochs) for job in branch.trials]
     blocks = [min(BLOCK, work.confirm - first) for first in range(0, work.confirm, BLOCK)]

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from qkd_study.common.errors import InputError
 from qkd_study.data import Dataset
-from qkd_study.errors import InputError
 from qkd_study.forecast.calibrate import Calibration, Progress, calibrate
 from qkd_study.forecast.disk import Disk, disk
 from qkd_study.forecast.simulate import Machine, Timeline, simulate, without_teachers
 from qkd_study.forecast.work import Work, work_of
-from qkd_study.results.pack import PACKED_FROM
+from qkd_study.results.compact import COMPACT_FROM
 from qkd_study.study.study import Study
 
 #: Bytes that Ray adds to a worker.
@@ -22,7 +22,7 @@ WORTH = 0.1
 
 
 @dataclass(frozen=True)
-class Outlook:
+class Scenario:
     """A study on some number of CPUs.
 
     Attributes:
@@ -70,7 +70,7 @@ class Forecast:
     interpolated: int
     calibration_seconds: float
     busy: bool
-    outlooks: tuple[Outlook, ...]
+    outlooks: tuple[Scenario, ...]
 
     def as_json(self) -> dict[str, Any]:
         """The forecast as `qkd-study plan --json --forecast` prints it."""
@@ -87,19 +87,19 @@ class Forecast:
             "busy": self.busy,
             "machines": [
                 {
-                    "cpus": outlook.cpus,
-                    "wall_seconds": outlook.timeline.wall,
-                    "used": outlook.used,
-                    "bottleneck": outlook.bottleneck,
-                    "wall_seconds_without": outlook.without,
-                    "simulated": asdict(outlook.timeline),
+                    "cpus": scenario.cpus,
+                    "wall_seconds": scenario.timeline.wall,
+                    "used": scenario.used,
+                    "bottleneck": scenario.bottleneck,
+                    "wall_seconds_without": scenario.without,
+                    "simulated": asdict(scenario.timeline),
                 }
-                for outlook in self.outlooks
+                for scenario in self.outlooks
             ],
         }
 
 
-def outlook(work: Work, machine: Machine) -> Outlook:
+def scenario(work: Work, machine: Machine) -> Scenario:
     """Simulate a schedule, and what it hangs on by simulating it without."""
     timeline = simulate(work, machine)
     free = without_teachers(work)
@@ -111,7 +111,7 @@ def outlook(work: Work, machine: Machine) -> Outlook:
     }
     best = min(without, key=lambda name: without[name])
     worth = without[best] < (1 - WORTH) * timeline.wall
-    return Outlook(machine.cpus, timeline, best if worth else "chain", without)
+    return Scenario(machine.cpus, timeline, best if worth else "chain", without)
 
 
 def forecast(
@@ -147,7 +147,7 @@ def predicted(study: Study, dataset: Dataset, cpus: Sequence[int], found: Calibr
         )
     work = work_of(study, dataset, found.cost)
     one = simulate(work, Machine(cpus=1, slowdown=1.0))
-    tables = sum(1 if files >= PACKED_FROM else files for files in one.files)
+    tables = sum(1 if files >= COMPACT_FROM else files for files in one.files)
     written = disk(study, dataset, work, found.cost, tables)
     storage = written.seconds * sum(one.files) / max(one.trials, 1)
     machines = [Machine(cpus=count, per_trial=study.trial_cpus, storage=storage) for count in cpus]
@@ -161,5 +161,5 @@ def predicted(study: Study, dataset: Dataset, cpus: Sequence[int], found: Calibr
         interpolated=len(found.shapes) - found.timed,
         calibration_seconds=found.seconds,
         busy=found.busy,
-        outlooks=tuple(outlook(work, machine) for machine in machines),
+        outlooks=tuple(scenario(work, machine) for machine in machines),
     )

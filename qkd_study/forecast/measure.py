@@ -18,11 +18,11 @@ import torch
 from qkd_study.data import Dataset
 from qkd_study.distill import (
     Objective,
-    Order,
-    Recipe,
     Samples,
-    drawn,
+    TeacherSpec,
+    TrainingConfig,
     runs_in_batch,
+    sample_splits,
     scores,
     train,
 )
@@ -104,7 +104,7 @@ class _Measured:
     training: Samples
     validation: Samples
     objective: Objective
-    recipe: Callable[[int], Recipe]
+    recipe: Callable[[int], TrainingConfig]
     answers: Callable[[Samples], Outputs | None]
     group: int
     batched: ModelSpec | None
@@ -179,8 +179,8 @@ def measure(study: Study, training: Training, dataset: Dataset) -> Cost:
 
 def _student(study: Study, of: Training, dataset: Dataset) -> Cost:
     arm, config = of.arm, of.config
-    order = Order.of(study.setting, arm, config, dataset, 0)
-    samples, _, validation = drawn(config, dataset, 0)
+    order = TeacherSpec.of(study.setting, arm, config, dataset, 0)
+    samples, _, validation = sample_splits(config, dataset, 0)
 
     def build() -> Model:
         model = build_model(
@@ -189,13 +189,13 @@ def _student(study: Study, of: Training, dataset: Dataset) -> Cost:
         model.keeps_state = order.wants_state
         return model
 
-    setup = _least(lambda: _seconds(lambda: (drawn(config, dataset, 0), build())))
+    setup = _least(lambda: _seconds(lambda: (sample_splits(config, dataset, 0), build())))
     start, epoch = _Measured(
         build,
         samples,
         validation,
         Objective.of(config, arm),
-        lambda epochs: Recipe(config.optimizer, 1e-3, epochs, config.batch_size),
+        lambda epochs: TrainingConfig(config.optimizer, 1e-3, epochs, config.batch_size),
         lambda few: _untrained(order, few) if arm.needs_teacher else None,
         of.group,
         study.setting.student_model if runs_in_batch(study.setting, arm, config, dataset) else None,
@@ -206,7 +206,7 @@ def _student(study: Study, of: Training, dataset: Dataset) -> Cost:
     return Cost(setup + start, epoch, 0.0, test, _bytes(model), peak_memory())
 
 
-def _untrained(order: Order, few: Samples) -> Outputs:
+def _untrained(order: TeacherSpec, few: Samples) -> Outputs:
     """A teacher's outputs: what they are does not change what they cost."""
     model = order.build()
     model.keeps_state = order.wants_state
@@ -220,7 +220,7 @@ def _members(model: Model) -> list[Model]:
 
 
 def _teacher(study: Study, of: Training, dataset: Dataset) -> Cost:
-    order = Order(study.setting, of.arm, of.config, dataset, 0, of.generation or 1)
+    order = TeacherSpec(study.setting, of.arm, of.config, dataset, 0, of.generation or 1)
     taught = order.before() is not None
     students, training, validation = order.samples()
     setup = _least(lambda: _seconds(lambda: (order.samples(), order.build())))
@@ -229,7 +229,7 @@ def _teacher(study: Study, of: Training, dataset: Dataset) -> Cost:
         training,
         validation,
         order.objective(),
-        lambda epochs: Recipe("adam", 1e-3, epochs, BATCH_SIZE),
+        lambda epochs: TrainingConfig("adam", 1e-3, epochs, BATCH_SIZE),
         lambda few: _untrained(order, few) if taught else None,
         1 if taught else of.group,
         order.member if order.can_batch else None,

@@ -8,8 +8,8 @@ from math import ceil
 from typing import Any
 
 from qkd_study.study.arms import Arm
+from qkd_study.study.canonical import canonical
 from qkd_study.study.config import Config
-from qkd_study.study.described import described
 from qkd_study.study.study import Study
 
 #: What of a circuit has no order, and decides what it costs.
@@ -68,8 +68,8 @@ def student_shape(study: Study, arm: Arm, config: Config, group: int) -> Shape:
     model = study.setting.student_model
     own = {name: value for name, value in vars(config).items() if name in model.reads}
     kind = _kind(
-        model=described(model),
-        terms=described(arm.terms),
+        model=canonical(model),
+        terms=canonical(arm.terms),
         optimizer=config.optimizer,
         **{name: own.get(name) for name in WORDS},
     )
@@ -89,7 +89,7 @@ def teacher_shape(study: Study, arm: Arm, config: Config, generation: int, group
     """The shape of a teacher's training, and of its answers to the student's samples."""
     own = study.setting.decided_by(vars(config), arm, generation)
     kind = _kind(
-        model=described(study.setting.teacher_of(arm)),
+        model=canonical(study.setting.teacher_of(arm)),
         frozen=arm.teacher == "random",
         taught=generation > 1,
         **{name: own.get(name) for name in WORDS},

@@ -8,7 +8,7 @@ from math import ceil
 
 import numpy as np
 
-from qkd_study.forecast.work import BLOCK, Branch, Job, Recipe, Work
+from qkd_study.forecast.work import BLOCK, ArmWork, Job, TeacherWork, Work
 
 #: Trials that a trial is compared with at least, those of its own batch left out.
 SAFE_TRIALS = 5
@@ -84,7 +84,7 @@ class Timeline:
 class _State:
     """A branch on its way."""
 
-    branch: Branch
+    branch: ArmWork
     handed: int = 0
     ended: int = 0
     running: int = 0
@@ -396,5 +396,5 @@ def simulate(work: Work, machine: Machine, seed: int = 0) -> Timeline:
 
 def without_teachers(work: Work) -> Work:
     """The same work where every teacher is there already."""
-    free = [Recipe(0.0, 0.0, recipe.before) for recipe in work.recipes]
+    free = [TeacherWork(0.0, 0.0, recipe.before) for recipe in work.recipes]
     return replace(work, recipes=free)

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from qkd_study.common.seeds import derive
 from qkd_study.data import Dataset
 from qkd_study.distill import runs_in_batch
 from qkd_study.distill.replicates import largest_batch
 from qkd_study.forecast.measure import Cost
 from qkd_study.forecast.shapes import COSTLY, Training
-from qkd_study.seeds import derive
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config, Value
 from qkd_study.study.space import Choice, Int, LogFloat, Range
@@ -24,7 +24,7 @@ BLOCK = 5
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TeacherWork:
     """Teachers that differ in their replicate alone.
 
     Attributes:
@@ -60,7 +60,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Branch:
+class ArmWork:
     """The search in one cell and arm, and its confirmation.
 
     Attributes:
@@ -86,8 +86,8 @@ class Work:
         gives_up: whether a search trial may be given up between its replicates.
     """
 
-    branches: list[Branch] = field(default_factory=list)
-    recipes: list[Recipe] = field(default_factory=list)
+    branches: list[ArmWork] = field(default_factory=list)
+    recipes: list[TeacherWork] = field(default_factory=list)
     search: int = 1
     confirm: int = 2
     batch: int = 5
@@ -178,7 +178,7 @@ def work_of(study: Study, dataset: Dataset, cost: Callable[[Training], Cost]) ->
             )
         trials = jobs * study.trials_of(arm) if len(jobs) == 1 else jobs
         work.branches.append(
-            Branch(f"{cell.key} {arm.name}", tuple(trials), _mean(jobs), arm.needs_teacher)
+            ArmWork(f"{cell.key} {arm.name}", tuple(trials), _mean(jobs), arm.needs_teacher)
         )
     return work
 
@@ -215,6 +215,6 @@ def _recipe(
         if place is None:
             place = places[key] = len(work.recipes)
             seconds = of.start + config.teacher_epochs * of.epoch
-            work.recipes.append(Recipe(seconds, of.test, before))
+            work.recipes.append(TeacherWork(seconds, of.test, before))
     assert place is not None
     return place, of.outputs

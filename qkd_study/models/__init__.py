@@ -1,12 +1,12 @@
 """Students and teachers."""
 
+from qkd_study.common.randomness import seeded, seeded_where_drawn
 from qkd_study.models.build import BUILDERS, build_ansatz, build_model
 from qkd_study.models.circuits import FullyQuantumModel, HybridImageModel, HybridModel
 from qkd_study.models.classical import MLP, AlexNet, ConvNet, LeNet5
 from qkd_study.models.convolution import ConvolutionStudent, QuanvolutionTeacher
 from qkd_study.models.ensemble import EnsembleModel
 from qkd_study.models.outputs import Model, Outputs, count_parameters, predict
-from qkd_study.models.randomness import seeded, seeded_where_drawn
 from qkd_study.models.reductions import Reduction, make_reduction
 
 __all__ = [

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from qkd_study.errors import InputError, shown
+from qkd_study.common.errors import InputError, shown
+from qkd_study.common.randomness import seeded
+from qkd_study.common.seeds import derive
 from qkd_study.models.circuits import (
     Ansatz,
     CircuitModel,
@@ -17,11 +19,10 @@ from qkd_study.models.classical import MLP, AlexNet, ConvNet, LeNet5
 from qkd_study.models.convolution import ConvolutionStudent, QuanvolutionTeacher
 from qkd_study.models.ensemble import EnsembleModel
 from qkd_study.models.outputs import Model
-from qkd_study.models.randomness import seeded
 from qkd_study.models.reductions import Reduction, make_reduction
 from qkd_study.quantum import (
     Circuit,
-    Plan,
+    ExecutionPlan,
     Precision,
     Quanvolution,
     Simulator,
@@ -31,7 +32,6 @@ from qkd_study.quantum import (
     random_layers,
     strongly_entangling,
 )
-from qkd_study.seeds import derive
 from qkd_study.study import circuits as quantum_spec
 from qkd_study.study import models as spec
 from qkd_study.study.config import Config
@@ -44,7 +44,7 @@ def simulator(config: Config) -> Simulator:
     return Simulator(
         config.device or "lightning.qubit",
         cast(Precision, config.precision or "complex128"),
-        None if config.plan in (None, "auto") else cast(Plan, config.plan),
+        None if config.plan in (None, "auto") else cast(ExecutionPlan, config.plan),
     )
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from qkd_study.models.randomness import seeded_where_drawn
+from qkd_study.common.randomness import seeded_where_drawn
 
 
 class Outputs(NamedTuple):

@@ -11,17 +11,17 @@ from qkd_study.quantum.ansatze import (
 )
 from qkd_study.quantum.circuit import Circuit, Gate
 from qkd_study.quantum.embeddings import amplitude_embedding, angle_embedding, basis_embedding
-from qkd_study.quantum.passes import Pass
-from qkd_study.quantum.plans import Plan
+from qkd_study.quantum.passes import CircuitExecution
+from qkd_study.quantum.plans import ExecutionPlan
 from qkd_study.quantum.quanvolution import Quanvolution
 from qkd_study.quantum.readouts import class_groups, marginal, mean_z, z_values
 from qkd_study.quantum.simulator import Precision, Simulator
 
 __all__ = [
     "Circuit",
+    "CircuitExecution",
+    "ExecutionPlan",
     "Gate",
-    "Pass",
-    "Plan",
     "Precision",
     "Quanvolution",
     "Simulator",

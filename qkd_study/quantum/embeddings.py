@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from qkd_study.memory import check_allocation
+from qkd_study.common.memory import check_allocation
 
 
 def _finite(x: Tensor, what: str) -> None:

@@ -1,4 +1,4 @@
-"""`Pass`: the executions of a circuit on a batch of states, kept for their gradient."""
+"""`CircuitExecution`: the executions of a circuit on a batch of states, kept for their gradient."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qkd_study.quantum.circuit import Circuit
-from qkd_study.quantum.plans import Plan, chunks
+from qkd_study.quantum.plans import ExecutionPlan, chunks
 
 Complex = NDArray[np.complexfloating]
 Real = NDArray[np.float64]
@@ -37,7 +37,7 @@ class Executor(Protocol):
     def state(self, circuit: Circuit, extra_wires: int) -> State: ...
 
 
-class Pass:
+class CircuitExecution:
     """A circuit applied to a batch of states, in arrays: what autograd would cost is left out.
 
     Args:
@@ -56,7 +56,7 @@ class Pass:
         self,
         simulator: Executor,
         circuit: Circuit,
-        plan: Plan,
+        plan: ExecutionPlan,
         theta: NDArray[Any],
         states: NDArray[Any],
         features: NDArray[Any] | None = None,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from qkd_study.quantum.circuit import Circuit
 
-Plan = Literal["register", "matrix", "plain"]
+ExecutionPlan = Literal["register", "matrix", "plain"]
 
 #: Amplitudes per chunk: 256 KiB, which stays in the second-level cache with its adjoint copies.
 CHUNK = 2**14
@@ -33,7 +33,7 @@ def chunks(batch: int, qubits: int) -> list[tuple[int, int, int]]:
     return [(a, b, (b - a - 1).bit_length()) for a, b in bounds]
 
 
-def microseconds(plan: Plan, circuit: Circuit, batch: int, *, real: bool = True) -> float:
+def microseconds(plan: ExecutionPlan, circuit: Circuit, batch: int, *, real: bool = True) -> float:
     """A training step's time by the numbers above.
 
     Args:
@@ -58,7 +58,7 @@ def microseconds(plan: Plan, circuit: Circuit, batch: int, *, real: bool = True)
     return register + MATRIX + PRODUCT * batch * states**2 * (2 if real else 4)
 
 
-def fastest_plan(circuit: Circuit, batch: int, *, real: bool = True) -> Plan:
+def fastest_plan(circuit: Circuit, batch: int, *, real: bool = True) -> ExecutionPlan:
     """The plan of a batch; see `microseconds`. `plain` only where data enters between the gates."""
     if circuit.features:
         return "plain"

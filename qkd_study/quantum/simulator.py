@@ -19,13 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qkd_study.memory import check_allocation
+from qkd_study.common.memory import check_allocation
 from qkd_study.quantum._first_order import first_derivatives_only
 from qkd_study.quantum._lightning import LightningState
 from qkd_study.quantum._product import Product
 from qkd_study.quantum.circuit import Circuit
-from qkd_study.quantum.passes import Pass, State
-from qkd_study.quantum.plans import Plan, fastest_plan
+from qkd_study.quantum.passes import CircuitExecution, State
+from qkd_study.quantum.plans import ExecutionPlan, fastest_plan
 
 Precision = Literal["complex128", "complex64"]
 
@@ -54,7 +54,7 @@ class Simulator:
 
     device: str = "lightning.qubit"
     precision: Precision = "complex128"
-    forced: Plan | None = None
+    forced: ExecutionPlan | None = None
     executions: int = 0
     plans: set[str] = field(default_factory=set)
     _states: dict[tuple[Circuit, int], State] = field(default_factory=dict, repr=False)
@@ -108,7 +108,7 @@ class Simulator:
                 self._states[key] = DeviceState(self.device, *given)
         return self._states[key]
 
-    def plan(self, circuit: Circuit, batch: int, *, real: bool = True) -> Plan:
+    def plan(self, circuit: Circuit, batch: int, *, real: bool = True) -> ExecutionPlan:
         """How a batch would be run.
 
         Args:
@@ -148,7 +148,7 @@ class Simulator:
         states: Tensor,
         *,
         features: Tensor | None = None,
-        plan: Plan | None = None,
+        plan: ExecutionPlan | None = None,
     ) -> Tensor:
         """Apply the circuit to a batch of states.
 
@@ -186,7 +186,7 @@ class Simulator:
         states: Tensor,
         *,
         features: Tensor | None = None,
-        plan: Plan | None = None,
+        plan: ExecutionPlan | None = None,
     ) -> Tensor:
         """Probabilities of the basis states after the circuit, (B, 2^n); see `evolve`."""
         plan = self._chosen(circuit, states, features, plan)
@@ -201,8 +201,8 @@ class Simulator:
         return self._run(circuit, theta, states, features, plan, squared=True).to(_real(states))
 
     def _chosen(
-        self, circuit: Circuit, states: Tensor, features: Tensor | None, plan: Plan | None
-    ) -> Plan:
+        self, circuit: Circuit, states: Tensor, features: Tensor | None, plan: ExecutionPlan | None
+    ) -> ExecutionPlan:
         """The plan of a batch, once its shapes are checked."""
         if states.ndim != 2 or states.shape[1] != 2**circuit.qubits:
             raise ValueError(
@@ -229,7 +229,7 @@ class Simulator:
         theta: Tensor,
         states: Tensor,
         features: Tensor | None,
-        plan: Plan,
+        plan: ExecutionPlan,
         *,
         squared: bool = False,
     ) -> Tensor:
@@ -247,8 +247,8 @@ class Simulator:
 
 
 def _check_plan(plan: str | None) -> None:
-    if plan not in (None, *get_args(Plan)):
-        raise ValueError(f"plan must be one of {get_args(Plan)}, but got {plan!r}")
+    if plan not in (None, *get_args(ExecutionPlan)):
+        raise ValueError(f"plan must be one of {get_args(ExecutionPlan)}, but got {plan!r}")
 
 
 def _real(states: Tensor) -> torch.dtype:
@@ -280,11 +280,13 @@ class _Evolve(torch.autograd.Function):
         features: Tensor | None,
         circuit: Circuit,
         simulator: Simulator,
-        plan: Plan,
+        plan: ExecutionPlan,
         squared: bool,
     ) -> Tensor:
         between = None if features is None else _array(features)
-        ctx.passed = Pass(simulator, circuit, plan, _array(theta), _array(states), between)
+        ctx.passed = CircuitExecution(
+            simulator, circuit, plan, _array(theta), _array(states), between
+        )
         ctx.squared = squared
         ctx.save_for_backward(theta, states, features)
         return torch.from_numpy(ctx.passed.probabilities if squared else ctx.passed.final)

@@ -1,16 +1,17 @@
 """The tables of a run, and the folder that holds them."""
 
+from qkd_study.results.compact import compact_tables, finish_compaction
 from qkd_study.results.folder import (
     RunFolder,
     changed_files,
     new_run,
     runs_of,
     same_run,
-    write_about,
+    write_manifest,
 )
-from qkd_study.results.pack import finish_packing, pack
-from qkd_study.results.pending import Pending
-from qkd_study.results.places import Place, brought, find_run
+from qkd_study.results.journal import RunJournal
+from qkd_study.results.locations import ResultsLocation, brought, find_run
+from qkd_study.results.object_store import is_address
 from qkd_study.results.reasons import Reason, alike, failed_share, reasons
 from qkd_study.results.rows import Record, Row, finished, mean_score, score, without_result
 from qkd_study.results.schema import (
@@ -22,17 +23,16 @@ from qkd_study.results.schema import (
     largest_difference,
     schema,
 )
-from qkd_study.results.store import is_address
 from qkd_study.results.tables import (
     BrokenFile,
     VanishedFile,
+    drop_retryable,
     files_of,
-    forget_failed,
     may_be_retried,
     read_once,
     read_table,
+    retry_read,
     start_tables,
-    unhindered,
     write_records,
 )
 
@@ -41,40 +41,40 @@ __all__ = [
     "TABLES",
     "BrokenFile",
     "Column",
-    "Pending",
-    "Place",
     "Reason",
     "Record",
+    "ResultsLocation",
     "Row",
     "RunFolder",
+    "RunJournal",
     "VanishedFile",
     "alike",
     "brought",
     "changed_files",
+    "compact_tables",
     "describe",
+    "drop_retryable",
     "failed_share",
     "files_of",
     "find_run",
-    "finish_packing",
+    "finish_compaction",
     "finished",
-    "forget_failed",
     "is_address",
     "is_share",
     "largest_difference",
     "may_be_retried",
     "mean_score",
     "new_run",
-    "pack",
     "read_once",
     "read_table",
     "reasons",
+    "retry_read",
     "runs_of",
     "same_run",
     "schema",
     "score",
     "start_tables",
-    "unhindered",
     "without_result",
-    "write_about",
+    "write_manifest",
     "write_records",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from qkd_study.errors import InputError
+from qkd_study.common.errors import InputError
 from qkd_study.results.schema import RUNS
 
 #: What a row of runs is of; with the epoch, a row of curves.

@@ -16,11 +16,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from qkd_study.atomic import replace_file
-from qkd_study.errors import InputError, StorageError
-from qkd_study.results.about import check_about
-from qkd_study.results.commitments import committed
-from qkd_study.results.mirror import Mirror
+from qkd_study.common.atomic import replace_file
+from qkd_study.common.errors import InputError, StorageError
+from qkd_study.results.claim_history import committed
+from qkd_study.results.manifest import check_manifest
+from qkd_study.results.remote_sync import RemoteSync
 from qkd_study.results.tables import COLUMNS, start_tables
 from qkd_study.study.files import may_be_one_run
 from qkd_study.study.identity import SEARCH_RULE, declaration, fingerprint
@@ -35,16 +35,16 @@ class RunFolder:
 
     Attributes:
         path: the folder, or its copy here if it is in an object store.
-        mirror: between the two.
+        remote_sync: between the two.
     """
 
     path: Path
-    mirror: Mirror | None = field(default=None, compare=False)
+    remote_sync: RemoteSync | None = field(default=None, compare=False)
 
     @property
     def where(self) -> str:
         """The folder or the address, as a user may write it."""
-        return str(self.path if self.mirror is None else self.mirror.store)
+        return str(self.path if self.remote_sync is None else self.remote_sync.store)
 
     @property
     def run_id(self) -> str:
@@ -66,11 +66,11 @@ class RunFolder:
         """A file that says who writes to the run, while somebody does."""
         return self.path / ".owner"
 
-    def about(self) -> dict[str, Any]:
+    def manifest(self) -> dict[str, Any]:
         """What study.json says.
 
         Raises:
-            InputError: there is none, or it is not what `write_about` writes.
+            InputError: there is none, or it is not what `write_manifest` writes.
         """
         advice = (
             f"Restore it from a copy, or move {self.where} elsewhere: its rows stay readable, but "
@@ -78,7 +78,7 @@ class RunFolder:
         )
         try:
             said: dict[str, Any] = json.loads((self.path / "study.json").read_bytes())
-            check_about(said)
+            check_manifest(said)
         except FileNotFoundError:
             if has_rows(self.path):
                 raise InputError(f"{self.where} has rows, but no study.json. {advice}") from None
@@ -89,9 +89,9 @@ class RunFolder:
         return said
 
     def is_whole(self) -> bool:
-        """Whether study.json is what `write_about` writes."""
+        """Whether study.json is what `write_manifest` writes."""
         try:
-            self.about()
+            self.manifest()
         except InputError:
             return False
         return True
@@ -102,8 +102,8 @@ class RunFolder:
         Raises:
             StorageError: the store fails.
         """
-        if self.mirror is not None:
-            self.mirror.push()
+        if self.remote_sync is not None:
+            self.remote_sync.push()
 
     def sent(self, *paths: Path) -> None:
         """Have files of the folder sent to the object store, if it is in one, soon and in order.
@@ -111,12 +111,12 @@ class RunFolder:
         Raises:
             StorageError: something could not be sent before.
         """
-        if self.mirror is not None:
-            self.mirror.put(paths)
+        if self.remote_sync is not None:
+            self.remote_sync.put(paths)
 
     def trouble(self) -> str | None:
         """Why nothing can be sent any more, if so; never waits."""
-        return None if self.mirror is None else self.mirror.trouble()
+        return None if self.remote_sync is None else self.remote_sync.trouble()
 
     def is_locked(self) -> bool:
         """Whether a driver on this machine holds the folder."""
@@ -199,7 +199,7 @@ def same_run(
         return run.path.resolve() == (run.path.parent / "latest").resolve(), run.run_id
 
     for run in sorted(runs, key=order, reverse=True):
-        said = run.about()
+        said = run.manifest()
         before = said["arms"]
         alike = all(before[name] == arms[name] for name in before.keys() & arms.keys())
         alike = alike and may_be_one_run(said.get("files", {}), files)
@@ -212,7 +212,7 @@ def changed_files(runs: Sequence[RunFolder], files: Mapping[str, str]) -> list[s
     """Files with another content than in the newest of a study's runs."""
     for run in runs[-1:]:
         with contextlib.suppress(InputError):
-            before = run.about().get("files", {})
+            before = run.manifest().get("files", {})
             return sorted(n for n in before.keys() & files.keys() if before[n] != files[n])
     return []
 
@@ -238,7 +238,7 @@ def new_run(study: Study, out: Path) -> RunFolder:
     return RunFolder(path)
 
 
-def write_about(
+def write_manifest(
     run: RunFolder,
     study: Study,
     source: Path,
@@ -266,9 +266,9 @@ def write_about(
     """
     before: dict[str, Any] = {}
     if (run.path / "study.json").exists():
-        before = run.about()
+        before = run.manifest()
     known: dict[str, str] = before.get("files", {})
-    about = {
+    manifest = {
         "run_id": run.run_id,
         "declaration": declaration(study),
         "fingerprint": fingerprint(study, digest),
@@ -287,7 +287,7 @@ def write_about(
         "sessions": [*before.get("sessions", []), session],
     }
     replace_file(run.path / "study.py", source.read_bytes())
-    replace_file(run.path / "study.json", json.dumps(about, indent=1).encode() + b"\n")
+    replace_file(run.path / "study.json", json.dumps(manifest, indent=1).encode() + b"\n")
     run.sent(run.path / "study.json", run.path / "study.py")
     link = run.path.parent / f".latest.{os.getpid()}"
     with contextlib.suppress(OSError):  # a file system without links does without

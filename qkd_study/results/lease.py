@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from qkd_study.errors import InputError, StorageError
-from qkd_study.results.store import Store
+from qkd_study.common.errors import InputError, StorageError
+from qkd_study.results.object_store import ObjectStore
 
 #: How old the heartbeat of a driver may be before another may take its run over.
 FRESH_SECONDS = 60.0
@@ -46,7 +46,7 @@ class Lease:
         owner: in words.
     """
 
-    store: Store
+    store: ObjectStore
     place: str
     owner: str
     _seen: _Moment = field(default_factory=_Moment, compare=False, repr=False)
@@ -131,7 +131,7 @@ class Lease:
         return (fresh.modified - lease.modified) / 1e9
 
 
-def holder(store: Store) -> str | None:
+def holder(store: ObjectStore) -> str | None:
     """Who has the lease of the run in a store, as far as a reader's clock can tell."""
     said, stamp = Lease(store, "", "").said(), store.stamp(LEASE)
     if said.get("released", True) or stamp is None:

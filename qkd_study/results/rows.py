@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from qkd_study.study.plan import Trial
+from qkd_study.study.trial import Trial
 
 if TYPE_CHECKING:  # tables are read without torch
     from qkd_study.distill import RunResult

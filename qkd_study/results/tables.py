@@ -17,16 +17,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from qkd_study.atomic import PARTIAL, replaced
-from qkd_study.errors import InputError, StudyWarning, told
+from qkd_study.common.atomic import PARTIAL, replaced
+from qkd_study.common.errors import InputError, StudyWarning, format_error
 from qkd_study.results.doubles import KEYS, has_doubles, without_doubles
 from qkd_study.results.rows import Record, Row
 from qkd_study.results.schema import TABLE_VERSION, TABLES, schema
-from qkd_study.study.plan import Trial
+from qkd_study.study.trial import Trial
 
 T = TypeVar("T")
 
-#: In the folder of a run: which files are being joined into one; see `pack`.
+#: In the folder of a run: which files are being joined into one; see `compact_tables`.
 PLAN = ".packing.json"
 #: The file that gives a table its columns, without rows.
 COLUMNS = "columns.parquet"
@@ -89,7 +89,7 @@ def may_be_retried(row: Mapping[Any, Any]) -> bool:
     return row["status"] == "failed" and not str(row["reason"]).startswith("diverged")
 
 
-def forget_failed(folder: Path) -> None:
+def drop_retryable(folder: Path) -> None:
     """Remove the rows of runs that failed, but not those that diverged, which would do so again.
 
     Of a search trial all rows go, because it is scored as a whole. Call it under the run's lock.
@@ -171,7 +171,7 @@ def read_table(
             different configurations of one trial.
     """
     if not files:
-        return unhindered(lambda: read_table(folder, table, files_of(folder, table), columns))
+        return retry_read(lambda: read_table(folder, table, files_of(folder, table), columns))
     rows, said = read_once(folder, table, files, columns)
     if said is not None and table == "runs":
         warnings.warn(said, StudyWarning, stacklevel=2)
@@ -209,7 +209,7 @@ def _frame(
     try:
         frame: pd.DataFrame = data.to_pandas()
     except (pa.ArrowException, ValueError, OverflowError) as error:
-        raise BrokenFile(f"{folder / table} has a broken file: {told(error)}.") from None
+        raise BrokenFile(f"{folder / table} has a broken file: {format_error(error)}.") from None
     for name in [*KEYS, *(["status"] if table == "runs" else ["epoch"])]:
         if name in frame and frame[name].isna().any():
             raise InputError(f"{folder / table} has a broken file: a row in it has no {name}.")
@@ -217,7 +217,7 @@ def _frame(
 
 
 def files_of(folder: Path, table: str) -> list[Path]:
-    """The files that hold a table, with each row once, also while `pack` joins them.
+    """The files that hold a table, with each row once, also while `compact_tables` joins them.
 
     Raises:
         InputError: there is none: this is not the folder of a run.
@@ -229,7 +229,7 @@ def files_of(folder: Path, table: str) -> list[Path]:
         after = _plan(folder)
     if before:
         plan = plan_of(folder, before)
-        whole = hidden(folder / table, plan["target"])
+        whole = temp_path(folder / table, plan["target"])
         gone = set(plan["names"])
         found = [path for path in found if path.name not in gone]
         if whole.exists():
@@ -241,7 +241,7 @@ def files_of(folder: Path, table: str) -> list[Path]:
     return found
 
 
-def unhindered(read: Callable[[], T]) -> T:
+def retry_read(read: Callable[[], T]) -> T:
     """What `read` returns, tried again where a file it had listed was joined with others."""
     for _ in range(ATTEMPTS - 1):
         with contextlib.suppress(VanishedFile):
@@ -250,7 +250,7 @@ def unhindered(read: Callable[[], T]) -> T:
     return read()
 
 
-def hidden(folder: Path, target: str) -> Path:
+def temp_path(folder: Path, target: str) -> Path:
     """A file that is to become `target`, in the folder of its table."""
     return folder / f".{target}{PARTIAL}"
 
@@ -320,6 +320,6 @@ def _read(path: Path, wanted: pa.Schema) -> pa.Table:
         raise VanishedFile(f"{path} was there, but is gone.") from None
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise BrokenFile(
-            f"{path} is broken: {told(error)}. If you delete it, the same `run` command computes "
-            f"its rows again."
+            f"{path} is broken: {format_error(error)}. If you delete it, the same `run` command "
+            f"computes its rows again."
         ) from None

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from qkd_study.errors import InputError, is_text, shown
-from qkd_study.names import unknown
-from qkd_study.python_values import keep_python_values
+from qkd_study.common.errors import InputError, is_text, shown
+from qkd_study.common.names import unknown
+from qkd_study.common.python_values import keep_python_values
 
 #: Terms of the loss by name. The first two change the cross-entropy; the others need a teacher.
 TermName = Literal[

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from math import pi, prod
 from typing import Any, ClassVar
 
-from qkd_study.errors import InputError, shown
-from qkd_study.python_values import keep_python_values
+from qkd_study.common.errors import InputError, shown
+from qkd_study.common.python_values import keep_python_values
 from qkd_study.study.models import (
     CIRCUIT,
     Convolution,
     ModelSpec,
     Shape,
     Values,
-    callable_or_none,
+    check_bool,
+    check_callable,
     check_images,
     keep_tuple,
-    true_or_false,
 )
 from qkd_study.study.reductions import REDUCTIONS, check_reduction
 from qkd_study.study.sizes import Sizes
@@ -40,7 +40,7 @@ class Quanvolution(Convolution):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        true_or_false(self, "trainable")
+        check_bool(self, "trainable")
 
     def embedding(self, values: Values) -> str:
         """`auto` is angle where every pixel of a patch has a qubit, else amplitude."""
@@ -137,7 +137,7 @@ class HybridCircuit(_OneCircuit):
     ansatz: Callable[[int, int], Any] | None = None
 
     def __post_init__(self) -> None:
-        callable_or_none(self, "ansatz")
+        check_callable(self, "ansatz")
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,8 @@ class FullyQuantum(_OneCircuit):
     def __post_init__(self) -> None:
         keep_python_values(self)
         keep_tuple(self, "assignment")
-        callable_or_none(self, "ansatz")
-        true_or_false(self, "scale")
+        check_callable(self, "ansatz")
+        check_bool(self, "scale")
         if self.assignment is None:
             return
         given = self.assignment
@@ -219,7 +219,7 @@ class HybridImage(_OneCircuit):
     def __post_init__(self) -> None:
         keep_python_values(self)
         keep_tuple(self, "channels")
-        callable_or_none(self, "ansatz")
+        check_callable(self, "ansatz")
         given = self.channels
         right = isinstance(given, tuple) and len(given) == 2
         if not right or not all(type(width) is int and width >= 1 for width in given):

@@ -9,8 +9,8 @@ from numbers import Real
 from types import MappingProxyType
 from typing import Any
 
-from qkd_study.errors import InputError, is_text, shown
-from qkd_study.python_values import keep_python_values
+from qkd_study.common.errors import InputError, is_text, shown
+from qkd_study.common.python_values import keep_python_values
 from qkd_study.study.config import PARAMETERS, Value
 
 #: Metrics of the confirm phase that a claim may be about, and whether more is better.

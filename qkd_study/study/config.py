@@ -9,9 +9,9 @@ from numbers import Real
 from types import MappingProxyType
 from typing import Any, Literal
 
-from qkd_study.errors import InputError, is_text, shown
-from qkd_study.names import unknown
-from qkd_study.python_values import as_python
+from qkd_study.common.errors import InputError, is_text, shown
+from qkd_study.common.names import unknown
+from qkd_study.common.python_values import as_python
 from qkd_study.study.reductions import REDUCTIONS
 
 Value = int | float | str

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qkd_study.paths import cache_folder
+from qkd_study.common.paths import cache_folder
 
 #: Code is not data: what a study file defines is part of a run's identity by its source.
 _CODE = (".py", ".pyc", ".pyd", ".so")

@@ -8,8 +8,8 @@ import json
 from typing import Any
 
 from qkd_study.data import name_of
+from qkd_study.study.canonical import canonical
 from qkd_study.study.config import PARAMETERS
-from qkd_study.study.described import described
 from qkd_study.study.space import Range
 from qkd_study.study.study import Study
 
@@ -19,7 +19,7 @@ SEARCH_RULE = 2
 
 
 def _range(space: Range) -> dict[str, Any]:
-    return {"kind": type(space).__name__, **described(dataclasses.asdict(space))}
+    return {"kind": type(space).__name__, **canonical(dataclasses.asdict(space))}
 
 
 def declaration(study: Study) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def declaration(study: Study) -> dict[str, Any]:
     return {
         "name": study.name,
         "question": study.question,
-        "setting": described(study.setting),
+        "setting": canonical(study.setting),
         "datasets": [name_of(entry) for entry in study.datasets],
         "factors": {name: list(values) for name, values in study.factors.items()},
         "search": {name: _range(space) for name, space in study.search.items()},
@@ -36,8 +36,8 @@ def declaration(study: Study) -> dict[str, Any]:
             for name, what in PARAMETERS.items()
             if name not in study.factors and name not in study.search
         },
-        "arms": {arm.name: described(arm) for arm in study.all_arms},
-        "claims": described(study.claims),
+        "arms": {arm.name: canonical(arm) for arm in study.all_arms},
+        "claims": canonical(study.claims),
         "trials": study.trials,
         "batch": study.batch,
         "minimise": study.minimise,

@@ -10,10 +10,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from qkd_study.common.errors import InputError, StudyWarning, format_error
+from qkd_study.common.seeds import seeded_globals
 from qkd_study.data import within
-from qkd_study.errors import InputError, StudyWarning, told
-from qkd_study.seeds import seeded_globals
-from qkd_study.study.described import MODULE
+from qkd_study.study.canonical import MODULE
 from qkd_study.study.study import Study
 
 _EXAMPLE = 'It must bind one, as in: study = Study(question="...", factors={"samples": (20, 50)})'
@@ -84,7 +84,7 @@ def _seeded(source: bytes) -> Iterator[None]:
     with ExitStack() as seeds:
         seeds.enter_context(seeded_globals(0))
         if b"torch" in source:  # only then: it takes long to import
-            from qkd_study.models.randomness import seeded
+            from qkd_study.common.randomness import seeded
 
             seeds.enter_context(seeded(0))
         yield
@@ -109,7 +109,7 @@ def running(path: str | Path) -> Iterator[None]:
 
 
 def _failed(path: Path, error: BaseException) -> InputError:
-    return InputError(f"{_place(path, error)}: the study file failed: {told(error)}")
+    return InputError(f"{_place(path, error)}: the study file failed: {format_error(error)}")
 
 
 def _name(path: Path) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar, Literal
 
-from qkd_study.errors import InputError, shown
-from qkd_study.python_values import keep_python_values
+from qkd_study.common.errors import InputError, shown
+from qkd_study.common.python_values import keep_python_values
 from qkd_study.study.sizes import Sizes
 
 Shape = tuple[int, ...]
@@ -19,7 +19,7 @@ Values = Mapping[str, Any]
 CIRCUIT = frozenset({"qubits", "depth", "embedding", "angle_range", "device", "precision", "plan"})
 
 
-def whole(owner: object, *names: str) -> None:
+def check_positive_int(owner: object, *names: str) -> None:
     """Check that attributes are integers >= 1.
 
     Raises:
@@ -32,7 +32,7 @@ def whole(owner: object, *names: str) -> None:
             raise InputError(f"{name} of {kind} must be an integer >= 1, but got {shown(value)}.")
 
 
-def true_or_false(owner: object, *names: str) -> None:
+def check_bool(owner: object, *names: str) -> None:
     """Check that attributes are `True` or `False`.
 
     Raises:
@@ -45,7 +45,7 @@ def true_or_false(owner: object, *names: str) -> None:
             raise InputError(f"{name} of {kind} must be True or False, but got {shown(value)}.")
 
 
-def callable_or_none(owner: object, name: str) -> None:
+def check_callable(owner: object, name: str) -> None:
     """Check that an attribute is a function, or `None`.
 
     Raises:
@@ -208,7 +208,7 @@ class Convolution(ModelSpec):
 
     def __post_init__(self) -> None:
         keep_python_values(self)
-        whole(self, "filters", "kernel", "stride")
+        check_positive_int(self, "filters", "kernel", "stride")
 
     def patches(self, shape: Shape) -> Shape:
         """Patches down and across an image, without padding.
@@ -251,7 +251,7 @@ class Ensemble(ModelSpec):
 
     def __post_init__(self) -> None:
         keep_python_values(self)
-        whole(self, "members")
+        check_positive_int(self, "members")
         if not isinstance(self.of, ModelSpec) or isinstance(self.of, Ensemble):
             raise InputError(
                 f"of in Ensemble must be a model such as Mlp(), but got {shown(self.of)}."
@@ -312,7 +312,7 @@ class Own(ModelSpec):
             raise InputError(
                 f"build of Own must be a function or class, but got {shown(self.build)}."
             )
-        true_or_false(self, "is_quantum")
+        check_bool(self, "is_quantum")
 
     @property
     def quantum(self) -> bool:  # type: ignore[override]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qkd_study.errors import InputError, shown
-from qkd_study.python_values import keep_python_values
+from qkd_study.common.errors import InputError, shown
+from qkd_study.common.python_values import keep_python_values
 
 #: Confirm replicates are numbered from here, so that no search ever saw them.
 FIRST_CONFIRM_REPLICATE = 1000

@@ -8,12 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from qkd_study.errors import InputError, shown
-from qkd_study.python_values import keep_python_values
+from qkd_study.common.errors import InputError, shown
+from qkd_study.common.python_values import keep_python_values
 from qkd_study.study.arms import Arm
 from qkd_study.study.circuits import FullyQuantum, HybridCircuit, Quanvolution
 from qkd_study.study.config import PARAMETERS
-from qkd_study.study.models import Convolution, Ensemble, Mlp, ModelSpec, true_or_false, whole
+from qkd_study.study.models import (
+    Convolution,
+    Ensemble,
+    Mlp,
+    ModelSpec,
+    check_bool,
+    check_positive_int,
+)
 
 #: Parameters that each has its own of where both are quantum: the student's -> the teacher's.
 TEACHERS = {name: f"teacher_{name}" for name in ("qubits", "depth", "reduction")}
@@ -187,8 +194,8 @@ class QuantumToClassical(Setting):
 
     def __post_init__(self) -> None:
         keep_python_values(self)
-        whole(self, "filters", "kernel", "stride")
-        true_or_false(self, "trainable")
+        check_positive_int(self, "filters", "kernel", "stride")
+        check_bool(self, "trainable")
 
     @property
     def student_model(self) -> Convolution:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qkd_study.errors import InputError, shown
-from qkd_study.python_values import as_python, keep_python_values
+from qkd_study.common.errors import InputError, shown
+from qkd_study.common.python_values import as_python, keep_python_values
 from qkd_study.study.config import Parameter, Value
 
 #: Values that a `Choice` may have.

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from qkd_study.common.errors import InputError, StudyWarning, is_text, shown
+from qkd_study.common.python_values import keep_python_values
 from qkd_study.data import DataSource
-from qkd_study.errors import InputError, StudyWarning, is_text, shown
-from qkd_study.python_values import keep_python_values
 from qkd_study.study.arms import Arm, resolve_arm
 from qkd_study.study.claims import Claim
 from qkd_study.study.config import PARAMETERS, Config, Parameter, Value, parameter

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import ray
 
-from qkd_study.errors import InputError
+from qkd_study.common.errors import InputError
 from qkd_study.tune.environment import WORKER
 from qkd_study.tune.nodes import Nodes
 from qkd_study.tune.ray_folder import ray_folder

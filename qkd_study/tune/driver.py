@@ -1,7 +1,7 @@
 """The driver: one Ray Tune run over all cells and arms of a study.
 
 The rows in `runs/` are the truth. A driver starts from them, runs what is missing with a fresh
-Tuner, and never restores Tune's own state. `desk.py` writes; this module speaks with Tune.
+Tuner, and never restores Tune's own state. `dispatcher.py` writes; this module speaks with Tune.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from ray.tune import Callback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from qkd_study.common.errors import InputError, StorageError, format_error
 from qkd_study.data import Dataset
-from qkd_study.errors import InputError, StorageError, told
 from qkd_study.results import Reason, RunFolder
-from qkd_study.study.described import MODULE
+from qkd_study.search.schedule import Schedule
+from qkd_study.study.canonical import MODULE
 from qkd_study.tune.cluster import Cluster, connect
-from qkd_study.tune.desk import Desk
+from qkd_study.tune.dispatcher import TrialDispatcher
 from qkd_study.tune.interrupts import Interrupts
-from qkd_study.tune.keeper import teachers_in
 from qkd_study.tune.progress import Display
-from qkd_study.tune.schedule import Schedule
-from qkd_study.tune.trial import TRACEBACK_LINES, TrialRunner
+from qkd_study.tune.teacher_store_actor import teachers_in
 from qkd_study.tune.waiting import Waiting
-from qkd_study.tune.watch import Watch
+from qkd_study.tune.watchdog import Watchdog
+from qkd_study.tune.worker import TRACEBACK_LINES, TrialRunner
 
 #: How long a worker may take to start before it is replaced: where many start on few cores, or
 #: import from a network folder, a minute is common.
@@ -49,15 +49,20 @@ class _Shared:
 
     def __init__(
         self,
-        desk: Desk,
+        dispatcher: TrialDispatcher,
         cluster: Cluster,
-        watch: Watch,
+        watch: Watchdog,
         interrupts: Interrupts,
-        bury: Callable[[str], None],
+        release_dead: Callable[[str], None],
         display: Display,
     ) -> None:
-        self.desk, self.cluster, self.watch, self._display = desk, cluster, watch, display
-        self.interrupts, self._bury = interrupts, bury
+        self.dispatcher, self.cluster, self.watch, self._display = (
+            dispatcher,
+            cluster,
+            watch,
+            display,
+        )
+        self.interrupts, self._release_dead = interrupts, release_dead
         self.controller: Any = None
         self.first_started: float | None = None
         self._fault_since: float | None = None
@@ -68,13 +73,13 @@ class _Shared:
         return str, ("what a driver shares",)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        desk = self.desk
-        if desk.schedule.done or desk.closing:
+        dispatcher = self.dispatcher
+        if dispatcher.schedule.done or dispatcher.closing:
             return str(Searcher.FINISHED)
         workers = self.cluster.slots()
-        if len(desk.out) >= workers:
+        if len(dispatcher.out) >= workers:
             return None
-        bundle = desk.bundle(trial_id, workers)
+        bundle = dispatcher.bundle(trial_id, workers)
         if bundle is None:
             return None
         self._starting[trial_id] = time.monotonic()
@@ -83,12 +88,12 @@ class _Shared:
     def started(self, trial_id: str, actor: Any) -> None:
         self._starting.pop(trial_id, None)
         self.watch.started(trial_id, actor)
-        self.desk.out[trial_id].heard = time.monotonic()
+        self.dispatcher.out[trial_id].last_heartbeat = time.monotonic()
         if self.first_started is None:
             self.first_started = time.monotonic()
             self._display.doing("running the first trainings")
 
-    def look(self, trials: Sequence[Any]) -> None:
+    def poll(self, trials: Sequence[Any]) -> None:
         """Look after workers that say nothing, those among them that are to begin."""
         waiting = set(self._starting)
         for trial in reversed(trials):  # those that start are the newest
@@ -100,18 +105,18 @@ class _Shared:
                 if actor is None:  # a new one
                     actor, seconds = self._new(trial), START_SECONDS
                 if actor is not None:
-                    self.watch.awaited(trial.trial_id, actor, seconds)
-        self.watch.look()
+                    self.watch.expect_start(trial.trial_id, actor, seconds)
+        self.watch.poll()
 
     @property
     def must_stop(self) -> bool:
         """Whether to stop at once, without the runs that are going on."""
-        desk = self.desk
-        desk.broken = desk.broken or self.cluster.trouble() or desk.trouble()
-        if desk.fault is not None and self._fault_since is None:
+        dispatcher = self.dispatcher
+        dispatcher.broken = dispatcher.broken or self.cluster.trouble() or dispatcher.trouble()
+        if dispatcher.fault is not None and self._fault_since is None:
             self._fault_since = time.monotonic()
         since = self._fault_since
-        return desk.broken is not None or (
+        return dispatcher.broken is not None or (
             since is not None and time.monotonic() - since > LAST_SECONDS
         )
 
@@ -123,10 +128,12 @@ class _Shared:
         return None
 
     def take(self, trial_id: str, result: dict[str, Any]) -> bool:
-        ends = self.desk.take(trial_id, result["records"], result.get("storage"))
-        if self.desk.closing:
+        ends = self.dispatcher.take(trial_id, result["records"], result.get("storage"))
+        if self.dispatcher.closing:
             return True
-        if len(self.desk.out) > self.cluster.slots():  # a node died: for some there is no room
+        if (
+            len(self.dispatcher.out) > self.cluster.slots()
+        ):  # a node died: for some there is no room
             return ends
         # A worker that is free would take over the trial of one that is still starting, and Ray
         # would end the start: with short trials, for ever. One that is stuck the watch ends sooner.
@@ -137,9 +144,9 @@ class _Shared:
         self._starting.pop(trial_id, None)
         worker = self.watch.worker(trial_id)
         if death is not None and worker is not None:
-            self._bury(worker)
+            self._release_dead(worker)
         self.watch.ended(trial_id)
-        self.desk.end(trial_id, death)
+        self.dispatcher.end(trial_id, death)
 
 
 class _Searcher(Searcher):  # type: ignore[misc]
@@ -180,14 +187,14 @@ class _Stopper(FIFOScheduler):  # type: ignore[misc]
 
 
 class _Events(Callback):  # type: ignore[misc]
-    """Tells the desk what happens to bundles, and looks after workers that say nothing."""
+    """Tells the dispatcher what happens to bundles, and watches workers that say nothing."""
 
     def __init__(self, shared: _Shared) -> None:
         self._shared = shared
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self._shared.interrupts.take_over()
-        self._shared.look(trials)
+        self._shared.poll(trials)
         if self._shared.must_stop:
             self._shared.interrupts.stop()
 
@@ -250,11 +257,11 @@ def drive(
         dataset: on what.
         run: where; its lock is held by the caller.
         cpus: how many trials at once; `None`, with an address: as many as fit.
-        display: told of every trial that ends, and of what goes on before.
+        display: notified of every trial that ends, and of what goes on before.
         address: of a Ray cluster; see `connect`.
-        time_limit: seconds that one run may take; default: see `desk.LIMIT_SECONDS`.
+        time_limit: seconds that one run may take; default: see `dispatcher.LIMIT_SECONDS`.
         retry_failed: whether to run again what failed before it was written to the tables.
-        callbacks: of Tune, told of what workers report.
+        callbacks: of Tune, notified of what workers report.
 
     Raises:
         InputError: what the study file defines cannot be sent to workers.
@@ -268,27 +275,34 @@ def drive(
         ray.cloudpickle.dumps(study)
     except Exception as error:
         raise InputError(
-            f"the study cannot be sent to workers: {told(error)}. What it defines must not hold "
-            f"open files, locks or connections."
+            f"the study cannot be sent to workers: {format_error(error)}. What it defines must not "
+            f"hold open files, locks or connections."
         ) from None
-    desk = Desk(schedule, run, display, time_limit, retry_failed)
+    dispatcher = TrialDispatcher(schedule, run, display, time_limit, retry_failed)
 
     def finish() -> None:
-        desk.closing = True
+        dispatcher.closing = True
         display.say("Finishing the runs that are going on. Ctrl-C again stops at once.")
 
     with (
-        Interrupts(finish, desk.close) as interrupts,
+        Interrupts(finish, dispatcher.close) as interrupts,
         connect(
             address, cpus, trial_cpus=study.trial_cpus, trial_memory=study.trial_memory
         ) as cluster,
         tempfile.TemporaryDirectory(prefix="qkd-study-") as scratch,
     ):
         interrupts.prepare()
-        teachers, bury = teachers_in(
+        teachers, release_dead = teachers_in(
             run.teachers.resolve(), Waiting(Path(scratch)), cluster=address is not None
         )
-        shared = _Shared(desk, cluster, Watch(desk, Path(scratch)), interrupts, bury, display)
+        shared = _Shared(
+            dispatcher,
+            cluster,
+            Watchdog(dispatcher, Path(scratch)),
+            interrupts,
+            release_dead,
+            display,
+        )
         started = time.monotonic()
         display.doing("starting workers")
         try:
@@ -321,9 +335,9 @@ def drive(
                 ),
             ).fit()
         finally:
-            desk.close()
+            dispatcher.close()
         seconds = time.monotonic() - (shared.first_started or started)
         slots = cluster.slots()
-    if desk.broken is not None:
-        raise StorageError(desk.broken)
-    return Outcome(schedule.done, seconds, desk.compute, slots, desk.fault)
+    if dispatcher.broken is not None:
+        raise StorageError(dispatcher.broken)
+    return Outcome(schedule.done, seconds, dispatcher.compute, slots, dispatcher.fault)

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 from types import FrameType
 
-from qkd_study.exit_codes import INCOMPLETE
+from qkd_study.common.exit_codes import INCOMPLETE
 
 _HANDLED = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)

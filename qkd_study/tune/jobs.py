@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from qkd_study.errors import InputError
+from qkd_study.common.errors import InputError
 from qkd_study.tune.probe import check_listens, refused
 
 #: For an answer of the job server to the first question.

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from ray.tune import Callback
 from ray.tune.logger import LoggerCallback, TBXLoggerCallback
 
-from qkd_study.errors import InputError
+from qkd_study.common.errors import InputError
 from qkd_study.results import Record
 
 

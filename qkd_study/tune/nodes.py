@@ -15,7 +15,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from qkd_study.errors import InputError
+from qkd_study.common.errors import InputError
 from qkd_study.tune.environment import WORKER
 
 #: What must agree between the driver and every node.

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 
-from qkd_study.errors import InputError
+from qkd_study.common.errors import InputError
 
 #: For a connection that nobody refuses, and for all of the probe.
 CONNECT_SECONDS, PROBE_SECONDS = 5.0, 20.0

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from qkd_study.grid import Grid
+from qkd_study.common.terminal_table import TerminalTable
 
 #: Seconds between lines where the output is no terminal.
 LINE_SECONDS = 15.0
@@ -151,14 +151,14 @@ class Display:
             console=self._console,
         )
         bar.add_task(self.time_left(), total=self._total, completed=self._done)
-        parts: list[Progress | Text | Grid] = [bar]
+        parts: list[Progress | Text | TerminalTable] = [bar]
         if self._doing:
             parts.append(Text(f"{self._doing}, {in_words(self._now() - self._since)}"))
         if self._best:
             parts.append(self._table())
         return Group(*parts)
 
-    def _table(self) -> Grid:
+    def _table(self) -> TerminalTable:
         title = "best validation accuracy so far, in %"
         room = max(self._console.height - FRAME_LINES, 1)
         if len(self._best) > room:  # a terminal shows no more than its height
@@ -169,7 +169,7 @@ class Display:
             for cell, row in list(self._best.items())
             if cell in shown
         ]
-        return Grid.of_cells(title, self._arms, rows)
+        return TerminalTable.of_cells(title, self._arms, rows)
 
 
 def in_words(seconds: float) -> str:

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 
-from qkd_study.errors import InputError
+from qkd_study.common.errors import InputError
 
 #: What a socket's path may have at most, in bytes, without the zero at its end.
 LONGEST = 103 if sys.platform == "darwin" else 107

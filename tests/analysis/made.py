@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from qkd_study import Claim, LogFloat, Replicates, Study
 from qkd_study.analysis import Results
 from qkd_study.results.schema import schema
-from qkd_study.study.described import described
+from qkd_study.study.canonical import canonical
 from qkd_study.study.identity import declaration
 
 CLAIM = Claim(
@@ -134,19 +134,19 @@ def made_results(
                         }
                         for epoch in range(1, epochs + 1)
                     ]
-    about = {
+    manifest = {
         "run_id": "made",
         "declaration": declaration(study),
         "fingerprint": "0" * 64,
         "dataset": "digits",
         "dataset_sha256": "1" * 64,
         "claims": [
-            {"claim": described(claim), "declared_at": None, "confirm_rows": 0}
+            {"claim": canonical(claim), "declared_at": None, "confirm_rows": 0}
             for claim in study.claims
         ],
         "sessions": [{"command": ["qkd-study", "run", "made.py"], "started_at": "2026-01-01"}],
     }
-    return Results(Path("made"), about, _frame(rows, "runs"), _frame(curves, "curves"))
+    return Results(Path("made"), manifest, _frame(rows, "runs"), _frame(curves, "curves"))
 
 
 def written(results: Results, out: Path) -> Path:
@@ -162,8 +162,8 @@ def written(results: Results, out: Path) -> Path:
             data = data.replace_schema_metadata(schema(table).metadata)
             pq.write_table(data, folder / table / f"{name}.parquet")
     plan = {"runs": len(results.runs), "cell_keys": list(results.cells), "arm_names": results.arms}
-    about = {"arms": results.declaration["arms"], "plan": plan}
-    (folder / "study.json").write_text(json.dumps({**about, **results.about}))
+    manifest = {"arms": results.declaration["arms"], "plan": plan}
+    (folder / "study.json").write_text(json.dumps({**manifest, **results.manifest}))
     return folder
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from qkd_study import InputError, Results, load
 from qkd_study.analysis.report.build import section
-from qkd_study.cli import main
+from qkd_study.cli.main import main
 from tests.analysis.made import made_results, written
 
 

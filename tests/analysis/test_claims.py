@@ -15,7 +15,7 @@ from qkd_study import Claim, InputError, Replicates, Study, load
 from qkd_study.analysis import judge
 from qkd_study.analysis.report import write_report
 from qkd_study.analysis.report.prose import statement, summary
-from qkd_study.cli import main
+from qkd_study.cli.main import main
 from tests.analysis.made import CLAIM, made_results, made_study
 
 
@@ -64,7 +64,9 @@ def test_both_tests_are_corrected_over_the_claims() -> None:
         assert within.p == pytest.approx(min(3 * p, 1))
         assert not within.equivalent
         assert found.status == "undecided"
-    (one,) = judge(replace(results, about={**results.about, "claims": results.about["claims"][:1]}))
+    (one,) = judge(
+        replace(results, manifest={**results.manifest, "claims": results.manifest["claims"][:1]})
+    )
     assert one.status == "equivalent"
 
 
@@ -163,7 +165,7 @@ def test_pairs_are_never_made_up() -> None:
 
 def test_a_late_claim_says_so() -> None:
     results = made_results()
-    results.about["claims"][0]["confirm_rows"] = 96
+    results.manifest["claims"][0]["confirm_rows"] = 96
     (found,) = judge(results)
     assert "not a claim made beforehand" in statement(found).lines[-1]
     assert "1 of them were declared, changed or withdrawn" in summary([found])[-1]
@@ -173,10 +175,10 @@ def test_a_withdrawn_claim_stays_in_the_family() -> None:
     claims = (CLAIM, replace(CLAIM, says="Scaling helps.", better="scaled-ce", controls=()))
     results = made_results({"soft": 0.006}, study=made_study(claims=claims))
     both = judge(results)
-    kept, gone = results.about["claims"]
+    kept, gone = results.manifest["claims"]
     gone["changes"] = [{"at": None, "confirm_rows": 96, "what": "the claim was withdrawn"}]
-    about = {**results.about, "claims": [kept], "withdrawn": [gone]}
-    after = judge(replace(results, about=about))
+    manifest = {**results.manifest, "claims": [kept], "withdrawn": [gone]}
+    after = judge(replace(results, manifest=manifest))
     assert [j.withdrawn for j in after] == [False, True]
     assert [j.overall for j in after] == [j.overall for j in both]
     assert (
@@ -185,7 +187,7 @@ def test_a_withdrawn_claim_stays_in_the_family() -> None:
     )
     # One about values that the study no longer runs can be read, and not judged.
     lost = {**gone, "claim": {**gone["claim"], "where": {"samples": [20]}}}
-    (_, found) = judge(replace(results, about={**about, "withdrawn": [lost]}))
+    (_, found) = judge(replace(results, manifest={**manifest, "withdrawn": [lost]}))
     assert found.overall.paired is None
 
 
@@ -204,7 +206,7 @@ def test_failed_rows_and_no_confirm_rows_are_said(tmp_path: Path) -> None:
 
 
 def test_a_comparison_of_runs(tmp_path: Path) -> None:
-    other = replace(made_results(seed=1), about={**made_results().about, "run_id": "second"})
+    other = replace(made_results(seed=1), manifest={**made_results().manifest, "run_id": "second"})
     written = write_report([made_results(), other], tmp_path)
     page = written.html.read_text()
     assert "made/made" in page

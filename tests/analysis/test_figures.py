@@ -23,7 +23,7 @@ from matplotlib.lines import Line2D
 from qkd_study.analysis import figures
 from qkd_study.analysis.results import Results
 from qkd_study.analysis.statistics import paired_difference
-from qkd_study.errors import InputError
+from qkd_study.common.errors import InputError
 from qkd_study.results.schema import TABLES
 from qkd_study.study.arms import ARMS
 
@@ -31,7 +31,7 @@ FOUR = ("scratch", "scaled-ce", "soft", "self-teacher")
 FACTORS: dict[str, list[Any]] = {"samples": [20, 50, 200], "ansatz": ["brickwork", "random"]}
 
 
-def about(
+def manifest(
     factors: Mapping[str, Sequence[Any]], arms: Sequence[str], replicates: int
 ) -> dict[str, Any]:
     declared = {
@@ -93,7 +93,7 @@ def made(
                         "loss.cross_entropy": error / epoch,
                     }
                     curves.append({**base, **own, **step})
-    told = about(factors, arms, replicates)
+    told = manifest(factors, arms, replicates)
     return Results(Path("made"), told, _frame(runs, "runs"), _frame(curves, "curves"))
 
 
@@ -103,7 +103,7 @@ def _frame(rows: list[dict[str, Any]], table: str) -> pd.DataFrame:
 
 def without(results: Results, gone: Callable[[pd.DataFrame], pd.Series[bool]]) -> Results:
     left = results.runs[~gone(results.runs)]
-    return Results(results.path, results.about, left, results.curves)
+    return Results(results.path, results.manifest, left, results.curves)
 
 
 def lines(axes: Axes, name: str) -> list[Line2D]:

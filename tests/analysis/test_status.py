@@ -14,13 +14,21 @@ from pathlib import Path
 import pytest
 
 from qkd_study.analysis.status import status_of
-from qkd_study.cli import main
-from qkd_study.commands.look import LISTED
+from qkd_study.cli.formatting import status_lines
+from qkd_study.cli.inspect import LISTED
+from qkd_study.cli.main import main
 from qkd_study.data import load
-from qkd_study.results import Record, RunFolder, new_run, without_result, write_about, write_records
+from qkd_study.planning.plan import make_plan
+from qkd_study.results import (
+    Record,
+    RunFolder,
+    new_run,
+    without_result,
+    write_manifest,
+    write_records,
+)
 from qkd_study.study.load import load_study
-from qkd_study.study.plan import Trial, make_plan
-from qkd_study.words import status_lines
+from qkd_study.study.trial import Trial
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -35,7 +43,7 @@ def folder(tiny_study: Path) -> RunFolder:
     plan = make_plan(study, dataset).as_json()
     command = ["qkd-study", "run", "--new", "my study.py", "--trials", "9"]
     session = {"started_at": START.isoformat(), "command": command}
-    write_about(
+    write_manifest(
         run, study, tiny_study, dataset="digits", digest=dataset.digest, plan=plan, session=session
     )
     cell = study.cells()[0]
@@ -160,7 +168,7 @@ def test_before_the_first_row(tiny_study: Path) -> None:
     study, dataset = load_study(tiny_study), load("digits")
     run = new_run(study, tiny_study.parent / "results")
     plan = make_plan(study, dataset).as_json()
-    write_about(
+    write_manifest(
         run, study, tiny_study, dataset="digits", digest=dataset.digest, plan=plan, session={}
     )
     found = status_of(run)

@@ -19,8 +19,8 @@ from qkd_study.analysis import (
     share_interval,
     summarise,
 )
+from qkd_study.cli.formatting import gain_in_words, share_in_words
 from qkd_study.results import mean_score, read_table, start_tables
-from qkd_study.words import gain_in_words, share_in_words
 
 
 def row(phase: str, arm: str, trial: int, replicate: int, **more: Any) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qkd_study.common.errors import StudyWarning
 from qkd_study.data.digits import load_digits
-from qkd_study.errors import StudyWarning
 
 ARRAYS = ("pool_raw", "pool_labels", "test_raw", "test_labels")
 
@@ -79,7 +79,7 @@ def test_a_copy_spares_the_import(cache: Path) -> None:
     code = """
 import sys
 from qkd_study.data.digits import load_digits
-from qkd_study.errors import StudyWarning
+from qkd_study.common.errors import StudyWarning
 load_digits()
 print("sklearn" in sys.modules)
 """

@@ -207,7 +207,7 @@ def test_a_download_that_the_cache_does_not_take_is_used_all_the_same(
     code = f"""
 import resource, signal, warnings
 from qkd_study.data import files
-from qkd_study.paths import cache_folder, temporary_folder
+from qkd_study.common.paths import cache_folder, temporary_folder
 if {full}:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     real = files.download

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from qkd_study import InputError
-from qkd_study.cli import main
+from qkd_study.cli.main import main
 from qkd_study.data import choose
 from qkd_study.data.download import proxy_of, reachable
 from qkd_study.data.sources import SOURCES, Source

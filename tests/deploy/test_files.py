@@ -18,7 +18,7 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from qkd_study import __version__
-from qkd_study.cli import _parser
+from qkd_study.cli.main import _parser
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

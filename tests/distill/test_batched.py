@@ -16,11 +16,11 @@ from qkd_study.data import Dataset, load
 from qkd_study.distill import (
     Diverged,
     Objective,
-    Order,
-    Recipe,
     RunResult,
     Samples,
+    TeacherSpec,
     TeacherStore,
+    TrainingConfig,
     run,
     run_replicates,
     runs_in_batch,
@@ -279,7 +279,7 @@ def group(count: int, kind: str) -> tuple[list[Model], list[Samples]]:
     ],
 )
 def test_one_that_diverges_leaves_the_others_alone(kind: str, when: str) -> None:
-    recipe = Recipe("adam", 1e-2, epochs=3, batch_size=16)
+    recipe = TrainingConfig("adam", 1e-2, epochs=3, batch_size=16)
 
     def go(spoil: bool) -> tuple[list[Any], list[Model]]:
         models, samples = group(3, kind)
@@ -315,7 +315,7 @@ def test_an_error_in_one_replicate_is_its_own(
 ) -> None:
     from qkd_study.distill import replicates
 
-    whole = replicates.prepared
+    whole = replicates.set_up_run
 
     def broken(*arguments: Any) -> Any:
         if arguments[-1] == 1:
@@ -326,7 +326,7 @@ def test_an_error_in_one_replicate_is_its_own(
     store = TeacherStore(tmp_path)
     given = (setting, arm, config, dataset, store)
     well = run_replicates(*given, replicates=(0, 1, 2), test=False)
-    monkeypatch.setattr(replicates, "prepared", broken)
+    monkeypatch.setattr(replicates, "set_up_run", broken)
     results = run_replicates(*given, replicates=(0, 1, 2), test=False)
     assert isinstance(results[1], RuntimeError)
     assert [numbers(results[i]) for i in (0, 2)] == [numbers(well[i]) for i in (0, 2)]
@@ -381,7 +381,7 @@ def test_times_are_shared_out(tmp_path: Path) -> None:
 
 def test_teachers_of_a_group_are_those_of_each(tmp_path: Path) -> None:
     setting, arm, config, dataset = made("C2C")
-    orders = [Order.of(setting, arm, config, dataset, replicate) for replicate in range(4)]
+    orders = [TeacherSpec.of(setting, arm, config, dataset, replicate) for replicate in range(4)]
     batched, apart = TeacherStore(tmp_path / "a"), TeacherStore(tmp_path / "b")
     apart.get(orders[1])
     batched.train(orders)
@@ -397,7 +397,7 @@ def test_teachers_of_a_group_are_those_of_each(tmp_path: Path) -> None:
     order = orders[2]
     model = order.build()
     _, training, validation = order.samples()
-    recipe = Recipe("adam", config.teacher_learning_rate, config.teacher_epochs, 32)
+    recipe = TrainingConfig("adam", config.teacher_learning_rate, config.teacher_epochs, 32)
     from qkd_study.distill.teachers import _order_seed
 
     train(model, training, validation, Objective(), recipe, seed=_order_seed(order, 0))
@@ -419,7 +419,7 @@ def test_gradients_are_autograds(kind: str) -> None:
             given = model(model.prepare(mine.inputs))
         logits, features = (torch.randn(x.shape, generator=rng) for x in given[:2])
         outputs.append(Outputs(logits, features))
-    recipe = Recipe("sgd", 0.1, epochs=1, batch_size=24, epoch_choice="last")
+    recipe = TrainingConfig("sgd", 0.1, epochs=1, batch_size=24, epoch_choice="last")
     batch = batch_models(made(kind)[0].student_model, models)
     given = (samples, samples, objective, recipe)
     train_batched(batch, *given, teachers=outputs, seeds=[5, 6, 7])

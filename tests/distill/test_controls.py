@@ -16,25 +16,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from qkd_study.common.seeds import derive
 from qkd_study.data import Arrays, load
 from qkd_study.distill import (
     Objective,
-    Order,
-    Recipe,
     RunResult,
     Samples,
+    TeacherSpec,
     TeacherStore,
-    drawn,
-    recipe_of,
+    TrainingConfig,
     run,
+    sample_splits,
     soft_target_loss,
     spoiled,
     train,
+    training_config,
 )
+from qkd_study.distill.artifact_store import FolderArtifactStore
 from qkd_study.distill.tensors import read_tensors
 from qkd_study.models import Model, Outputs, build_model, predict
-from qkd_study.seeds import derive
-from qkd_study.shelf import FolderShelf
 from qkd_study.study import (
     Arm,
     ClassicalToClassical,
@@ -73,9 +73,9 @@ def configured(setting: Setting, arm: Arm | str, **fixed: Any) -> tuple[Arm, Con
     return made, study.config(study.cells()[0], made, {}, DATASET.name)
 
 
-def ordered(setting: Setting, arm: Arm | str, replicate: int = 0, **fixed: Any) -> Order:
+def ordered(setting: Setting, arm: Arm | str, replicate: int = 0, **fixed: Any) -> TeacherSpec:
     made, config = configured(setting, arm, **fixed)
-    return Order.of(setting, made, config, DATASET, replicate)
+    return TeacherSpec.of(setting, made, config, DATASET, replicate)
 
 
 def go(store: TeacherStore, setting: Setting, arm: Arm | str, **fixed: Any) -> RunResult:
@@ -83,9 +83,9 @@ def go(store: TeacherStore, setting: Setting, arm: Arm | str, **fixed: Any) -> R
     return run(setting, made, config, DATASET, store, replicate=1000, test=True)
 
 
-def weights(folder: Path, order: Order) -> dict[str, Tensor]:
+def weights(folder: Path, order: TeacherSpec) -> dict[str, Tensor]:
     """The trained teacher of an order, from its file."""
-    kept = read_tensors(FolderShelf(folder), order.name())
+    kept = read_tensors(FolderArtifactStore(folder), order.name())
     assert kept is not None
     return kept
 
@@ -224,8 +224,8 @@ def test_a_frozen_quanvolution_as_a_student_keeps_its_angles() -> None:
     _, config = configured(setting, "scratch")
     model: Any = student_of(setting, config)
     before = model.quanvolution.theta.clone()
-    training, _, validation = drawn(config, DATASET, 0)
-    train(model, training, validation, Objective(), recipe_of(config), seed=0)
+    training, _, validation = sample_splits(config, DATASET, 0)
+    train(model, training, validation, Objective(), training_config(config), seed=0)
     assert torch.equal(model.quanvolution.theta, before)
 
 
@@ -289,7 +289,7 @@ def test_a_self_teacher_answers_otherwise_than_the_student_it_resembles(tmp_path
 
 def noisy(share: float) -> tuple[Samples, Samples, Samples]:
     _, config = configured(QuantumToClassical(), "soft", label_noise=share)
-    return drawn(config, DATASET, 0)
+    return sample_splits(config, DATASET, 0)
 
 
 def test_label_noise_hits_teacher_and_student_alike_and_nobody_else() -> None:
@@ -367,7 +367,7 @@ def test_a_second_generation_starts_afresh_and_is_taught_by_the_first(tmp_path: 
     # By hand: full soft targets at temperature 4 beside the labels, on the teacher's samples.
     taught = first.build()
     taught.load_state_dict(weights(tmp_path, first))
-    _, training, validation = drawn(second.config, DATASET, 0)
+    _, training, validation = sample_splits(second.config, DATASET, 0)
     targets = predict(taught, training.inputs).logits
     model = second.build()
     steps = torch.optim.Adam(model.parameters(), lr=second.config.teacher_learning_rate)
@@ -482,7 +482,7 @@ def by_hand(steps: Any, schedule: Any, epochs: int) -> list[dict[str, Tensor]]:
 def taught_samples() -> tuple[Model, Samples, Samples]:
     setting = ClassicalToClassical(student=Mlp((6,)))
     _, config = configured(setting, "scratch")
-    training, _, validation = drawn(config, DATASET, 0)
+    training, _, validation = sample_splits(config, DATASET, 0)
     return student_of(setting, config), training, validation
 
 
@@ -523,7 +523,7 @@ def test_optimisers_and_schedules_are_those_of_torch(optimiser: str, schedule: s
     fixed = {**asked, "learning_rate": 0.02, "epochs": 8, "schedule": schedule}
     _, config = configured(setting, "scratch", **fixed, epoch_choice="last")
     model, training, validation = taught_samples()
-    train(model, training, validation, Objective(), recipe_of(config), seed=7)
+    train(model, training, validation, Objective(), training_config(config), seed=7)
     expected = by_hand(steps, SCHEDULES[schedule], 8)[-1]
     for name, value in model.state_dict().items():
         # Fused steps round otherwise: 24 steps of 1e-7 relative, near signs of Adam a bit more.
@@ -544,7 +544,7 @@ def test_optimisers_and_schedules_differ() -> None:
 
 
 def test_the_cosine_falls_by_epochs_and_never_rises() -> None:
-    recipe = Recipe("adam", 0.4, epochs=10, batch_size=1, schedule="cosine")
+    recipe = TrainingConfig("adam", 0.4, epochs=10, batch_size=1, schedule="cosine")
     rates = [recipe.rate(epoch) for epoch in range(1, 11)]
     assert rates[0] == 0.4
     assert rates[5] == pytest.approx(0.2)
@@ -557,7 +557,9 @@ def test_the_last_epoch_or_the_best() -> None:
     for choice in ("best", "last"):
         model, training, validation = taught_samples()
         # Steps this large jump about, so that the best epoch is not the last.
-        recipe = Recipe("sgd", 3.0, epochs=12, batch_size=5, momentum=0.9, epoch_choice=choice)
+        recipe = TrainingConfig(
+            "sgd", 3.0, epochs=12, batch_size=5, momentum=0.9, epoch_choice=choice
+        )
         result = train(model, training, validation, Objective(), recipe, seed=7)
         kept[choice] = (result, {k: v.clone() for k, v in model.state_dict().items()})
         logits = predict(model, validation.inputs).logits
@@ -577,7 +579,7 @@ def test_the_last_epoch_or_the_best() -> None:
 
 def test_of_equally_good_epochs_the_first_is_kept() -> None:
     model, training, validation = taught_samples()
-    recipe = Recipe("sgd", 1e-9, epochs=4, batch_size=5)
+    recipe = TrainingConfig("sgd", 1e-9, epochs=4, batch_size=5)
     result = train(model, training, validation, Objective(), recipe, seed=7)
     assert len({epoch.val_accuracy for epoch in result.curve}) == 1
     assert result.best_epoch == 1
@@ -601,7 +603,7 @@ def test_fewer_samples_are_the_beginning_of_more() -> None:
     def samples(k: int, m: int) -> tuple[Samples, Samples, Samples]:
         setting = ClassicalToClassical()
         _, config = configured(setting, "soft", samples=k, teacher_samples=m, label_noise=0.3)
-        return drawn(config, DATASET, 3)
+        return sample_splits(config, DATASET, 3)
 
     few, many = samples(6, 6), samples(20, 50)
     assert torch.equal(many[0].inputs, many[1].inputs[:20])
@@ -662,7 +664,7 @@ def test_an_own_term_sees_the_samples_of_the_batch_and_no_gradient_of_the_teache
 
     store, setting = TeacherStore(tmp_path), ClassicalToClassical()
     arm, config = configured(setting, Arm("mine", (watching,)))
-    order = Order.of(setting, arm, config, DATASET, 0)
+    order = TeacherSpec.of(setting, arm, config, DATASET, 0)
     answer, training = store.get(order).train.logits, order.samples()[0]
     run(setting, arm, config, DATASET, store, replicate=0, test=False)
     assert [len(labels) for _, labels in seen] == [5, 5, 2] * 3

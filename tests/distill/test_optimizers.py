@@ -52,13 +52,13 @@ def test_training_imports_neither_pennylane_nor_torchs_compiler() -> None:
     """Together they take more than three seconds, in every worker."""
     code = """
 import sys, torch
-from qkd_study.distill import Objective, Recipe, Samples, train
+from qkd_study.distill import Objective, TrainingConfig, Samples, train
 from qkd_study.models import HybridModel
 from qkd_study.quantum import Simulator, hardware_efficient
 parts = hardware_efficient(2, 1), Simulator(), 2
 model = HybridModel(*parts, reduction=None, embedding="amplitude", angle_range=1.0)
 samples = Samples(torch.rand(6, 4), torch.tensor([0, 1] * 3))
-train(model, samples, samples, Objective(), Recipe("adam", 0.1, 2, 3), seed=0)
+train(model, samples, samples, Objective(), TrainingConfig("adam", 0.1, 2, 3), seed=0)
 print([name for name in ("pennylane", "torch._dynamo") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

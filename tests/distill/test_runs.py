@@ -18,10 +18,10 @@ from qkd_study.data import Dataset, load
 from qkd_study.distill import (
     Diverged,
     Objective,
-    Order,
-    Recipe,
     Samples,
+    TeacherSpec,
     TeacherStore,
+    TrainingConfig,
     run,
     train,
 )
@@ -135,9 +135,9 @@ def test_adam_hardly_sees_the_scale_of_the_loss_and_sgd_does(tmp_path: Path) -> 
     assert distance("adam", 3e-3) < 0.01 < 0.3 < distance("sgd", 3e-2)
 
 
-def order(replicate: int = 0, **changes: Any) -> Order:
+def order(replicate: int = 0, **changes: Any) -> TeacherSpec:
     made = config(**changes)
-    return Order.of(STUDY.setting, STUDY.arm("soft+features"), made, DIGITS, replicate)
+    return TeacherSpec.of(STUDY.setting, STUDY.arm("soft+features"), made, DIGITS, replicate)
 
 
 def test_a_teacher_is_trained_once_and_kept(tmp_path: Path) -> None:
@@ -234,10 +234,10 @@ def test_test_logits_are_the_trained_teachers(tmp_path: Path) -> None:
     store.get(order())
     logits = store.test_logits(order())
     model = order().build()
+    from qkd_study.distill.artifact_store import FolderArtifactStore
     from qkd_study.distill.tensors import read_tensors
-    from qkd_study.shelf import FolderShelf
 
-    model.load_state_dict(read_tensors(FolderShelf(tmp_path), order().name()) or {})
+    model.load_state_dict(read_tensors(FolderArtifactStore(tmp_path), order().name()) or {})
     expected = predict(model, torch.from_numpy(DIGITS.test_inputs())).logits
     assert torch.equal(logits, expected)
     executions = store.executions
@@ -252,7 +252,12 @@ def test_diverging_says_so() -> None:
     )
     with pytest.raises(Diverged, match="the loss was nan in epoch 1"):
         train(
-            model, samples, samples, Objective(), Recipe("sgd", 1.0, epochs=3, batch_size=4), seed=0
+            model,
+            samples,
+            samples,
+            Objective(),
+            TrainingConfig("sgd", 1.0, epochs=3, batch_size=4),
+            seed=0,
         )
 
 
@@ -264,7 +269,7 @@ def test_the_curve_is_the_loss_of_the_samples() -> None:
         logits = model(model.prepare(images)).logits
     samples = Samples(images, labels)
     started = time.perf_counter()
-    recipe = Recipe("sgd", 1e-12, epochs=1, batch_size=16)
+    recipe = TrainingConfig("sgd", 1e-12, epochs=1, batch_size=16)
     result = train(model, samples, samples, Objective(2.0), recipe, seed=0)
     (epoch,) = result.curve
     expected = torch.nn.functional.cross_entropy(logits, labels).item()

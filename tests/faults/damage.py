@@ -49,9 +49,9 @@ def write_run(folder: Path) -> Path:
         for phase, rows in (("none", frame.iloc[:0]), *frame.groupby("phase")):
             at = run / name / ("columns.parquet" if phase == "none" else f"{phase}.parquet")
             pq.write_table(pa.Table.from_pandas(rows, schema(name), preserve_index=False), at)
-    about = {**made.about, "run_id": "1", "arms": made.declaration["arms"]}
+    manifest = {**made.manifest, "run_id": "1", "arms": made.declaration["arms"]}
     plan = {"runs": 32, "cell_keys": list(made.cells), "arm_names": made.arms}
-    (run / "study.json").write_text(json.dumps({**about, "plan": plan}))
+    (run / "study.json").write_text(json.dumps({**manifest, "plan": plan}))
     (run.parent / "latest").symlink_to("1")
     return run
 

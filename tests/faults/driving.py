@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import qkd_study
-from qkd_study.cli import main
+from qkd_study.cli.main import main
+from qkd_study.common.errors import InputError
 from qkd_study.data.datasets import load
-from qkd_study.errors import InputError
 from qkd_study.study.load import load_study
 
 PACKAGE = Path(qkd_study.__file__).parent

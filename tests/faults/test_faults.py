@@ -213,7 +213,7 @@ from pathlib import Path
 
 import ray
 from qkd_study import Arm, LogFloat, Replicates, Study
-from qkd_study.tune.trial import TrialRunner
+from qkd_study.tune.worker import TrialRunner
 
 ONCE = Path(__file__).resolve().parent / "frozen"
 
@@ -268,7 +268,7 @@ prepare_driver()
 from qkd_study.tune import driver
 driver.START_SECONDS = 30.0
 driver.TAKE_OVER_SECONDS = 5.0
-from qkd_study.cli import main
+from qkd_study.cli.main import main
 sys.exit(main())
 """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qkd_study.cli import main
+from qkd_study.cli.main import main
 from qkd_study.data import load
 from qkd_study.forecast.calibrate import calibrate, interpolated, spread
 from qkd_study.forecast.disk import disk

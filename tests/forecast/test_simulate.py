@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from qkd_study import LogFloat, Replicates, Study
-from qkd_study.forecast.forecast import outlook
+from qkd_study.forecast.forecast import scenario
 from qkd_study.forecast.simulate import Machine, simulate, without_teachers
-from qkd_study.forecast.work import Branch, Job, Recipe, Work
+from qkd_study.forecast.work import ArmWork, Job, TeacherWork, Work
 from qkd_study.results import RUNS
-from qkd_study.study.plan import Trial
-from qkd_study.tune.schedule import Schedule
+from qkd_study.search.schedule import Schedule
+from qkd_study.study.trial import Trial
 
 FAST = Machine(
     cpus=1,
@@ -37,11 +37,11 @@ def work(
     confirm: int = 2,
     seconds: float = 1.0,
     test: float = 0.0,
-    recipes: tuple[Recipe, ...] = (),
+    recipes: tuple[TeacherWork, ...] = (),
     outputs: float = 0.0,
 ) -> Work:
     job = Job(seconds, seconds + test, len(recipes) - 1 if recipes else None, outputs)
-    made = [Branch(f"cell arm{i}", (job,) * trials, job) for i in range(branches)]
+    made = [ArmWork(f"cell arm{i}", (job,) * trials, job) for i in range(branches)]
     return Work(made, list(recipes), search, confirm)
 
 
@@ -118,7 +118,7 @@ def test_trials_that_are_reported_together_share_a_file() -> None:
 
 
 def test_a_teacher_is_trained_once_and_waited_for() -> None:
-    of = work(1, branches=3, confirm=2, recipes=(Recipe(10.0, 3.0),), outputs=0.5)
+    of = work(1, branches=3, confirm=2, recipes=(TeacherWork(10.0, 3.0),), outputs=0.5)
     found = simulate(of, replace(FAST, cpus=3))
     # Search: all wait for the teacher of replicate 0. Confirm: one trains and tests the teacher of
     # each replicate; the others wait for both.
@@ -131,12 +131,12 @@ def test_a_teacher_is_trained_once_and_waited_for() -> None:
 
 
 def test_a_process_asks_a_teacher_once() -> None:
-    of = work(4, confirm=2, recipes=(Recipe(0.0, 0.0),), outputs=0.5)
+    of = work(4, confirm=2, recipes=(TeacherWork(0.0, 0.0),), outputs=0.5)
     assert on(1, of) == pytest.approx(4 + 0.5 + 2 * 1.5)
 
 
 def test_generations_are_trained_one_after_the_other() -> None:
-    chain = (Recipe(2.0, 0.0), Recipe(3.0, 0.0, before=0))
+    chain = (TeacherWork(2.0, 0.0), TeacherWork(3.0, 0.0, before=0))
     of = work(1, search=2, confirm=2, recipes=chain)
     found = simulate(of, FAST)
     assert (found.teachers, found.teaching) == (8, 4 * 5.0)
@@ -160,12 +160,16 @@ def test_later_trials_are_given_up_now_and_then() -> None:
         (work(5, branches=40), replace(FAST, cpus=4), "cpus"),
         (work(5, branches=40, seconds=0.01), replace(FAST, cpus=500, driver=0.1), "driver"),
         (work(5, branches=40, seconds=0.01), replace(FAST, cpus=500, storage=0.1), "storage"),
-        (work(5, branches=40, recipes=(Recipe(50.0, 0.0),)), replace(FAST, cpus=500), "teachers"),
+        (
+            work(5, branches=40, recipes=(TeacherWork(50.0, 0.0),)),
+            replace(FAST, cpus=500),
+            "teachers",
+        ),
         (work(50, branches=4), replace(FAST, cpus=500), "chain"),
     ],
 )
 def test_the_bottleneck_is_what_helps_most(of: Work, machine: Machine, bottleneck: str) -> None:
-    assert outlook(of, machine).bottleneck == bottleneck
+    assert scenario(of, machine).bottleneck == bottleneck
 
 
 def _rows(trial: Trial) -> list[dict[str, object]]:
@@ -191,7 +195,7 @@ def test_as_the_real_schedule(cpus: int, trials: int) -> None:
     of = Work(search=2, confirm=12, gives_up=False)
     for pair in pairs:
         job = Job(seconds[pair], seconds[pair])
-        of.branches.append(Branch(" ".join(pair), (job,) * trials, job, pair[1] == "soft"))
+        of.branches.append(ArmWork(" ".join(pair), (job,) * trials, job, pair[1] == "soft"))
 
     schedule = Schedule(study, "digits", pd.DataFrame(columns=[column.name for column in RUNS]))
     running: list[tuple[float, int, Trial]] = []

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from qkd_study.distill import Objective, Recipe, Samples, train
-from qkd_study.errors import InputError
+from qkd_study.common.errors import InputError
+from qkd_study.distill import Objective, Samples, TrainingConfig, train
 from qkd_study.models import (
     EnsembleModel,
     FullyQuantumModel,
@@ -371,7 +371,14 @@ def test_the_scale_starts_at_1_and_is_trained() -> None:
     assert abs(scale.grad.item()) > 1e-4
     before = scale.item()
     pairs = Samples(x, labels)
-    train(scaled, pairs, pairs, Objective(), Recipe("adam", 0.1, 5, 3, epoch_choice="last"), seed=0)
+    train(
+        scaled,
+        pairs,
+        pairs,
+        Objective(),
+        TrainingConfig("adam", 0.1, 5, 3, epoch_choice="last"),
+        seed=0,
+    )
     assert scale.item() != before
     # Another factor than 1 multiplies the logarithms, and softplus keeps it positive.
     with torch.no_grad():
@@ -456,7 +463,7 @@ def test_logits_of_mean_probabilities_are_their_logarithms() -> None:
 
 def test_principal_components_know_only_training_samples() -> None:
     training = Samples(samples(12, 4, 4), torch.arange(12) % 3)
-    recipe = Recipe("adam", 0.01, 2, 6)
+    recipe = TrainingConfig("adam", 0.01, 2, 6)
     kept = []
     for seed in (1, 2):
         validation = Samples(7 + samples(9, 4, 4, seed=seed), torch.arange(9) % 3)

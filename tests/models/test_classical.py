@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional
 
-from qkd_study.errors import InputError
+from qkd_study.common.errors import InputError
+from qkd_study.common.randomness import seeded
 from qkd_study.models.classical import MLP, AlexNet, ConvNet, LeNet5
 from qkd_study.models.outputs import Model, count_parameters, predict
-from qkd_study.models.randomness import seeded
 
 Build = Callable[[tuple[int, ...], int], Model]
 

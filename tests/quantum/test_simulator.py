@@ -16,7 +16,7 @@ from torch import Tensor
 
 from qkd_study.quantum import Circuit, Gate, Simulator, quanvolution_filter, z_values
 from qkd_study.quantum.circuit import GATES
-from qkd_study.quantum.plans import CHUNK, Plan
+from qkd_study.quantum.plans import CHUNK, ExecutionPlan
 
 
 @st.composite
@@ -77,7 +77,7 @@ def values_and_gradients(
 @given(circuits(), st.integers(1, 9), st.integers(0, 2**32 - 1), st.booleans())
 @settings(max_examples=40, deadline=None, derandomize=True)
 def test_agrees_with_backpropagation(
-    plan: Plan, path: str, circuit: Circuit, batch: int, seed: int, real: bool
+    plan: ExecutionPlan, path: str, circuit: Circuit, batch: int, seed: int, real: bool
 ) -> None:
     rng = np.random.default_rng(seed)
     theta = torch.from_numpy(rng.uniform(-math.pi, math.pi, circuit.parameters))

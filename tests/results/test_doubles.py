@@ -13,7 +13,14 @@ import pytest
 
 from qkd_study import InputError, StudyWarning
 from qkd_study.analysis.summary import confirmed
-from qkd_study.results import Record, files_of, pack, read_table, start_tables, write_records
+from qkd_study.results import (
+    Record,
+    compact_tables,
+    files_of,
+    read_table,
+    start_tables,
+    write_records,
+)
 from tests.results.test_tables import record, trial
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -102,7 +109,7 @@ def test_two_configurations_of_one_trial_are_refused(folder: Path) -> None:
 def test_they_are_not_packed(folder: Path) -> None:
     write(folder, [1, 2], minutes=5)
     before = files_of(folder, "runs")
-    pack(folder, least=2)
+    compact_tables(folder, least=2)
     assert files_of(folder, "runs") == before
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from qkd_study import Arm, Float, InputError, Replicates, Study
-from qkd_study.cli import main
-from qkd_study.results import RunFolder, find_run, new_run, runs_of, same_run, write_about
+from qkd_study.cli.main import main
+from qkd_study.results import RunFolder, find_run, new_run, runs_of, same_run, write_manifest
 
 PLAN: dict[str, Any] = {"runs": 3, "cell_keys": [], "arm_names": []}
 
@@ -31,7 +31,7 @@ def make(out: Path, of: Study, digest: str = "d") -> RunFolder:
     source.write_text("study")
     run = new_run(of, out)
     session = {"started_at": "now"}
-    write_about(run, of, source, dataset="digits", digest=digest, plan=PLAN, session=session)
+    write_manifest(run, of, source, dataset="digits", digest=digest, plan=PLAN, session=session)
     return run
 
 
@@ -152,7 +152,7 @@ def test_a_damaged_study_json_stops_the_run(
         same_run(study(), "d", runs_of(out))
     for name in ("made", "made/latest", f"made/{run.run_id}", str(run.path)):
         with pytest.raises(InputError, match=said):
-            find_run(name, out).about()
+            find_run(name, out).manifest()
     assert main(["list", "--out", str(out)]) == 0
     printed = capsys.readouterr()
     assert other.run_id in printed.out
@@ -178,18 +178,18 @@ def test_an_arm_keeps_its_meaning_while_it_is_away(tmp_path: Path) -> None:
     run = make(out, with_arm)
     without = study(arms=("scratch", "soft"))
     source = tmp_path / "source.py"
-    write_about(run, without, source, dataset="digits", digest="d", plan=PLAN, session={})
+    write_manifest(run, without, source, dataset="digits", digest="d", plan=PLAN, session={})
     assert same_run(with_arm, "d", runs_of(out)) == run
     assert (
         same_run(study(arms=("scratch", Arm("x", ("soft", "features")))), "d", runs_of(out)) is None
     )
-    assert len(run.about()["sessions"]) == 2
+    assert len(run.manifest()["sessions"]) == 2
 
 
 def test_a_run_can_be_started_from_its_own_copy(tmp_path: Path) -> None:
     run = make(tmp_path / "out", study())
     copy = run.path / "study.py"
-    write_about(run, study(), copy, dataset="digits", digest="d", plan=PLAN, session={})
+    write_manifest(run, study(), copy, dataset="digits", digest="d", plan=PLAN, session={})
     assert copy.read_text() == "study"
 
 

@@ -18,8 +18,8 @@ from qkd_study.distill import Epoch, RunResult
 from qkd_study.results import (
     Record,
     describe,
+    drop_retryable,
     finished,
-    forget_failed,
     read_table,
     schema,
     start_tables,
@@ -28,7 +28,7 @@ from qkd_study.results import (
 )
 from qkd_study.results.tables import file_name
 from qkd_study.study import Config
-from qkd_study.study.plan import Trial
+from qkd_study.study.trial import Trial
 
 #: The contract that notebooks rely on, written out once more on purpose.
 CONTRACT = {
@@ -149,7 +149,7 @@ def test_trials_that_ended_together_share_a_file_and_are_forgotten_alone(tmp_pat
     write_records(tmp_path, trials, records)
     assert len(list((tmp_path / "runs").glob("search-*"))) == 1
     assert read_table(tmp_path, "runs")["trial"].tolist() == [0, 0, 1, 1, 2, 2]
-    forget_failed(tmp_path)
+    drop_retryable(tmp_path)
     assert read_table(tmp_path, "runs")["trial"].tolist() == [0, 0, 2, 2]
     write_records(tmp_path, trials[1:2], [record(trials[1], r) for r in (0, 1)])
     assert read_table(tmp_path, "runs")["trial"].tolist() == [0, 0, 1, 1, 2, 2]

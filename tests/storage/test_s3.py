@@ -16,9 +16,9 @@ import pandas as pd
 import pytest
 
 import qkd_study
-from qkd_study.errors import InputError
-from qkd_study.results import Place, read_table, runs_of
-from qkd_study.results.store import Store
+from qkd_study.common.errors import InputError
+from qkd_study.results import ResultsLocation, read_table, runs_of
+from qkd_study.results.object_store import ObjectStore
 from tests.conftest import TINY, Cli
 from tests.faults.harness import KEYS, wait_for
 from tests.storage.conftest import Server
@@ -30,17 +30,17 @@ EPOCHS = 2500  # a run of about a second: the driver gives a lost store up long 
 #: The command line, which takes runs over after a second, and gives stores up after two.
 HASTY = """
 import sys
-from qkd_study.results import lease, store
+from qkd_study.results import lease, object_store
 lease.FRESH_SECONDS, lease.TRUST_SECONDS = 1.0, 0.5
-store.PATIENCE_SECONDS = 2.0
-from qkd_study.cli import main
+object_store.PATIENCE_SECONDS = 2.0
+from qkd_study.cli.main import main
 sys.exit(main())
 """
 
 
 #: The same, but for renewals of the lease: what a driver does before the first after it slept.
-SLEEPY = HASTY.replace("lease, store", "lease, mirror, store").replace(
-    "from qkd_study.cli", "mirror.HEARTBEAT_SECONDS = 1e3\nfrom qkd_study.cli"
+SLEEPY = HASTY.replace("lease, object_store", "lease, object_store, remote_sync").replace(
+    "from qkd_study.cli.main", "remote_sync.HEARTBEAT_SECONDS = 1e3\nfrom qkd_study.cli.main"
 )
 
 
@@ -79,7 +79,7 @@ def test_a_killed_run_goes_on_on_another_machine(
     assert 4 <= len(kept) < RUNS
 
     shutil.rmtree(tmp_path / "cache")
-    place = Place.of(out, "write", "tiny")
+    place = ResultsLocation.of(out, "write", "tiny")
     (run,) = runs_of(place.path)
     by = f"written by process {killed} on {socket.gethostname()}"
     with pytest.raises(InputError, match=by), place.held(run):
@@ -111,7 +111,7 @@ def test_a_killed_run_goes_on_on_another_machine(
     pd.testing.assert_frame_equal(read_table(tmp_path / "bare", "runs"), after)
     # And whoever goes on there has what this machine has.
     (staged,) = (tmp_path / "cache").glob("qkd-study/stores/*/write/tiny/latest")
-    there = Store.of(f"{out}/{name}")
+    there = ObjectStore.of(f"{out}/{name}")
     for kept_there in ("study.json", "study.py", "optuna.journal", "pending.jsonl"):
         path = staged / kept_there
         assert there.read(kept_there) == (path.read_bytes() if path.exists() else None)
@@ -158,13 +158,13 @@ def test_a_driver_that_was_suspended_sends_nothing_beside_its_successor(
         (tmp_path / "second").mkdir()
         code, printed, said = finish(tmp_path / "second", out)
         assert code == 0, printed + said
-        before = Store.of(out).stamps()
+        before = ObjectStore.of(out).stamps()
     finally:
         os.kill(first.pid, signal.SIGCONT)
     printed, said = first.communicate(timeout=100)
     assert first.returncode == 3, printed + said
     assert "took it over" in said
-    assert Store.of(out).stamps() == before
+    assert ObjectStore.of(out).stamps() == before
     rows = qkd_study.load("tiny", out=out).runs
     assert len(rows) == RUNS
 

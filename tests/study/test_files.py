@@ -17,13 +17,13 @@ import pytest
 import torch
 
 from qkd_study import InputError, Study
-from qkd_study.cli import _parser
-from qkd_study.commands.asked import planned, study_of
+from qkd_study.cli.main import _parser
+from qkd_study.cli.study_options import planned, study_of
+from qkd_study.common.paths import cache_folder
 from qkd_study.data import Dataset
-from qkd_study.paths import cache_folder
-from qkd_study.provenance import session
-from qkd_study.replay import Replayer
-from qkd_study.results import changed_files, new_run, runs_of, same_run, write_about
+from qkd_study.results import changed_files, new_run, runs_of, same_run, write_manifest
+from qkd_study.results.provenance import session
+from qkd_study.results.replay import Replayer
 from qkd_study.study.files import FilesRead, may_be_one_run
 
 
@@ -126,7 +126,7 @@ def test_a_changed_file_starts_a_new_run(tmp_path: Path) -> None:
     assert files == {name: sha256(tmp_path / name) for name in names}
     run = new_run(study, out)
     here = session(1, str(tmp_path / "own.py"))
-    write_about(
+    write_manifest(
         run, study, tmp_path / "own.py",
         dataset=dataset.name, digest=dataset.digest, plan=plan, session=here, files=files,
     )  # fmt: skip

@@ -25,7 +25,7 @@ from qkd_study import (
 from qkd_study.data import DataSource, load
 from qkd_study.data.sources import SOURCES
 from qkd_study.models import MLP
-from qkd_study.study.plan import make_plan
+from qkd_study.planning.plan import make_plan
 from qkd_study.study.settings import Setting
 
 Y = np.arange(400) % 2

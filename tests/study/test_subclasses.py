@@ -32,8 +32,8 @@ from qkd_study import (
 from qkd_study.data import load
 from qkd_study.distill import RunResult, TeacherStore, run_replicates
 from qkd_study.models import BUILDERS, MLP
+from qkd_study.planning.plan import make_plan
 from qkd_study.study.models import ModelSpec
-from qkd_study.study.plan import make_plan
 from qkd_study.study.settings import Setting
 
 RNG = np.random.default_rng(0)

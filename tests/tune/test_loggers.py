@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from qkd_study.errors import InputError
+from qkd_study.common.errors import InputError
 from qkd_study.results import Record
 from qkd_study.tune.loggers import RunLoggers, loggers
 from tests.conftest import Cli

@@ -21,8 +21,8 @@ CELLS = [f"samples={k},teacher_samples={m}" for k in (60, 100) for m in (200, 40
 
 
 SHOWN = """
-from qkd_study.grid import Grid
-from qkd_study.terminal import console
+from qkd_study.common.terminal_table import Grid
+from qkd_study.common.terminal import console
 from qkd_study.tune.progress import Display
 
 shown = console()

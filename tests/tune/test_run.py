@@ -22,7 +22,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from qkd_study.cli import main
+from qkd_study.cli.main import main
 from qkd_study.study.identity import SEARCH_RULE
 from tests.conftest import TINY, Cli
 
@@ -190,10 +190,10 @@ def test_a_search_by_another_rule_is_not_gone_on_with(
     finished: Path, tmp_path: Path, cli: Cli
 ) -> None:
     copy(finished, tmp_path)
-    about = tmp_path / RESULTS / "study.json"
-    said = json.loads(about.read_text())
+    manifest = tmp_path / RESULTS / "study.json"
+    said = json.loads(manifest.read_text())
     assert said.pop("search_rule") == SEARCH_RULE
-    about.write_text(json.dumps(said))
+    manifest.write_text(json.dumps(said))
     path = min((tmp_path / RESULTS / "runs").glob("search-*.parquet"))
     changed(path, [1], status="stopped", reason="below the others")
     refused = cli("run", "tiny.py", "--trials", "3")

@@ -17,12 +17,12 @@ import pytest
 from filelock import FileLock
 
 from qkd_study.data import load
-from qkd_study.distill import Order
-from qkd_study.shelf import FolderShelf
+from qkd_study.distill import TeacherSpec
+from qkd_study.distill.artifact_store import FolderArtifactStore
 from qkd_study.study.load import load_study
-from qkd_study.tune.desk import Bundle
+from qkd_study.tune.dispatcher import Bundle
 from qkd_study.tune.waiting import Waiting
-from qkd_study.tune.watch import GRACE_SECONDS, Watch
+from qkd_study.tune.watchdog import GRACE_SECONDS, Watchdog
 from tests.conftest import TINY, Cli
 
 LIMITED = """
@@ -58,10 +58,10 @@ def test_a_paused_limit_goes_on_with_what_was_left(tmp_path: Path) -> None:
 
 
 def test_who_waits_for_a_lock_says_so(tmp_path: Path) -> None:
-    shelf, told, done = FolderShelf(tmp_path), threading.Event(), []
+    artifacts, told, done = FolderArtifactStore(tmp_path), threading.Event(), []
 
     def ask() -> None:
-        with shelf.lock("a", told.set):
+        with artifacts.lock("a", told.set):
             done.append(True)
 
     asking = threading.Thread(target=ask)
@@ -78,23 +78,26 @@ def test_who_waits_for_a_lock_says_so(tmp_path: Path) -> None:
 
 def test_a_worker_that_waits_is_not_taken_for_frozen(tmp_path: Path) -> None:
     now = time.monotonic()
-    desk: Any = SimpleNamespace(
-        out={name: Bundle([], limit=5.0, heard=now - 60) for name in ("waits", "frozen", "waited")}
+    dispatcher: Any = SimpleNamespace(
+        out={
+            name: Bundle([], limit=5.0, last_heartbeat=now - 60)
+            for name in ("waits", "frozen", "waited")
+        }
     )
     ended = []
 
-    class Noted(Watch):
+    class Noted(Watchdog):
         def _end(self, name: str) -> None:
             ended.append(name)
 
-    watch, waiting = Noted(desk, tmp_path), Waiting(tmp_path)
-    for name in desk.out:
-        watch.awaited(name, SimpleNamespace(_actor_id=name.encode()), 60.0)
+    watch, waiting = Noted(dispatcher, tmp_path), Waiting(tmp_path)
+    for name in dispatcher.out:
+        watch.expect_start(name, SimpleNamespace(_actor_id=name.encode()), 60.0)
     for name in ("waits", "waited"):
         waiting.tell(name.encode().hex())
     os.utime(tmp_path / f"waits-{b'waited'.hex()}", times=(time.time() - 60,) * 2)
-    watch.look()
-    assert desk.out["waits"].heard >= now
+    watch.poll()
+    assert dispatcher.out["waits"].last_heartbeat >= now
     assert ended == ["frozen", "waited"]
 
 
@@ -115,7 +118,7 @@ def test_a_run_that_waits_longer_than_its_limit_is_not_tried_again(
         searched = {"learning_rate": 0.01, "weight_soft": 1.0}
         config = study.config(cell, arm, searched, "digits")
         for replicate in (*study.replicates.of_search, *study.replicates.of_confirm):
-            names.add(Order.of(study.setting, arm, config, dataset, replicate).name())
+            names.add(TeacherSpec.of(study.setting, arm, config, dataset, replicate).name())
     (folder / "teachers").mkdir(exist_ok=True)
     scratch = tmp_path / "tmp"
     scratch.mkdir()

@@ -112,9 +112,9 @@ def power(
 
 
 def _margins(results: RunTables, metric: str) -> set[float]:
-    claims = [entry["claim"] for entry in results.about.get("claims", [])]
-    about = [c for c in claims if f"metric.{c['metric']}" == metric and c["margin"] is not None]
-    return {float(claim["margin"]) for claim in about}
+    claims = [entry["claim"] for entry in results.manifest.get("claims", [])]
+    manifest = [c for c in claims if f"metric.{c['metric']}" == metric and c["margin"] is not None]
+    return {float(claim["margin"]) for claim in manifest}
 
 
 def _branches(

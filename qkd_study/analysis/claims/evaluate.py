@@ -63,7 +63,7 @@ class Control:
 
 
 @dataclass(frozen=True)
-class Judged:
+class ClaimResult:
     """A claim and what the confirm rows say about it.
 
     Attributes:
@@ -91,7 +91,7 @@ class Judged:
         return "undecided" if self.overall.verdict is None else self.overall.verdict.status
 
 
-def judge(results: RunTables, *, alpha: float = 0.05) -> list[Judged]:
+def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
     """The verdict on every claim of a run; those withdrawn with results in sight come last.
 
     Only confirm rows count, paired by replicate. A claim over several cells is judged on the mean
@@ -104,8 +104,8 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[Judged]:
         alpha: the error rate of each family, of differences and of equivalences: the claims, the
             cells of one, the controls of one.
     """
-    made: list[dict[str, Any]] = results.about.get("claims", [])
-    claims = [*made, *results.about.get("withdrawn", [])]
+    made: list[dict[str, Any]] = results.manifest.get("claims", [])
+    claims = [*made, *results.manifest.get("withdrawn", [])]
     sides = [_sides(results, entry["claim"]) for entry in claims]
     overall = _judged_together(
         [("all", _mean(pairs), entry["claim"]) for entry, pairs in zip(claims, sides, strict=True)],
@@ -116,7 +116,7 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[Judged]:
         claim = entry["claim"]
         cells = _judged_together([(cell, pair, claim) for cell, pair in pairs.items()], alpha)
         judged.append(
-            Judged(
+            ClaimResult(
                 claim,
                 contrast,
                 cells,

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from qkd_study.analysis.claims.evaluate import Contrast, Judged
+from qkd_study.analysis.claims.evaluate import ClaimResult, Contrast
 
 _REALS = ["difference", "low", "high", "bca_low", "bca_high", "sd", "won", "p", "p_holm"]
 _REALS += ["p_wilcoxon", "margin", "p_margin"]
 
 
-def verdicts(judged: Sequence[Judged]) -> pd.DataFrame:
+def verdicts(judged: Sequence[ClaimResult]) -> pd.DataFrame:
     """Each claim's mean over its cells, its cells if there are several, and its controls.
 
     Returns:

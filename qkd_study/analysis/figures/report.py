@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from qkd_study.analysis.figures import by_factor, laws, reliability, tradeoff, training, values
 from qkd_study.analysis.run_tables import COST, RunTables
-from qkd_study.errors import InputError
+from qkd_study.common.errors import InputError
 
 #: Cells whose learning curves are drawn.
 CURVES = 4

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from qkd_study.analysis.figures.style import Style, styles
 from qkd_study.analysis.run_tables import RunTables
 from qkd_study.analysis.statistics.intervals import Interval, mean_interval, share_interval
-from qkd_study.errors import InputError
+from qkd_study.common.errors import InputError
 from qkd_study.results.schema import TABLES, is_share
 from qkd_study.study.config import PARAMETERS
 

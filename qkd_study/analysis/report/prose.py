@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from qkd_study.analysis.claims.evaluate import Contrast, Control, Judged
+from qkd_study.analysis.claims.evaluate import ClaimResult, Contrast, Control
 from qkd_study.analysis.claims.table import side
 from qkd_study.analysis.report.page import Statement
 from qkd_study.analysis.statistics import Paired
@@ -56,7 +56,7 @@ def p_value(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def statement(judged: Judged) -> Statement:
+def statement(judged: ClaimResult) -> Statement:
     """A claim, its verdict, and why."""
     claim, overall = judged.claim, judged.overall
     lines = [_overall(claim, overall, len(judged.cells))]
@@ -137,7 +137,7 @@ def _control(claim: Mapping[str, Any], control: Control, held: bool) -> str:
     return said + f" {better} is not shown to beat it, so {left_out} is not shown to matter."
 
 
-def summary(judged: list[Judged]) -> list[str]:
+def summary(judged: list[ClaimResult]) -> list[str]:
     """The verdicts in one or two sentences."""
     if not judged:
         return ["The study declares no claims: the tables and figures below say what was measured."]

@@ -25,7 +25,7 @@ METHOD = (
 
 def provenance(results: RunTables) -> list[tuple[str, str]]:
     """What ran, where, when and with which versions."""
-    about, sessions = results.about, results.about["sessions"]
+    manifest, sessions = results.manifest, results.manifest["sessions"]
     last = sessions[-1] if sessions else {}
     packages = ", ".join(f"{k} {v}" for k, v in last.get("packages", {}).items())
     seconds = float(results.runs["cost.seconds_total"].sum())
@@ -33,11 +33,14 @@ def provenance(results: RunTables) -> list[tuple[str, str]]:
     plans = sorted(set(results.runs["where.plan"].dropna()))
     said = [
         ("run", results.name),
-        ("dataset", f"{about['dataset']} (SHA-256 {about.get('dataset_sha256', '?')[:16]}...)"),
+        (
+            "dataset",
+            f"{manifest['dataset']} (SHA-256 {manifest.get('dataset_sha256', '?')[:16]}...)",
+        ),
         ("rows", f"{len(results.runs)}, {seconds:.0f} s of training in all"),
         ("circuits ran on", ", ".join(devices) + (f"; as {', '.join(plans)}" if plans else "")),
         ("seed", str(results.declaration["seed"])),
-        ("fingerprint", str(about["fingerprint"])),
+        ("fingerprint", str(manifest["fingerprint"])),
     ]
     if sessions:
         said += [
@@ -53,7 +56,7 @@ def provenance(results: RunTables) -> list[tuple[str, str]]:
 
 def reproduce(results: RunTables) -> str:
     """The commands that made the run."""
-    commands = [session.get("command", []) for session in results.about["sessions"]]
+    commands = [session.get("command", []) for session in results.manifest["sessions"]]
     distinct = dict.fromkeys(" ".join(command) for command in commands if command)
     note = "# study.py in the run's folder is the study file as it was run"
     return "\n".join([note, *distinct])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qkd_study.analysis.claims.arms import comparison
-from qkd_study.analysis.claims.evaluate import Judged
+from qkd_study.analysis.claims.evaluate import ClaimResult
 from qkd_study.analysis.claims.table import verdicts
 from qkd_study.analysis.report.page import Part, Table
 from qkd_study.analysis.report.prose import unit
@@ -22,7 +22,7 @@ from qkd_study.analysis.report.tables import (
 from qkd_study.analysis.run_tables import RunTables
 
 
-def scores(results: RunTables, judged: Sequence[Judged]) -> Part:
+def scores(results: RunTables, judged: Sequence[ClaimResult]) -> Part:
     """What was measured on the test set."""
     tables = [found for found in (_scores(results), _contrasts(judged)) if found.rows]
     return Part("Scores and gains", (), tables)
@@ -61,7 +61,7 @@ def _scores(results: RunTables) -> Table:
     return table("Scores on the test set", note, frame, shown)
 
 
-def _contrasts(judged: Sequence[Judged]) -> Table:
+def _contrasts(judged: Sequence[ClaimResult]) -> Table:
     shown = [
         count("claim", "claim"),
         Show("contrast", "contrast"),

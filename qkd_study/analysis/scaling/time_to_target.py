@@ -61,7 +61,7 @@ def _targets(
 ) -> list[tuple[float, bool]]:
     if target is not None:
         return [(target, False)]
-    claims = [entry["claim"] for entry in results.about.get("claims", [])]
+    claims = [entry["claim"] for entry in results.manifest.get("claims", [])]
     declared = {c["target"] for c in claims if c["metric"] == "epochs_to_target"}
     return [(t, True) for t in sorted(declared)] or [(SHARE * float(base.mean().max()), False)]
 

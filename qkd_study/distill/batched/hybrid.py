@@ -11,7 +11,7 @@ from torch import Tensor
 
 from qkd_study.distill.batched.model import BatchedModel, linear
 from qkd_study.models import HybridModel, Model
-from qkd_study.quantum import Pass, Plan
+from qkd_study.quantum import CircuitExecution, ExecutionPlan
 from qkd_study.study.circuits import HybridCircuit
 from qkd_study.study.config import Config
 from qkd_study.study.models import Shape
@@ -68,15 +68,15 @@ class BatchedHybrid(BatchedModel):
         logits = linear(values["head.weight"], values["head.bias"], self._expectations)
         return logits, self._expectations[..., None]
 
-    def _pass(self, number: int, states: Tensor) -> Pass | None:
+    def _pass(self, number: int, states: Tensor) -> CircuitExecution | None:
         """The circuit of one model on its states, or on all basis states for its matrix."""
         theta, model = self.parameters.values["theta"][number], self._hybrids[number]
         if not theta.isfinite().all():
             return None
         model.simulator.plans.add(self._plan)
         rows = np.eye(states.shape[2]) if self._by_matrix else states[number, : self._count].numpy()
-        plan: Plan = "register" if self._by_matrix else self._plan
-        return Pass(model.simulator, model.circuit, plan, theta.numpy(), rows)
+        plan: ExecutionPlan = "register" if self._by_matrix else self._plan
+        return CircuitExecution(model.simulator, model.circuit, plan, theta.numpy(), rows)
 
     def backward(self, logits: Tensor, features: Tensor | None, factor: float) -> None:
         """See `BatchedModel.backward`."""

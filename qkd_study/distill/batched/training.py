@@ -15,7 +15,14 @@ from qkd_study.distill.batched.model import BatchedModel
 from qkd_study.distill.batched.objective import BatchedTerms, losses, targets
 from qkd_study.distill.objective import Objective
 from qkd_study.distill.optimizers import Optimizer
-from qkd_study.distill.training import NO_WEIGHTS, Diverged, Epoch, Recipe, Samples, Training
+from qkd_study.distill.training import (
+    NO_WEIGHTS,
+    Diverged,
+    Epoch,
+    Samples,
+    TrainingConfig,
+    TrainingResult,
+)
 from qkd_study.models import Outputs
 
 
@@ -35,11 +42,11 @@ def train_batched(
     training: Sequence[Samples],
     validation: Sequence[Samples],
     objective: Objective,
-    recipe: Recipe,
+    recipe: TrainingConfig,
     *,
     teachers: Sequence[Outputs] | None = None,
     seeds: Sequence[int],
-) -> list[Training | Diverged]:
+) -> list[TrainingResult | Diverged]:
     """Train every model as `train` would, and leave them with the weights of their chosen epochs.
 
     A model's numbers do not depend on the others, bit for bit. They differ from those of `train` by
@@ -111,12 +118,12 @@ class _Group:
             self.teacher_features = PaddedSamples(
                 [models.features(teacher.features) for teacher in teachers]
             )
-        self.results = [Training() for _ in seeds]
+        self.results = [TrainingResult() for _ in seeds]
         self.failures: list[Diverged | None] = [None for _ in seeds]
         self.best = [-1.0 for _ in seeds]
         self.weights = [rows.detach().clone() for rows in models.parameters.rows]
 
-    def epoch(self, number: int, recipe: Recipe, optimizer: Optimizer) -> bool:
+    def epoch(self, number: int, recipe: TrainingConfig, optimizer: Optimizer) -> bool:
         """Train one epoch and score it; whether any model's loss is still a number."""
         start = time.perf_counter()
         sums, rate = _Sums(), recipe.rate(number)

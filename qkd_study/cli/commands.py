@@ -1,0 +1,22 @@
+"""What the commands of `qkd-study` do. Each takes the parsed options and returns an exit code."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+
+from qkd_study.cli.data import data
+from qkd_study.cli.inspect import list_runs, report, status
+from qkd_study.cli.plan import plan
+from qkd_study.cli.replay import replay
+from qkd_study.cli.run import run
+
+COMMANDS: dict[str, Callable[[Namespace], int]] = {
+    "run": run,
+    "plan": plan,
+    "list": list_runs,
+    "status": status,
+    "report": report,
+    "replay": replay,
+    "data": data,
+}

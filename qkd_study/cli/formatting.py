@@ -1,0 +1,141 @@
+"""What commands found, in words: a forecast, the state of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qkd_study.common.terminal_table import TerminalTable
+from qkd_study.tune.progress import in_words
+
+if TYPE_CHECKING:
+    from qkd_study.analysis import Interval
+    from qkd_study.analysis.status import BranchStatus, Status
+    from qkd_study.forecast.forecast import Forecast, Scenario
+
+
+def size(count: float) -> str:
+    """Bytes such as `940 MB` or `1.2 GB`."""
+    for unit, one in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if count >= one:
+            return (
+                f"{count / one:#.3g} {unit}" if count < 100 * one else f"{count / one:.0f} {unit}"
+            )
+    return f"{count / 1e3:.0f} kB"
+
+
+def forecast_lines(found: Forecast) -> list[str]:
+    """What `qkd-study plan` prints after its counts."""
+    said = [
+        f"forecast from {found.timed} short trainings on this machine"
+        + (f", and {found.interpolated} that lie between them" if found.interpolated else "")
+        + (f" ({in_words(found.calibration_seconds)})" if found.calibration_seconds >= 1 else ""),
+        f"  CPU time: {in_words(found.cpu_seconds)}, of it {in_words(found.teacher_seconds)} for "
+        f"{found.teachers} teachers",
+        f"  memory: {size(found.memory)} per worker",
+        f"  disk: {size(found.disk.bytes)} in {found.disk.files:,} files",
+    ]
+    if found.busy:
+        said.append(
+            "  the machine was busy with something else: these times may be too long; plan again "
+            "when it is not"
+        )
+    return said + [_outlook(outlook) for outlook in found.outlooks]
+
+
+def _outlook(at: Scenario) -> str:
+    wall, without = in_words(at.timeline.wall), in_words(at.without.get(at.bottleneck, 0))
+    match at.bottleneck:
+        case "cpus":
+            why = f"the runs themselves, twice the CPUs would take {without}"
+        case "driver":
+            why = f"the driver, which handles one trial at a time; without its share {without}"
+        case "storage":
+            why = f"storage, with rows on disk one trial after the other; without it {without}"
+        case "teachers":
+            why = f"teachers, which others wait for; if they were there {without}"
+        case _:
+            why = f"the longest chain of runs that wait for each other ({at.timeline.last})"
+    cpus = f"{at.cpus:,} CPU{'s' if at.cpus > 1 else ''}"
+    return f"  {cpus}: {wall}, {100 * at.used:.0f} % of them busy; bottleneck: {why}"
+
+
+#: An interval wider than this share of all that is possible says nothing.
+WIDEST = 0.5
+FEW, EQUAL = "few", "equal"
+#: What stands below a table that has such an entry.
+NOTES = {
+    FEW: f"{FEW}: so few replicates that the 95 % interval would cover more than half of what is "
+    "possible",
+    EQUAL: f"{EQUAL}: all replicates have the same value, which tells nothing of an interval",
+}
+
+
+def share_in_words(found: Interval) -> str:
+    """A mean share in per cent with its interval, such as `69.1 ± 1.9` or `98.2 +0.9 -1.9`."""
+    return _with_interval(f"{100 * found.mean:.1f}", found, 1.0)
+
+
+def gain_in_words(found: Interval) -> str:
+    """A mean difference of shares in percentage points with its interval."""
+    return _with_interval(f"{100 * found.mean:+.1f}", found, 2.0)
+
+
+def _with_interval(mean: str, found: Interval, possible: float) -> str:
+    if found.count == 0:
+        return ""
+    if found.count == 1 or found.high - found.low > WIDEST * possible:
+        return f"{mean} {FEW}"
+    if found.low == found.high:
+        return f"{mean} {EQUAL}"
+    up, down = 100 * (found.high - found.mean), 100 * (found.mean - found.low)
+    if abs(up - down) < 0.1:  # as good as symmetric: the larger is shown
+        return f"{mean} ± {max(up, down):.1f}"
+    return f"{mean} +{up:.1f} -{down:.1f}"
+
+
+def status_lines(found: Status) -> list[str]:
+    """What `qkd-study status` prints before its table."""
+    said = [f"{found.run} on {found.dataset}"]
+    if found.reasons:
+        said.append(f"{found.failures}:")
+    for reason in found.reasons:
+        said.append(f"  {reason.count} x {reason.line}; first: {reason.run}")
+        said += [f"    {line}" for line in reason.traceback]
+    said.append(f"{found.done} of {found.declared} runs have rows")
+    for phase, rows in found.rows.items():
+        said.append(f"{phase}: " + ", ".join(f"{count} {name}" for name, count in rows.items()))
+    said.append(_now(found))
+    return said
+
+
+def status_table(found: Status) -> TerminalTable:
+    """How far each cell and arm is."""
+    columns = ("arm", "search", "confirm", "best validation accuracy, %", "failed")
+    return TerminalTable.of_cells(
+        "", columns, [_branch(branch) for branch in found.branches], keys=2
+    )
+
+
+def _now(found: Status) -> str:
+    pace = found.runs_per_minute
+    past = "" if pace is None else _pace(pace)
+    if found.seconds_left == 0:
+        return "complete" + (f", {past} at the end" if past else "")
+    if found.writer is None:
+        how = f"; this goes on: {found.command}" if found.command else ""
+        return f"nothing works on it now{f', {past} at last' if past else ''}{how}"
+    if pace is None or found.seconds_left is None:
+        return f"{found.writer} works on it, no run has ended yet"
+    return f"{found.writer} works on it, {past}, about {in_words(found.seconds_left)} left"
+
+
+def _pace(per_minute: float) -> str:
+    if per_minute < 0.1:
+        return f"{60 * per_minute:.2f} runs per hour"
+    return f"{per_minute:,.{0 if per_minute >= 100 else 2}f} runs per minute"
+
+
+def _branch(at: BranchStatus) -> tuple[str, ...]:
+    best = "" if at.best is None else f"{100 * at.best:.1f}"
+    done = [f"{count}/{of}" for count, of in (at.search, at.confirm)]
+    return (at.cell, at.arm, *done, best, str(at.failed or ""))

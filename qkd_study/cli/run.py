@@ -1,0 +1,262 @@
+"""`qkd-study run`."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qkd_study import data as datasets
+from qkd_study.cli.main import goes_on, run_arguments
+from qkd_study.cli.study_options import cpus_of, planned, study_of
+from qkd_study.common.errors import InputError
+from qkd_study.common.exit_codes import DONE, ERROR, INCOMPLETE
+from qkd_study.common.terminal import console as terminal_console
+from qkd_study.planning.plan import Plan
+from qkd_study.results.provenance import session
+from qkd_study.study.files import FilesRead
+from qkd_study.study.identity import SEARCH_RULE, declaration
+from qkd_study.study.study import MINIMISED, Study
+
+if TYPE_CHECKING:
+    from qkd_study.tune.driver import Outcome
+
+
+def run(options: Namespace) -> int:
+    """`qkd-study run`: run what is missing, and show what was found."""
+    from qkd_study.cli import failures
+    from qkd_study.results import (
+        ResultsLocation,
+        changed_files,
+        compact_tables,
+        drop_retryable,
+        finish_compaction,
+        may_be_retried,
+        new_run,
+        read_table,
+        same_run,
+        start_tables,
+        write_manifest,
+    )
+    from qkd_study.tune.environment import prepare_driver
+    from qkd_study.tune.jobs import is_remote
+    from qkd_study.tune.probe import probe
+    from qkd_study.tune.ray_folder import ray_folder
+
+    prepare_driver(local=options.address is None)
+    from qkd_study.search.schedule import Schedule
+
+    read_by_study = FilesRead.by(options.study)
+    study = study_of(options, read_by_study)
+    cpus = cpus_of(options)
+    if options.log:
+        from qkd_study.tune.loggers import check_loggers
+
+        check_loggers(options.log)
+    if is_remote(options.address):
+        return _submit(options)
+    address = None if options.address is None else probe(options.address)
+    if address is None:
+        with ray_folder():  # there is one, or nothing starts
+            pass
+    if options.time_limit is not None and not 0 < options.time_limit < 1e7:
+        raise InputError(
+            f"--time-limit must be seconds from above 0 to below 1e7, but got {options.time_limit}."
+        )
+    place = ResultsLocation.of(options.out, "write", study.name)
+    counted, dataset, said = planned(study, options.study, read_by_study)
+    files = read_by_study.digests()
+    console = terminal_console()
+    console.print(said, markup=False)
+
+    runs = place.runs(study.name)
+    found = None if options.new else same_run(study, dataset.digest, runs, files)
+    if found is None and not options.new:
+        for name in changed_files(runs, files):
+            console.print(f"{name} is not what it was: this is a new run", markup=False)
+    folder = found or new_run(study, place.path)
+    with folder.locked(), place.held(folder) as folder:
+        finish_compaction(folder.path)
+        start_tables(folder.path)
+
+        def read() -> tuple[Any, Schedule]:
+            rows = read_table(folder.path, "runs", columns=Schedule.columns(study))
+            return rows, Schedule(study, dataset.name, rows)
+
+        rows, schedule = read()
+        if schedule.most_trials > study.trials:
+            raise InputError(
+                f"{options.study}: the run in {folder.where} has {schedule.most_trials} trials in "
+                f"some cell and arm already, more than trials={study.trials}. A smaller budget "
+                f"would be unequal: ask for as many or more, or start over with --new."
+            )
+        rule = _search_rule(schedule, folder, found is None)
+        if options.retry_failed:
+            drop_retryable(folder.path)
+            rows, schedule = read()
+        folder.push()
+
+        def tell() -> None:
+            write_manifest(
+                folder,
+                study,
+                Path(options.study),
+                dataset=dataset.name,
+                digest=dataset.digest,
+                plan=counted.as_json(),
+                session=session(cpus, options.study),
+                files=files,
+                confirm_rows=int((rows["phase"] == "confirm").sum()),
+                search_rule=rule,
+            )
+
+        missing = schedule.missing_runs()
+        if missing:
+            what = "goes on in" if found else "writes to"
+            console.print(
+                f"{study.name}: {counted.runs} runs, {missing} to do; {what} {folder.where}",
+                markup=False,
+            )
+            tell()
+            options.begun = True
+            outcome = _drive(schedule, dataset, folder, cpus, counted, console, options, address)
+            code = DONE if outcome.complete else INCOMPLETE
+            fault = outcome.fault
+            if code == DONE and folder.remote_sync is None:
+                compact_tables(folder.path)
+        else:
+            if folder.manifest()["declaration"] != declaration(study):
+                tell()  # claims may have come or gone
+            console.print(f"{study.name}: the run in {folder.where} is complete.", markup=False)
+            code, fault = DONE, None
+        if fault is None:
+            _summary(study, folder, counted, console)
+        ended = read_table(folder.path, "runs", columns=failures.COLUMNS)
+    lost = schedule.failed_branches()
+    branches = len(counted.cells) * len(counted.arms)
+    lines = failures.failed_lines(ended, study.replicates.confirm)
+    if fault is None:
+        lines += failures.unsearched_lines(lost, branches)
+    if fault is not None:
+        code = ERROR
+        lines += failures.fault_lines(fault, goes_on(options, retry_failed=True), folder.where)
+    elif lines:
+        lines.append(f"With tracebacks: qkd-study status {folder.where}")
+        if any(map(may_be_retried, ended[["status", "reason"]].to_dict("records"))):
+            again = goes_on(options, retry_failed=True)
+            lines.append(f"To run again what failed, but did not diverge: {again}")
+    if code == INCOMPLETE:
+        lines.append(f"Incomplete. This goes on where it stopped: {goes_on(options)}")
+    for line in lines:
+        console.print(line, markup=False)
+    failed = ended.loc[ended["phase"] == "confirm", "status"].eq("failed").any()
+    return ERROR if (failed or lost) and code == DONE else code
+
+
+def _search_rule(schedule: Any, folder: Any, new: bool) -> int:
+    """The rule by which configurations of a run are given up.
+
+    Raises:
+        InputError: some were, by another rule than this version's, and the search is not over.
+    """
+    rule = SEARCH_RULE if new else int(folder.manifest().get("search_rule", 1))
+    if rule == SEARCH_RULE or not schedule.gave_up:
+        return SEARCH_RULE
+    if not schedule.searched:
+        raise InputError(
+            f"{folder.where} was begun by a version of qkd-study that gives configurations up by "
+            f"another rule, has given up some, and its search is not over: going on would mix two "
+            f"rules. Finish it with the version that began it (study.json says which), or start "
+            f"over with --new."
+        )
+    return rule
+
+
+def _drive(
+    schedule: Any,
+    dataset: datasets.Dataset,
+    folder: Any,
+    cpus: int | None,
+    counted: Plan,
+    console: Any,
+    options: Namespace,
+    address: str | None,
+) -> Outcome:
+    from qkd_study.tune.progress import Display, in_words
+
+    start = time.monotonic()
+    done = counted.runs - schedule.missing_runs()
+    with Display(console, counted.runs, done, counted.arms) as display:
+        display.doing("starting Ray" if address is None else f"connecting to {address}")
+        # Imported late: with Ray they take seconds.
+        from qkd_study.tune.driver import drive
+        from qkd_study.tune.loggers import loggers
+
+        outcome = drive(
+            schedule,
+            dataset,
+            folder,
+            cpus,
+            display,
+            address=address,
+            time_limit=options.time_limit,
+            retry_failed=options.retry_failed,
+            callbacks=loggers(options.log, folder.path, schedule.study.name),
+        )
+    cpus = cpus or outcome.slots
+    said = f"took {in_words(time.monotonic() - start)}"
+    if cpus and outcome.compute:  # a cluster may have lost all its nodes
+        said += (
+            f"; wall time was {outcome.seconds / (outcome.compute / cpus):.2f} times the "
+            f"runs' own {outcome.compute:.0f} s over {cpus} CPUs, start-up left out"
+        )
+    console.print(said)
+    return outcome
+
+
+def _submit(options: Namespace) -> int:
+    from qkd_study.tune.jobs import submit
+
+    arguments = run_arguments(options, without=("address", "out"))
+    code = submit(options.address, Path(options.study), arguments, options.out)
+    code = INCOMPLETE if code is None else code
+    if code == INCOMPLETE:
+        print(f"From here, this goes on: {goes_on(options)}")
+    return code
+
+
+def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> None:
+    """Show test scores and gains."""
+    from qkd_study.analysis.summary import SUMMARISED, summarise
+    from qkd_study.cli.formatting import NOTES, gain_in_words, share_in_words
+    from qkd_study.common.terminal_table import TerminalTable
+    from qkd_study.results import read_table
+
+    minimised = MINIMISED.get(study.minimise or "")
+    columns = SUMMARISED if minimised is None else (*SUMMARISED, minimised)
+    runs = read_table(folder.path, "runs", columns=columns)
+    lines = summarise(runs, study.baseline, counted.cells, counted.arms, minimised)
+    shown = [line for line in lines if line.score.count]
+    entries = [
+        (
+            line.cell,
+            line.arm,
+            str(line.score.count),
+            share_in_words(line.score),
+            gain_in_words(line.gain) if line.gain else "",
+        )
+        for line in shown
+    ]
+    if shown:
+        headings = ("arm", "n", "score", f"gain over {study.baseline}, paired")
+        title = "test accuracy in %, mean and 95 % interval"
+        console.print(TerminalTable.of_cells(title, headings, entries, keys=2))
+    for word, note in NOTES.items():
+        if any(entry.endswith(word) for row in entries for entry in row[3:]):
+            console.print(note)
+    if len(shown) < len(lines):
+        console.print(
+            f"{len(lines) - len(shown)} of {len(lines)} cells and arms have no test accuracy: no "
+            f"confirm run of theirs has ended well"
+        )

@@ -1,0 +1,106 @@
+"""What the options of `run` and `plan` ask for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from qkd_study import data as datasets
+from qkd_study.common.errors import InputError, shown
+from qkd_study.common.names import unknown
+from qkd_study.planning.plan import Plan, make_plan
+from qkd_study.study.config import PARAMETERS, Value, parameter
+from qkd_study.study.files import FilesRead
+from qkd_study.study.load import load_study, running
+from qkd_study.study.replicates import Replicates
+from qkd_study.study.study import Study
+
+
+def study_of(options: Namespace, files: FilesRead | None = None) -> Study:
+    """The study of the options, with what the command line changes.
+
+    Args:
+        files: notices those that the study file reads.
+    """
+    with _noticing(files):
+        study = load_study(options.study)
+        with running(options.study):
+            return _changed(study, options)
+
+
+def _noticing(files: FilesRead | None) -> AbstractContextManager[None]:
+    return nullcontext() if files is None else files.recording()
+
+
+def _changed(study: Study, options: Namespace) -> Study:
+    if options.quick:
+        study = study.quick()
+    for assignment in options.set:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise InputError(f"--set takes NAME=VALUE, but got {shown(assignment)}.")
+        claims = study.claims
+        study = study.with_fixed(name, _value(name, text))
+        kept = {claim.says for claim in study.claims}
+        for claim in claims:
+            if claim.says not in kept:
+                print(f"with {assignment} there is no claim {shown(claim.says)}", file=sys.stderr)
+    changes: dict[str, Any] = {}
+    if options.dataset is not None:
+        declared = [entry for entry in study.datasets if datasets.name_of(entry) == options.dataset]
+        known = dict.fromkeys((*map(datasets.name_of, study.datasets), *datasets.SOURCES))
+        if options.dataset not in known:
+            raise InputError(unknown("dataset", options.dataset, known))
+        changes["datasets"] = tuple(declared) or (options.dataset,)
+    if options.seed is not None:
+        changes["seed"] = options.seed
+    if options.trials is not None:
+        changes["trials"] = options.trials
+    if options.replicates is not None:
+        changes["replicates"] = Replicates(study.replicates.search, options.replicates)
+    return study.replaced(**changes) if changes else study
+
+
+def _value(name: str, text: str) -> Value:
+    kind = parameter(name).kind
+    try:
+        return text if kind in ("choice", "text") else int(text) if kind == "int" else float(text)
+    except ValueError:
+        raise InputError(
+            f"{name} must be {PARAMETERS[name].allowed}, but got --set {name}={text[:100]}."
+        ) from None
+
+
+def planned(
+    study: Study, study_file: str, files: FilesRead | None = None
+) -> tuple[Plan, datasets.Dataset, str]:
+    """The plan of a study on the dataset it gets, and a line that says which that is.
+
+    Args:
+        files: notices those that the study's own parts read when they are tried.
+    """
+    with running(study_file):
+        entry, said = datasets.choose(study.datasets, datasets.terminal_progress)
+        dataset = datasets.load(entry)
+        if dataset.white != 1 and not isinstance(datasets.whole(entry), str):
+            said += f", its samples divided by {dataset.white:g}"
+        with _noticing(files):
+            return make_plan(study, dataset), dataset, said
+
+
+def cpus_of(options: Namespace) -> int | None:
+    """How many trials at once; `None` for as many as fit on the cluster of `--address`."""
+    asked: int | None = options.cpus
+    if asked is not None and not 1 <= asked <= 4096:
+        raise InputError(f"--cpus must be an integer from 1 to 4096, but got {asked}.")
+    return asked or (cores() if options.address is None else None)
+
+
+def cores() -> int:
+    """CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

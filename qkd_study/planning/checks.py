@@ -1,0 +1,163 @@
+"""Checks of a study against the dataset it gets, before anything trains."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from qkd_study.common.errors import InputError, StudyWarning
+from qkd_study.common.memory import check_memory
+from qkd_study.data import Dataset, check_draw
+from qkd_study.study.arms import Arm
+from qkd_study.study.circuits import Quanvolution
+from qkd_study.study.models import Ensemble, ModelSpec, Own
+from qkd_study.study.sizes import misfit
+from qkd_study.study.study import Cell, Study
+
+
+def check_study(study: Study, dataset: Dataset) -> None:
+    """Check every cell at the ends of every searched range.
+
+    Raises:
+        InputError: a draw, a model or a comparison of two models cannot work, or does not fit into
+            memory; the message names the cell.
+    """
+    devices = {values["device"] for cell in study.cells() for values in study.extremes(cell)}
+    for device in devices:
+        _check_device(device)
+    tried: set[object] = set()
+    for cell in study.cells():
+        try:
+            for values in study.extremes(cell):
+                check_draw(
+                    dataset,
+                    values["samples"],
+                    values["teacher_samples"],
+                    values["validation_samples"],
+                )
+                for arm in study.all_arms:
+                    _check_arm(study, arm, values, dataset)
+            for arm in study.all_arms:
+                _check_built(study, cell, arm, dataset, tried)
+        except InputError as error:
+            where = f" (cell {cell.key})" if study.factors else ""
+            raise InputError(f"{error}{where}") from None
+    _warn_of_sizes(study, dataset)
+
+
+def _warn_of_sizes(study: Study, dataset: Dataset) -> None:
+    """Warn, once, of features that are far larger or smaller than a model can be trained on."""
+    expected = set()
+    for cell in study.cells():
+        for values in study.extremes(cell):
+            for arm in study.all_arms:
+                own = {**values, **study.resolved(values, arm)}
+                expected.add(study.setting.student_model.expects(own))
+                if arm.needs_teacher:
+                    teachers = study.setting.of_teacher(own, arm)
+                    expected.add(study.setting.teacher_of(arm).expects(teachers))
+    if said := misfit(dataset, (one for one in expected if one is not None)):
+        warnings.warn(said, StudyWarning, stacklevel=2)
+
+
+def _check_device(name: str) -> None:
+    if name == "lightning.qubit":  # a requirement of ours; PennyLane takes seconds to import
+        return
+    from qkd_study.quantum.device import check_device
+
+    try:
+        check_device(name)
+    except ValueError as error:
+        raise InputError(f"{error}") from None
+
+
+def _check_arm(study: Study, arm: Arm, values: Mapping[str, Any], dataset: Dataset) -> None:
+    student = study.setting.student_model
+    values = {**values, **study.resolved(values, arm)}
+    _check_model(student, values, dataset)
+    if not arm.needs_teacher:
+        return
+    teacher, own = study.setting.teacher_of(arm), study.setting.of_teacher(values, arm)
+    _check_model(teacher, own, dataset)
+    if "features" in arm.terms:
+        shapes = [
+            model.feature_shape(of, dataset.shape)
+            for model, of in ((student, values), (teacher, own))
+        ]
+        if None not in shapes and shapes[0] != shapes[1]:
+            raise InputError(
+                f"arm {arm.name!r} compares feature maps, but those of the student, "
+                f"{type(student).__name__}, are of shape {shapes[0]} and those of the teacher, "
+                f"{type(teacher).__name__}, of shape {shapes[1]}. Take arms without `features`, or "
+                f"`relational`, which compares samples with each other."
+            )
+    if "fidelity" in arm.terms:
+        for model in (student, teacher):
+            if not model.quantum or isinstance(model, Quanvolution | Ensemble):
+                raise InputError(
+                    f"arm {arm.name!r} compares quantum states, but {type(model).__name__} has no "
+                    f"final state."
+                )
+        if values["qubits"] != own["qubits"]:
+            raise InputError(
+                f"arm {arm.name!r} compares quantum states, but the student has qubits="
+                f"{values['qubits']} and the teacher qubits={own['qubits']}: they must be equal."
+            )
+
+
+def _check_model(model: ModelSpec, values: Mapping[str, Any], dataset: Dataset) -> None:
+    model.check(values, dataset.shape, dataset.classes)
+    if model.quantum:
+        check_memory(
+            values["qubits"],
+            model.embedded(dataset.shape),
+            values["teacher_samples"] + values["validation_samples"],
+            matrices=isinstance(_inner(model), Quanvolution),
+        )
+
+
+def _check_built(study: Study, cell: Cell, arm: Arm, dataset: Dataset, tried: set[object]) -> None:
+    """Build what only shows its shapes when built, and train it on few samples."""
+    models = [study.setting.student_model]
+    if arm.needs_teacher:
+        models.append(study.setting.teacher_of(arm))
+    for model in models:
+        _check_overrides(model)
+    if arm.own_terms or any(map(_has_own_code, models)):
+        from qkd_study.planning.rehearsal import rehearse
+        from qkd_study.planning.trial_build import check_built
+
+        check_built(study, cell, arm, dataset)
+        rehearse(study, cell, arm, dataset, tried)
+
+
+def _has_own_code(model: ModelSpec) -> bool:
+    """Whether how a model is built depends on what others than we wrote."""
+    parts = (model, _inner(model))
+    return any(
+        isinstance(part, Own)
+        or getattr(part, "ansatz", None) is not None
+        or not type(part).__module__.startswith("qkd_study.")
+        for part in parts
+    )
+
+
+def _check_overrides(model: ModelSpec) -> None:
+    """Check that a subclass of a declared model sets no field where it has no effect."""
+    kind, inner = type(model), _inner(model)
+    if dataclasses.is_dataclass(kind):
+        for field in dataclasses.fields(kind):
+            if getattr(kind, field.name, field.default) is not field.default:
+                raise InputError(
+                    f"{kind.__name__} sets {field.name} without effect: write @dataclass("
+                    f"frozen=True) above `class {kind.__name__}`, and {field.name} with its type."
+                )
+    if inner is not model:
+        _check_overrides(inner)
+
+
+def _inner(model: ModelSpec) -> ModelSpec:
+    """A model, or what an ensemble is made of."""
+    return model.of if isinstance(model, Ensemble) else model

@@ -1,0 +1,127 @@
+"""The plan: everything a study will run, counted before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from qkd_study.data import Dataset
+from qkd_study.planning.checks import check_study
+from qkd_study.study.arms import Arm
+from qkd_study.study.config import Value
+from qkd_study.study.models import Ensemble, ModelSpec
+from qkd_study.study.settings import TEACHERS
+from qkd_study.study.study import Study
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Counts of what a study runs on a dataset.
+
+    Attributes:
+        cells, arms: keys and names.
+        arm_trials: configurations searched in a cell, by arm.
+        trials: configurations searched, over all cells and arms.
+        runs_search, runs_confirm: trainings of a student in each phase; with two objectives, of
+            each Pareto front only its first configuration is counted.
+        teachers: trainings of a teacher; a search over parameters of the teacher adds one for
+            every configuration, of which this is the largest number.
+    """
+
+    cells: tuple[str, ...]
+    arms: tuple[str, ...]
+    arm_trials: dict[str, int]
+    trials: int
+    runs_search: int
+    runs_confirm: int
+    teachers: int
+    dataset: str
+
+    @property
+    def runs(self) -> int:
+        """Trainings of a student in all."""
+        return self.runs_search + self.runs_confirm
+
+    def as_json(self) -> dict[str, Any]:
+        """The counts as `qkd-study plan --json` prints them."""
+        return {
+            "cells": len(self.cells),
+            "arms": len(self.arms),
+            "trials": self.trials,
+            "runs_search": self.runs_search,
+            "runs_confirm": self.runs_confirm,
+            "runs": self.runs,
+            "teachers": self.teachers,
+            "dataset": self.dataset,
+            "cell_keys": list(self.cells),
+            "arm_names": list(self.arms),
+            "arm_trials": self.arm_trials,
+        }
+
+
+def make_plan(study: Study, dataset: Dataset) -> Plan:
+    """Check that a study can run on a dataset and count what it will run.
+
+    Raises:
+        InputError: see `check_study`.
+    """
+    check_study(study, dataset)
+    cells = study.cells()
+    arms = study.all_arms
+    trials = len(cells) * sum(map(study.trials_of, arms))
+    return Plan(
+        cells=tuple(cell.key for cell in cells),
+        arms=tuple(arm.name for arm in arms),
+        arm_trials={arm.name: study.trials_of(arm) for arm in arms},
+        trials=trials,
+        runs_search=trials * study.replicates.search,
+        runs_confirm=len(cells) * len(arms) * study.replicates.confirm,
+        teachers=_teachers(study),
+        dataset=dataset.name,
+    )
+
+
+def _teachers(study: Study) -> int:
+    """Teachers at most: one per replicate, different teacher configuration, and generation."""
+    both = study.replicates.search + study.replicates.confirm
+    count = 0
+    seen = set()
+    for cell in study.cells():
+        ends = study.extremes(cell)
+        for arm in study.all_arms:
+            if not arm.needs_teacher:
+                continue
+            teacher = study.setting.teacher_of(arm)
+            runs = study.trials_of(arm) * study.replicates.search + study.replicates.confirm
+            values = {**ends[0], **study.resolved(ends[0], arm)}
+            last = max(int(end) for end in _ends(study, "generations", values["generations"]))
+            for generation in range(1, last + 1):
+                searched = _searched_by(study, arm, generation)
+                decided = study.setting.decided_by(values, arm, generation)
+                key = (teacher, arm.teacher == "random", *decided.values(), generation)
+                if searched:
+                    count += runs * _members(teacher)
+                elif key not in seen:
+                    count += both * _members(teacher)
+                    seen.add(key)
+    return count
+
+
+def _ends(study: Study, name: str, value: Value) -> tuple[Value, ...]:
+    return study.search[name].ends() if name in study.search else (value,)
+
+
+def _searched_by(study: Study, arm: Arm, generation: int) -> bool:
+    """Whether configurations of an arm differ in their teacher of a generation."""
+    declared = {*study.factors, *study.fixed, *study.search}
+    reads = set(study.setting.read_by_teacher(arm, generation))
+    # What has no value of its own follows the student's.
+    follows = {"teacher_samples", *TEACHERS.values()} & reads - declared
+    reads |= {name.removeprefix("teacher_") for name in follows}
+    if study.setting.has_own_circuit(arm):
+        reads -= {name for name, teachers in TEACHERS.items() if teachers in declared}
+    return not reads.isdisjoint(study.search)
+
+
+def _members(teacher: ModelSpec) -> int:
+    return teacher.members if isinstance(teacher, Ensemble) else 1

@@ -1,0 +1,103 @@
+"""What study.json must say for a run to be read: it may be edited, or of another version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from qkd_study.common.errors import InputError, shown
+from qkd_study.study.claims import Claim
+from qkd_study.study.config import parameter
+from qkd_study.study.space import Choice, Float, Int, LogFloat, check_range
+
+_RANGES: Mapping[str, Any] = {kind.__name__: kind for kind in (Choice, Float, Int, LogFloat)}
+
+#: A value's type; for objects what their entries must be, `...` standing for any other name.
+_SHAPE: Mapping[Any, Any] = {
+    "fingerprint": str,
+    "dataset": str,
+    "dataset_sha256": str,
+    "run_id": str,
+    "arms": dict,
+    "plan": {"runs": int, "cell_keys": [str], "arm_names": [str]},
+    "sessions": [dict],
+    "declaration": {
+        "name": str,
+        "question": str,
+        "seed": int,
+        "trials": int,
+        "factors": {...: [(int, float, str)]},
+        "search": {...: {"kind": str}},
+        "fixed": dict,
+        "arms": {...: {"terms": list}},
+        "replicates": {"search": int, "confirm": int},
+    },
+}
+
+
+def check_manifest(said: Any) -> None:
+    """Check that what study.json says can be worked with.
+
+    Raises:
+        InputError: something is missing or of another kind; the message names it.
+    """
+    _check(said, _SHAPE, "")
+    declared = said["declaration"]
+    if not said["sessions"]:
+        raise InputError("sessions is empty")
+    _check(said["plan"].get("arm_trials", {}), {...: int}, "plan.arm_trials")
+    _check(said.get("search_rule", 1), int, "search_rule")
+    _check(said.get("files", {}), {...: str}, "files")
+    for session in said["sessions"]:
+        _check(session.get("started_at", ""), str, "started_at")
+        _check(session.get("command", []), [str], "command")
+        _check(session.get("packages", {}), {...: str}, "packages")
+    for name in declared["factors"]:
+        parameter(name)
+    for name, space in declared["search"].items():
+        given = {key: value for key, value in space.items() if key not in ("kind", "values")}
+        try:
+            check_range(parameter(name), _RANGES[space["kind"]](*space.get("values", ()), **given))
+        except (KeyError, TypeError):
+            raise InputError(f"search.{name} is {shown(space)}, no range") from None
+    for entry in said.get("claims", []):
+        _claim(entry, "claims").check(list(declared["arms"]), declared["factors"])
+    for entry in said.get("withdrawn", []):  # its arms and factor values may be gone
+        _claim(entry, "withdrawn")
+
+
+def _claim(entry: Any, place: str) -> Claim:
+    _check(entry, {"claim": dict, "confirm_rows": int}, place)
+    change = {"confirm_rows": int, "what": str}
+    _check(entry.get("changes", []), [change], f"{place}.changes")
+    scope = {"trials": int, "confirm replicates": int, "cells": {...: list}}
+    if "scope" in entry:
+        _check(entry["scope"], scope, f"{place}.scope")
+    given = {name: value for name, value in entry["claim"].items() if name != "kind"}
+    if set(given) != {part.name for part in fields(Claim)}:
+        raise InputError(f"{shown(given)} is no claim")
+    return Claim(**given)
+
+
+def _check(value: Any, shape: Any, place: str) -> None:
+    if isinstance(shape, Mapping):
+        _is(value, dict, place)
+        for name, inner in shape.items():
+            for key in value if name is ... else [name]:
+                if key not in value:
+                    raise InputError(f"it has no {f'{place}.{key}'.lstrip('.')!r}")
+                _check(value[key], inner, f"{place}.{key}".lstrip("."))
+    elif isinstance(shape, list):
+        _is(value, list, place)
+        for inner in value:
+            _check(inner, shape[0], place)
+    else:
+        _is(value, shape, place)
+
+
+def _is(value: Any, kinds: Any, place: str) -> None:
+    allowed = kinds if isinstance(kinds, tuple) else (kinds,)
+    if not isinstance(value, allowed) or isinstance(value, bool):
+        names = " or ".join(kind.__name__ for kind in allowed)
+        raise InputError(f"{place or 'all of it'} is {shown(value)}, not {names}")

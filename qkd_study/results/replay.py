@@ -1,0 +1,184 @@
+"""A row computed again, from what the row and its study file say."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from qkd_study import data as datasets
+from qkd_study.common.errors import InputError
+from qkd_study.data import Dataset
+from qkd_study.results import Row, RunFolder
+from qkd_study.results.provenance import DECIDING, session
+from qkd_study.study.arms import Arm
+from qkd_study.study.config import PARAMETERS, Config
+from qkd_study.study.files import digest_of
+from qkd_study.study.load import load_study
+from qkd_study.study.settings import Setting
+from qkd_study.study.study import Study
+
+#: How far a metric may be off on another machine, or with other versions: rounding differs there,
+#: and training carries it on until a few samples are put into another class.
+TOLERANCE = 0.02
+#: Of metrics in nats: this share of the larger value.
+RELATIVE_TOLERANCE = 0.05
+#: What is a count and must agree everywhere.
+_COUNTS = ("cost.parameters", "cost.parameters_quantum", "cost.teacher_parameters", "cost.gates")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A value of a row that came out differently.
+
+    Attributes:
+        tolerable: whether it is within what another machine may give.
+    """
+
+    column: str
+    was: float | None
+    now: float | None
+
+    @property
+    def tolerable(self) -> bool:
+        if self.was is None or self.now is None or self.column in _COUNTS:
+            return False
+        if self.column == "metric.best_epoch":
+            return True  # of two epochs that are equally good, rounding may choose the other
+        off = abs(self.was - self.now)
+        most = RELATIVE_TOLERANCE * max(abs(self.was), abs(self.now))
+        return off <= (max(most, 1e-6) if self.column.endswith("nll") else TOLERANCE)
+
+
+@dataclass(frozen=True)
+class Replayer:
+    """All that the rows of one run share.
+
+    Attributes:
+        same_place: whether versions and processor are those of the session that made the rows.
+    """
+
+    study: Study
+    dataset: Dataset
+    same_place: bool
+
+    @classmethod
+    def of(cls, run: RunFolder) -> Replayer:
+        """Load the study file and the data of a run.
+
+        Raises:
+            InputError: one of them is not what it was.
+        """
+        manifest = run.manifest()
+        study = load_study(
+            run.path / "study.py", original=manifest["sessions"][-1].get("study_file")
+        )
+        name = manifest["dataset"]
+        declared = [entry for entry in study.datasets if datasets.name_of(entry) == name]
+        dataset = datasets.load((declared or [name])[0])
+        if dataset.digest != manifest["dataset_sha256"]:
+            raise InputError(
+                f"{run.path}: its rows come from other data: {name} had SHA-256 "
+                f"{manifest['dataset_sha256']}, and has {dataset.digest} here."
+            )
+        _check_files(run, manifest)
+        now = session(None)
+        then = manifest["sessions"]
+        same = all(s.get(key) == now[key] for s in then for key in DECIDING)
+        return cls(study, dataset, same)
+
+    @property
+    def setting(self) -> Setting:
+        """Who teaches whom."""
+        return self.study.setting
+
+    def arm(self, row: Row) -> Arm:
+        """The arm of a row.
+
+        Raises:
+            InputError: the study file of the run does not have it.
+        """
+        names = [arm.name for arm in self.study.all_arms]
+        if row["arm"] not in names:
+            raise InputError(f"the study file of the run has no arm {row['arm']!r}, only {names}.")
+        return self.study.arm(row["arm"])
+
+    def replay(self, row: Row) -> list[Difference]:
+        """Run a row again, teacher included, and compare every metric and count.
+
+        Raises:
+            InputError: the row holds no result to compare with.
+        """
+        from qkd_study.distill import Diverged, TeacherStore, run_replicates
+
+        diverged = str(row["reason"]).startswith("diverged")
+        if row["status"] != "ok" and not diverged:
+            raise InputError(
+                f"{said(row)} is {row['status']!r}: {row['reason']}. Nothing to compare."
+            )
+        with tempfile.TemporaryDirectory(prefix="qkd-study-") as folder:
+            (result,) = run_replicates(
+                self.setting,
+                self.arm(row),
+                config_of(row),
+                self.dataset,
+                TeacherStore(Path(folder)),
+                replicates=(row["replicate"],),
+                test=row["phase"] == "confirm",
+            )
+        if isinstance(result, Diverged):
+            return [] if diverged else [Difference("status", 1.0, None)]
+        if isinstance(result, Exception):
+            raise result
+        if diverged:
+            return [Difference("status", None, 1.0)]
+        now = {f"metric.{name}": value for name, value in result.metrics.items()}
+        now |= {f"cost.{name}": value for name, value in result.costs.items()}
+        columns = [name for name in row if name.startswith("metric.") or name in _COUNTS]
+        pairs = [(name, _value(row[name]), _value(now.get(name))) for name in columns]
+        return [Difference(*pair) for pair in pairs if pair[1] != pair[2]]
+
+
+def _check_files(run: RunFolder, manifest: dict[str, Any]) -> None:
+    """Check that the files that the study read are what they were.
+
+    Raises:
+        InputError: one is not, or is gone.
+    """
+    original = manifest["sessions"][-1].get("study_file")
+    for name, digest in manifest.get("files", {}).items() if original else ():
+        path = Path(os.path.abspath(Path(original).parent / name))
+        if (now := digest_of(path)) != digest:
+            said = "is gone" if now is None else f"has {now} now"
+            raise InputError(
+                f"{run.path}: its rows come from {path}, which had SHA-256 {digest} and {said}."
+            )
+
+
+def config_of(row: Row) -> Config:
+    """Every parameter of a row's run, as the run had it."""
+    values: dict[str, Any] = {}
+    for field in fields(Config):
+        value = row[f"config.{field.name}"]
+        whole = field.name == "seed" or (
+            field.name in PARAMETERS and PARAMETERS[field.name].kind == "int"
+        )
+        if value is None or pd.isna(value):
+            values[field.name] = None
+        else:  # a table may have made an integer a float
+            values[field.name] = int(value) if whole else value
+    return Config(**values)
+
+
+def said(row: Row) -> str:
+    """A row in words."""
+    where = f"{row['phase']} {row['cell']} {row['arm']}"
+    return f"{where} trial {row['trial']} replicate {row['replicate']}"
+
+
+def _value(value: Any) -> float | None:
+    return None if value is None or pd.isna(value) else float(value)

@@ -1,0 +1,84 @@
+"""Optuna's storage on disk: finished trials only, so nothing in it can be left half-done."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial
+
+from qkd_study.common.errors import StorageError
+from qkd_study.search.arm_search import directions
+from qkd_study.search.schedule import Schedule
+
+
+class Journal:
+    """Mirrors the rows for Optuna's own tools; a run never reads it for what to do.
+
+    A trial that a killed driver wrote but did not add is added at the next start. Call it under the
+    run's lock.
+
+    Raises:
+        StorageError: the file cannot be read or written.
+    """
+
+    def __init__(self, path: Path, schedule: Schedule) -> None:
+        self._path = path
+        self._directions = directions(schedule.study)
+        try:
+            # A lock file in the way was left by a process that died.
+            for stale in path.parent.glob(f"{path.name}.lock*"):
+                stale.unlink(missing_ok=True)
+            if not _is_whole(path):
+                path.unlink()  # cut off by a full disk or a power failure: the rows have it all
+            known = self._open()
+        except OSError as error:
+            raise StorageError.of(path, error) from None
+        for name, frozen in schedule.finished():
+            if (name, frozen.user_attrs["trial"]) not in known:
+                self.add(name, frozen)
+
+    def _open(self) -> set[tuple[str, int]]:
+        """Open the file, and return study and number of the trials in it."""
+        # Not the default lock, a symbolic link, which some file systems lack.
+        lock = JournalFileOpenLock(str(self._path))
+        self._storage = JournalStorage(JournalFileBackend(str(self._path), lock))
+        self._studies = {
+            name: optuna.load_study(study_name=name, storage=self._storage)
+            for name in optuna.get_all_study_names(self._storage)
+        }
+        return {
+            (name, trial.user_attrs["trial"])
+            for name, study in self._studies.items()
+            for trial in study.get_trials(deepcopy=False)
+        }
+
+    def add(self, name: str, frozen: FrozenTrial) -> None:
+        """Add a finished trial of the branch called `name`."""
+        try:
+            if name not in self._studies:
+                self._studies[name] = optuna.create_study(
+                    storage=self._storage,
+                    study_name=name,
+                    directions=self._directions,
+                    load_if_exists=True,
+                )
+            self._studies[name].add_trial(frozen)
+        except OSError as error:
+            raise StorageError.of(self._path, error) from None
+
+
+def _is_whole(journal: Path) -> bool:
+    """Whether every line of a journal is complete; Optuna would append to half a line."""
+    try:
+        content = journal.read_bytes()
+        for line in content.splitlines():
+            json.loads(line)
+    except FileNotFoundError:
+        return True
+    except ValueError:
+        return False
+    return not content or content.endswith(b"\n")

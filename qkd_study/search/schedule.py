@@ -1,0 +1,217 @@
+"""What to run next: suggestions for every cell and arm, then their confirmation.
+
+The schedule knows nothing of Ray. It is rebuilt from the rows of a run whenever a driver starts, so
+rows are all that must survive a crash; Optuna's in-memory studies follow from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+from optuna.trial import FrozenTrial, TrialState
+
+from qkd_study.results import Row
+from qkd_study.search.arm_search import ArmSearch
+from qkd_study.study.study import MINIMISED, Study
+from qkd_study.study.trial import Trial
+
+#: Confirm replicates that are scheduled together: few enough to spread, enough to pay the overhead.
+CONFIRM_BLOCK = 5
+
+
+class Schedule:
+    """Hands out trials and takes in their rows.
+
+    Args:
+        study: what to run; kept as an attribute.
+        dataset: its name, for the configurations.
+        rows: the rows of the run so far; empty at its beginning.
+    """
+
+    def __init__(self, study: Study, dataset: str, rows: pd.DataFrame) -> None:
+        self.study = study
+        self._dataset = dataset
+        self._arm_searches = {
+            (cell.key, arm.name): ArmSearch(study, cell, arm)
+            for cell in study.cells()
+            for arm in study.all_arms
+        }
+        self._unfinished = dict.fromkeys(self._arm_searches.values())
+        groups = ["cell", "arm", "phase", "trial"]
+        records: list[Any] = rows[self.columns(study)].to_dict("records")
+        by_trial: dict[tuple[Any, ...], list[Row]] = {}
+        for row in records:
+            by_trial.setdefault(tuple(row[name] for name in groups), []).append(row)
+        wanted = set(study.replicates.of_search)
+        for (cell, arm, phase, number), own in sorted(by_trial.items()):
+            arm_search = self._arm_searches.get((cell, arm))
+            if arm_search is None:
+                continue
+            if phase == "confirm" or wanted <= {row["replicate"] for row in own}:
+                arm_search.remember(phase, int(number), own)
+        self._has_worked = any(
+            e.means for b in self._arm_searches.values() for e in b.ended.values()
+        )
+
+    @staticmethod
+    def columns(study: Study) -> list[str]:
+        """The columns of `rows` that it needs."""
+        keys = ["phase", "cell", "arm", "trial", "replicate", "status", "metric.val_accuracy"]
+        searched = [f"config.{name}" for name in study.search]
+        minimised = [MINIMISED[study.minimise]] if study.minimise else []
+        return list(dict.fromkeys([*keys, *searched, *minimised]))
+
+    def next(self) -> Trial | None:
+        """The next trial to run; `None` if all that is left waits for trials that are running."""
+        trial = self._next_search() or self._next_confirm()
+        if trial is not None:
+            self._branch_of(trial).begin(trial)
+        return trial
+
+    def _next_search(self) -> Trial | None:
+        open_ = [
+            (
+                len(arm_search.searching),
+                len(arm_search.ended),
+                self._late(arm_search),
+                free[0],
+                arm_search,
+            )
+            for arm_search in self._open()
+            if (free := arm_search.free())
+        ]
+        if not open_:
+            return None
+        # Fewest running first, so that all go on alike; then fewest done: round-robin.
+        *_, number, arm_search = min(open_, key=lambda entry: entry[:3])
+        suggested = arm_search.suggestion(number)
+        config = self.study.config(arm_search.cell, arm_search.arm, suggested, self._dataset)
+        replicates = tuple(self.study.replicates.of_search)
+        return Trial(
+            "search",
+            arm_search.cell,
+            arm_search.arm,
+            number,
+            config,
+            replicates,
+            arm_search.pruning_thresholds,
+        )
+
+    def _late(self, arm_search: ArmSearch) -> bool:
+        """Whether others come first: until a run ended well, those that need no teacher do.
+
+        A student that cannot be trained is found before teachers are trained for it.
+        """
+        return arm_search.arm.needs_teacher and not self._has_worked
+
+    def _next_confirm(self) -> Trial | None:
+        for arm_search in self._open():
+            for number, missing in arm_search.missing():
+                chosen = arm_search.ended[number].params
+                config = self.study.config(arm_search.cell, arm_search.arm, chosen, self._dataset)
+                block = tuple(missing[:CONFIRM_BLOCK])
+                return Trial("confirm", arm_search.cell, arm_search.arm, number, config, block)
+        return None
+
+    def _open(self) -> Iterator[ArmSearch]:
+        """Branches that may have something left to run."""
+        for arm_search in list(self._unfinished):
+            if arm_search.live or not arm_search.searched or arm_search.missing():
+                yield arm_search
+            else:
+                del self._unfinished[arm_search]
+
+    @property
+    def ready(self) -> int:
+        """How many trials could be handed out now."""
+        return sum(
+            len(arm_search.free())
+            + sum(-(-len(left) // CONFIRM_BLOCK) for _, left in arm_search.missing())
+            for arm_search in self._open()
+        )
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to run and nothing is running."""
+        return not any(True for _ in self._open())
+
+    @property
+    def open_branches(self) -> int:
+        """Cells and arms that have something left to run, or running."""
+        return sum(True for _ in self._open())
+
+    @property
+    def searched(self) -> bool:
+        """Whether every search trial has its rows."""
+        return all(arm_search.searched for arm_search in self._arm_searches.values())
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether a configuration was given up because of its score."""
+        return any(
+            ended.state == TrialState.PRUNED
+            for arm_search in self._arm_searches.values()
+            for ended in arm_search.ended.values()
+        )
+
+    @property
+    def worked(self) -> bool:
+        """Whether any search run ended well."""
+        return self._has_worked
+
+    def has(self, row: Row) -> bool:
+        """Whether a run is among the rows that there were, or that `finish` was told of."""
+        arm_search = self._arm_searches.get((row["cell"], row["arm"]))
+        if arm_search is None:
+            return False
+        number, replicate = row["trial"], row["replicate"]
+        if row["phase"] == "confirm":
+            return replicate in arm_search.confirmed.get(number, ())
+        return number in arm_search.ended and replicate in self.study.replicates.of_search
+
+    def missing_runs(self) -> int:
+        """How many declared runs have no row yet; of a Pareto front, only its first is counted."""
+        replicates = self.study.replicates
+        count = 0
+        for arm_search in self._arm_searches.values():
+            open_ = sum(n not in arm_search.ended for n in range(arm_search.trials))
+            count += open_ * replicates.search
+            count += (
+                replicates.confirm if open_ else sum(len(left) for _, left in arm_search.missing())
+            )
+        return count
+
+    @property
+    def most_trials(self) -> int:
+        """The largest number of search trials that a cell and arm has had."""
+        return max((n + 1 for b in self._arm_searches.values() for n in b.ended), default=0)
+
+    def _branch_of(self, trial: Trial) -> ArmSearch:
+        return self._arm_searches[trial.cell.key, trial.arm.name]
+
+    def finish(self, trial: Trial, rows: list[Row]) -> FrozenTrial | None:
+        """Take in the rows of a trial that ended.
+
+        Returns:
+            The finished trial as Optuna keeps it, for a search trial.
+        """
+        arm_search = self._branch_of(trial)
+        arm_search.end(trial, rows)
+        self._has_worked = self._has_worked or any(row["status"] == "ok" for row in rows)
+        return arm_search.frozen(trial.number) if trial.phase == "search" else None
+
+    def drop(self, trial: Trial) -> None:
+        """Forget a trial that was handed out and will not end; it will be handed out again."""
+        self._branch_of(trial).end(trial)
+
+    def finished(self) -> Iterator[tuple[str, FrozenTrial]]:
+        """Name of the branch and Optuna's record of every search trial that has its rows."""
+        for arm_search in self._arm_searches.values():
+            for number in sorted(arm_search.ended):
+                yield arm_search.name, arm_search.frozen(number)
+
+    def failed_branches(self) -> list[str]:
+        """Cells and arms whose search ended without a complete trial."""
+        return [b.name for b in self._arm_searches.values() if b.searched and not b.chosen()]

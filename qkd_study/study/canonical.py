@@ -1,0 +1,144 @@
+"""Any part of a declaration as JSON values, the same in every process while it does the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import dis
+import functools
+import hashlib
+import inspect
+import json
+import pickle
+import re
+from collections.abc import Iterator, Mapping
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+#: The module of a study file, as `study.load` makes it: what it defines is described by what it
+#: does; of others' modules, a name and a source are enough.
+MODULE = "qkd_study_file"
+_OWN = (MODULE, "__main__")
+_PLAIN = (str, int, float, bool, type(None))
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def canonical(value: Any) -> Any:
+    """Declared objects by kind; functions and classes by source, and what they use of the file."""
+    return _described(value, ())
+
+
+def _described(value: Any, within: tuple[int, ...]) -> Any:
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if id(value) in within:
+        return {"again": within.index(id(value))}
+    inside = (*within, id(value))
+    if isinstance(value, type) or inspect.isfunction(value):
+        return _code(value, inside)
+    if dataclasses.is_dataclass(value):
+        kept = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.compare}
+        kind = type(value)
+        code = {"code": _code(kind, inside)} if kind.__module__ in _OWN else {}
+        fields = {name: _described(v, inside) for name, v in kept.items()}
+        return {"kind": kind.__name__, **code, **fields}
+    if isinstance(value, Mapping):
+        return {str(name): _described(v, inside) for name, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [_described(v, inside) for v in value]
+    if isinstance(value, set | frozenset):
+        return sorted((_described(v, inside) for v in value), key=json.dumps)
+    if isinstance(value, functools.partial):
+        parts = {"args": value.args, "keywords": value.keywords}
+        return {"partial": _described(value.func, inside), **_described(parts, inside)}
+    if isinstance(value, ModuleType):
+        return {"module": value.__name__}
+    if hasattr(value, "detach"):  # a tensor
+        value = value.detach().cpu().numpy()
+    if hasattr(value, "tobytes"):
+        return _digest(pickle.dumps(value))
+    if hasattr(value, "__dict__"):
+        state = {name: v for name, v in vars(value).items() if not name.startswith("__")}
+        return {"object": _code(type(value), inside), "state": _described(state, inside)}
+    return _ADDRESS.sub("", repr(value))
+
+
+def _digest(said: str | bytes) -> str:
+    return hashlib.sha256(said.encode() if isinstance(said, str) else said).hexdigest()
+
+
+def _code(value: Any, inside: tuple[int, ...]) -> dict[str, Any]:
+    """A function or class: its source, and what the source does not show."""
+    try:
+        source: str | bytes = inspect.getsource(value)
+    except (OSError, TypeError):  # on a machine without the file
+        code = getattr(value, "__code__", None)
+        source = value.__qualname__ if code is None else code.co_code + repr(code.co_names).encode()
+    found: dict[str, Any] = {"function": value.__qualname__, "sha256": _digest(source)}
+    if isinstance(value, FunctionType):
+        found |= _values(value, inside)
+    own = value.__module__ in _OWN
+    uses = {name: _described(v, inside) for name, v in sorted(_used(value))} if own else {}
+    return found | ({"uses": uses} if uses else {})
+
+
+def _values(function: FunctionType, inside: tuple[int, ...]) -> dict[str, Any]:
+    cells = [cell.cell_contents for cell in function.__closure__ or () if _is_set(cell)]
+    hidden = [*cells, *(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).items()]
+    return {"values": _described(hidden, inside)} if hidden else {}
+
+
+def _is_set(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:
+        return False
+
+
+def _used(value: Any) -> Iterator[tuple[str, Any]]:
+    """What a function or class takes from the study file: its other definitions, and plain values.
+
+    Of a class: of its methods, its attributes, and the classes that it inherits from.
+    """
+    if isinstance(value, FunctionType):
+        there = value.__globals__
+        names = _globals_of(value.__code__) & there.keys()
+        yield from ((name, there[name]) for name in names if _counts(there[name]))
+        return
+    for base in value.__mro__[1:]:
+        if base.__module__ in _OWN:
+            yield f"base {base.__qualname__}", base
+    for name, member in vars(value).items():
+        function = inspect.unwrap(getattr(member, "__func__", getattr(member, "fget", member)))
+        if isinstance(function, FunctionType):
+            yield from ((f"{name}.{used}", v) for used, v in _used(function))
+            yield f"{name}()", [*(function.__defaults__ or ()), function.__kwdefaults__]
+        elif not name.startswith("__") and _counts(member):
+            yield name, member
+
+
+def _globals_of(code: CodeType) -> set[str]:
+    names = {
+        i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+    }
+    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    return names.union(*map(_globals_of, inner))
+
+
+def _counts(value: Any) -> bool:
+    """Whether it is part of what a study file's code does: not what others define."""
+    if isinstance(value, type | FunctionType):
+        return value.__module__ in _OWN
+    if isinstance(value, tuple | list | set | frozenset):
+        return all(map(_counts, value))
+    if isinstance(value, Mapping):
+        return all(map(_counts, value.values()))
+    if isinstance(value, functools.partial) or hasattr(value, "tobytes"):
+        return True
+    kind = type(value)
+    declared = dataclasses.is_dataclass(value) and kind.__module__.startswith("qkd_study.")
+    # A study is the whole of which this is a part.
+    return (
+        isinstance(value, _PLAIN)
+        or kind.__module__ in _OWN
+        or (declared and kind.__name__ != "Study")
+    )

@@ -1,0 +1,32 @@
+"""`Trial`: one configuration of one arm in one cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from qkd_study.study.arms import Arm
+from qkd_study.study.config import Config
+from qkd_study.study.study import Cell
+
+Phase = Literal["search", "confirm"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration of one arm in one cell, to be scored on some replicates.
+
+    Attributes:
+        number: of the configuration within its cell and arm; a confirmed one keeps its number.
+        replicates: those to run now.
+        pruning_thresholds: what its mean validation score must reach after the first replicate,
+            the first two, ..., to go on; empty where nothing is pruned.
+    """
+
+    phase: Phase
+    cell: Cell
+    arm: Arm
+    number: int
+    config: Config
+    replicates: tuple[int, ...]
+    pruning_thresholds: tuple[float, ...] = ()

@@ -1,0 +1,106 @@
+"""The plan counts what will run, and refuses what cannot."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from qkd_study import Float, InputError, Int, QuantumToClassical, Replicates, Study
+from qkd_study.common.memory import circuit_bytes
+from qkd_study.data import load
+from qkd_study.planning.plan import make_plan
+
+
+def study(**changes: Any) -> Study:
+    return Study(
+        **{
+            "question": "?",
+            "factors": {"samples": (20, 50, 100)},
+            "search": {"temperature": Float(1, 9)},
+            "trials": 6,
+            "replicates": Replicates(search=3, confirm=10),
+            **changes,
+        }
+    )
+
+
+def test_counts() -> None:
+    plan = make_plan(study(), load("digits"))
+    # scratch and scaled-ce have nothing to search: one trial each.
+    assert plan.trials == 3 * (1 + 1 + 6 + 6)
+    assert plan.runs_search == plan.trials * 3
+    assert plan.runs_confirm == 3 * 4 * 10
+    assert plan.runs == plan.runs_search + plan.runs_confirm
+    assert plan.teachers == 3 * (3 + 10)
+    said = plan.as_json()
+    assert {k: said[k] for k in ("cells", "arms", "runs", "teachers")} == {
+        "cells": 3,
+        "arms": 4,
+        "runs": 246,
+        "teachers": 39,
+    }
+
+
+def test_factors_that_leave_the_teacher_alone_add_no_teachers() -> None:
+    factors = {"samples": (20, 50), "learning_rate": (1e-3, 1e-2)}
+    assert make_plan(study(factors=factors), load("digits")).teachers == 2 * 13
+    # One teacher for all K where M is fixed.
+    fixed = {"teacher_samples": 200}
+    assert make_plan(study(fixed=fixed), load("digits")).teachers == 13
+
+
+@pytest.mark.filterwarnings("ignore::qkd_study.StudyWarning")
+def test_a_searched_teacher_is_counted_per_configuration() -> None:
+    made = study(search={"depth": Int(1, 3)}, factors={}, arms=("scratch", "soft"))
+    assert make_plan(made, load("digits")).teachers == 6 * 3 + 10
+
+
+@pytest.mark.filterwarnings("ignore::qkd_study.StudyWarning")
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"factors": {"samples": (20, 5000)}},
+            "samples=5000 is larger than the dataset: digits has",
+        ),
+        ({"factors": {"samples": (5,)}}, "samples=5 is too few: digits has 10 classes"),
+        (
+            {"factors": {"samples": (50,)}, "fixed": {"teacher_samples": 20}},
+            "teacher_samples=20 must be >= samples=50",
+        ),
+        ({"fixed": {"teacher_samples": 900}}, "teacher_samples=900 is larger than the dataset"),
+        ({"fixed": {"validation_samples": 1150}}, "Allowed: up to 50"),
+        (
+            {"fixed": {"qubits": 45}},
+            f"qubits=45 needs {circuit_bytes(45, 16, 500, matrices=True):,} bytes",
+        ),
+        ({"factors": {}, "search": {"samples": Int(20, 3000)}}, "samples=3000 is larger than"),
+        (
+            {"search": {"validation_samples": Int(100, 1190)}},
+            "validation_samples=1190 are held out",
+        ),
+        ({"factors": {}, "search": {"qubits": Int(4, 50)}}, "qubits=50 needs"),
+    ],
+)
+def test_what_cannot_run_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        make_plan(study(**changes), load("digits"))
+
+
+def test_messages_name_the_cell() -> None:
+    made = study(factors={"samples": (20, 5000), "depth": (1, 2)})
+    with pytest.raises(InputError, match=re.escape("(cell samples=5000,depth=1)")):
+        make_plan(made, load("digits"))
+
+
+def test_bytes_of_a_quanvolution_by_hand() -> None:
+    # 6 matrices of 16 x 16 complex128; 2 x 1,000 images of 16 patches of 16 float32.
+    assert circuit_bytes(4, 16, 500, matrices=True) == 6 * 256 * 16 + 2 * 1000 * 16 * 16 * 4
+
+
+def test_a_kernel_larger_than_the_image() -> None:
+    made = study(setting=QuantumToClassical(kernel=9), fixed={"qubits": 7})
+    with pytest.raises(InputError, match=r"kernel=9 is larger than the images of \(8, 8\) pixels"):
+        make_plan(made, load("digits"))
