@@ -1,1 +1,1 @@
-"""The command line: `main` parses, a module for each command does the work."""
+"""The command line: `parser` has the options; each command has a module; `main` runs it."""

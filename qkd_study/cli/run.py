@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qkd_study import data as datasets
-from qkd_study.cli.main import goes_on, run_arguments
+from qkd_study.cli.continuation import continue_command, run_arguments
 from qkd_study.cli.study_options import cpus_of, planned, study_of
 from qkd_study.common.errors import InputError
 from qkd_study.common.exit_codes import DONE, ERROR, INCOMPLETE
@@ -140,14 +140,16 @@ def run(options: Namespace) -> int:
         lines += failures.unsearched_lines(lost, branches)
     if fault is not None:
         code = ERROR
-        lines += failures.fault_lines(fault, goes_on(options, retry_failed=True), folder.where)
+        lines += failures.fault_lines(
+            fault, continue_command(options, retry_failed=True), folder.where
+        )
     elif lines:
         lines.append(f"With tracebacks: qkd-study status {folder.where}")
         if any(map(may_be_retried, ended[["status", "reason"]].to_dict("records"))):
-            again = goes_on(options, retry_failed=True)
+            again = continue_command(options, retry_failed=True)
             lines.append(f"To run again what failed, but did not diverge: {again}")
     if code == INCOMPLETE:
-        lines.append(f"Incomplete. This goes on where it stopped: {goes_on(options)}")
+        lines.append(f"Incomplete. This goes on where it stopped: {continue_command(options)}")
     for line in lines:
         console.print(line, markup=False)
     failed = ended.loc[ended["phase"] == "confirm", "status"].eq("failed").any()
@@ -222,7 +224,7 @@ def _submit(options: Namespace) -> int:
     code = submit(options.address, Path(options.study), arguments, options.out)
     code = INCOMPLETE if code is None else code
     if code == INCOMPLETE:
-        print(f"From here, this goes on: {goes_on(options)}")
+        print(f"From here, this goes on: {continue_command(options)}")
     return code
 
 

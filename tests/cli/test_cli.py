@@ -18,7 +18,8 @@ import pytest
 
 from qkd_study import DataFile
 from qkd_study.cli.commands import COMMANDS
-from qkd_study.cli.main import goes_on, main
+from qkd_study.cli.continuation import continue_command
+from qkd_study.cli.main import main
 from qkd_study.common.exit_codes import DONE, INCOMPLETE
 from tests.conftest import TINY, Cli
 
@@ -387,4 +388,4 @@ def test_the_command_that_goes_on(
     assert "the same command would start over" in start
     assert main(shlex.split(f"run {command}")) == INCOMPLETE
     assert vars(seen[2]) == {**vars(seen[1]), "new": False}
-    assert goes_on(seen[1], retry_failed=True).endswith("'--out=a b' --retry-failed")
+    assert continue_command(seen[1], retry_failed=True).endswith("'--out=a b' --retry-failed")

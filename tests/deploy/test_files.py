@@ -18,7 +18,7 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from qkd_study import __version__
-from qkd_study.cli.main import _parser
+from qkd_study.cli.parser import build_parser
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -163,5 +163,5 @@ def test_versions_agree() -> None:
 def test_commands_in_the_files_parse() -> None:
     command = rayjob()["spec"]["entrypoint"].split()
     assert command[:3] == ["python", "-m", "qkd_study"]
-    options = _parser().parse_args(command[3:])
+    options = build_parser().parse_args(command[3:])
     assert (options.address, options.out) == ("auto", "/results")

@@ -28,9 +28,7 @@ from qkd_study.results.tables import PLAN
 from tests.results.test_tables import record, trial
 
 # The package's names are those of functions in them.
-compact, tables = (
-    importlib.import_module(f"qkd_study.results.{n}") for n in ("compact", "tables")
-)
+compact, tables = (importlib.import_module(f"qkd_study.results.{n}") for n in ("compact", "tables"))
 KEYS = ["phase", "cell", "arm", "trial", "replicate"]
 
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from qkd_study import InputError, Study
-from qkd_study.cli.main import _parser
+from qkd_study.cli.parser import build_parser
 from qkd_study.cli.study_options import planned, study_of
 from qkd_study.common.paths import cache_folder
 from qkd_study.data import Dataset
@@ -109,7 +109,7 @@ study = Study(
 
 def made(folder: Path) -> tuple[Study, Dataset, dict[str, str], dict[str, Any]]:
     """A study, its data and the files that it reads, as `run` has them."""
-    options = _parser().parse_args(["run", str(folder / "own.py")])
+    options = build_parser().parse_args(["run", str(folder / "own.py")])
     files = FilesRead.by(options.study)
     study = study_of(options, files)
     counted, dataset, _ = planned(study, options.study, files)

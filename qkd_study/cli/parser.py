@@ -1,0 +1,150 @@
+"""The commands and options of `qkd-study`."""
+
+from __future__ import annotations
+
+import argparse
+
+from qkd_study import __version__
+
+_RUN = "a run's folder or address, STUDY/RUN_ID, or STUDY"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the command line, with every command and its options."""
+    parser = argparse.ArgumentParser(
+        prog="qkd-study",
+        description="Hyperparameter and scaling studies of quantum knowledge distillation.",
+        epilog="Exit codes: 0 done, 2 bad input, 3 interrupted or incomplete, 1 anything else.",
+    )
+    parser.add_argument("--version", action="version", version=f"qkd-study {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = commands.add_parser(
+        "run", help="run a study; the same command again goes on where it stopped"
+    )
+    add_run_options(run)
+
+    plan = commands.add_parser("plan", help="what a study would run, and what that would take")
+    _study_options(plan)
+    plan.add_argument(
+        "--cpus",
+        metavar="N[,N...]",
+        help="forecast for so many CPUs (default: all cores here)",
+    )
+    plan.add_argument(
+        "--forecast",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="time short trainings and forecast the rest (default: unless --json)",
+    )
+    plan.add_argument(
+        "--recalibrate", action="store_true", help="time anew what was timed on this machine before"
+    )
+    _json_option(plan)
+
+    listing = commands.add_parser("list", help="the runs there are")
+    _out_option(listing)
+    _json_option(listing)
+
+    status = commands.add_parser("status", help="how far a run is, and what failed and why")
+    status.add_argument("run", metavar="RUN", help=_RUN)
+    _out_option(status)
+    _json_option(status)
+
+    report = commands.add_parser(
+        "report", help="verdicts, tables and figures as one page that opens from disk"
+    )
+    report.add_argument(
+        "runs",
+        metavar="RUN",
+        nargs="+",
+        help=f"{_RUN}; several are compared on one page",
+    )
+    report.add_argument(
+        "--to",
+        metavar="DIR",
+        help="where to write (default: the run's folder; for several, --out; for an address, "
+        "below results)",
+    )
+    _out_option(report)
+
+    replay = commands.add_parser("replay", help="compute rows again, and compare every metric")
+    replay.add_argument("run", metavar="RUN", help=_RUN)
+    replay.add_argument("--phase", choices=("search", "confirm"), help="rows of this phase")
+    replay.add_argument("--cell", metavar="CELL", help="such as samples=20,depth=2")
+    replay.add_argument("--arm", metavar="ARM")
+    replay.add_argument("--trial", type=int, metavar="N", help="number of the configuration")
+    replay.add_argument("--replicate", type=int, metavar="N", help="number of the seed")
+    _out_option(replay)
+    _json_option(replay)
+
+    data = commands.add_parser("data", help="the datasets: list them, fetch or check one")
+    data.add_argument("action", choices=("list", "fetch", "check"))
+    data.add_argument(
+        "name", nargs="?", help="of the dataset, for fetch and check; for check, also a file"
+    )
+    data.add_argument(
+        "--label", metavar="COLUMN", default="label", help="the classes, of a file that is a table"
+    )
+    return parser
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add to a parser what `run` takes."""
+    _study_options(parser)
+    parser.add_argument("--new", action="store_true", help="start over in a new folder")
+    parser.add_argument("--cpus", type=int, metavar="N", help="trials at once (default: all cores)")
+    parser.add_argument(
+        "--address",
+        metavar="WHERE",
+        help="a Ray cluster: auto or HOST:PORT on one of its nodes, else http://HOST:8265",
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        metavar="SECONDS",
+        help="of one run; one that takes longer is stopped and tried twice more "
+        "(default: an hour, or 20 times the longest run so far if that is more)",
+    )
+    parser.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="run again what failed for another reason than divergence",
+    )
+    parser.add_argument(
+        "--log",
+        action="append",
+        default=[],
+        choices=("tensorboard", "mlflow"),
+        help="tell this of every run too; may be repeated",
+    )
+    _out_option(parser)
+
+
+def _study_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", metavar="STUDY.py", help="the study file; it is code, and is run")
+    parser.add_argument("--quick", action="store_true", help="a small version of the same study")
+    parser.add_argument("--dataset", metavar="NAME", help="use this dataset")
+    parser.add_argument("--seed", type=int, metavar="N", help="where all randomness starts")
+    parser.add_argument("--trials", type=int, metavar="N", help="configurations per cell and arm")
+    parser.add_argument("--replicates", type=int, metavar="N", help="confirm replicates")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="fix a parameter, wherever the study has it; may be repeated",
+    )
+
+
+def _out_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out",
+        default="results",
+        metavar="WHERE",
+        help="results folder, or s3://BUCKET/FOLDER (default: results)",
+    )
+
+
+def _json_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
