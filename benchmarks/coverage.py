@@ -154,8 +154,8 @@ def main() -> None:
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for name, draw in DIFFERENCES.items():
         for n in REPLICATES:
-            shares = differences(draw, n, given.repetitions, given.resamples)
-            cells = " | ".join(f"{share:.3f}" for share in shares.values())
+            found = differences(draw, n, given.repetitions, given.resamples)
+            cells = " | ".join(f"{share:.3f}" for share in found.values())
             print(f"| {name} | {n} | {cells} |", flush=True)
     print("\n| accuracy | sd | n | logit covers | t covers | logit width | t width |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")

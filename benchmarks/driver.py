@@ -58,7 +58,8 @@ def record(trial: Trial, replicate: int) -> Record:
 
 def drain(dispatcher: TrialDispatcher) -> tuple[int, list[float]]:
     """Hand out and take in everything; returns trials, and seconds per trial along the way."""
-    count, marks, started = 0, [], time.perf_counter()
+    marks: list[float] = []
+    count, started = 0, time.perf_counter()
     while (bundle := dispatcher.bundle(f"b{count}", 2)) is not None:
         name = f"b{count}"
         works = list(bundle.works)

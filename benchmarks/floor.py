@@ -56,7 +56,7 @@ def gates_ms(circuit: Circuit, amplitudes: int) -> float:
 
 def floor_ms(circuit: Circuit, batch: int, plan: str) -> float:
     """Milliseconds that a step under a plan cannot undercut."""
-    size = 2**circuit.qubits
+    size: int = 2**circuit.qubits
     if plan == "register":
         return gates_ms(circuit, batch * size)
     # Two real products forward, two backward; the batch's states and products moved once each.

@@ -32,7 +32,7 @@ Shape = tuple[int, int, int]
 
 #: The shapes that docs/performance.md reports, and more, where the two plans are near each other.
 NAMED: list[Shape] = list(
-    dict.fromkeys([s[:3] for s in SHAPES] + [tuple(s) for sweep in SWEEPS.values() for s in sweep])
+    dict.fromkeys([s[:3] for s in SHAPES] + [s for sweep in SWEEPS.values() for s in sweep])
 )
 GRID: list[Shape] = list(
     itertools.product((2, 3, 4, 5, 6, 7, 8), (1, 4, 8), (1, 8, 32, 128, 512, 2048))

@@ -51,7 +51,7 @@ SHAPES = [
     (12, 4, 64, False),
 ]
 #: What grows in each sweep, and its shapes.
-SWEEPS = {
+SWEEPS: dict[str, list[tuple[int, int, int]]] = {
     "qubits": [(n, 4, 64) for n in range(2, 15)],
     "batch": [(4, 2, b) for b in (1, 10, 100, 1000, 5000, 20000)],
     "depth": [(6, d, 64) for d in (1, 2, 4, 8, 16, 32)],
@@ -170,7 +170,7 @@ def measure(shape: tuple[int, int, int], rivals: list[str]) -> list[dict[str, An
     own = median_ms(step)
     records = []
     for rival in rivals:
-        extra = {}
+        extra: dict[str, float] = {}
         if rival == FLOOR:
             other = floor_ms(circuit, batch, plan)
         else:
@@ -185,8 +185,13 @@ def measure(shape: tuple[int, int, int], rivals: list[str]) -> list[dict[str, An
             f"{other / own:8.2f}" + (f"  compiled in {extra['compile_s']:.0f} s" if extra else ""),
             flush=True,
         )
-        record = {"shape": list(shape), "plan": plan, "ours_ms": own, "rival": rival}
-        records.append({**record, "rival_ms": other, "ratio": other / own, **extra})
+        record: dict[str, Any] = {
+            "shape": list(shape),
+            "plan": plan,
+            "ours_ms": own,
+            "rival": rival,
+        }
+        records.append(record | {"rival_ms": other, "ratio": other / own} | extra)
     return records
 
 

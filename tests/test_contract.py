@@ -250,7 +250,7 @@ def test_every_arm_runs_or_is_refused_by_the_plan(
     )
     assert result.backend == ("lightning.qubit" if quantum else "torch")
     assert (result.plan is not None) == quantum
-    assert (result.costs["gates"] > 0) == quantum  # type: ignore[operator]
+    assert (result.costs["gates"] > 0) == quantum
 
 
 def own_term(student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
@@ -618,7 +618,7 @@ class Circuits(Linear):
 class Counted(Circuits):
     """It counts them itself."""
 
-    backend, circuit_executions, circuit_gates, quantum_parameters = "a.device", 5, 7, 3  # type: ignore[assignment]
+    backend, circuit_executions, circuit_gates, quantum_parameters = "a.device", 5, 7, 3
 
 
 @pytest.mark.parametrize("counted", [False, True])

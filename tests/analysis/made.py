@@ -80,7 +80,7 @@ def made_results(
                 numbers = getattr(study.replicates, f"of_{phase}")
                 for trial, replicate in itertools.product(trials, numbers):
                     chosen = {
-                        name: float(np.exp(rng.uniform(np.log(space.low), np.log(space.high))))  # type: ignore[union-attr]
+                        name: float(np.exp(rng.uniform(np.log(space.low), np.log(space.high))))
                         for name, space in study.space(arm).items()
                     }
                     config = study.config(cell, arm, chosen, "digits")
@@ -157,7 +157,7 @@ def written(results: Results, out: Path) -> Path:
         empty = schema(table).empty_table()
         pq.write_table(empty, folder / table / "columns.parquet")
         for key, rows in frame.groupby(["phase", "cell", "arm", "trial"]):
-            name = "-".join(map(str, key))  # type: ignore[call-overload]
+            name = "-".join(map(str, key))
             data = pa.Table.from_pandas(rows, schema=schema(table), preserve_index=False)
             data = data.replace_schema_metadata(schema(table).metadata)
             pq.write_table(data, folder / table / f"{name}.parquet")

@@ -375,7 +375,7 @@ def test_times_are_shared_out(tmp_path: Path) -> None:
     first = costs[0]
     assert 4 * first["seconds_teacher"] == pytest.approx(store.seconds)
     assert 0 < first["seconds_train"] < first["seconds_total"]
-    epochs = sum(epoch.seconds for epoch in results[0].curve)  # type: ignore[union-attr]
+    epochs = sum(epoch.seconds for epoch in results[0].curve)
     assert 0 < epochs < first["seconds_train"]
 
 

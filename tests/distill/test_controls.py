@@ -318,7 +318,7 @@ def test_label_noise_makes_another_teacher_that_learns_worse(tmp_path: Path) -> 
         found.append(made.metrics)
     # A third would be chance; where every label is wrong, validation still picks an epoch.
     for name in ("teacher_test_accuracy", "test_accuracy"):
-        assert found[0][name] > 0.8 > 0.5 > found[1][name]  # type: ignore[operator]
+        assert found[0][name] > 0.8 > 0.5 > found[1][name]
 
 
 def test_gates_are_those_of_the_student_and_without_one_of_the_teacher(tmp_path: Path) -> None:
@@ -331,7 +331,7 @@ def test_gates_are_those_of_the_student_and_without_one_of_the_teacher(tmp_path:
     assert larger is not None
     assert 0 < alone < larger
     assert go(store, QuantumToClassical(), "scratch").costs["gates"] == 0
-    assert go(store, QuantumToClassical(), "soft").costs["gates"] > 0  # type: ignore[operator]
+    assert go(store, QuantumToClassical(), "soft").costs["gates"] > 0
 
 
 # Generations
@@ -405,7 +405,7 @@ def test_a_second_generation_is_taught_at_the_temperature_of_the_configuration(
         )
         for temperature in (1.0, 9.0)
     )
-    assert cold.before().name() == hot.before().name()  # type: ignore[union-attr]
+    assert cold.before().name() == hot.before().name()
     answers = [store.get(order).train.logits for order in (cold, hot)]
     assert not torch.allclose(*answers, atol=1e-3)
     # An arm without soft targets of its own reads it for its teacher's sake, from two on.

@@ -135,7 +135,7 @@ def drive(*arguments: str | Path) -> Outcome:
     said = []
     for stream in (out, err):
         stream.flush()
-        said.append(stream.buffer.getvalue().decode("utf-8", "backslashreplace"))  # type: ignore[attr-defined]
+        said.append(stream.buffer.getvalue().decode("utf-8", "backslashreplace"))
     return Outcome(argv, code, said[0], said[1], died)
 
 

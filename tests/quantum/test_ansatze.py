@@ -123,4 +123,4 @@ def test_random_layers_follow_from_the_seed() -> None:
 )
 def test_what_cannot_be_built(build: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        build()  # type: ignore[operator]
+        build()

@@ -94,7 +94,7 @@ def test_every_plan_gives_the_same() -> None:
     for plan in ("register", "matrix", "plain"):
         theta = torch.linspace(-2, 2, circuit.parameters, dtype=torch.float64).requires_grad_()
         states = states_of(7, 3).requires_grad_()
-        simulator = Simulator(forced=plan)  # type: ignore[arg-type]
+        simulator = Simulator(forced=plan)
         out = simulator.probabilities(circuit, theta, states)
         assert simulator.plans_used == plan
         found.append((out, *torch.autograd.grad((out * weights).sum(), (theta, states))))
@@ -109,11 +109,11 @@ def test_complex64_is_what_it_says() -> None:
     found = []
     for precision in ("complex128", "complex64"):
         theta = torch.linspace(-3, 3, circuit.parameters, dtype=torch.float64).requires_grad_()
-        simulator = Simulator(precision=precision)  # type: ignore[arg-type]
+        simulator = Simulator(precision=precision)
         out = simulator.probabilities(circuit, theta, states_of(32, 6), plan="register")
         (out * weights).sum().backward()
         found.append(theta.grad)
-    error = (found[0] - found[1]).abs().max() / found[0].abs().max()  # type: ignore[operator, union-attr]
+    error = (found[0] - found[1]).abs().max() / found[0].abs().max()
     assert 1e-9 < error < 1e-5  # single precision, and no worse
 
 

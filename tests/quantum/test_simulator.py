@@ -65,7 +65,7 @@ def values_and_gradients(
 ) -> tuple[Tensor, Tensor, Tensor]:
     theta = theta.clone().requires_grad_()
     states = states.clone().requires_grad_()
-    out = run(theta, states)  # type: ignore[operator]
+    out = run(theta, states)
     ((out * weights).sum() + (out**2).sum()).backward()
     assert states.grad is not None
     grad = torch.zeros_like(theta) if theta.grad is None else theta.grad
