@@ -130,7 +130,7 @@ def test_a_changed_file_starts_a_new_run(tmp_path: Path) -> None:
         run, study, tmp_path / "own.py",
         dataset=dataset.name, digest=dataset.digest, plan=plan, session=here, files=files,
     )  # fmt: skip
-    assert run.about()["files"] == files
+    assert run.manifest()["files"] == files
     study, dataset, files, _ = made(tmp_path)
     assert same_run(study, dataset.digest, runs_of(out), files) == run
     assert Replayer.of(run).study.setting.kind == study.setting.kind

@@ -21,7 +21,7 @@ CELLS = [f"samples={k},teacher_samples={m}" for k in (60, 100) for m in (200, 40
 
 
 SHOWN = """
-from qkd_study.common.terminal_table import Grid
+from qkd_study.common.terminal_table import TerminalTable
 from qkd_study.common.terminal import console
 from qkd_study.tune.progress import Display
 
@@ -30,7 +30,7 @@ with Display(shown, 4, 0, ("soft",)) as display:
     display.doing("starting Ray")
     display.advance(2, "all", "soft", 0.5)
     display.say("runs")
-shown.print(Grid("", ("n",), [("1",)]))
+shown.print(TerminalTable("", ("n",), [("1",)]))
 """
 
 
