@@ -8,54 +8,27 @@ the number of workers, the order in which they finish, and however often a run w
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import optuna
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState, create_trial
-from optuna.trial import Trial as OptunaTrial
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState
 
-from qkd_study.common.seeds import derive
 from qkd_study.results import Row, mean_score, score
-from qkd_study.search.ranges import as_suggested, default_in, distribution
+from qkd_study.search.ranges import as_suggested, distribution
+from qkd_study.search.suggestions import RANDOM_TRIALS, EndedTrial, Suggestions
 from qkd_study.study.arms import Arm
-from qkd_study.study.config import Value
+from qkd_study.study.config import Config, Value
 from qkd_study.study.study import MINIMISED, Cell, Study
 from qkd_study.study.trial import Trial
 
-#: Trials of a cell and arm that are drawn at random before TPE takes over.
-RANDOM_TRIALS = 5
 #: A trial goes on while its mean so far is not below the quantile that this share of the trials of
 #: earlier batches reached. A change of this rule raises `study.identity.SEARCH_RULE`.
 KEPT_PERCENT = 75.0
 #: Configurations of a Pareto front that are confirmed, at most.
 FRONT = 5
-
-
-@dataclass(frozen=True)
-class EndedTrial:
-    """A search trial that has its rows.
-
-    Attributes:
-        params: what was suggested for it.
-        means: running means of its scores, over its replicates that ended well.
-        minimised: the mean of what the study minimises, if anything.
-    """
-
-    state: TrialState
-    params: dict[str, Value]
-    means: tuple[float, ...]
-    minimised: float | None
-
-    @property
-    def values(self) -> list[float] | None:
-        """What Optuna is told; `None` of a trial that did not end well."""
-        if self.state != TrialState.COMPLETE:
-            return None
-        return [self.means[-1], *([] if self.minimised is None else [self.minimised])]
 
 
 class ArmSearch:
@@ -67,7 +40,7 @@ class ArmSearch:
         confirmed: confirm replicates that have a row, by number of the trial.
     """
 
-    def __init__(self, study: Study, cell: Cell, arm: Arm) -> None:
+    def __init__(self, study: Study, cell: Cell, arm: Arm, suggestions: Suggestions) -> None:
         self.cell, self.arm = cell, arm
         self.trials = study.trials_of(arm)
         self.live: list[Trial] = []
@@ -75,12 +48,11 @@ class ArmSearch:
         self.confirmed: dict[int, set[int]] = {}
         self._study = study
         self._space = study.space(arm)
-        self._ranges = {name: distribution(space) for name, space in self._space.items()}
-        self._optuna = optuna.create_study(directions=directions(study))
+        self._suggestions = suggestions
         self._searched = False
         self._first = 0
-        self._bars: tuple[float, ...] = ()
-        self._asked: dict[int, OptunaTrial] = {}
+        self._thresholds: tuple[float, ...] = ()
+        self._suggested: Mapping[int, Mapping[str, Value]] = {}
         self._free: list[int] | None = None
         self._missing: list[tuple[int, list[int]]] | None = None
 
@@ -103,6 +75,10 @@ class ArmSearch:
 
     def _changed(self) -> None:
         self._free = self._missing = None
+
+    @cached_property
+    def _ranges(self) -> dict[str, BaseDistribution]:
+        return {name: distribution(space) for name, space in self._space.items()}
 
     @property
     def searching(self) -> set[int]:
@@ -146,11 +122,14 @@ class ArmSearch:
             self._free = [n for n in self._batch() if n not in self.ended and n not in searching]
         return self._free
 
-    def suggestion(self, number: int) -> dict[str, Value]:
-        """The searched values of a trial of the open batch."""
-        if not self._asked:
-            self._ask()
-        return dict(self._asked[number].params)
+    def config(self, number: int) -> Config:
+        """The configuration of a trial that has ended, or is of the open batch."""
+        if number in self.ended:
+            return self._suggestions.config(self.ended[number].params)
+        if not self._suggested:
+            self._suggested = self._suggestions.ask(self._batch())
+            self._thresholds = self._lower_quartiles()
+        return self._suggestions.config(self._suggested[number])
 
     @property
     def pruning_thresholds(self) -> tuple[float, ...]:
@@ -158,43 +137,18 @@ class ArmSearch:
 
         Empty while there are too few trials to compare with, and with two objectives.
         """
-        return self._bars
+        return self._thresholds
 
     def _batch(self) -> range:
         return range(self._first, min(self._first + self._study.batch, self.trials))
 
     def _close_batches(self) -> None:
-        """Tell Optuna of every batch that has all its rows, in order."""
+        """Tell of every batch that has all its rows, in order."""
         while (batch := self._batch()) and all(n in self.ended for n in batch):
             for number in batch:
-                self._tell(number)
+                self._suggestions.tell(number, self.ended[number])
             self._first += self._study.batch
-            self._asked = {}
-
-    def _tell(self, number: int) -> None:
-        asked, ended = self._asked.get(number), self.ended[number]
-        if asked is not None and asked.params == ended.params:
-            for step, mean in enumerate(ended.means if not self._study.minimise else ()):
-                asked.report(mean, step)
-            self._optuna.tell(asked, ended.values, state=ended.state)
-            return
-        if asked is not None:  # rows of another Optuna, which suggested otherwise
-            self._optuna.tell(asked, state=TrialState.FAIL)
-        self._optuna.add_trial(self.frozen(number))
-
-    def _ask(self) -> None:
-        seed = derive(self._study.seed, self._first, f"{self.cell.key}/{self.arm.name}")
-        self._optuna.sampler = optuna.samplers.TPESampler(
-            seed=seed % 2**32,
-            n_startup_trials=RANDOM_TRIALS,
-            # A batch is asked for before any of it is told: keep its trials apart.
-            constant_liar=True,
-        )
-        if self._first == 0:
-            self._optuna.enqueue_trial({n: default_in(n, s) for n, s in self._space.items()})
-        for number in self._batch():
-            self._asked[number] = self._optuna.ask(self._ranges)
-        self._bars = self._lower_quartiles()
+            self._suggested = {}
 
     def _lower_quartiles(self) -> tuple[float, ...]:
         """Of the means after each replicate, over all trials of earlier batches that did not fail.
@@ -216,15 +170,7 @@ class ArmSearch:
 
     def frozen(self, number: int) -> FrozenTrial:
         """A trial that ended, as Optuna keeps it."""
-        ended = self.ended[number]
-        return create_trial(
-            state=ended.state,
-            values=ended.values,
-            params=ended.params,
-            distributions=self._ranges,
-            intermediate_values={} if self._study.minimise else dict(enumerate(ended.means)),
-            user_attrs={"trial": number},
-        )
+        return self.ended[number].frozen(number, self._ranges, prunes=not self._study.minimise)
 
     def chosen(self) -> list[int]:
         """Numbers of the trials to confirm: the most accurate one, the first of equals.
@@ -267,12 +213,6 @@ def _number(value: float | None) -> float:
 
 def _size(ended: EndedTrial) -> float:
     return ended.minimised if ended.minimised is not None else float("inf")
-
-
-def directions(study: Study) -> list[StudyDirection]:
-    """What Optuna is to do with each objective."""
-    both = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
-    return both if study.minimise else both[:1]
 
 
 def running_means(rows: Iterable[Row]) -> list[float]:

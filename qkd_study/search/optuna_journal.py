@@ -11,8 +11,8 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial
 
 from qkd_study.common.errors import StorageError
-from qkd_study.search.arm_search import directions
 from qkd_study.search.schedule import Schedule
+from qkd_study.search.suggestions import directions
 
 
 class Journal:

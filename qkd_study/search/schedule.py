@@ -6,7 +6,8 @@ rows are all that must survive a crash; Optuna's in-memory studies follow from t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -14,11 +15,16 @@ from optuna.trial import FrozenTrial, TrialState
 
 from qkd_study.results import Row
 from qkd_study.search.arm_search import ArmSearch
-from qkd_study.study.study import MINIMISED, Study
+from qkd_study.search.suggestions import Suggestions, TpeSuggestions
+from qkd_study.study.arms import Arm
+from qkd_study.study.study import MINIMISED, Cell, Study
 from qkd_study.study.trial import Trial
 
 #: Confirm replicates that are scheduled together: few enough to spread, enough to pay the overhead.
 CONFIRM_BLOCK = 5
+
+#: Makes the source of configurations for a cell and arm of a study on a dataset of some name.
+SuggestionsOf = Callable[[Study, str, Cell, Arm], Suggestions]
 
 
 class Schedule:
@@ -28,17 +34,36 @@ class Schedule:
         study: what to run; kept as an attribute.
         dataset: its name, for the configurations.
         rows: the rows of the run so far; empty at its beginning.
+        suggestions: where the searched values come from.
+
+    Attributes:
+        ready: how many trials could be handed out now.
     """
 
-    def __init__(self, study: Study, dataset: str, rows: pd.DataFrame) -> None:
+    def __init__(
+        self,
+        study: Study,
+        dataset: str,
+        rows: pd.DataFrame,
+        suggestions: SuggestionsOf = TpeSuggestions,
+    ) -> None:
         self.study = study
-        self._dataset = dataset
+        self.ready = 0
         self._arm_searches = {
-            (cell.key, arm.name): ArmSearch(study, cell, arm)
+            (cell.key, arm.name): ArmSearch(
+                study, cell, arm, suggestions(study, dataset, cell, arm)
+            )
             for cell in study.cells()
             for arm in study.all_arms
         }
-        self._unfinished = dict.fromkeys(self._arm_searches.values())
+        # Heaps of places in a list, so that handing out takes no longer with more cells and arms.
+        # An entry that no longer holds is skipped when it is met.
+        self._in_order = list(self._arm_searches.values())
+        self._places = {arm_search: place for place, arm_search in enumerate(self._in_order)}
+        self._searches: list[tuple[int, int, bool, int]] = []
+        self._confirms: list[int] = []
+        self._counts = dict.fromkeys(self._in_order, 0)
+        self._unfinished = set(self._in_order)
         groups = ["cell", "arm", "phase", "trial"]
         records: list[Any] = rows[self.columns(study)].to_dict("records")
         by_trial: dict[tuple[Any, ...], list[Row]] = {}
@@ -54,6 +79,8 @@ class Schedule:
         self._has_worked = any(
             e.means for b in self._arm_searches.values() for e in b.ended.values()
         )
+        for arm_search in self._in_order:
+            self._update(arm_search)
 
     @staticmethod
     def columns(study: Study) -> list[str]:
@@ -63,84 +90,67 @@ class Schedule:
         minimised = [MINIMISED[study.minimise]] if study.minimise else []
         return list(dict.fromkeys([*keys, *searched, *minimised]))
 
+    def _update(self, arm_search: ArmSearch) -> None:
+        """Queue what a cell and arm has to run, after any change of it."""
+        searches = len(arm_search.free())
+        blocks = sum(-(-len(left) // CONFIRM_BLOCK) for _, left in arm_search.missing())
+        self.ready += searches + blocks - self._counts[arm_search]
+        self._counts[arm_search] = searches + blocks
+        if searches:
+            heapq.heappush(self._searches, self._priority(arm_search))
+        if blocks:
+            heapq.heappush(self._confirms, self._places[arm_search])
+        if not (blocks or arm_search.live) and arm_search.searched:
+            self._unfinished.discard(arm_search)
+
+    def _priority(self, arm_search: ArmSearch) -> tuple[int, int, bool, int]:
+        """The least comes first.
+
+        Fewest running first, so that all go on alike; then fewest done: round-robin. Until a run
+        ended well, those that need no teacher come before the others: a student that cannot be
+        trained is found before teachers are trained for it.
+        """
+        late = arm_search.arm.needs_teacher and not self._has_worked
+        running, ended = len(arm_search.searching), len(arm_search.ended)
+        return running, ended, late, self._places[arm_search]
+
     def next(self) -> Trial | None:
         """The next trial to run; `None` if all that is left waits for trials that are running."""
         trial = self._next_search() or self._next_confirm()
         if trial is not None:
-            self._branch_of(trial).begin(trial)
+            arm_search = self._branch_of(trial)
+            arm_search.begin(trial)
+            self._update(arm_search)
         return trial
 
     def _next_search(self) -> Trial | None:
-        open_ = [
-            (
-                len(arm_search.searching),
-                len(arm_search.ended),
-                self._late(arm_search),
-                free[0],
-                arm_search,
-            )
-            for arm_search in self._open()
-            if (free := arm_search.free())
-        ]
-        if not open_:
-            return None
-        # Fewest running first, so that all go on alike; then fewest done: round-robin.
-        *_, number, arm_search = min(open_, key=lambda entry: entry[:3])
-        suggested = arm_search.suggestion(number)
-        config = self.study.config(arm_search.cell, arm_search.arm, suggested, self._dataset)
-        replicates = tuple(self.study.replicates.of_search)
-        return Trial(
-            "search",
-            arm_search.cell,
-            arm_search.arm,
-            number,
-            config,
-            replicates,
-            arm_search.pruning_thresholds,
-        )
-
-    def _late(self, arm_search: ArmSearch) -> bool:
-        """Whether others come first: until a run ended well, those that need no teacher do.
-
-        A student that cannot be trained is found before teachers are trained for it.
-        """
-        return arm_search.arm.needs_teacher and not self._has_worked
-
-    def _next_confirm(self) -> Trial | None:
-        for arm_search in self._open():
-            for number, missing in arm_search.missing():
-                chosen = arm_search.ended[number].params
-                config = self.study.config(arm_search.cell, arm_search.arm, chosen, self._dataset)
-                block = tuple(missing[:CONFIRM_BLOCK])
-                return Trial("confirm", arm_search.cell, arm_search.arm, number, config, block)
+        while self._searches:
+            at = self._in_order[self._searches[0][-1]]
+            if (free := at.free()) and self._searches[0] == self._priority(at):
+                config, replicates = at.config(free[0]), tuple(self.study.replicates.of_search)
+                thresholds = at.pruning_thresholds
+                return Trial("search", at.cell, at.arm, free[0], config, replicates, thresholds)
+            heapq.heappop(self._searches)
         return None
 
-    def _open(self) -> Iterator[ArmSearch]:
-        """Branches that may have something left to run."""
-        for arm_search in list(self._unfinished):
-            if arm_search.live or not arm_search.searched or arm_search.missing():
-                yield arm_search
-            else:
-                del self._unfinished[arm_search]
-
-    @property
-    def ready(self) -> int:
-        """How many trials could be handed out now."""
-        return sum(
-            len(arm_search.free())
-            + sum(-(-len(left) // CONFIRM_BLOCK) for _, left in arm_search.missing())
-            for arm_search in self._open()
-        )
+    def _next_confirm(self) -> Trial | None:
+        while self._confirms:
+            at = self._in_order[self._confirms[0]]
+            for number, missing in at.missing():
+                block = tuple(missing[:CONFIRM_BLOCK])
+                return Trial("confirm", at.cell, at.arm, number, at.config(number), block)
+            heapq.heappop(self._confirms)
+        return None
 
     @property
     def done(self) -> bool:
         """Whether nothing is left to run and nothing is running."""
-        return not any(True for _ in self._open())
+        return not self._unfinished
 
     @property
     def open_branches(self) -> int:
         """Cells and arms that have something left to run, or running."""
-        return sum(True for _ in self._open())
+        return len(self._unfinished)
 
     @property
     def searched(self) -> bool:
@@ -199,12 +209,18 @@ class Schedule:
         """
         arm_search = self._branch_of(trial)
         arm_search.end(trial, rows)
-        self._has_worked = self._has_worked or any(row["status"] == "ok" for row in rows)
+        if not self._has_worked and any(row["status"] == "ok" for row in rows):
+            self._has_worked = True  # which changes the order of all
+            for other in self._in_order:
+                self._update(other)
+        self._update(arm_search)
         return arm_search.frozen(trial.number) if trial.phase == "search" else None
 
     def drop(self, trial: Trial) -> None:
         """Forget a trial that was handed out and will not end; it will be handed out again."""
-        self._branch_of(trial).end(trial)
+        arm_search = self._branch_of(trial)
+        arm_search.end(trial)
+        self._update(arm_search)
 
     def finished(self) -> Iterator[tuple[str, FrozenTrial]]:
         """Name of the branch and Optuna's record of every search trial that has its rows."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from qkd_study.results import (
     write_records,
 )
 from qkd_study.search.arm_search import running_means
+from qkd_study.search.bundles import bundle_size
 from qkd_study.search.optuna_journal import Journal
 from qkd_study.search.schedule import Schedule
 from qkd_study.tune.first_runs import FirstRuns
@@ -29,10 +29,6 @@ from qkd_study.tune.progress import Display
 
 #: Attempts after the first for a run whose worker died; a dead node counts as one.
 RETRIES = 2
-#: A bundle holds trials worth about this many seconds: small beside them, its overhead is not felt.
-BUNDLE_SECONDS = 2.0
-#: No bundle holds more trials than this.
-LARGEST_BUNDLE = 64
 #: Where no limit is set: a run may take this long, or so many times the longest before it.
 LIMIT_SECONDS, LIMIT_FACTOR = 3600.0, 20.0
 
@@ -131,13 +127,9 @@ class TrialDispatcher:
         return None
 
     def _bundle_size(self, workers: int) -> int:
-        """Trials per bundle: enough seconds of work, and some left for the other workers."""
-        if not self._runs:
-            return 1
-        seconds = self.compute / self._runs * self.schedule.study.replicates.search
-        wanted = math.ceil(BUNDLE_SECONDS / max(seconds, 1e-3))
-        share = self.schedule.ready // (2 * workers)
-        return max(1, min(wanted, share, LARGEST_BUNDLE))
+        replicates, runs = self.schedule.study.replicates.search, self._runs
+        seconds = self.compute / runs * replicates if runs else None
+        return bundle_size(seconds, self.schedule.ready, workers)
 
     def take(self, name: str, records: Sequence[Record], storage: str | None = None) -> bool:
         """Take in what a worker reports; returns whether its bundle should end.

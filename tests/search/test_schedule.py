@@ -17,9 +17,10 @@ from optuna.trial import TrialState
 from qkd_study import Choice, Float, Int, LogFloat, Replicates, Study
 from qkd_study.common.seeds import derive
 from qkd_study.results import RUNS, Record, Row, without_result
-from qkd_study.search.arm_search import RANDOM_TRIALS, directions, running_means
+from qkd_study.search.arm_search import running_means
 from qkd_study.search.ranges import distribution
 from qkd_study.search.schedule import CONFIRM_BLOCK, Schedule
+from qkd_study.search.suggestions import RANDOM_TRIALS, directions
 from qkd_study.study.trial import Trial
 from qkd_study.tune.in_flight import InFlightTrial
 from qkd_study.tune.worker import _Open
@@ -234,6 +235,35 @@ def test_arms_without_a_teacher_come_first_until_a_run_ended_well() -> None:
     schedule = Schedule(made, "digits", frame(before))
     handed = [schedule.next() for _ in range(3)]
     assert [t.arm.name for t in handed if t] == ["soft", "soft", "scratch"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_next_trial_is_that_of_the_arm_with_fewest_running(seed: int) -> None:
+    """The queues hand out what a search through all arms finds, also after trials are dropped."""
+    order, made = random.Random(seed), study(arms=("soft", "scratch", "scaled-ce"), trials=7)
+    schedule, running = Schedule(made, "digits", EMPTY), list[Trial]()
+    searches = list(schedule._arm_searches.values())
+    while not schedule.done:
+        counts = {
+            s: sum(-(-len(left) // CONFIRM_BLOCK) for _, left in s.missing()) for s in searches
+        }
+        assert schedule.ready == sum(len(s.free()) + counts[s] for s in searches)
+        late = {s: s.arm.needs_teacher and not schedule.worked for s in searches}
+        free = [s for s in searches if s.free()]
+        first = min(free, key=lambda s: (len(s.searching), len(s.ended), late[s]), default=None)
+        phase = "confirm" if first is None else "search"
+        first = first or next((s for s in searches if s.missing()), None)
+        trial = schedule.next() if len(running) < 5 else None
+        if trial is not None:
+            assert first is not None
+            assert (trial.cell, trial.arm, trial.phase) == (first.cell, first.arm, phase)
+            running.append(trial)
+        elif order.random() < 0.2:
+            schedule.drop(running.pop(order.randrange(len(running))))
+        else:
+            ended = running.pop(order.randrange(len(running)))
+            schedule.finish(ended, [ok(ended, r, good_near(ended)) for r in ended.replicates])
+    assert schedule.ready == schedule.missing_runs() == 0
 
 
 def test_concurrent_trials_spread_over_branches() -> None:

@@ -1,0 +1,125 @@
+"""Where the configurations of a cell and arm come from: Optuna's TPE, asked batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import Trial as OptunaTrial
+
+from qkd_study.common.seeds import derive
+from qkd_study.search.ranges import default_in, distribution
+from qkd_study.study.arms import Arm
+from qkd_study.study.config import Config, Value
+from qkd_study.study.study import Cell, Study
+
+#: Trials of a cell and arm that are drawn at random before TPE takes over.
+RANDOM_TRIALS = 5
+
+
+@dataclass(frozen=True)
+class EndedTrial:
+    """A search trial that has its rows.
+
+    Attributes:
+        params: what was suggested for it.
+        means: running means of its scores, over its replicates that ended well.
+        minimised: the mean of what the study minimises, if anything.
+    """
+
+    state: TrialState
+    params: dict[str, Value]
+    means: tuple[float, ...]
+    minimised: float | None
+
+    @property
+    def values(self) -> list[float] | None:
+        """What Optuna is told; `None` of a trial that did not end well."""
+        if self.state != TrialState.COMPLETE:
+            return None
+        return [self.means[-1], *([] if self.minimised is None else [self.minimised])]
+
+    def frozen(
+        self, number: int, ranges: Mapping[str, BaseDistribution], *, prunes: bool
+    ) -> FrozenTrial:
+        """The trial as Optuna keeps it.
+
+        Args:
+            number: of the trial within its cell and arm.
+            ranges: of the searched parameters.
+            prunes: whether the study compares running means, which Optuna then gets too.
+        """
+        return create_trial(
+            state=self.state,
+            values=self.values,
+            params=self.params,
+            distributions=dict(ranges),
+            intermediate_values=dict(enumerate(self.means)) if prunes else {},
+            user_attrs={"trial": number},
+        )
+
+
+class Suggestions(Protocol):
+    """The configurations of one cell and arm. `Schedule` says when which are needed."""
+
+    def ask(self, batch: range) -> Mapping[int, Mapping[str, Value]]:
+        """The searched values of the trials of a batch; `tell` has had all trials before it."""
+
+    def tell(self, number: int, ended: EndedTrial) -> None:
+        """Take in what a trial gave; in order of the numbers."""
+
+    def config(self, values: Mapping[str, Value]) -> Config:
+        """The whole configuration that follows from searched values."""
+
+
+class TpeSuggestions:
+    """Suggestions of Optuna's tree-structured Parzen estimator (TPE), after a few random ones."""
+
+    def __init__(self, study: Study, dataset: str, cell: Cell, arm: Arm) -> None:
+        self._study, self._dataset, self._cell, self._arm = study, dataset, cell, arm
+        self._space = study.space(arm)
+        self._ranges = {name: distribution(space) for name, space in self._space.items()}
+        self._optuna = optuna.create_study(directions=directions(study))
+        self._asked: dict[int, OptunaTrial] = {}
+
+    def ask(self, batch: range) -> dict[int, dict[str, Value]]:
+        """See `Suggestions`."""
+        seed = derive(self._study.seed, batch.start, f"{self._cell.key}/{self._arm.name}")
+        self._optuna.sampler = optuna.samplers.TPESampler(
+            seed=seed % 2**32,
+            n_startup_trials=RANDOM_TRIALS,
+            # A batch is asked for before any of it is told: keep its trials apart.
+            constant_liar=True,
+        )
+        if batch.start == 0:
+            self._optuna.enqueue_trial({n: default_in(n, s) for n, s in self._space.items()})
+        for number in batch:
+            self._asked[number] = self._optuna.ask(self._ranges)
+        return {number: dict(self._asked[number].params) for number in batch}
+
+    def tell(self, number: int, ended: EndedTrial) -> None:
+        """See `Suggestions`."""
+        asked, prunes = self._asked.pop(number, None), self._study.minimise is None
+        if asked is not None and asked.params == ended.params:
+            for step, mean in enumerate(ended.means if prunes else ()):
+                asked.report(mean, step)
+            self._optuna.tell(asked, ended.values, state=ended.state)
+            return
+        if asked is not None:  # rows of another Optuna, which suggested otherwise
+            self._optuna.tell(asked, state=TrialState.FAIL)
+        self._optuna.add_trial(ended.frozen(number, self._ranges, prunes=prunes))
+
+    def config(self, values: Mapping[str, Value]) -> Config:
+        """See `Suggestions`."""
+        return self._study.config(self._cell, self._arm, values, self._dataset)
+
+
+def directions(study: Study) -> list[StudyDirection]:
+    """What Optuna is to do with each objective."""
+    both = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
+    return both if study.minimise else both[:1]
