@@ -62,12 +62,12 @@ def drain(dispatcher: TrialDispatcher) -> tuple[int, list[float]]:
     count, started = 0, time.perf_counter()
     while (bundle := dispatcher.bundle(f"b{count}", 2)) is not None:
         name = f"b{count}"
-        works = list(bundle.works)
-        for work in works:
-            for replicate in work.left:
-                dispatcher.take(name, [record(work.trial, replicate)])
+        trials = list(bundle.trials)
+        for active in trials:
+            for replicate in active.left:
+                dispatcher.take(name, [record(active.trial, replicate)])
         dispatcher.end(name)
-        count += len(works)
+        count += len(trials)
         if count // 500 > len(marks):
             now = time.perf_counter()
             marks.append((now - started) / 500)

@@ -190,7 +190,7 @@ def _drive(
     start = time.monotonic()
     done = counted.runs - schedule.missing_runs()
     with Display(console, counted.runs, done, counted.arms) as display:
-        display.doing("starting Ray" if address is None else f"connecting to {address}")
+        display.show_activity("starting Ray" if address is None else f"connecting to {address}")
         # Imported late: with Ray they take seconds.
         from qkd_study.tune.driver import drive
         from qkd_study.tune.loggers import loggers

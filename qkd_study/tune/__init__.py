@@ -1,1 +1,1 @@
-"""Running a plan with Ray Tune and Optuna."""
+"""Runs a study's trials with Ray Tune."""

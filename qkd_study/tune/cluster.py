@@ -1,4 +1,4 @@
-"""The connection to Ray: to one of our own on this machine, or to a cluster that is running."""
+"""Connects to Ray: starts a local instance, or joins a running cluster."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from qkd_study.tune.ray_folder import ray_folder
 
 @dataclass(frozen=True)
 class Cluster:
-    """What a driver needs to know of the Ray it runs on.
+    """The Ray instance that a driver runs on.
 
     Attributes:
-        slots: how many trials may run at once, now; nodes come and go.
-        trouble: why the run must not go on, if a node joined with another environment; never waits.
+        slots: returns how many trials can run at once now; it changes with the nodes.
+        trouble: returns an error if a node joined with another environment; never blocks.
     """
 
     slots: Callable[[], int]
@@ -35,18 +35,18 @@ class Cluster:
 def connect(
     address: str | None, cpus: int | None, *, trial_cpus: int = 1, trial_memory: int = 0
 ) -> Iterator[Cluster]:
-    """Be connected to Ray.
+    """Connect to Ray for the duration of a `with` block.
 
     Args:
-        address: `None`: a Ray of our own, on loopback, for as long as this lasts; otherwise a
+        address: `None` starts Ray on this machine, on loopback; otherwise the address of a
             cluster that `probe` found, whose nodes are checked first.
-        cpus: how many trials at most at once; required without an address.
-        trial_cpus, trial_memory: what one trial takes, in CPUs and bytes.
+        cpus: the CPUs to use at most; required without an address.
+        trial_cpus, trial_memory: the CPUs and bytes that one trial reserves.
 
     Raises:
-        InputError: the cluster is of another Ray or Python, a node has another environment or does
-            not answer within `nodes.ANSWER_SECONDS`, a trial fits on none or into `cpus`, or there
-            is no folder for Ray's sockets.
+        InputError: the cluster has another version of Ray or Python, a node has another environment
+            or does not answer within `nodes.ANSWER_SECONDS`, a trial needs more than any node or
+            `cpus` has, or there is no folder for Ray's sockets.
     """
     for name in ("ray", "ray.tune", "ray.air", "ray.train"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -57,17 +57,17 @@ def connect(
         )
     if address is None:
         assert cpus is not None
-        with ray_folder() as folder, _until_left(lambda: _start(cpus, folder)):
-            room = int(ray.cluster_resources()["memory"])
-            if trial_memory > room:
+        with ray_folder() as folder, _shut_down_after(lambda: _start(cpus, folder)):
+            free = int(ray.cluster_resources()["memory"])
+            if trial_memory > free:
                 raise InputError(
                     f"a trial reserves {trial_memory:,} bytes of memory (trial_memory of the "
-                    f"study), but {room:,} are free on this machine. Lower trial_memory."
+                    f"study), but {free:,} are free on this machine. Lower trial_memory."
                 )
-            slots = min(cpus // trial_cpus, room // trial_memory if trial_memory else cpus)
+            slots = min(cpus // trial_cpus, free // trial_memory if trial_memory else cpus)
             yield Cluster(lambda: slots, lambda: None)
         return
-    with _until_left(lambda: _join(address)):
+    with _shut_down_after(lambda: _join(address)):
         nodes = Nodes(address, trial_cpus, trial_memory)
         nodes.check()
         most = cpus or 2**31
@@ -100,14 +100,14 @@ def _join(address: str) -> None:
             runtime_env={"env_vars": WORKER},
         )
     except (RuntimeError, ConnectionError, ValueError) as error:
-        said = " ".join(str(error).split())
-        raise InputError(f"--address {address}: the cluster cannot be joined: {said}") from None
+        message = " ".join(str(error).split())
+        raise InputError(f"--address {address}: the cluster cannot be joined: {message}") from None
 
 
 @contextlib.contextmanager
-def _until_left(init: Callable[[], None]) -> Iterator[None]:
+def _shut_down_after(init: Callable[[], None]) -> Iterator[None]:
     init()
-    # Ray's own handler would end the process here and now. `Interrupts` puts back what was there.
+    # Ray's handler would end the process at once. `Interrupts` restores the previous handler.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield

@@ -1,4 +1,4 @@
-"""`TrialDispatcher`: hands trials to workers, and writes the rows that come back."""
+"""`TrialDispatcher`: assigns trials to workers and writes the rows that they return."""
 
 from __future__ import annotations
 
@@ -29,44 +29,44 @@ from qkd_study.tune.progress import Display
 
 #: Attempts after the first for a run whose worker died; a dead node counts as one.
 RETRIES = 2
-#: Where no limit is set: a run may take this long, or so many times the longest before it.
+#: Without `--time-limit`, a run may take the larger of this and the factor times the longest run.
 LIMIT_SECONDS, LIMIT_FACTOR = 3600.0, 20.0
 
 
 @dataclass
 class Bundle:
-    """Trials that one worker was given at once.
+    """Trials that one worker runs one after another.
 
     Attributes:
-        limit: seconds that each of its runs may take; of replicates that are trained side by side,
-            so much each.
-        last_heartbeat: when its worker last said something; `None` before it started.
+        limit: seconds that each of its runs may take; a batch of replicates may take the sum.
+        last_heartbeat: when its worker last reported; `None` before it started.
     """
 
-    works: list[InFlightTrial]
+    trials: list[InFlightTrial]
     limit: float
     last_heartbeat: float | None = None
 
 
 class TrialDispatcher:
-    """Hands out bundles of trials, and writes what comes back.
+    """Assigns bundles of trials to workers and writes the rows that they return.
 
-    Rows come first: the runs of a trial are logged as they come in, its rows are written when the
-    last is there, and only then Optuna is told. Methods never raise for a folder that fails:
-    `broken` says so, and nothing more is handed out.
+    A run is logged in the journal when it arrives. When the last run of a trial has arrived, its
+    rows are written, and then Optuna gets its score. Methods do not raise when a folder cannot be
+    written: they set `broken`, and no more trials are handed out.
 
     Args:
-        schedule: what there is to do.
-        run: where to write; its lock is held by the caller.
-        display: told of every trial that ends.
+        schedule: the trials to run.
+        run: where to write; the caller holds its lock.
+        display: shows every trial that ends.
         time_limit: seconds that a run may take; `None`: see `LIMIT_SECONDS`.
-        retry_failed: whether to run again what failed in trials that had not ended.
+        retry_failed: whether to repeat failed runs of trials that had not ended.
 
     Attributes:
-        broken: why the run cannot go on, if so: a folder cannot be written, or no worker lives.
-        closing: whether nothing more is to be handed out.
-        fault: why the study cannot work, if its first runs say so.
-        compute: seconds that the runs themselves took.
+        broken: why the run cannot go on: a folder cannot be written, or all workers died.
+        closing: whether no more trials are handed out.
+        fault: why the study cannot work, if its first runs all failed.
+        compute: the sum of the runs' seconds.
+        in_flight: the bundles that workers have, by name.
     """
 
     def __init__(
@@ -82,48 +82,48 @@ class TrialDispatcher:
         self.closing = False
         self.fault: Reason | None = None
         self.compute = 0.0
-        self.out: dict[str, Bundle] = {}
+        self.in_flight: dict[str, Bundle] = {}
         self._run, self._display, self._time_limit = run, display, time_limit
-        self._again: deque[InFlightTrial] = deque()
+        self._requeued: deque[InFlightTrial] = deque()
         self._runs, self._deaths, self._longest = 0, 0, 0.0
-        self._killers: set[int] = set()
+        self._fatal_trials: set[int] = set()
 
-        def unwanted(row: Row) -> bool:
+        def superseded(row: Row) -> bool:
             return schedule.has(row) or (retry_failed and may_be_retried(row))
 
-        self._pending = RunJournal(run.path, unwanted)
+        self._pending = RunJournal(run.path, superseded)
         self._journal = Journal(run.journal, schedule)
         worked = schedule.worked or any(row["status"] == "ok" for row in self._pending.rows)
-        self._first, self._workers = FirstRuns(schedule.open_branches, worked), 1
+        self._first_runs, self._workers = FirstRuns(schedule.open_branches, worked), 1
 
     def bundle(self, name: str, workers: int) -> Bundle | None:
-        """The next trials for a worker; `None` if there is nothing to hand out now."""
+        """Return the next trials for a worker; `None` if none can be run now."""
         self._workers = max(self._workers, workers)
-        works: list[InFlightTrial] = []
-        while len(works) < (self._bundle_size(workers) if works else 1):
-            work = self._next()
-            if work is None:
+        trials: list[InFlightTrial] = []
+        while len(trials) < (self._bundle_size(workers) if trials else 1):
+            active = self._next()
+            if active is None:
                 break
-            works.append(work)
-            if work.deaths:  # alone, so that it is known which run kills workers
+            trials.append(active)
+            if active.deaths:  # alone: if the worker dies again, this run was the cause
                 break
-        if not works:
+        if not trials:
             return None
         longest = LIMIT_FACTOR * self._longest
-        self.out[name] = Bundle(works, self._time_limit or max(LIMIT_SECONDS, longest))
-        return self.out[name]
+        self.in_flight[name] = Bundle(trials, self._time_limit or max(LIMIT_SECONDS, longest))
+        return self.in_flight[name]
 
     def _next(self) -> InFlightTrial | None:
         while not self.closing:
-            if self._again:
-                return self._again.popleft()
+            if self._requeued:
+                return self._requeued.popleft()
             trial = self.schedule.next()
             if trial is None:
                 return None
-            work = InFlightTrial(trial, self._pending.of(trial))
-            if work.left:
-                return work
-            self._try(self._finish, [work])
+            active = InFlightTrial(trial, self._pending.of(trial))
+            if active.left:
+                return active
+            self._guarded(self._finish, [active])
         return None
 
     def _bundle_size(self, workers: int) -> int:
@@ -132,94 +132,94 @@ class TrialDispatcher:
         return bundle_size(seconds, self.schedule.ready, workers)
 
     def take(self, name: str, records: Sequence[Record], storage: str | None = None) -> bool:
-        """Take in what a worker reports; returns whether its bundle should end.
+        """Store what a worker reports; returns whether its bundle should end.
 
         Args:
             name: of the bundle.
             records: of runs, each of one of its trials.
-            storage: what the worker says of a folder that fails.
+            storage: the worker's error message if it cannot use a folder.
         """
-        bundle = self.out[name]
+        bundle = self.in_flight[name]
         bundle.last_heartbeat = time.monotonic()
         for record in records:
             row = record.row
-            work = next(w for w in bundle.works if _is_of(record, w))
-            work.records[row["replicate"]] = record
-            self._first.add(row)
+            active = next(a for a in bundle.trials if _belongs_to(record, a))
+            active.records[row["replicate"]] = record
+            self._first_runs.add(row)
             seconds = row.get("cost.seconds_total")
             if seconds is not None:
                 self._runs += 1
                 self.compute += seconds
                 self._longest = max(self._longest, seconds)
-        ended = [work for work in bundle.works if not work.left]
-        bundle.works = [work for work in bundle.works if work.left]
+        ended = [active for active in bundle.trials if not active.left]
+        bundle.trials = [active for active in bundle.trials if active.left]
         for phase in ("search", "confirm"):
-            self._try(self._finish, [work for work in ended if work.trial.phase == phase])
+            self._guarded(self._finish, [a for a in ended if a.trial.phase == phase])
         for record in records:
-            if any(_is_of(record, work) for work in bundle.works):
-                self._try(self._pending.add, record)
+            if any(_belongs_to(record, active) for active in bundle.trials):
+                self._guarded(self._pending.add, record)
         if storage is not None:
-            self._break(storage)
+            self._fail(storage)
         self._stop_if_faulty()
-        return self.closing or not bundle.works
+        return self.closing or not bundle.trials
 
     def end(self, name: str, death: str | None = None) -> None:
-        """A bundle is no longer run: what is left of it is handed out again.
+        """Remove a bundle that has ended and queue its unfinished trials again.
 
         Args:
             name: of the bundle.
-            death: how its worker died, if it did. The first run that is left is to blame; it is
-                tried again alone, and fails when it has killed too many workers.
+            death: how its worker died, if it did. Its first unfinished run is blamed: it is tried
+                again alone, and is recorded as failed after `RETRIES` retries.
         """
-        bundle = self.out.pop(name, None)
+        bundle = self.in_flight.pop(name, None)
         if bundle is None:
             return
-        blamed = bundle.works[0] if death is not None and bundle.works else None
-        self._again.extend(work for work in bundle.works if work is not blamed)
+        blamed = bundle.trials[0] if death is not None and bundle.trials else None
+        self._requeued.extend(active for active in bundle.trials if active is not blamed)
         if blamed is None:
             return
         blamed.deaths += 1
         self._deaths += 1
-        self._killers.add(id(blamed.trial))
-        # One trial alone may be at fault itself, as where nothing else is left to run.
-        if self._runs == 0 and self._deaths > RETRIES and len(self._killers) > 1:
-            self._break(f"{self._deaths} workers ended before any run did: {death}")
+        self._fatal_trials.add(id(blamed.trial))
+        # With a single trial, that trial may be the cause, not the machine.
+        if self._runs == 0 and self._deaths > RETRIES and len(self._fatal_trials) > 1:
+            self._fail(f"{self._deaths} workers ended before any run did: {death}")
         if blamed.deaths <= RETRIES:
-            self._again.append(blamed)
+            self._requeued.append(blamed)
             return
         for replicate in blamed.left[:1]:
             record = self._without(blamed, replicate, f"{death}, {blamed.deaths} times")
             blamed.records[replicate] = record
-            self._first.add(record.row)
-            self._try(self._pending.add, record)
+            self._first_runs.add(record.row)
+            self._guarded(self._pending.add, record)
         blamed.deaths = 0
         if blamed.left:
-            self._again.append(blamed)
+            self._requeued.append(blamed)
         else:
-            self._try(self._finish, [blamed])
+            self._guarded(self._finish, [blamed])
         self._stop_if_faulty()
 
     def _stop_if_faulty(self) -> None:
-        """Hand out nothing more where the first runs say that the study cannot work."""
+        """Set `fault` and hand out no more trials if the first runs show a fault of the study."""
         if self.closing or self.schedule.done:
             return
-        self.fault = self._first.fault(self._workers)
+        self.fault = self._first_runs.fault(self._workers)
         self.closing = self.fault is not None
 
-    def _without(self, work: InFlightTrial, replicate: int, reason: str) -> Record:
+    def _without(self, active: InFlightTrial, replicate: int, reason: str) -> Record:
         study = self.schedule.study.name
-        return without_result(study, self._run.run_id, work.trial, replicate, "failed", reason)
+        return without_result(study, self._run.run_id, active.trial, replicate, "failed", reason)
 
-    def _finish(self, works: Sequence[InFlightTrial]) -> None:
-        """Write the rows of trials of one phase whose last run ended, then tell Optuna."""
-        if not works:
+    def _finish(self, ended: Sequence[InFlightTrial]) -> None:
+        """Write the rows of complete trials of one phase, then give Optuna their scores."""
+        if not ended:
             return
-        trials = [work.trial for work in works]
-        records = [work.records[r] for work in works for r in work.trial.replicates]
+        trials = [active.trial for active in ended]
+        records = [active.records[r] for active in ended for r in active.trial.replicates]
         self._run.sent(*write_records(self._run.path, trials, records))
-        for work, trial in zip(works, trials, strict=True):
+        for active, trial in zip(ended, trials, strict=True):
             self._pending.forget(trial)
-            rows = [work.records[replicate].row for replicate in trial.replicates]
+            rows = [active.records[replicate].row for replicate in trial.replicates]
             frozen = self.schedule.finish(trial, rows)
             value = None
             if frozen is not None:
@@ -229,34 +229,34 @@ class TrialDispatcher:
             self._display.advance(len(rows), trial.cell.key, trial.arm.name, value)
 
     def trouble(self) -> str | None:
-        """Why what is written does not arrive in the object store, if so; never waits."""
+        """Return why files do not reach the object store, if so; never blocks."""
         return self._run.trouble()
 
     def close(self) -> None:
-        """Leave the folder as the next driver wants to find it."""
-        for bundle in self.out.values():
-            self._again.extend(bundle.works)
-        for work in self._again:
-            self.schedule.drop(work.trial)
-        self.out.clear()
-        self._again.clear()
-        self._try(self._pending.close)
+        """Return unfinished trials to the schedule and close the journal."""
+        for bundle in self.in_flight.values():
+            self._requeued.extend(bundle.trials)
+        for active in self._requeued:
+            self.schedule.drop(active.trial)
+        self.in_flight.clear()
+        self._requeued.clear()
+        self._guarded(self._pending.close)
 
-    def _try(self, write: Callable[..., None], *args: Any) -> None:
+    def _guarded(self, write: Callable[..., None], *args: Any) -> None:
         if self.broken is not None:
             return
         try:
             write(*args)
         except StorageError as error:
-            self._break(str(error))
+            self._fail(str(error))
 
-    def _break(self, said: str) -> None:
-        self.broken = self.broken or said
+    def _fail(self, message: str) -> None:
+        self.broken = self.broken or message
         self.closing = True
 
 
-def _is_of(record: Record, work: InFlightTrial) -> bool:
-    row, trial = record.row, work.trial
+def _belongs_to(record: Record, active: InFlightTrial) -> bool:
+    row, trial = record.row, active.trial
     return (row["phase"], row["trial"], row["cell"], row["arm"]) == (
         trial.phase,
         trial.number,

@@ -1,7 +1,7 @@
 """The driver: one Ray Tune run over all cells and arms of a study.
 
-The rows in `runs/` are the truth. A driver starts from them, runs what is missing with a fresh
-Tuner, and never restores Tune's own state. `dispatcher.py` writes; this module speaks with Tune.
+A driver reads the rows in `runs/` and runs what is missing with a new Tuner; it never restores
+Tune's state. This module connects `TrialDispatcher`, which writes the rows, to Tune.
 """
 
 from __future__ import annotations
@@ -30,73 +30,68 @@ from qkd_study.tune.cluster import Cluster, connect
 from qkd_study.tune.dispatcher import TrialDispatcher
 from qkd_study.tune.interrupts import Interrupts
 from qkd_study.tune.progress import Display
-from qkd_study.tune.teacher_store_actor import teachers_in
+from qkd_study.tune.teacher_store_actor import open_teacher_store
 from qkd_study.tune.waiting import Waiting
 from qkd_study.tune.watchdog import Watchdog
 from qkd_study.tune.worker import TRACEBACK_LINES, TrialRunner
 
-#: How long a worker may take to start before it is replaced: where many start on few cores, or
-#: import from a network folder, a minute is common.
+#: How long a worker may take to start before it is replaced. A minute is common where many start
+#: on few cores or import from a network folder.
 START_SECONDS = 180.0
-#: How long a worker may take to take over its next bundle, which it does in milliseconds.
+#: How long a running worker may take to begin its next bundle; usually milliseconds.
 TAKE_OVER_SECONDS = 15.0
-#: How long the runs that are going on may take to end where the study cannot work.
+#: How long runs in progress may take to end after the study was found not to work.
 LAST_SECONDS = 10.0
 
 
 class _Shared:
-    """What the searcher, the scheduler and the callback of the Tune run share."""
+    """The state that the searcher, the scheduler and the callback of the Tune run share."""
 
     def __init__(
         self,
         dispatcher: TrialDispatcher,
         cluster: Cluster,
-        watch: Watchdog,
+        watchdog: Watchdog,
         interrupts: Interrupts,
         release_dead: Callable[[str], None],
         display: Display,
     ) -> None:
-        self.dispatcher, self.cluster, self.watch, self._display = (
-            dispatcher,
-            cluster,
-            watch,
-            display,
-        )
-        self.interrupts, self._release_dead = interrupts, release_dead
+        self.dispatcher, self.cluster, self.watchdog = dispatcher, cluster, watchdog
+        self.interrupts, self._release_dead, self._display = interrupts, release_dead, display
         self.controller: Any = None
         self.first_started: float | None = None
         self._fault_since: float | None = None
         self._starting: dict[str, float] = {}
 
     def __reduce__(self) -> tuple[type, tuple[str]]:
-        # Tune pickles searchers and callbacks into its state, of which nothing is ever restored.
-        return str, ("what a driver shares",)
+        # Tune pickles searchers and callbacks into its state, which is never restored.
+        return str, ("shared state of a driver",)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         dispatcher = self.dispatcher
         if dispatcher.schedule.done or dispatcher.closing:
             return str(Searcher.FINISHED)
         workers = self.cluster.slots()
-        if len(dispatcher.out) >= workers:
+        if len(dispatcher.in_flight) >= workers:
             return None
         bundle = dispatcher.bundle(trial_id, workers)
         if bundle is None:
             return None
         self._starting[trial_id] = time.monotonic()
-        return {"orders": [work.order() for work in bundle.works], "limit": bundle.limit}
+        return {"requests": [active.request() for active in bundle.trials], "limit": bundle.limit}
 
     def started(self, trial_id: str, actor: Any) -> None:
         self._starting.pop(trial_id, None)
-        self.watch.started(trial_id, actor)
-        self.dispatcher.out[trial_id].last_heartbeat = time.monotonic()
+        self.watchdog.started(trial_id, actor)
+        self.dispatcher.in_flight[trial_id].last_heartbeat = time.monotonic()
         if self.first_started is None:
             self.first_started = time.monotonic()
-            self._display.doing("running the first trainings")
+            self._display.show_activity("running the first trainings")
 
     def poll(self, trials: Sequence[Any]) -> None:
-        """Look after workers that say nothing, those among them that are to begin."""
+        """Register workers that are starting, and let the watchdog check all workers."""
         waiting = set(self._starting)
-        for trial in reversed(trials):  # those that start are the newest
+        for trial in reversed(trials):  # the newest are the ones that start
             if not waiting:
                 break
             if trial.trial_id in waiting:
@@ -105,12 +100,12 @@ class _Shared:
                 if actor is None:  # a new one
                     actor, seconds = self._new(trial), START_SECONDS
                 if actor is not None:
-                    self.watch.expect_start(trial.trial_id, actor, seconds)
-        self.watch.poll()
+                    self.watchdog.expect_start(trial.trial_id, actor, seconds)
+        self.watchdog.poll()
 
     @property
     def must_stop(self) -> bool:
-        """Whether to stop at once, without the runs that are going on."""
+        """Whether to stop at once, without waiting for the runs in progress."""
         dispatcher = self.dispatcher
         dispatcher.broken = dispatcher.broken or self.cluster.trouble() or dispatcher.trouble()
         if dispatcher.fault is not None and self._fault_since is None:
@@ -121,7 +116,7 @@ class _Shared:
         )
 
     def _new(self, trial: Any) -> Any:
-        """The actor that starts for a trial, which Tune does not tell before it has started."""
+        """The actor that starts for a trial; Tune has no public way to get it before it started."""
         with contextlib.suppress(Exception):
             tracked = self.controller._trial_to_actor[trial]
             return self.controller._actor_manager._live_actors_to_ray_actors_resources[tracked][0]
@@ -131,26 +126,24 @@ class _Shared:
         ends = self.dispatcher.take(trial_id, result["records"], result.get("storage"))
         if self.dispatcher.closing:
             return True
-        if (
-            len(self.dispatcher.out) > self.cluster.slots()
-        ):  # a node died: for some there is no room
+        if len(self.dispatcher.in_flight) > self.cluster.slots():  # a node died
             return ends
-        # A worker that is free would take over the trial of one that is still starting, and Ray
-        # would end the start: with short trials, for ever. One that is stuck the watch ends sooner.
+        # A free worker would take over the trial of a worker that is still starting, and Ray would
+        # end that worker: with short trials, again and again. The watchdog ends stuck starts.
         since = time.monotonic() - 1.5 * START_SECONDS
         return ends and not any(begun > since for begun in self._starting.values())
 
     def end(self, trial_id: str, death: str | None = None) -> None:
         self._starting.pop(trial_id, None)
-        worker = self.watch.worker(trial_id)
+        worker = self.watchdog.worker(trial_id)
         if death is not None and worker is not None:
             self._release_dead(worker)
-        self.watch.ended(trial_id)
+        self.watchdog.ended(trial_id)
         self.dispatcher.end(trial_id, death)
 
 
 class _Searcher(Searcher):  # type: ignore[misc]
-    """Hands the schedule's trials to Tune, in bundles."""
+    """Gives Tune the schedule's trials, in bundles."""
 
     def __init__(self, shared: _Shared) -> None:
         super().__init__(metric="training_iteration", mode="max")
@@ -162,13 +155,13 @@ class _Searcher(Searcher):  # type: ignore[misc]
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """The callback does this, after the rows are written."""
+        """Do nothing: `_Events` handles ended trials."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing of Tune's is ever restored."""
+        """Do nothing: Tune's state is never restored."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing of Tune's is ever restored."""
+        """Do nothing: Tune's state is never restored."""
 
 
 class _Stopper(FIFOScheduler):  # type: ignore[misc]
@@ -187,7 +180,7 @@ class _Stopper(FIFOScheduler):  # type: ignore[misc]
 
 
 class _Events(Callback):  # type: ignore[misc]
-    """Tells the dispatcher what happens to bundles, and watches workers that say nothing."""
+    """Passes Tune's events to the dispatcher and the watchdog."""
 
     def __init__(self, shared: _Shared) -> None:
         self._shared = shared
@@ -206,17 +199,18 @@ class _Events(Callback):  # type: ignore[misc]
         trial.run_metadata.last_result.pop("records", None)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._shared.end(trial.trial_id, _death(trial, self._shared.watch.said(trial.trial_id)))
+        message = self._shared.watchdog.timeout_message(trial.trial_id)
+        self._shared.end(trial.trial_id, _death(trial, message))
 
 
-def _death(trial: Any, trace: str | None) -> str:
-    """How a worker died: the end of what Ray says, or of the stack of a run that overstayed."""
-    if trace is not None:
-        return trace
-    said = ""
+def _death(trial: Any, timeout: str | None) -> str:
+    """How a worker died: the stack of a run that exceeded its limit, or the end of Ray's error."""
+    if timeout is not None:
+        return timeout
+    message = ""
     with contextlib.suppress(OSError, TypeError), open(trial.error_file) as file:
-        said = file.read().strip()
-    return "the worker died: " + "\n".join(said.splitlines()[-TRACEBACK_LINES:])
+        message = file.read().strip()
+    return "the worker died: " + "\n".join(message.splitlines()[-TRACEBACK_LINES:])
 
 
 @dataclass(frozen=True)
@@ -227,8 +221,8 @@ class Outcome:
         complete: whether all declared rows are there.
         seconds: wall time from the first trial's start.
         compute: the sum of `cost.seconds_total` of the rows that were written.
-        slots: how many trials could run at once, at the end.
-        fault: why the first runs failed, if the run was stopped because all of them did.
+        slots: how many trials could run at once at the end.
+        fault: why the first runs failed, if all did and the run was stopped for that.
     """
 
     complete: bool
@@ -250,23 +244,23 @@ def drive(
     retry_failed: bool = False,
     callbacks: Sequence[Callback] = (),
 ) -> Outcome:
-    """Run what is missing of a study.
+    """Run the missing trials of a study.
 
     Args:
-        schedule: what is to be run, made from the rows of the run.
-        dataset: on what.
-        run: where; its lock is held by the caller.
-        cpus: how many trials at once; `None`, with an address: as many as fit.
-        display: notified of every trial that ends, and of what goes on before.
+        schedule: the trials to run, made from the rows of the run.
+        dataset: the data.
+        run: the folder to write to; the caller holds its lock.
+        cpus: CPUs to use at most; `None`, with an address: all of the cluster.
+        display: shows the progress.
         address: of a Ray cluster; see `connect`.
         time_limit: seconds that one run may take; default: see `dispatcher.LIMIT_SECONDS`.
-        retry_failed: whether to run again what failed before it was written to the tables.
-        callbacks: of Tune, notified of what workers report.
+        retry_failed: whether to repeat failed runs that are not in the tables yet.
+        callbacks: Tune callbacks that get the workers' reports.
 
     Raises:
-        InputError: what the study file defines cannot be sent to workers.
-        StorageError: the run cannot be written any more, or no worker lives; nothing that was
-            written is lost.
+        InputError: an object that the study file defines cannot be sent to workers.
+        StorageError: the run cannot be written any more, or all workers died; no written row is
+            lost.
     """
     study = schedule.study
     if MODULE in sys.modules:  # no worker can import the study file
@@ -282,7 +276,7 @@ def drive(
 
     def finish() -> None:
         dispatcher.closing = True
-        display.say("Finishing the runs that are going on. Ctrl-C again stops at once.")
+        display.print_line("Finishing the runs that are going on. Ctrl-C again stops at once.")
 
     with (
         Interrupts(finish, dispatcher.close) as interrupts,
@@ -292,7 +286,7 @@ def drive(
         tempfile.TemporaryDirectory(prefix="qkd-study-") as scratch,
     ):
         interrupts.prepare()
-        teachers, release_dead = teachers_in(
+        teachers, release_dead = open_teacher_store(
             run.teachers.resolve(), Waiting(Path(scratch)), cluster=address is not None
         )
         shared = _Shared(
@@ -304,7 +298,7 @@ def drive(
             display,
         )
         started = time.monotonic()
-        display.doing("starting workers")
+        display.show_activity("starting workers")
         try:
             tune.Tuner(
                 tune.with_resources(

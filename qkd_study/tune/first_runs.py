@@ -1,22 +1,21 @@
-"""Whether a study cannot work: its first runs all failed, and so would the rest."""
+"""Detects that a study cannot work: its first runs all fail for the same reason."""
 
 from __future__ import annotations
 
 from qkd_study.results import Reason, Row, alike, may_be_retried, reasons
 
-#: So many trials must have failed, or as many as there are workers if those are more.
-FEWEST = 4
+#: Trials that must have failed; at least one per worker.
+MIN_FAILED_TRIALS = 4
 
 
 class FirstRuns:
-    """Looks at the runs of a command until one of them ends well, or diverges.
+    """Watches the runs of a command until one of them succeeds or diverges.
 
-    Where half of the arms work, however slowly, they keep all workers busy before as many trials
-    of the others have failed in as many cells and arms.
+    Arms that work, however slowly, occupy all workers before enough trials of other arms failed.
 
     Args:
-        branches: cells and arms that have something left to run.
-        worked: whether a run of the study ended well in an earlier command.
+        branches: how many pairs of cell and arm have trials left to run.
+        worked: whether a run of the study succeeded in an earlier command.
     """
 
     def __init__(self, branches: int, worked: bool) -> None:
@@ -24,22 +23,22 @@ class FirstRuns:
         self._failed: dict[str, list[Row]] = {}
 
     def add(self, row: Row) -> None:
-        """A run has ended."""
+        """Count a run that has ended."""
         if row["status"] == "failed" and may_be_retried(row):
             self._failed.setdefault(alike(row["reason"]), []).append(row)
         elif row["status"] != "stopped":
             self._over = True
 
     def fault(self, workers: int) -> Reason | None:
-        """Why the study cannot work, if so.
+        """Return why the study cannot work, if so.
 
-        That is so if no run has ended otherwise and enough trials failed for the same reason, in
-        as many cells and arms as that, or in all of them.
+        That is so if no run has succeeded or diverged and enough trials failed for the same
+        reason, each in another cell and arm as far as there are that many.
 
         Args:
-            workers: how many runs go on at once.
+            workers: how many runs there are at once.
         """
-        wanted = max(FEWEST, workers)
+        wanted = max(MIN_FAILED_TRIALS, workers)
         for rows in () if self._over else self._failed.values():
             trials = {(row["cell"], row["arm"], row["phase"], row["trial"]) for row in rows}
             branches = {(row["cell"], row["arm"]) for row in rows}

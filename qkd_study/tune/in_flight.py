@@ -1,4 +1,4 @@
-"""What the driver hands to a worker, and gets back."""
+"""Trials between driver and worker: `InFlightTrial` (driver) and `TrialRequest` (worker)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from qkd_study.study.trial import Trial
 
 @dataclass
 class InFlightTrial:
-    """A trial on its way: the records it has, and how often a worker died on it."""
+    """A trial that is being run: its records so far, and how many workers died running it."""
 
     trial: Trial
     records: dict[int, Record] = field(default_factory=dict)
@@ -21,8 +21,8 @@ class InFlightTrial:
         """Replicates without a record."""
         return tuple(r for r in self.trial.replicates if r not in self.records)
 
-    def order(self) -> TrialRequest:
-        """What a worker is told of it."""
+    def request(self) -> TrialRequest:
+        """The request for the replicates that are left."""
         before = [self.records[r].row for r in self.trial.replicates if r in self.records]
         scores = [value for row in before if (value := score(row)) is not None]
         failed = any(row["status"] == "failed" for row in before)
@@ -31,12 +31,12 @@ class InFlightTrial:
 
 @dataclass(frozen=True)
 class TrialRequest:
-    """Some replicates of a trial to run.
+    """Replicates of a trial that a worker is to run.
 
     Attributes:
-        replicates: those to run now, in this order.
-        scores: validation scores of the trial's replicates before them.
-        failed: whether one of those failed.
+        replicates: to run now, in this order.
+        scores: validation scores of the replicates that ended before.
+        failed: whether one of them failed.
     """
 
     trial: Trial

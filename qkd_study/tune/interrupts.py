@@ -1,4 +1,4 @@
-"""Signals while a study runs: the first Ctrl-C finishes what runs, the second stops at once."""
+"""Signals while a study runs: the first Ctrl-C finishes the runs, the second stops at once."""
 
 from __future__ import annotations
 
@@ -15,57 +15,57 @@ _HANDLED = [
 
 
 class Interrupts:
-    """Takes over from Tune, whose own handler stops at once, cleanly; leaves as it came.
+    """Replaces Tune's signal handlers, and restores the previous ones at the end.
 
     Args:
-        finish: called at the first SIGINT. A second one and SIGTERM stop at once.
-        leave: called at SIGHUP, before the process ends without a word: the terminal is closed,
-            and Ray's processes, which were told too, no longer answer.
+        finish: called at the first SIGINT. A second SIGINT, and SIGTERM, stop at once.
+        leave: called at SIGHUP, before the process exits without output: the terminal is closed,
+            and Ray's processes, which got the signal too, no longer answer.
     """
 
     def __init__(self, finish: Callable[[], None], leave: Callable[[], None]) -> None:
         self._finish, self._leave = finish, leave
-        self._asked = self._told = self._in_charge = False
-        # Before Ray puts in its own, which ends the process wherever it is.
-        self._before = {number: signal.getsignal(number) for number in _HANDLED}
+        self._finishing = self._terminated = self._installed = False
+        # Read before Ray installs its handler, which ends the process at once.
+        self._previous = {number: signal.getsignal(number) for number in _HANDLED}
 
     def __enter__(self) -> Interrupts:
         return self
 
     def prepare(self) -> None:
-        """Keep a SIGTERM in mind until Tune can be stopped; call it when Ray has started."""
-        signal.signal(signal.SIGTERM, self._heard)
+        """Record a SIGTERM until Tune can be stopped; call it when Ray has started."""
+        signal.signal(signal.SIGTERM, self._record_sigterm)
 
     def take_over(self) -> None:
         """Install the handlers; call it when Tune has installed its own."""
-        if self._in_charge:
+        if self._installed:
             return
-        self._in_charge = True
+        self._installed = True
         self._stop_tune = signal.getsignal(signal.SIGINT)
         ours = {signal.SIGINT: self._interrupted, signal.SIGTERM: self.stop}
         if hasattr(signal, "SIGHUP"):
             ours[signal.SIGHUP] = self._hung_up
         for number, handler in ours.items():
-            if self._before[number] is not signal.SIG_IGN or number == signal.SIGINT:
-                signal.signal(number, handler)  # nohup has SIGHUP ignored: it stays so
-        if self._told:
+            if self._previous[number] is not signal.SIG_IGN or number == signal.SIGINT:
+                signal.signal(number, handler)  # SIGHUP stays ignored under nohup
+        if self._terminated:
             self.stop()
 
     def stop(self, number: int = signal.SIGINT, frame: FrameType | None = None) -> None:
         """Make Tune stop at once, as its own handler does."""
         if callable(self._stop_tune):
             self._stop_tune(signal.SIGINT, frame)
-        for end in (signal.SIGINT, signal.SIGTERM):  # what follows must not be cut short
+        for end in (signal.SIGINT, signal.SIGTERM):  # Tune's shutdown must not be interrupted
             signal.signal(end, signal.SIG_IGN)
 
-    def _heard(self, number: int, frame: FrameType | None) -> None:
-        self._told = True
+    def _record_sigterm(self, number: int, frame: FrameType | None) -> None:
+        self._terminated = True
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
+        if self._finishing:
             self.stop(number, frame)
             return
-        self._asked = True
+        self._finishing = True
         self._finish()
 
     def _hung_up(self, number: int, frame: FrameType | None) -> None:
@@ -73,5 +73,5 @@ class Interrupts:
         os._exit(INCOMPLETE)
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler or signal.SIG_DFL)  # None: a handler not of Python
+        for number, handler in self._previous.items():
+            signal.signal(number, handler or signal.SIG_DFL)  # None: not set from Python

@@ -1,4 +1,4 @@
-"""Running the same command as a job of a Ray cluster, from a machine outside of it."""
+"""Submits a command as a job to a Ray cluster, from a machine outside of it."""
 
 from __future__ import annotations
 
@@ -19,47 +19,47 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from qkd_study.common.errors import InputError
-from qkd_study.tune.probe import check_listens, refused
+from qkd_study.tune.probe import check_listens, token_error
 
-#: For an answer of the job server to the first question.
+#: How long to wait for an answer of the job server.
 ANSWER_SECONDS = 15.0
-#: How long a job that was asked to stop may take to finish its runs.
+#: How long a job may take to finish its runs after it was asked to stop.
 STOP_SECONDS = 60
-#: How long the job server may be out of reach before this gives up on it.
+#: How long the job server may be unreachable before the command ends with an error.
 LOST_SECONDS = 60.0
-#: Of the shell, for a command that is not there.
+#: The shell's exit code for a missing command.
 _NO_COMMAND = 127
 
 
 def is_remote(address: str | None) -> bool:
-    """Whether an address is that of Ray's job API, to be used from outside of the cluster."""
+    """Whether an address is that of Ray's job API, for use from outside of the cluster."""
     return address is not None and address.startswith(("http://", "https://"))
 
 
 def submit(address: str, study: Path, arguments: Sequence[str], out: str) -> int | None:
-    """Run `qkd-study run` as a job on a cluster, and show what it prints.
+    """Run `qkd-study run` as a job on a cluster, and print its output.
 
-    SIGINT and SIGTERM stop the job: it finishes the runs that are going on.
+    SIGINT and SIGTERM stop the job: it finishes its runs in progress.
 
     Args:
         address: of the job API, http://HOST:8265.
-        study: the file; it is uploaded, alone.
-        arguments: of `run`, without study, address and out.
+        study: the only file that is uploaded.
+        arguments: of `run`, without study, `--address` and `--out`.
         out: the results folder, as the cluster sees it.
 
     Returns:
         The exit code of the command there; `None` if the job was stopped.
 
     Raises:
-        InputError: at once: a job there could not leave results, nothing answers, or the token is
-            refused; later: the cluster has no qkd-study, or is lost.
+        InputError: at once: `out` is not shared with the cluster, nothing answers, or the token is
+            refused; later: the cluster has no qkd-study, or is unreachable.
     """
     if "://" not in out and not PurePosixPath(out).is_absolute():
         raise InputError(
             f"--address {address} runs the study elsewhere, where --out {out} would be lost. "
             f"Give a folder that both see, as --out /shared/results or --out s3://BUCKET/FOLDER."
         )
-    logging.disable(logging.WARNING)  # Ray's client tells of every step
+    logging.disable(logging.WARNING)  # Ray's client logs every step
     client = _client(address)
     command = ["python", "-m", "qkd_study", "run", study.name, *arguments]
     command += ["--address", "auto", "--out", out]
@@ -106,23 +106,23 @@ def _client(address: str) -> Any:
     for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
         os.environ.pop(name, None)  # Ray would prefer them to the address that was given
     try:
-        # Ray's client waits without limit where something listens and says nothing.
+        # Ray's client waits without limit where something listens and does not answer.
         requests.get(f"{address.rstrip('/')}/api/version", timeout=ANSWER_SECONDS)
         client = JobSubmissionClient(address)
         client.list_jobs()
     except AuthenticationError:
-        raise refused(address) from None
+        raise token_error(address) from None
     except (requests.RequestException, RuntimeError, ConnectionError, ValueError) as error:
-        said = " ".join(str(error).split())[:300]
+        message = " ".join(str(error).split())[:300]
         raise InputError(
             f"--address {address}: what listens there does not answer like Ray's job API, which is "
-            f"part of its dashboard, at http://HOST:8265 by default: {said}"
+            f"part of its dashboard, at http://HOST:8265 by default: {message}"
         ) from None
     return client
 
 
 def _accepted(client: Any, command: str, folder: str, address: str) -> str:
-    """Submit a command, again while the agent that starts jobs is itself starting."""
+    """Submit a command; retry while the agent that starts jobs is itself starting."""
     environment = {
         "working_dir": folder,
         "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)},
@@ -141,8 +141,8 @@ def _accepted(client: Any, command: str, folder: str, address: str) -> str:
         time.sleep(1)
 
 
-async def _asked(call: Callable[..., Any], *arguments: Any) -> Any:
-    """What a call says that may never return; it is not waited for, at the end of the loop neither.
+async def _call_with_timeout(call: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a daemon thread and return its result.
 
     Raises:
         TimeoutError: it has not returned within `ANSWER_SECONDS`.
@@ -150,21 +150,21 @@ async def _asked(call: Callable[..., Any], *arguments: Any) -> Any:
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Any] = loop.create_future()
 
-    def tell(finish: Callable[[Any], None], said: Any) -> None:
-        def told() -> None:
+    def deliver(setter: Callable[[Any], None], value: Any) -> None:
+        def in_loop() -> None:
             if not answer.done():
-                finish(said)
+                setter(value)
 
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(told)
+            loop.call_soon_threadsafe(in_loop)
 
-    def ask() -> None:
+    def run() -> None:
         try:
-            tell(answer.set_result, call(*arguments))
+            deliver(answer.set_result, call(*arguments))
         except Exception as error:
-            tell(answer.set_exception, error)
+            deliver(answer.set_exception, error)
 
-    threading.Thread(target=ask, daemon=True).start()
+    threading.Thread(target=run, daemon=True).start()
     return await asyncio.wait_for(answer, ANSWER_SECONDS)
 
 
@@ -186,25 +186,25 @@ async def _follow(client: Any, job: str, address: str) -> str:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
-    heard = time.monotonic()
+    last_contact = time.monotonic()
     while True:
         seen = 0
         try:
             pieces = client.tail_job_logs(job)
             with contextlib.suppress(StopAsyncIteration, TimeoutError):
-                while True:  # a connection that is cut silently says nothing for ever
+                while True:  # with a timeout: a cut connection would block for ever
                     piece = await asyncio.wait_for(anext(pieces), ANSWER_SECONDS)
                     fresh = piece[max(len(printed) - seen, 0) :]  # a tail begins at the first line
                     seen += len(piece)
                     printed += fresh
                     print(fresh, end="", flush=True)
-                    heard = time.monotonic()
-            status = await _asked(client.get_job_status, job)
+                    last_contact = time.monotonic()
+            status = await _call_with_timeout(client.get_job_status, job)
             if status.is_terminal():
                 return printed
-            heard = time.monotonic()
+            last_contact = time.monotonic()
         except Exception as error:
-            if time.monotonic() - heard > LOST_SECONDS:
+            if time.monotonic() - last_contact > LOST_SECONDS:
                 raise InputError(
                     f"--address {address}: the cluster is out of reach for {LOST_SECONDS:g} s "
                     f"({error}). Job {job} may go on: ray job status {job} --address {address}"

@@ -1,7 +1,7 @@
 """TensorBoard and MLflow, through Ray's own callbacks.
 
-A trial of Tune is a bundle of ours, so Ray's callbacks are not handed to Tune: `RunLoggers` is, and
-tells them of every run as if it were a trial. They add to what a run writes; nothing reads them.
+A Tune trial is a bundle of several trials of ours, so Tune gets `RunLoggers`, which passes every
+run to Ray's callbacks as if it were a Tune trial. The package never reads what they write.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from qkd_study.results import Record
 
 
 class _Run:
-    """A run as Ray's callbacks see a trial."""
+    """A run with the attributes of a Tune trial that Ray's callbacks use."""
 
     def __init__(self, record: Record, folder: Path) -> None:
         row = record.row
@@ -50,7 +50,7 @@ def _numbers(row: dict[str, Any], *prefixes: str) -> dict[str, float]:
 
 
 def _results(record: Record, *, epochs: bool) -> list[dict[str, Any]]:
-    """What a run reports: its epochs, if they are wanted, and in the last what its row says."""
+    """The results of a run: one per epoch, if wanted; the last has the metrics of its row too."""
     row = record.row
     found: list[dict[str, Any]] = []
     for entry in record.curve if epochs else ():
@@ -64,9 +64,9 @@ def _results(record: Record, *, epochs: bool) -> list[dict[str, Any]]:
 
 
 class RunLoggers(Callback):  # type: ignore[misc]
-    """Hands the runs in what workers report to Ray's callbacks.
+    """Passes the runs that workers report to Ray's callbacks.
 
-    A callback that fails is named in one line and left out from then on: the study goes on.
+    If a callback fails, one line names it and it is not used any more; the study goes on.
 
     Args:
         loggers: by name.
@@ -77,8 +77,8 @@ class RunLoggers(Callback):  # type: ignore[misc]
         self._loggers, self._folder = dict(loggers), folder
 
     def __reduce__(self) -> tuple[type, tuple[str]]:
-        # Tune pickles callbacks into its state, of which nothing is ever restored.
-        return str, ("what logs runs",)
+        # Tune pickles callbacks into its state, which is never restored.
+        return str, ("loggers of runs",)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -98,15 +98,15 @@ class RunLoggers(Callback):  # type: ignore[misc]
                 logger.log_trial_end(run, failed=record.row["status"] == "failed")
             except Exception as error:
                 del self._loggers[name]
-                said = f"{type(error).__name__}: {error}".splitlines()[0]
-                print(f"warning: nothing more is logged to {name}: {said}", file=sys.stderr)
+                message = f"{type(error).__name__}: {error}".splitlines()[0]
+                print(f"warning: nothing more is logged to {name}: {message}", file=sys.stderr)
 
 
 def check_loggers(names: Sequence[str]) -> None:
-    """Check that what is to log is installed, before anything is written.
+    """Check that the packages of these loggers are installed.
 
     Raises:
-        InputError: it is not.
+        InputError: one is not.
     """
     for name, module, called in (
         ("tensorboard", "tensorboardX", "tensorboardX"),
@@ -121,8 +121,8 @@ def loggers(names: Sequence[str], folder: Path, study: str) -> list[Callback]:
 
     Args:
         names: `tensorboard`, `mlflow`.
-        folder: of the run; logs go into `tensorboard/` and `mlflow/` below it, those of MLflow to
-            `MLFLOW_TRACKING_URI` instead where that is set.
+        folder: of the run; logs go into `tensorboard/` and `mlflow/` in it; MLflow's go to
+            `MLFLOW_TRACKING_URI` instead if that is set.
         study: the name of MLflow's experiment.
 
     Raises:
@@ -140,13 +140,13 @@ def _mlflow(folder: Path, study: str) -> LoggerCallback:
 
     uri = os.environ.get("MLFLOW_TRACKING_URI") or (folder.resolve() / "mlflow").as_uri()
     if uri.startswith("file:"):
-        # MLflow prefers databases now, and writes files only where it is told to.
+        # MLflow writes files only if this is set.
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     try:
         logger = MLflowLoggerCallback(tracking_uri=uri, experiment_name=study)
         logger.setup()
     except Exception as error:
-        said = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise InputError(f"--log mlflow: {uri} does not work: {said}") from None
+        message = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise InputError(f"--log mlflow: {uri} does not work: {message}") from None
     return logger

@@ -1,4 +1,4 @@
-"""Whether the nodes of a cluster have what this process has: the same packages, one thread."""
+"""Checks that the nodes of a cluster have the environment of this process."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from qkd_study.common.errors import InputError
 from qkd_study.tune.environment import WORKER
 
-#: What must agree between the driver and every node.
+#: Packages whose versions must agree between the driver and every node.
 PACKAGES = ("ray", "torch", "pennylane", "pennylane-lightning", "optuna")
-#: How long a node may take to say what it has.
+#: How long a node may take to report its environment.
 ANSWER_SECONDS = 20.0
-#: How often to ask for nodes that joined.
-LOOK_SECONDS = 3.0
-#: How often to count what fits on the nodes.
+#: Seconds between checks for nodes that joined.
+POLL_SECONDS = 3.0
+#: Seconds between counts of free slots.
 COUNT_SECONDS = 1.0
 
-Described = dict[str, str]
+Environment = dict[str, str]
 
 
-def describe() -> Described:
-    """What this process has: versions, a digest of this package's source, threads.
+def describe() -> Environment:
+    """The environment of this process: versions, a digest of this package's source, threads.
 
     Self-contained: nodes without this package run it too.
     """
@@ -58,21 +58,21 @@ def describe() -> Described:
     return found
 
 
-def mismatch(node: str, theirs: Described, ours: Described) -> str | None:
-    """What differs on a node, in one sentence; `None` if all agrees."""
+def mismatch(node: str, theirs: Environment, ours: Environment) -> str | None:
+    """Name the first difference of a node in one sentence; `None` if there is none."""
     for name, here in {**ours, **WORKER}.items():
         there = theirs.get(name, "none")
         if there == "none":
-            said = f"has no {name}; the driver has {here}"
+            found = f"has no {name}; the driver has {here}"
         else:
-            said = f"has {name} {there}; the driver has {here}"
+            found = f"has {name} {there}; the driver has {here}"
         if there != here:
-            return f"node {node} {said}. Install the same on every node, and start it again."
+            return f"node {node} {found}. Install the same on every node, and start it again."
     return None
 
 
 def _portable() -> Any:
-    """`describe`, such that a node without this package can unpickle it."""
+    """`describe`, in a form that a node without this package can unpickle."""
     # Functions of __main__ are pickled by value.
     function = types.FunctionType(describe.__code__, describe.__globals__, describe.__name__)
     function.__module__ = "__main__"
@@ -83,16 +83,16 @@ class Nodes:
     """The nodes of the cluster that this process is connected to.
 
     Args:
-        address: as the user gave it, for messages.
-        cpus, memory: what one trial takes; nodes with less run none, and are not asked.
+        address: as the user wrote it, for messages.
+        cpus, memory: what one trial reserves; nodes with less run none, and are not checked.
     """
 
     def __init__(self, address: str, cpus: int, memory: int) -> None:
         self._address, self._cpus, self._memory = address, cpus, memory
         self._ours = describe()
-        self._asked: dict[str, tuple[str, Any]] = {}
+        self._pending: dict[str, tuple[str, Any]] = {}
         self._seen: set[str] = set()
-        self._looked = self._counted = 0.0
+        self._last_poll = self._counted = 0.0
         self._slots = 0
         self._describe = ray.remote(_portable())
 
@@ -100,7 +100,7 @@ class Nodes:
         """Check all nodes.
 
         Raises:
-            InputError: a trial fits on none, or one has another environment or does not answer.
+            InputError: no node has enough for a trial, or one has another environment or is silent.
         """
         alive = [node for node in ray.nodes() if node["Alive"]]
         if not any(self._fits(node) for node in alive):
@@ -112,15 +112,15 @@ class Nodes:
                 f"the cluster has both: the most is "
                 f"{most.get('CPU', 0):g} CPUs, and {room:,.0f} bytes."
             )
-        self._ask(alive)
+        self._query(alive)
         ready, late = ray.wait(
-            [answer for _, answer in self._asked.values()],
-            num_returns=len(self._asked),
+            [answer for _, answer in self._pending.values()],
+            num_returns=len(self._pending),
             timeout=ANSWER_SECONDS,
         )
-        problem = self._judge(ready)
+        problem = self._check_answers(ready)
         if problem is None and late:
-            names = ", ".join(name for name, answer in self._asked.values() if answer in late)
+            names = ", ".join(name for name, answer in self._pending.values() if answer in late)
             problem = (
                 f"no answer from node {names} within {ANSWER_SECONDS:g} s. Start it again, or take "
                 f"it out of the cluster."
@@ -129,15 +129,15 @@ class Nodes:
             raise InputError(f"--address {self._address}: {problem}")
 
     def trouble(self) -> str | None:
-        """What is wrong with nodes that joined since, without a full stop; never waits."""
+        """Return an error of nodes that joined since, without a full stop; never blocks."""
         now = time.monotonic()
-        if now - self._looked < LOOK_SECONDS:
+        if now - self._last_poll < POLL_SECONDS:
             return None
-        self._looked = now
-        self._ask([node for node in ray.nodes() if node["Alive"]])
-        answers = [answer for _, answer in self._asked.values()]
+        self._last_poll = now
+        self._query([node for node in ray.nodes() if node["Alive"]])
+        answers = [answer for _, answer in self._pending.values()]
         ready = ray.wait(answers, num_returns=len(answers), timeout=0)[0] if answers else []
-        problem = self._judge(ready)
+        problem = self._check_answers(ready)
         return None if problem is None else problem.removesuffix(".")
 
     def slots(self) -> int:
@@ -158,7 +158,7 @@ class Nodes:
         enough = have.get("CPU", 0) >= self._cpus and have.get("memory", 0) >= self._memory
         return bool(node["Alive"] and enough)
 
-    def _ask(self, nodes: list[dict[str, Any]]) -> None:
+    def _query(self, nodes: list[dict[str, Any]]) -> None:
         for node in nodes:
             key = node["NodeID"]
             if self._fits(node) and key not in self._seen:
@@ -166,12 +166,12 @@ class Nodes:
                 there = NodeAffinitySchedulingStrategy(key, soft=False)
                 task = self._describe.options(num_cpus=0, max_retries=0, scheduling_strategy=there)
                 name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
-                self._asked[key] = (name, task.remote())
+                self._pending[key] = (name, task.remote())
 
-    def _judge(self, ready: list[Any]) -> str | None:
-        for key, (name, answer) in list(self._asked.items()):
+    def _check_answers(self, ready: list[Any]) -> str | None:
+        for key, (name, answer) in list(self._pending.items()):
             if answer in ready:
-                del self._asked[key]
+                del self._pending[key]
                 try:
                     theirs = ray.get(answer)
                 except ray.exceptions.RayError as error:

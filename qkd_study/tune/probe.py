@@ -1,7 +1,7 @@
-"""Whether a Ray cluster answers, and whether this machine is a node of it.
+"""Checks that a Ray cluster answers and that this machine is a node of it.
 
-Run in a process of its own (`python -m qkd_study.tune.probe ADDRESS`): Ray waits for minutes where
-nothing answers, and ends the whole process where it finds no token.
+It runs in a separate process (`python -m qkd_study.tune.probe ADDRESS`): Ray waits for minutes if
+nothing answers, and ends the process if it finds no token.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import sys
 
 from qkd_study.common.errors import InputError
 
-#: For a connection that nobody refuses, and for all of the probe.
+#: Time limits for a connection and for the whole probe.
 CONNECT_SECONDS, PROBE_SECONDS = 5.0, 20.0
 
-#: Where Ray looks for its token, in its order.
+#: Where Ray looks for its token, in this order.
 TOKEN_PLACES = "RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token"
 _TOKEN = (
     f"Ray takes the token from {TOKEN_PLACES}. `ray get-auth-token` prints the cluster's on its "
@@ -34,17 +34,17 @@ def check_listens(host: str, port: int, address: str) -> None:
     try:
         socket.create_connection((host, port), timeout=CONNECT_SECONDS).close()
     except (OSError, UnicodeError) as error:  # the latter: a name that no host can have
-        said = "no answer" if isinstance(error, TimeoutError) else error
-        said = getattr(error, "strerror", None) or said
+        text = "no answer" if isinstance(error, TimeoutError) else error
+        text = getattr(error, "strerror", None) or text
         raise InputError(
-            f"--address {address}: nothing listens at {host}:{port} ({said}). Start the cluster, "
+            f"--address {address}: nothing listens at {host}:{port} ({text}). Start the cluster, "
             f"or correct the address: HOST:PORT of its head (6379 by default) on one of its nodes, "
             f"http://HOST:8265 from elsewhere."
         ) from None
 
 
-def refused(address: str) -> InputError:
-    """The error of a cluster that does not accept the token, or of no token to show."""
+def token_error(address: str) -> InputError:
+    """The error for a token that the cluster does not accept, or for a missing one."""
     for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
         if os.environ.get(name):
             return InputError(
@@ -57,14 +57,14 @@ def refused(address: str) -> InputError:
 
 
 def probe(address: str) -> str:
-    """The HOST:PORT of the cluster at an address, of which this machine is a node.
+    """Return the HOST:PORT of the cluster at an address.
 
     Args:
         address: `auto`, or HOST:PORT of the head.
 
     Raises:
-        InputError: the address is neither, there is no cluster, it does not answer in time, it
-            refuses the token, or this machine is no node of it.
+        InputError: the address has neither form, there is no cluster, it does not answer in time,
+            it refuses the token, or this machine is not one of its nodes.
     """
     _check_form(address)
     command = [sys.executable, "-m", "qkd_study.tune.probe", address]
@@ -82,11 +82,11 @@ def probe(address: str) -> str:
         found = json.loads(ran.stdout.splitlines()[-1])
     except (ValueError, IndexError):
         if "token" in ran.stderr.lower():  # Ray ends a process that has no token
-            raise refused(address) from None
+            raise token_error(address) from None
         last = (ran.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise InputError(f"--address {address}: the cluster cannot be reached: {last}") from None
     if "refused" in found:
-        raise refused(address)
+        raise token_error(address)
     if "error" in found:
         raise InputError(found["error"])
     return str(found["address"])
@@ -101,7 +101,7 @@ def _check_form(address: str) -> None:
         )
 
 
-def _look(address: str) -> str:
+def _find(address: str) -> str:
     from ray._private import services
     from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
@@ -129,7 +129,7 @@ def _main(address: str) -> dict[str, str]:
     from ray.exceptions import AuthenticationError
 
     try:
-        return {"address": _look(address)}
+        return {"address": _find(address)}
     except AuthenticationError:
         return {"refused": address}
     except InputError as error:

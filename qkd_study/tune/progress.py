@@ -1,4 +1,4 @@
-"""What the terminal shows while a study runs."""
+"""The progress display of the terminal while a study runs."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from rich.text import Text
 
 from qkd_study.common.terminal_table import TerminalTable
 
-#: Seconds between lines where the output is no terminal.
+#: Seconds between lines if the output is not a terminal.
 LINE_SECONDS = 15.0
-#: Seconds over which a pace is measured, at least; and the share of the time so far, if longer.
+#: The pace is measured over the larger of so many seconds and this share of the time so far.
 PACE_SECONDS, RECENT = 5.0, 1 / 3
-#: Lines of the live display that are no cells: bar, title, headings and frame.
+#: Lines of the live display beside those of cells: bar, title, headings and frame.
 FRAME_LINES = 10
 
 
 class Pace:
-    """How long the rest takes, from the runs that ended lately.
+    """Estimates the remaining time from the runs that ended recently.
 
-    The runs that end first tell nothing of the pace: before them there was the start, and after
-    them the workers are all at the same point. So nothing is said before the workers had as long
-    again as the first run took.
+    The first runs include the start of the workers, which then all end at the same time. So there
+    is no estimate before the time of the first run has passed a second time.
 
     Args:
-        now: the time in seconds.
+        now: a clock in seconds.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -39,44 +38,44 @@ class Pace:
         self._done = 0
 
     def begin(self) -> None:
-        """The workers have started."""
+        """Set the start of the workers to now."""
         self._began = self._now()
 
     def add(self, runs: int) -> None:
-        """So many runs have ended."""
+        """Count runs that ended now."""
         now = self._now()
         if not self._done:
             self._first = now
         self._done += runs
         self._ends.append((now, self._done))
-        recent = now - max(RECENT * (now - self._first), 4 * self._least())
+        recent = now - max(RECENT * (now - self._first), 4 * self._min_seconds())
         while len(self._ends) > 1 and self._ends[1][0] <= recent:
             self._ends.popleft()
 
     def left(self, runs: int) -> float | None:
-        """Seconds that so many more runs take; `None` before that is known."""
+        """Estimate the seconds that so many more runs take; `None` before that is known."""
         now = self._now()
-        if not self._ends or now - self._first < self._least():
+        if not self._ends or now - self._first < self._min_seconds():
             return None
         since, before = self._ends[0]
         ended = self._done - before
         return runs * (now - since) / ended if ended else None
 
-    def _least(self) -> float:
+    def _min_seconds(self) -> float:
         return max(PACE_SECONDS, self._first - self._began)
 
 
 class Display:
-    """Runs done of all, what goes on, time left, and the best score so far per cell and arm.
+    """Shows finished runs, remaining time, and the best score so far per cell and arm.
 
-    A live table on a terminal; a line every few seconds elsewhere.
+    On a terminal, a live table; elsewhere, a line every `LINE_SECONDS`.
 
     Args:
-        console: where to.
-        total: runs in all.
+        console: where to print.
+        total: the number of runs.
         done: runs that earlier commands finished.
         arms: names, in order.
-        now: the time in seconds.
+        now: a clock in seconds.
     """
 
     def __init__(
@@ -93,7 +92,7 @@ class Display:
         self._best: dict[str, dict[str, float]] = {}
         self._recent: dict[str, None] = {}
         self._now, self._pace = now, Pace(now)
-        self._doing = ""
+        self._activity = ""
         self._since = self._last_line = now()
         self._live = Live(
             console=console, get_renderable=self._view, refresh_per_second=2, transient=True
@@ -108,9 +107,9 @@ class Display:
         if self._console.is_terminal:
             self._live.stop()
 
-    def doing(self, what: str) -> None:
-        """Show what goes on until the first run ends."""
-        self._doing, self._since = what, self._now()
+    def show_activity(self, what: str) -> None:
+        """Show an activity until the first run ends."""
+        self._activity, self._since = what, self._now()
         self._last_line = self._since
         self._pace.begin()
         if self._console.is_terminal:
@@ -121,7 +120,7 @@ class Display:
     def advance(self, runs: int, cell: str, arm: str, value: float | None) -> None:
         """Count finished runs, and keep a search trial's mean score if it is the best."""
         self._done += runs
-        self._doing = ""
+        self._activity = ""
         self._pace.add(runs)
         if value is not None:
             row = self._best.setdefault(cell, {})
@@ -133,12 +132,12 @@ class Display:
             tail = "" if best is None else f", best validation accuracy {100 * best:.1f} %"
             self._console.print(f"{self._done} of {self._total} runs, {self.time_left()}{tail}")
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         """Print a line above the table."""
         self._console.print(line, markup=False)
 
     def time_left(self) -> str:
-        """How long the rest will take at the pace of late, in words."""
+        """The estimated remaining time, as text."""
         seconds = self._pace.left(max(self._total - self._done, 0))
         return "time left not known yet" if seconds is None else f"{in_words(seconds)} left"
 
@@ -152,22 +151,22 @@ class Display:
         )
         bar.add_task(self.time_left(), total=self._total, completed=self._done)
         parts: list[Progress | Text | TerminalTable] = [bar]
-        if self._doing:
-            parts.append(Text(f"{self._doing}, {in_words(self._now() - self._since)}"))
+        if self._activity:
+            parts.append(Text(f"{self._activity}, {in_words(self._now() - self._since)}"))
         if self._best:
             parts.append(self._table())
         return Group(*parts)
 
     def _table(self) -> TerminalTable:
         title = "best validation accuracy so far, in %"
-        room = max(self._console.height - FRAME_LINES, 1)
-        if len(self._best) > room:  # a terminal shows no more than its height
-            title += f", of the last {room} cells"
-        shown = set(list(self._recent)[-room:])
+        height = max(self._console.height - FRAME_LINES, 1)
+        if len(self._best) > height:  # a terminal shows no more than its height
+            title += f", of the last {height} cells"
+        visible = set(list(self._recent)[-height:])
         rows = [
             (cell, *(f"{100 * row[arm]:.1f}" if arm in row else "" for arm in self._arms))
             for cell, row in list(self._best.items())
-            if cell in shown
+            if cell in visible
         ]
         return TerminalTable.of_cells(title, self._arms, rows)
 

@@ -1,4 +1,4 @@
-"""Teachers in a cluster without a shared folder: one actor, on the driver's node, keeps them."""
+"""Teachers in a cluster without a shared folder: an actor on the driver's node stores them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TeacherStoreActor:
 
     Args:
         folder: on the node of this actor.
-        waits: is told which workers wait for a lock.
+        waits: records which workers wait for a lock.
     """
 
     def __init__(self, folder: Path, waits: Waiting) -> None:
@@ -44,10 +44,10 @@ class TeacherStoreActor:
         self._artifacts.write(name, body, about)
 
     async def acquire(self, name: str, worker: str) -> bool:
-        """Give a worker the lock of a name; returns whether it has it, after a while at most.
+        """Wait up to `WAIT_SECONDS` for a lock; returns whether the worker has it.
 
         Raises:
-            StorageError: the worker was taken for dead.
+            StorageError: the worker is registered as dead.
         """
 
         def free() -> bool:
@@ -55,25 +55,25 @@ class TeacherStoreActor:
 
         async with self._released:
             if not free():
-                self._waits.tell(worker)
+                self._waits.mark(worker)
             try:
                 await asyncio.wait_for(self._released.wait_for(free), WAIT_SECONDS)
             except TimeoutError:
                 return False
-            if worker in self._dead:  # it died while it waited, or was frozen and is back
+            if worker in self._dead:  # it died while it waited, or was suspended until now
                 raise StorageError("teachers cannot be had: this worker was given up")
             self._holders[name] = worker
             return True
 
     async def release(self, name: str, worker: str) -> None:
-        """A worker gives a lock back."""
+        """Release a lock of a worker."""
         async with self._released:
             if self._holders.get(name) == worker:
                 del self._holders[name]
                 self._released.notify_all()
 
     async def release_dead(self, worker: str) -> None:
-        """A worker died: its locks are free, and it gets no more."""
+        """Release all locks of a worker that died, and give it no more."""
         async with self._released:
             self._dead.add(worker)
             self._holders = {n: w for n, w in self._holders.items() if w != worker}
@@ -82,7 +82,7 @@ class TeacherStoreActor:
 
 @dataclass(frozen=True)
 class RemoteArtifactStore:
-    """The artifact store of a `TeacherStoreActor`, for a worker.
+    """A worker's client of a `TeacherStoreActor`.
 
     Attributes:
         actor: the handle of the actor.
@@ -117,17 +117,20 @@ def _answer(reply: Any) -> Any:
         raise StorageError(f"teachers cannot be had from the driver's node: {error}") from None
 
 
-def teachers_in(
+def open_teacher_store(
     folder: Path, waits: Waiting, *, cluster: bool
 ) -> tuple[ArtifactStore, Callable[[str], None]]:
-    """Where workers find teachers, and what is to be called with the actor id of one that died.
+    """Open the store of teachers.
 
     Args:
         folder: on this node.
-        waits: receives from the actor which workers wait; in a folder they say so themselves.
+        waits: in a cluster, the actor records in it which workers wait; otherwise they do.
         cluster: whether there are workers on other nodes.
+
+    Returns:
+        The store for workers, and a function to call with the actor id of a worker that died.
     """
-    if not cluster:  # the system frees the locks of a process that died
+    if not cluster:  # the system releases the locks of a process that died
         return FolderArtifactStore(folder), lambda worker: None
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options = {"num_cpus": 0, "max_concurrency": _CALLS, "scheduling_strategy": here}

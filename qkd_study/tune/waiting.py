@@ -1,4 +1,4 @@
-"""Workers that wait for another's teacher: their time is not that of their run."""
+"""Time limits of runs, which exclude the time that a worker waits for another's teacher."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from qkd_study.distill.artifact_store import WAIT_SECONDS
 
 
 class TimeLimit:
-    """Ends this process where a run takes too long, and leaves its stack in a file.
+    """Ends this process if a run takes too long, and writes its stack to a file.
 
-    A thread of C does, which needs no lock of Python's.
+    It uses a C thread, which does not need the GIL.
 
     Args:
         file: for the stack; it has a descriptor.
@@ -29,18 +29,18 @@ class TimeLimit:
         self._since = 0.0
 
     def begin(self, seconds: float) -> None:
-        """A run begins that may take so long."""
+        """Start the time of a run."""
         self._left, self._since = seconds, time.monotonic()
         faulthandler.dump_traceback_later(seconds, exit=True, file=self._file)
 
     def end(self) -> None:
-        """The run has ended."""
+        """Cancel the limit: the run has ended."""
         faulthandler.cancel_dump_traceback_later()
         self._left = None
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """The run waits for something that others do."""
+        """Stop the clock while the run waits for another worker."""
         if self._left is None:
             yield
             return
@@ -54,7 +54,7 @@ class TimeLimit:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Which workers wait, as files that they touch.
+    """Records which workers wait, by the time stamps of files.
 
     Attributes:
         folder: on the driver's node.
@@ -62,15 +62,15 @@ class Waiting:
 
     folder: Path
 
-    def tell(self, worker: str) -> None:
-        """A worker waits now, and says so again every `WAIT_SECONDS`; only on the driver's node."""
+    def mark(self, worker: str) -> None:
+        """Record that a worker waits, on the driver's node; repeated every `WAIT_SECONDS`."""
         with contextlib.suppress(OSError):
             (self.folder / f"waits-{worker}").touch()
 
-    def lately(self, worker: str) -> bool:
+    def waited_recently(self, worker: str) -> bool:
         """Whether a worker has waited in the last seconds."""
         try:
-            told = (self.folder / f"waits-{worker}").stat().st_mtime
+            marked = (self.folder / f"waits-{worker}").stat().st_mtime
         except OSError:
             return False
-        return abs(time.time() - told) < 3 * WAIT_SECONDS
+        return abs(time.time() - marked) < 3 * WAIT_SECONDS

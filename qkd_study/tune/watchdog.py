@@ -1,7 +1,7 @@
-"""Looking after workers: one that says nothing for too long is ended, so that its run is retried.
+"""Ends workers that have not reported for too long, so that their runs are retried.
 
-A run that hangs is ended by its own process (`trial.py`). This is for what cannot do that: a
-process that is stopped, or caught in the kernel.
+A worker ends itself when a run exceeds its limit (`waiting.TimeLimit`). The watchdog is for
+processes that cannot: those that are stopped, or blocked in the kernel.
 """
 
 from __future__ import annotations
@@ -21,73 +21,73 @@ from qkd_study.tune.dispatcher import TrialDispatcher
 from qkd_study.tune.waiting import Waiting
 from qkd_study.tune.worker import TRACEBACK_LINES
 
-#: How long after its limit a worker is still waited for: it should end itself.
+#: Seconds beyond its limit before a worker is ended: it should end itself.
 GRACE_SECONDS = 15.0
-#: How often to look.
-LOOK_SECONDS = 1.0
+#: Seconds between checks.
+POLL_SECONDS = 1.0
 
 
 class Watchdog:
-    """Knows the process of every bundle.
+    """Tracks the process of every bundle and ends those that hang.
 
     Args:
-        dispatcher: knows when each worker was last heard.
-        scratch: where workers on this machine leave the stack of a run that overstayed.
+        dispatcher: has the last heartbeat of each worker.
+        scratch: where workers on this machine write the stack of a run that exceeded its limit.
     """
 
     def __init__(self, dispatcher: TrialDispatcher, scratch: Path) -> None:
         self._dispatcher, self._scratch, self._waits = dispatcher, scratch, Waiting(scratch)
         self._actors: dict[str, Any] = {}
         self._processes: dict[str, Any] = {}
-        self._known: dict[str, Any] = {}
-        self._expected: dict[str, float] = {}
-        self._looked = 0.0
+        self._process_of: dict[str, Any] = {}
+        self._start_deadlines: dict[str, float] = {}
+        self._last_poll = 0.0
 
     def expect_start(self, name: str, actor: Any, seconds: float) -> None:
-        """A worker is to begin with a bundle; it is ended if it does not within some seconds."""
+        """End a worker if it does not begin with its bundle within some seconds."""
         if name not in self._actors:
-            self._expected[name] = time.monotonic() + seconds
+            self._start_deadlines[name] = time.monotonic() + seconds
             self._actors[name] = actor
-            self._processes[name] = self._known.get(_id(actor))
+            self._processes[name] = self._process_of.get(_id(actor))
 
     def started(self, name: str, actor: Any) -> None:
-        """A worker begins with a bundle; a new one is asked for its process before it is busy."""
-        self._expected.pop(name, None)
-        if (key := _id(actor)) not in self._known:
-            self._known[key] = actor.process.remote()
+        """Register that a worker begins with a bundle, and ask a new worker for its process."""
+        self._start_deadlines.pop(name, None)
+        if (key := _id(actor)) not in self._process_of:
+            self._process_of[key] = actor.process.remote()
         self._actors[name] = actor
-        self._processes[name] = self._known[key]
+        self._processes[name] = self._process_of[key]
 
     def ended(self, name: str) -> None:
-        """A worker is done with a bundle."""
-        for kept in (self._actors, self._processes, self._expected):
-            kept.pop(name, None)
+        """Forget a bundle that has ended."""
+        for by_name in (self._actors, self._processes, self._start_deadlines):
+            by_name.pop(name, None)
 
     def poll(self) -> None:
-        """End workers that have not been heard for longer than a run may take."""
+        """End workers that have not reported for longer than a run may take."""
         now = time.monotonic()
-        if now - self._looked < LOOK_SECONDS:
+        if now - self._last_poll < POLL_SECONDS:
             return
-        self._looked = now
-        for name, bundle in self._dispatcher.out.items():
-            # Replicates that are trained side by side are heard of together.
-            together = max((len(work.left) for work in bundle.works), default=1)
-            patience = bundle.limit * max(together, 1) + GRACE_SECONDS
+        self._last_poll = now
+        for name, bundle in self._dispatcher.in_flight.items():
+            # Replicates that are trained in one batch are reported together.
+            batch = max((len(active.left) for active in bundle.trials), default=1)
+            timeout = bundle.limit * max(batch, 1) + GRACE_SECONDS
             if bundle.last_heartbeat is not None and self._waits_for_others(name):
                 bundle.last_heartbeat = now
-            if bundle.last_heartbeat is not None and now - bundle.last_heartbeat > patience:
+            if bundle.last_heartbeat is not None and now - bundle.last_heartbeat > timeout:
                 bundle.last_heartbeat = None  # once
                 self._end(name)
-        for name, until in list(self._expected.items()):
-            if now > until:
-                self._expected[name] = math.inf
+        for name, deadline in list(self._start_deadlines.items()):
+            if now > deadline:
+                self._start_deadlines[name] = math.inf
                 self._end(name)
 
     def _waits_for_others(self, name: str) -> bool:
-        return name in self._actors and self._waits.lately(_id(self._actors[name]))
+        return name in self._actors and self._waits.waited_recently(_id(self._actors[name]))
 
     def _end(self, name: str) -> None:
-        process = self._process(name) or _of_start(self._actors[name])
+        process = self._process(name) or _starting_process(self._actors[name])
         if process is not None:
             node, pid, _ = process
             with contextlib.suppress(Exception):
@@ -100,7 +100,7 @@ class Watchdog:
             ray.kill(self._actors[name])
 
     def worker(self, name: str) -> str | None:
-        """The actor id of a bundle's worker; `None` if it never said so."""
+        """The actor id of a bundle's worker; `None` if it is not known."""
         process = self._process(name) if name in self._processes else None
         return None if process is None else process[2]
 
@@ -110,15 +110,15 @@ class Watchdog:
             return found
         return None
 
-    def said(self, name: str) -> str | None:
-        """What is known of a worker that died because its run overstayed; `None` otherwise."""
+    def timeout_message(self, name: str) -> str | None:
+        """The error of a worker that ended itself because its run exceeded the limit, or `None`."""
         process = self._process(name) if name in self._processes else None
         if process is None:
             return None
         with contextlib.suppress(OSError):
             trace = (self._scratch / f"stuck-{process[1]}.txt").read_text().strip()
             if trace:
-                limit = self._dispatcher.out[name].limit
+                limit = self._dispatcher.in_flight[name].limit
                 # The main thread comes last; its innermost call first.
                 lines = trace.split("Thread ")[-1].splitlines()[1 : 1 + TRACEBACK_LINES]
                 calls = "\n".join(line.strip() for line in lines)
@@ -130,8 +130,8 @@ def _id(actor: Any) -> str:
     return str(actor._actor_id.hex())
 
 
-def _of_start(actor: Any) -> tuple[str, int, str] | None:
-    """What Ray knows of the process of an actor that has not answered yet."""
+def _starting_process(actor: Any) -> tuple[str, int, str] | None:
+    """Node, process and id of an actor that has not answered yet, from Ray's own state."""
     with contextlib.suppress(Exception):
         known = ray._private.state.actors(_id(actor))
         return str(known["Address"]["NodeID"]), int(known["Pid"]), _id(actor)

@@ -1,4 +1,4 @@
-"""The trainable: trials in a Ray worker, one or more runs per step."""
+"""The trainable: runs trials in a Ray worker, one or more runs per step."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ from qkd_study.tune.waiting import TimeLimit, Waiting
 if TYPE_CHECKING:
     from qkd_study.distill import RunResult
 
-#: Lines of a traceback that a failed row keeps.
+#: Lines of a traceback in the reason of a failed row.
 TRACEBACK_LINES = 12
-#: A step ends with the first run that ends after this long.
+#: A step ends with the first run that ends after so many seconds.
 STEP_SECONDS = 0.5
-#: How long a step without work takes.
+#: Seconds of a step that has nothing to run.
 IDLE_SECONDS = 0.02
-#: Where torch calls a module's `forward`.
+#: The file in which torch calls a module's `forward`.
 _TORCH_CALLS = os.path.join("torch", "nn", "modules", "module.py")
 
 
 class TrialRunner(tune.Trainable):  # type: ignore[misc]
-    """Runs orders one after another; the actor is used for one bundle of them after another.
+    """Runs the trials of one bundle after another.
 
-    Its configuration is `{"orders": [TrialRequest, ...], "limit": seconds per run}`; study,
+    Its configuration is `{"requests": [TrialRequest, ...], "limit": seconds per run}`; study,
     dataset, folders and run come as parameters. A step returns `{"records": [Record, ...]}` and,
-    if a folder failed, `"storage"`: what the system said.
+    if a folder cannot be used, the error message under `"storage"`.
     """
 
     def setup(
@@ -58,7 +58,7 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         scratch: str,
     ) -> None:
         """Called once per worker process."""
-        # Imported here: the driver needs neither torch nor PennyLane, and starts sooner without.
+        # Imported here: the driver does not need torch, and starts faster without it.
         import torch
 
         from qkd_study.distill import TeacherStore
@@ -71,9 +71,9 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next bundle."""
+        """Begin with the next bundle."""
         self._limit: float = new_config["limit"]
-        self._open = deque(map(_Open.of, new_config["orders"]))
+        self._queue = deque(map(_RunningTrial.of, new_config["requests"]))
         return True
 
     def process(self) -> tuple[str, int, str]:
@@ -82,48 +82,48 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         return context.get_node_id(), os.getpid(), context.get_actor_id()
 
     def step(self) -> dict[str, Any]:
-        """Run for a while. An error becomes a failed row: Ray would throw the process away.
+        """Run for about `STEP_SECONDS`. An error becomes a failed row: Ray would end the process.
 
-        With nothing left it waits: the driver says when a bundle ends (see `_Stopper`).
+        If no trial is left it waits: the driver ends the bundle (see `driver._Stopper`).
         """
-        if not self._open:
+        if not self._queue:
             time.sleep(IDLE_SECONDS)
             return {"records": []}
         records: list[Record] = []
         started = time.monotonic()
-        while self._open and (
-            time.monotonic() - started < STEP_SECONDS or self._open[0].should_prune() is not None
+        while self._queue and (
+            time.monotonic() - started < STEP_SECONDS or self._queue[0].should_prune() is not None
         ):
             try:
-                records += self._next(self._open[0])
+                records += self._next(self._queue[0])
             except StorageError as error:
                 return {"records": records, "storage": str(error)}
-            if not self._open[0].left:
-                self._open.popleft()
+            if not self._queue[0].left:
+                self._queue.popleft()
         return {"records": records}
 
-    def _next(self, open_: _Open) -> list[Record]:
-        """Records of the next replicates of a trial: all that are left, where that is cheaper."""
+    def _next(self, running: _RunningTrial) -> list[Record]:
+        """Run the next replicate of a trial, or all that are left if they can form a batch."""
         from qkd_study.distill import runs_in_batch
 
-        trial, reason = open_.trial, open_.should_prune()
+        trial, reason = running.trial, running.should_prune()
         if reason is not None:
-            stopped = [self._without(trial, r, "stopped", reason) for r in open_.left]
-            open_.left.clear()
+            stopped = [self._without(trial, r, "stopped", reason) for r in running.left]
+            running.left.clear()
             return stopped
         if runs_in_batch(self._study.setting, trial.arm, trial.config, self._dataset):
-            replicates = tuple(open_.left)
+            replicates = tuple(running.left)
         else:
-            replicates = (open_.left[0],)
+            replicates = (running.left[0],)
         for _ in replicates:
-            open_.left.popleft()
+            running.left.popleft()
         records = self._run(trial, replicates)
         for record in records:
             value = score(record.row)
             if value is None:
-                open_.failed = True
+                running.failed = True
             else:
-                open_.scores.append(value)
+                running.scores.append(value)
         return records
 
     def _run(self, trial: Trial, replicates: tuple[int, ...]) -> list[Record]:
@@ -143,7 +143,7 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
             )
         except StorageError:
             raise
-        except Exception as error:  # of what they share
+        except Exception as error:  # in what they share
             results = [error] * len(replicates)
         finally:
             self._time.end()
@@ -154,10 +154,10 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
 
     @contextmanager
     def _waiting(self) -> Iterator[Callable[[], None]]:
-        """While another worker trains a teacher, this one's run takes no time."""
+        """Stop the clock of this worker's run while another worker trains a teacher."""
         worker = ray.get_runtime_context().get_actor_id()
         with self._time.paused():
-            yield partial(self._waits.tell, worker)
+            yield partial(self._waits.mark, worker)
 
     def _record(
         self, trial: Trial, replicate: int, result: RunResult | Exception, started: datetime
@@ -174,8 +174,8 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
 
 
 @dataclass
-class _Open:
-    """A trial whose replicates are being run."""
+class _RunningTrial:
+    """A trial whose replicates are run: those left, and the scores so far."""
 
     trial: Trial
     left: deque[int]
@@ -183,11 +183,11 @@ class _Open:
     failed: bool
 
     @classmethod
-    def of(cls, order: TrialRequest) -> _Open:
-        return cls(order.trial, deque(order.replicates), list(order.scores), order.failed)
+    def of(cls, request: TrialRequest) -> _RunningTrial:
+        return cls(request.trial, deque(request.replicates), list(request.scores), request.failed)
 
     def should_prune(self) -> str | None:
-        """Why the rest of a search trial should not be run, if so."""
+        """Return why the rest of a search trial is not worth running, if so."""
         if self.trial.phase != "search":
             return None
         if self.failed:
@@ -203,9 +203,9 @@ class _Open:
 
 
 def reason_of(error: Exception) -> str:
-    """What a failed row says of an error: one line, and the end of its traceback.
+    """The reason of a failed row: the error in one line, and the end of its traceback.
 
-    Calls inside of torch's modules are left out: between a model and its layers they would fill it.
+    Frames of torch's `module.py` are left out: there are several between a model and its layers.
     """
     frames = traceback.extract_tb(error.__traceback__)
     calls = [frame for frame in frames if not frame.filename.endswith(_TORCH_CALLS)] or frames
@@ -214,7 +214,7 @@ def reason_of(error: Exception) -> str:
 
 
 def _traces(scratch: Path) -> IO[str]:
-    """Where the stack of a run goes that overstays: the driver's folder, if it is on this node."""
+    """The file for the stack of a run that exceeds its limit; standard error on other nodes."""
     if scratch.is_dir():
         return (scratch / f"stuck-{os.getpid()}.txt").open("w")
     return sys.stderr

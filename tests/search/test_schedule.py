@@ -23,7 +23,7 @@ from qkd_study.search.schedule import CONFIRM_BLOCK, Schedule
 from qkd_study.search.suggestions import RANDOM_TRIALS, directions
 from qkd_study.study.trial import Trial
 from qkd_study.tune.in_flight import InFlightTrial
-from qkd_study.tune.worker import _Open
+from qkd_study.tune.worker import _RunningTrial
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 EMPTY = pd.DataFrame({column.name: [] for column in RUNS})
@@ -281,7 +281,8 @@ def test_hopeless_trials_are_given_up_and_good_ones_are_not() -> None:
         assert trial is not None
         value = 0.1 if number % 4 == 3 else 0.8 + number / 1000
         rows = [ok(trial, 0, value)]
-        reason = _Open.of(InFlightTrial(trial, {0: Record(rows[0], [])}).order()).should_prune()
+        active = InFlightTrial(trial, {0: Record(rows[0], [])})
+        reason = _RunningTrial.of(active.request()).should_prune()
         given_up.append(reason is not None)
         if reason is None:
             rows.append(ok(trial, 1, value))
@@ -352,7 +353,7 @@ def run_through(trial: Trial, value: Callable[[int], float]) -> list[Row]:
     """The rows of a trial as a worker makes them, one replicate after another."""
     work = InFlightTrial(trial)
     for replicate in trial.replicates:
-        reason = _Open.of(work.order()).should_prune()
+        reason = _RunningTrial.of(work.request()).should_prune()
         row = (
             ok(trial, replicate, value(replicate))
             if reason is None

@@ -27,9 +27,9 @@ from qkd_study.tune.progress import Display
 
 shown = console()
 with Display(shown, 4, 0, ("soft",)) as display:
-    display.doing("starting Ray")
+    display.show_activity("starting Ray")
     display.advance(2, "all", "soft", 0.5)
-    display.say("runs")
+    display.print_line("runs")
 shown.print(TerminalTable("", ("n",), [("1",)]))
 """
 
@@ -93,7 +93,7 @@ def displayed(width: int, live: bool) -> tuple[Display, io.StringIO, Clock]:
 def test_the_live_table(width: int) -> None:
     display, shown, clock = displayed(width, live=True)
     with display:
-        display.doing("starting Ray")
+        display.show_activity("starting Ray")
         clock.time += 7
         first = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", shown.getvalue())
         assert "starting Ray, 0 s" in first
@@ -104,7 +104,7 @@ def test_the_live_table(width: int) -> None:
                 display.advance(2, cell, arm, 0.5 + number / 100)
         display.advance(2, CELLS[0], "scratch", 0.123456)
         shown.truncate(shown.seek(0))
-        display.doing("")
+        display.show_activity("")
         lines = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", shown.getvalue()).splitlines()
     assert max(map(len, lines)) <= width
     text = "\n".join(lines)
@@ -123,7 +123,7 @@ def test_the_live_table_of_many_cells_shows_those_of_late() -> None:
             display.advance(1, f"samples={1000 + number}", "scratch", 0.5)
         display.advance(1, "samples=1007", "scratch", 0.6)
         shown.truncate(shown.seek(0))
-        display.doing("")
+        display.show_activity("")
         rows = re.findall(r"│ (\d+)  +│ +(\d+\.\d)", shown.getvalue())
     assert "of the last 30 cells" in shown.getvalue()
     assert rows == [("1007", "60.0"), *((str(k), "50.0") for k in range(1271, 1300))]
@@ -132,12 +132,12 @@ def test_the_live_table_of_many_cells_shows_those_of_late() -> None:
 def test_lines_where_the_output_is_no_terminal() -> None:
     display, shown, clock = displayed(200, live=False)
     with display:
-        display.doing("starting Ray")
-        display.doing("running the first trainings")
+        display.show_activity("starting Ray")
+        display.show_activity("running the first trainings")
         for _ in range(10):
             clock.time += 4
             display.advance(2, CELLS[0], "scratch", 0.5)
-        display.say("[not markup]")
+        display.print_line("[not markup]")
     assert shown.getvalue().splitlines() == [
         "starting Ray",
         "running the first trainings",

@@ -14,7 +14,7 @@ import pytest
 
 from qkd_study import InputError
 from qkd_study.tune import ray_folder as module
-from qkd_study.tune.ray_folder import ray_folder, room
+from qkd_study.tune.ray_folder import max_path_bytes, ray_folder
 from tests.conftest import Cli
 
 
@@ -33,7 +33,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for variable in ("TMPDIR", "RAY_TMPDIR"):
         monkeypatch.delenv(variable, raising=False)
     with tempfile.TemporaryDirectory(prefix="q", dir="/tmp") as folder:
-        monkeypatch.setattr(module, "_short", lambda: [folder])
+        monkeypatch.setattr(module, "_parents", lambda: [folder])
         yield Path(folder)
 
 
@@ -41,7 +41,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_a_folder_that_serves_is_taken(
     variable: str, short: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = named(short, room())
+    wanted = named(short, max_path_bytes())
     monkeypatch.setenv(variable, wanted)
     with ray_folder() as folder:
         assert folder == f"{wanted}/ray"
@@ -68,19 +68,20 @@ def test_without_any_folder_it_says_which_variable_to_set(
 ) -> None:
     (short / "file").touch()
     monkeypatch.setenv("TMPDIR", "/tmp/" + "x" * 85)
-    monkeypatch.setattr(module, "_short", lambda: [str(short / "file"), "/nowhere/at/all"])
-    said = f"TMPDIR /tmp/x+ has a path of 90 bytes, above {room()}.* Set RAY_TMPDIR to a folder"
-    with pytest.raises(InputError, match=said), ray_folder():
+    monkeypatch.setattr(module, "_parents", lambda: [str(short / "file"), "/nowhere/at/all"])
+    most = max_path_bytes()
+    message = f"TMPDIR /tmp/x+ has a path of 90 bytes, above {most}.* Set RAY_TMPDIR to a folder"
+    with pytest.raises(InputError, match=message), ray_folder():
         pass
 
 
-#: The room follows from the digits of the driver's process number: so it makes the folder itself.
+#: The longest path depends on the digits of the driver's process id: so it makes the folder itself.
 SOCKETS = r"""
 import os, stat, sys
 from pathlib import Path
-from qkd_study.tune.ray_folder import room
+from qkd_study.tune.ray_folder import max_path_bytes
 folder = sys.argv[1] + "/"
-folder += "x" * (room() + int(sys.argv[2]) - len(folder))
+folder += "x" * (max_path_bytes() + int(sys.argv[2]) - len(folder))
 os.mkdir(folder)
 os.environ["RAY_TMPDIR"] = folder
 from qkd_study.tune.environment import prepare_driver
@@ -114,7 +115,7 @@ def test_the_room_is_what_ray_takes(above: int, short: Path) -> None:
         assert left == "False"
     else:
         assert session == f"{wanted}/ray"
-        assert int(longest) == module.LONGEST
+        assert int(longest) == module.MAX_SOCKET_PATH
 
 
 @pytest.mark.slow

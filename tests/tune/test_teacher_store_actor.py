@@ -44,9 +44,9 @@ def ray_() -> Iterator[Any]:
 
 @pytest.fixture
 def kept(ray_: Any, tmp_path: Path) -> Pair:
-    from qkd_study.tune.teacher_store_actor import teachers_in
+    from qkd_study.tune.teacher_store_actor import open_teacher_store
 
-    return teachers_in(tmp_path / "teachers", Waiting(tmp_path), cluster=True)
+    return open_teacher_store(tmp_path / "teachers", Waiting(tmp_path), cluster=True)
 
 
 def worker(ray: Any, artifacts: ArtifactStore) -> Any:
@@ -101,7 +101,7 @@ def test_a_lock_is_for_one_and_a_dead_worker_leaves_it(
     waiting = second.take.remote("a")
     assert not ray_.wait([waiting], timeout=1)[0]
     waits = Waiting(tmp_path)
-    assert (waits.lately(first_id), waits.lately(second_id)) == (False, True)
+    assert (waits.waited_recently(first_id), waits.waited_recently(second_id)) == (False, True)
     left = time.time()
     ray_.get(first.leave.remote("a"))
     assert ray_.get(waiting, timeout=10) >= left
@@ -130,10 +130,10 @@ def test_a_teacher_is_trained_by_one_worker(ray_: Any, kept: Pair, tmp_path: Pat
 
 
 def test_a_folder_that_fails_is_said_in_the_worker(ray_: Any, tmp_path: Path) -> None:
-    from qkd_study.tune.teacher_store_actor import teachers_in
+    from qkd_study.tune.teacher_store_actor import open_teacher_store
 
     (tmp_path / "file").write_text("")
-    artifacts, _ = teachers_in(tmp_path / "file", Waiting(tmp_path), cluster=True)
+    artifacts, _ = open_teacher_store(tmp_path / "file", Waiting(tmp_path), cluster=True)
     said = ray_.get(worker(ray_, artifacts).write.remote())
     assert said == f"{tmp_path}/file/x.safetensors cannot be written: File exists"
 
@@ -167,7 +167,7 @@ def test_all_workers_of_a_node_read_one_copy_of_the_data(ray_: Any, tmp_path: Pa
         run_id="x",
         scratch=str(tmp_path),
     )
-    actors = [ray_.remote(given).remote({"orders": [], "limit": 9.0}) for _ in range(2)]
+    actors = [ray_.remote(given).remote({"requests": [], "limit": 9.0}) for _ in range(2)]
     for found in ray_.get([actor.memory.remote() for actor in actors], timeout=120):
         for writeable, name in found:
             assert not writeable

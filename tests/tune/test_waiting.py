@@ -79,7 +79,7 @@ def test_who_waits_for_a_lock_says_so(tmp_path: Path) -> None:
 def test_a_worker_that_waits_is_not_taken_for_frozen(tmp_path: Path) -> None:
     now = time.monotonic()
     dispatcher: Any = SimpleNamespace(
-        out={
+        in_flight={
             name: Bundle([], limit=5.0, last_heartbeat=now - 60)
             for name in ("waits", "frozen", "waited")
         }
@@ -91,13 +91,13 @@ def test_a_worker_that_waits_is_not_taken_for_frozen(tmp_path: Path) -> None:
             ended.append(name)
 
     watch, waiting = Noted(dispatcher, tmp_path), Waiting(tmp_path)
-    for name in dispatcher.out:
+    for name in dispatcher.in_flight:
         watch.expect_start(name, SimpleNamespace(_actor_id=name.encode()), 60.0)
     for name in ("waits", "waited"):
-        waiting.tell(name.encode().hex())
+        waiting.mark(name.encode().hex())
     os.utime(tmp_path / f"waits-{b'waited'.hex()}", times=(time.time() - 60,) * 2)
     watch.poll()
-    assert dispatcher.out["waits"].last_heartbeat >= now
+    assert dispatcher.in_flight["waits"].last_heartbeat >= now
     assert ended == ["frozen", "waited"]
 
 
