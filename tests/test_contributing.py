@@ -25,8 +25,10 @@ PATHS = [
     and "NAME" not in name
 ]
 #: Names in code that a recipe tells a reader to look for.
-SYMBOLS = ("feature_loss", "BatchedModel", "KINDS", "Style", "learning_curves", "for_report")
-SYMBOLS += ("alt_text",)
+SYMBOLS = (
+    *("feature_loss", "BatchedModel", "KINDS", "Style", "learning_curves", "for_report"),
+    "alt_text",
+)
 
 
 @pytest.mark.parametrize("path", sorted(set(PATHS)))

@@ -81,7 +81,7 @@ def test_missing_replicates_are_left_out_and_counted(
     assert "9 of 12" not in said
     row = scores(text, "samples=50", "soft")
     assert (row["n"], row["pairs"], row["left out"]) == ("10", "9", "3")
-    wide = part.scores().loc["samples=50"].dropna(subset=["soft", "scratch"])
+    wide = part.scores().xs("samples=50")[["soft", "scratch"]].dropna()
     expected = 100 * (wide["soft"] - wide["scratch"]).mean()
     assert row["gain over scratch, points"] == f"{expected:+.1f}"
     assert "of 9 replicates" in text

@@ -55,7 +55,7 @@ def test_both_tests_are_corrected_over_the_claims() -> None:
     judged = judge(results)
     alone = results.scores()
     means = (alone["soft"] - alone["scratch"]).groupby("replicate").mean()
-    n, mean, error = len(means), means.mean(), means.sem()
+    n, mean, error = len(means), means.to_numpy().mean(), stats.sem(means)
     p = stats.t.sf((0.01 - abs(mean)) / error, n - 1)
     assert 0.05 / 3 < p < 0.05  # enough for one claim, not for three
     for found in judged:
@@ -235,7 +235,7 @@ def test_markdown_has_the_verdicts_and_the_tables(tmp_path: Path) -> None:
         (lambda: replace(CLAIM, target=0.5), "needs a target between 0 and 1 if"),
         (lambda: replace(CLAIM, metric="epochs_to_target"), "needs a target between 0 and 1 if"),
         (lambda: replace(CLAIM, better={"samples": 50}), "contrasts two arms by name, or two"),
-        (lambda: replace(CLAIM, where={"samples": 50}), "where of claim"),
+        (lambda: replace(CLAIM, where={"samples": 50}), "where of claim"),  # type: ignore[dict-item]
         (lambda: contrast(controls=("soft",)), "controls are for arms"),
         (
             lambda: made_study(arms=("scratch", "soft"), search={}),

@@ -82,9 +82,13 @@ def test_neither_bounded_least_squares_nor_brute_force_find_a_better_law(seed: i
     errors = np.clip(error(AMOUNTS, *truth) + rng.normal(0, 0.05, (5, 6)), 0, None)
     law = fit_error(AMOUNTS, errors)
     mean = errors.mean(axis=0)
+
+    def residuals(p: Any) -> Any:
+        return p[0] + p[1] * (AMOUNTS / 100) ** -p[2] - mean
+
     fits = [
         optimize.least_squares(
-            lambda p: p[0] + p[1] * (AMOUNTS / 100) ** -p[2] - mean,
+            residuals,
             (mean.min() / 2, 0.1, exponent),
             bounds=([0, 0, EXPONENTS[0]], [np.inf, np.inf, EXPONENTS[1]]),
         )
@@ -261,12 +265,12 @@ def test_cost_prediction_is_the_formula_and_says_where_it_was_not_run() -> None:
         assert found.value == pytest.approx(law.overhead.value + work)
         assert found.low < found.value < found.high
         assert found.extrapolated is outside
-    found = [
+    values = [
         law.predict(qubits=q, depth=d, samples=s).value
         for q, d, s in zip(QUBITS, DEPTH, SAMPLES, strict=True)
     ]
     logs = np.log(cost(QUBITS, DEPTH, SAMPLES)) + noise
-    assert law.residuals == pytest.approx(logs - np.log(found))
+    assert law.residuals == pytest.approx(logs - np.log(values))
     residual = np.square(law.residuals).sum()
     assert law.r_squared == pytest.approx(1 - residual / np.square(logs - logs.mean()).sum())
 

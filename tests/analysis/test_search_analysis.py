@@ -26,10 +26,10 @@ from qkd_study.analysis.search_analysis import (
 )
 from qkd_study.results import read_table, start_tables
 
-RATE = {"kind": "LogFloat", "low": 1e-4, "high": 1e-1}
-SHARE = {"kind": "Float", "low": 0.0, "high": 1.0}
-DEPTH = {"kind": "Int", "low": 1, "high": 4}
-BATCH = {"kind": "Choice", "values": [8, 32]}
+RATE: dict[str, Any] = {"kind": "LogFloat", "low": 1e-4, "high": 1e-1}
+SHARE: dict[str, Any] = {"kind": "Float", "low": 0.0, "high": 1.0}
+DEPTH: dict[str, Any] = {"kind": "Int", "low": 1, "high": 4}
+BATCH: dict[str, Any] = {"kind": "Choice", "values": [8, 32]}
 
 
 def trial(
@@ -70,8 +70,12 @@ def one_decides(count: int, *, cell: str = "k=1", level: float = 0.5) -> list[di
     rows = []
     for n in range(count):
         rate = 10 ** rng.uniform(-4, -1)
-        values = {"rate": rate, "share": rng.uniform(), "depth": int(rng.integers(1, 5))}
-        values["batch"] = (8, 32)[rng.integers(2)]
+        values: dict[str, Any] = {
+            "rate": rate,
+            "share": rng.uniform(),
+            "depth": int(rng.integers(1, 5)),
+            "batch": (8, 32)[rng.integers(2)],
+        }
         score = level + 0.1 * (math.log10(rate) + 2.5)
         rows += trial(n, score, score, cell=cell, **values)
     return rows
@@ -253,7 +257,7 @@ def test_edges(space: dict[str, Any], value: float, edge: bool) -> None:
 
 
 def test_only_what_the_arm_searched_lies_at_an_edge() -> None:
-    fixed = {"weight": 0.0, "scale": 1.0, "temperature": None}
+    fixed: dict[str, Any] = {"weight": 0.0, "scale": 1.0, "temperature": None}
     runs = frame(trial(0, 0.9, rate=1e-4, **fixed), trial(1, 0.1, rate=1e-3, **fixed))
     ranges = {
         "rate": RATE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def test_ties_and_zeros_against_all_signs(differences: list[int]) -> None:
     found = paired_difference(d, np.zeros(len(d)))
     assert found.p_wilcoxon == pytest.approx(expected)
     theirs = stats.permutation_test(
-        (d,), np.sum, permutation_type="samples", n_resamples=np.inf
+        (d,), np.sum, permutation_type="samples", n_resamples=10**9
     ).pvalue
     assert sign_flip_p(d) == pytest.approx(theirs)
 
@@ -129,13 +130,15 @@ def test_percentiles_where_bca_has_no_solution() -> None:
 
 def test_few_pairs() -> None:
     one = paired_difference([0.5], [0.4])
-    assert (one.mean, one.won, one.n, one.method) == (pytest.approx(0.1), 1.0, 1, "none")
+    assert one.mean == pytest.approx(0.1)
+    assert (one.won, one.n, one.method) == (1.0, 1, "none")
     assert np.isnan([one.low, one.high, one.t_low, one.sd, one.p_t, one.p_wilcoxon]).all()
     none = paired_difference([], [])
     assert none.n == 0
     assert np.isnan([none.mean, none.low, none.won, none.p_t]).all()
     two = paired_difference([0.5, 0.7], [0.4, 0.5])
-    assert (two.low, two.high, two.method) == (pytest.approx(0.1), pytest.approx(0.2), "bca")
+    assert (two.low, two.high) == pytest.approx((0.1, 0.2))
+    assert two.method == "bca"
 
 
 def test_the_seed_fixes_the_number() -> None:
@@ -155,7 +158,9 @@ def test_the_seed_fixes_the_number() -> None:
         ([1.0, 2.0], [1.0, 1.0], {"resamples": 0}, "resamples must be positive, but is 0"),
     ],
 )
-def test_bad_pairs(treated: list[float], control: list[float], options: dict, match: str) -> None:
+def test_bad_pairs(
+    treated: list[float], control: list[float], options: dict[str, Any], match: str
+) -> None:
     with pytest.raises(ValueError, match=match):
         paired_difference(treated, control, **options)
 

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
@@ -67,7 +67,7 @@ def _on_a_full_disk(home: Path) -> Iterator[str]:
         subprocess.run(["umount", "-l", str(disk)], check=False)
 
 
-UNUSABLE: dict[str, Callable[[Path], object]] = {
+UNUSABLE: dict[str, Callable[[Path], AbstractContextManager[str]]] = {
     "a file": _a_file,
     "read-only": _read_only,
     "of another user": _of_another_user,
@@ -97,7 +97,7 @@ def command(folder: Path, home: Path, *arguments: str) -> subprocess.CompletedPr
 
 def rows(out: Path) -> pd.DataFrame:
     frame = pd.read_parquet(out / "tiny" / "latest" / "runs").sort_values(KEYS, ignore_index=True)
-    return frame[[c for c in frame if not c.startswith(("run_id", "cost.", "where."))]]
+    return frame[[c for c in frame.columns if not c.startswith(("run_id", "cost.", "where."))]]
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_a_cache_folder_that_cannot_be_used_changes_no_row(
 ) -> None:
     folder = tiny_study.parent
     with ExitStack() as stack:
-        why = stack.enter_context(UNUSABLE[kind](home))  # type: ignore[arg-type]
+        why = stack.enter_context(UNUSABLE[kind](home))
         said = (
             f"warning: the cache folder {home}/.cache/qkd-study cannot be used ({why}); "
             f"going on without it\n"

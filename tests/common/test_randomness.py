@@ -169,7 +169,8 @@ def rows(
     study = module.study_of(kind)
     arm, dataset = study.all_arms[which], load(study.datasets[0])
     config = study.config(study.cells()[0], arm, {}, dataset.name)
-    store, found = TeacherStore(folder), {}
+    store = TeacherStore(folder)
+    found: dict[str, list[Any]] = {}
     for result in (
         run_replicates(study.setting, arm, config, dataset, store, replicates=(r,), test=True)[0]
         for r in replicates

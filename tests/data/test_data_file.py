@@ -52,7 +52,7 @@ def test_npz(tmp_path: Path) -> None:
     assert load(DataFile(tmp_path / "own2.npz")).shape == (3, 4, 4)
 
 
-def changed(column: str, row: int, value: object) -> pd.DataFrame:
+def changed(column: str, row: int, value: Any) -> pd.DataFrame:
     table = frame().astype({column: object})
     table.loc[row, column] = value
     return table

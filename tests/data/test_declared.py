@@ -149,8 +149,8 @@ def test_integer_images_are_scaled(
 def test_what_is_no_image_of_integers_is_used_as_it_is() -> None:
     for x in (X, np.arange(120).reshape(40, 3), np.arange(480).reshape(40, 3, 4) - 1):
         assert Arrays("mine", x, Y).load().white == 1
-    x = np.zeros((40, 4, 4), np.uint8)
-    assert Arrays("mine", x, Y, x + 255, Y).load().white == 255  # the test set counts
+    black = np.zeros((40, 4, 4), np.uint8)
+    assert Arrays("mine", black, Y, black + 255, Y).load().white == 255  # the test set counts
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_names_that_cannot_be(name: Any, tmp_path: Path) -> None:
 
 def test_declarations_compare_hash_pickle_and_print(tmp_path: Path) -> None:
     mine = Arrays("mine", X, Y)
-    assert mine == Arrays("mine", X.copy(), Y.tolist())
+    assert mine == Arrays("mine", X.copy(), Y.tolist())  # type: ignore[arg-type]
     assert hash(mine) == hash(Arrays("mine", X.copy(), Y))
     others = [Arrays("other", X, Y), Arrays("mine", X + 1, Y), Arrays("mine", X, Y, test_share=0.5)]
     assert mine not in others

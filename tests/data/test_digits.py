@@ -29,7 +29,8 @@ def test_they_are_scikit_learns(cache: Path) -> None:
     rows = np.concatenate((ours.pool_raw, ours.test_raw)).reshape(1797, 64)
     labels = np.concatenate((ours.pool_labels, ours.test_labels))
     both = np.c_[rows, labels], np.c_[theirs.data, theirs.target].astype(int)
-    assert np.array_equal(*(np.unique(one, axis=0) for one in both))
+    first, second = (np.unique(one, axis=0) for one in both)
+    assert np.array_equal(first, second)
     assert len(ours.test_labels) == 597
 
 

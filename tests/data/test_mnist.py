@@ -35,7 +35,8 @@ def mnist(folder: Path, contents: list[bytes], packed: bool = True) -> IdxFiles:
         (folder / (real.name + ".gz" * packed)).write_bytes(stored)
         md5, sha256 = hashlib.md5(stored).hexdigest(), hashlib.sha256(content).hexdigest()
         files.append(File(real.name, md5, sha256))
-    return replace(MNIST, files=tuple(files), servers=("http://127.0.0.1:9/",))
+    one, two, three, four = files
+    return replace(MNIST, files=(one, two, three, four), servers=("http://127.0.0.1:9/",))
 
 
 @pytest.mark.parametrize("packed", [True, False])

@@ -29,6 +29,7 @@ from qkd_study.distill import (
 from qkd_study.distill.batched import KINDS, batch_models, can_batch, train_batched
 from qkd_study.distill.batched.arrays import PaddedSamples, aligned_zeros
 from qkd_study.distill.batched.convolution import BatchedConvolution
+from qkd_study.distill.run import set_up_run
 from qkd_study.models import Model, Outputs, build_model
 from qkd_study.quantum import Circuit, Gate
 from qkd_study.study import (
@@ -315,12 +316,10 @@ def test_an_error_in_one_replicate_is_its_own(
 ) -> None:
     from qkd_study.distill import replicates
 
-    whole = replicates.set_up_run
-
     def broken(*arguments: Any) -> Any:
         if arguments[-1] == 1:
             raise RuntimeError("no sample")
-        return whole(*arguments)
+        return set_up_run(*arguments)
 
     setting, arm, config, dataset = made("Q2C scratch")
     store = TeacherStore(tmp_path)
@@ -375,6 +374,7 @@ def test_times_are_shared_out(tmp_path: Path) -> None:
     first = costs[0]
     assert 4 * first["seconds_teacher"] == pytest.approx(store.seconds)
     assert 0 < first["seconds_train"] < first["seconds_total"]
+    assert isinstance(results[0], RunResult)
     epochs = sum(epoch.seconds for epoch in results[0].curve)
     assert 0 < epochs < first["seconds_train"]
 
@@ -414,10 +414,10 @@ def test_gradients_are_autograds(kind: str) -> None:
     objective = Objective(2.0, 0.1, 3.0, {"soft": 0.7, "features": 1.3})
     rng = torch.Generator().manual_seed(0)
     outputs = []
-    for model, mine in zip(models, samples, strict=True):
+    for model, own in zip(models, samples, strict=True):
         with torch.no_grad():
-            given = model(model.prepare(mine.inputs))
-        logits, features = (torch.randn(x.shape, generator=rng) for x in given[:2])
+            answer = model(model.prepare(own.inputs))
+        logits, features = (torch.randn(x.shape, generator=rng) for x in answer[:2])
         outputs.append(Outputs(logits, features))
     recipe = TrainingConfig("sgd", 0.1, epochs=1, batch_size=24, epoch_choice="last")
     batch = batch_models(made(kind)[0].student_model, models)

@@ -258,7 +258,8 @@ def test_a_self_teacher_is_the_student_drawn_again(tmp_path: Path, setting: Sett
 
 
 def test_a_larger_circuit_reduces_its_inputs_in_its_own_way(tmp_path: Path) -> None:
-    fixed = {"qubits": 2, "teacher_qubits": 3, "reduction": "crop", "teacher_reduction": "average"}
+    fixed: dict[str, Any] = {"qubits": 2, "teacher_qubits": 3, "reduction": "crop"}
+    fixed["teacher_reduction"] = "average"
     order = ordered(QuantumToQuantum(), "soft", **fixed)
     images = order.samples()[0].inputs
     teacher: Any = order.build()
@@ -406,8 +407,8 @@ def test_a_second_generation_is_taught_at_the_temperature_of_the_configuration(
         for temperature in (1.0, 9.0)
     )
     assert cold.before().name() == hot.before().name()
-    answers = [store.get(order).train.logits for order in (cold, hot)]
-    assert not torch.allclose(*answers, atol=1e-3)
+    one, other = (store.get(order).train.logits for order in (cold, hot))
+    assert not torch.allclose(one, other, atol=1e-3)
     # An arm without soft targets of its own reads it for its teacher's sake, from two on.
     for generations, temperature in ((1, None), (2, 9.0)):
         _, config = configured(setting, "features", generations=generations, temperature=9.0)

@@ -65,7 +65,7 @@ _WORDS = (
     *("made", "made/1", "made/2", "made/latest", "made/", "/made/1", "../made", "results/made/1"),
     *("none", "digits", "mnits", "right.py", "empty.py", "folder.py", "text.csv", "-x", "--nosuch"),
 )
-_FILES = (
+_FILES: tuple[str, ...] = (
     "right.py",
     "empty.py",
     "binary.py",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -59,6 +61,13 @@ def test_random_kills(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert (kills, lost, doubled) == (KILLS, 0, 0)
 
 
+def moved_on(
+    folder: Path, before: dict[tuple[Any, ...], Any], driver: subprocess.Popen[str]
+) -> bool:
+    """Whether more runs have ended than before, or the driver has."""
+    return h.finished_runs(folder) != before or driver.poll() is not None
+
+
 def chain(place: Path, seed: int, kills: int, wanted: pd.DataFrame) -> Count:
     """Kill, look at the folder, go on; when a run is complete, compare it and begin another."""
     order, count = random.Random(seed), Count()
@@ -71,7 +80,7 @@ def chain(place: Path, seed: int, kills: int, wanted: pd.DataFrame) -> Count:
         try:
             # Most of the time goes into starting: wait for that, or be killed in it.
             if order.random() < 0.8:
-                h.wait_for(lambda b=before, f=folder, d=driver: h.finished_runs(f) != b or d.poll() is not None)  # fmt: skip  # noqa: E501
+                h.wait_for(functools.partial(moved_on, folder, before, driver))
             driver.wait(timeout=order.uniform(0, 3))
         except subprocess.TimeoutExpired:
             for name in way.split():

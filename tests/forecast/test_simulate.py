@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import asdict, replace
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -45,7 +46,7 @@ def work(
     return Work(made, list(recipes), search, confirm)
 
 
-def on(cpus: int, of: Work, **changes: float) -> float:
+def on(cpus: int, of: Work, **changes: Any) -> float:
     return simulate(of, replace(FAST, cpus=cpus, **changes)).wall
 
 

@@ -124,7 +124,8 @@ def test_what_is_read_beside_another_value_is_null_beside_the_rest(
             continue
         values = {**{n: v[0] for n, v in VALUES.items()}, other: choice}
         study, config = of_study(of, **values)
-        changed = [did(of, replace(config, **{name: value}), tmp_path) for value in (0.5, 0.9)]
+        both: list[dict[str, Any]] = [{name: 0.5}, {name: 0.9}]
+        changed = [did(of, replace(config, **one), tmp_path) for one in both]
         assert (changed[0] != changed[1]) == (choice in allowed)
         assert (getattr(config, name) is not None) == (choice in allowed)
         (arm,) = study.all_arms

@@ -126,7 +126,8 @@ def test_what_the_rule_counts_is_what_runs(qubits: int, layers: int, batch: int)
     def executed(rows: int) -> float:
         widths = [qubits + extra for _, _, extra in plans.chunks(rows, qubits)]
         return sum(
-            plans.EXECUTION + gates * (plans.GATE + plans.AMPLITUDE * 2**wires) for wires in widths
+            plans.EXECUTION + gates * (plans.GATE + plans.AMPLITUDE * float(2**wires))
+            for wires in widths
         )
 
     assert plans.microseconds("register", circuit, batch) == pytest.approx(executed(batch))

@@ -155,9 +155,10 @@ def test_a_reader_whose_listing_is_overtaken_misses_nothing(
     compact_tables(run, least=2)
     monkeypatch.undo()
     assert (run / PLAN).exists()
-    real, calls = tables._plan, []
+    real = tables._plan
+    calls: list[str] = []
 
-    def overtaken(folder: Path) -> str:
+    def overtaken(folder: Path) -> Any:
         calls.append(said := real(folder))
         if len(calls) == 2:
             plan = json.loads(said)

@@ -26,7 +26,8 @@ def test_the_next_driver_takes_up_what_was_logged(tmp_path: Path) -> None:
     before = RunJournal(tmp_path, nothing)
     for one in added:
         before.add(one)  # and is killed
-    unhashable = {name: [] for name in ("phase", "cell", "arm", "trial", "replicate")}
+    names = ("phase", "cell", "arm", "trial", "replicate")
+    unhashable: dict[str, list[int]] = {name: [] for name in names}
     with (tmp_path / "pending.jsonl").open("ab") as log:
         log.write(json.dumps({"row": unhashable, "curve": []}).encode() + b"\n\xff\x00\n")
         log.write(b'{"row": {"phase": "search"}, "curve": []}\n[]\n{"row": {"phase"')

@@ -67,10 +67,10 @@ def record(of: Trial, replicate: int) -> Record:
         Epoch(1, 2.0, {"features": 0.5}, 2.5, 0.1, 0.2, 0.01),
         Epoch(2, 1.0, {"features": 0.4}, 1.4, 0.3, 0.4, 0.01),
     ]
-    metrics = {"val_accuracy": 0.4, "val_f1_macro": 0.3, "best_epoch": 2}
-    result = RunResult(
-        metrics, {"parameters": 5905, "seconds_total": 0.1}, "lightning.qubit", "matrix", curve
-    )
+    metrics: dict[str, float | int | None] = {"val_accuracy": 0.4, "val_f1_macro": 0.3}
+    metrics["best_epoch"] = 2
+    costs: dict[str, float | int | None] = {"parameters": 5905, "seconds_total": 0.1}
+    result = RunResult(metrics, costs, "lightning.qubit", "matrix", curve)
     return finished("s", "r", of, replicate, result, datetime.now(UTC))
 
 

@@ -160,7 +160,7 @@ def test_a_driver_that_slept_looks_before_it_sends(
         lease._seen.times = (0.0, 0.0)
         Lease(store, "2", "second")._write(released=False)
 
-    real = ObjectStore._files.func
+    real = vars(ObjectStore)["_files"].func
 
     class Failing:
         """A store that was out of reach meanwhile."""

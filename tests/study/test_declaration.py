@@ -156,42 +156,42 @@ def test_what_cannot_work_is_refused(changes: dict[str, Any], message: str) -> N
         (lambda: Choice([1], [2]), "or Choice([1, 2]), but got [1]"),
         (lambda: Choice(range(10**12)), "Choice has more than 10,000 values. Use Int(low, high)."),
         (lambda: Float(2, 1), "`low < high` must hold, but got Float(low=2, high=1)"),
-        (lambda: Float("a", 1), "Float takes numbers, but got low='a'"),
+        (lambda: Float("a", 1), "Float takes numbers, but got low='a'"),  # type: ignore[arg-type]
         (lambda: LogFloat(0, 1), "`low > 0` must hold for a logarithm, but got LogFloat(low=0)"),
-        (lambda: Int(1, 2.5), "Int takes integers"),
+        (lambda: Int(1, 2.5), "Int takes integers"),  # type: ignore[arg-type]
         (lambda: Float(1, float("inf")), "Float takes finite numbers, but got high=inf"),
-        (lambda: Int(float("nan"), 2), "Int takes finite numbers, but got low=nan"),
+        (lambda: Int(float("nan"), 2), "Int takes finite numbers, but got low=nan"),  # type: ignore[arg-type]
         (lambda: Float(10**5000, 1), "takes finite numbers, but got low=an integer of 16610 bits"),
         (lambda: LogFloat(0.01, 0.01), "high=0.01). Use fixed={...} for one value."),
         (lambda: Arm("x" * 101), "an arm's name must be a word without spaces"),
         (lambda: Arm("a\x1b"), "an arm's name must be a word without spaces"),
-        (lambda: Arm("x", ([],)), "terms of an arm are a tuple of 'scaled cross"),
-        (lambda: Arm("x", teacher=[]), "teacher of arm 'x' must be one of 'own', 'classical'"),
+        (lambda: Arm("x", ([],)), "terms of an arm are a tuple of 'scaled cross"),  # type: ignore[arg-type]
+        (lambda: Arm("x", teacher=[]), "teacher of arm 'x' must be one of 'own', 'classical'"),  # type: ignore[arg-type]
         (
-            lambda: HybridImage(channels=3),
+            lambda: HybridImage(channels=3),  # type: ignore[arg-type]
             "channels of HybridImage must be a tuple of two integers",
         ),
         (lambda: HybridImage(channels=(1, True)), "must be a tuple of two integers >= 1"),
         (
-            lambda: FullyQuantum(assignment=3),
+            lambda: FullyQuantum(assignment=3),  # type: ignore[arg-type]
             "assignment of FullyQuantum must be a tuple of classes",
         ),
-        (lambda: FullyQuantum(assignment=([],)), "assignment of FullyQuantum must be a tuple of"),
-        (lambda: FullyQuantum(scale="no"), "scale of FullyQuantum must be True or False"),
-        (lambda: Own(int, is_quantum=None), "is_quantum of Own must be True or False"),
+        (lambda: FullyQuantum(assignment=([],)), "assignment of FullyQuantum must be a tuple of"),  # type: ignore[arg-type]
+        (lambda: FullyQuantum(scale="no"), "scale of FullyQuantum must be True or False"),  # type: ignore[arg-type]
+        (lambda: Own(int, is_quantum=None), "is_quantum of Own must be True or False"),  # type: ignore[arg-type]
         (
-            lambda: QuantumToClassical(trainable=1),
+            lambda: QuantumToClassical(trainable=1),  # type: ignore[arg-type]
             "trainable of QuantumToClassical must be True or",
         ),
         (
-            lambda: ClassicalToClassical(teacher=None),
+            lambda: ClassicalToClassical(teacher=None),  # type: ignore[arg-type]
             "teacher of ClassicalToClassical must be a mo",
         ),
         (lambda: Replicates(confirm=1), "Replicates(confirm) must be an integer from 2"),
         (lambda: Replicates(search=1001), "Replicates(search) must be an integer from 1 to 1000"),
         (lambda: Arm("two words"), "an arm's name must be a word without spaces"),
         (
-            lambda: Arm("x", ("hard",)),
+            lambda: Arm("x", ("hard",)),  # type: ignore[arg-type]
             "terms of an arm are a tuple of 'scaled cross",
         ),
         (
@@ -213,11 +213,12 @@ def test_searching_a_cost_on_accuracy_warns() -> None:
 def test_a_parameter_that_no_arm_reads_warns() -> None:
     with pytest.warns(StudyWarning, match="no arm of this study reads temperature"):
         study(search={"temperature": Float(1, 9)}, arms=("scratch",))
-    for changes in (
+    parts: tuple[dict[str, dict[str, Any]], ...] = (
         {"factors": {"plan": ("register", "plain")}},  # a quanvolution runs one matrix per filter
         {"search": {"momentum": Float(0, 0.9)}},
         {"search": {"angle_range": Float(1, 3)}, "fixed": {"embedding": "amplitude"}},
-    ):
+    )
+    for changes in parts:
         (name,) = next(iter(changes.values()))
         with pytest.warns(StudyWarning, match=f"no arm of this study reads {name}"):
             study(**changes)
@@ -245,11 +246,12 @@ def test_every_parameter_can_be_fixed_crossed_or_searched(name: str) -> None:
     arms = (*ARMS, Arm("mine", (lambda student, teacher, labels: None,)))
     setting = QuantumToQuantum(HybridCircuit())
     other, allowed = ONLY_WITH.get(name, ("epochs", (5,)))
-    for changes in (
+    parts: tuple[dict[str, dict[str, Any]], ...] = (
         {"fixed": {name: values[0]}},
         {"factors": {name: values}},
         {"search": {name: space}},
-    ):
+    )
+    for changes in parts:
         if name != other:
             changes["fixed"] = {**changes.get("fixed", {}), other: allowed[0]}
         made = study(arms=arms, setting=setting, **changes)
@@ -393,7 +395,7 @@ def declared_with(number: Any, sequence: Any) -> Study:
             "learning_rate": LogFloat(number(0.25), number(0.5)),
         },
         fixed={"qubits": number(3), "reduction": "average", "weight_soft": number(1)},
-        arms=["scratch", Arm("own", ["soft"])],
+        arms=["scratch", Arm("own", ["soft"])],  # type: ignore[arg-type]
         claims=[
             Claim(
                 **CLAIM | {"better": "own", "margin": number(0.5)},
@@ -427,7 +429,7 @@ def test_numbers_of_any_library_make_the_same_study(sequence: Any) -> None:
 
 def test_a_choice_takes_one_list() -> None:
     assert Choice(["adam", "sgd"]) == Choice(("adam", "sgd")) == Choice("adam", "sgd")
-    assert Choice(range(1, 4)) == Choice(np.arange(1, 4)) == Choice(1, 2, 3)
+    assert Choice(range(1, 4)) == Choice(np.arange(1, 4)) == Choice(1, 2, 3)  # type: ignore[arg-type]
 
 
 def test_config_fields_are_the_parameters() -> None:
@@ -473,6 +475,6 @@ def test_claims_have_their_values_in_the_type_of_the_parameter() -> None:
 
 
 def test_a_claim_about_what_is_no_value() -> None:
-    claim = Claim(**CLAIM, where={"samples": (np.zeros(2),)})
+    claim = Claim(**CLAIM, where={"samples": (np.zeros(2),)})  # type: ignore[dict-item]
     with pytest.raises(InputError, match=r"is about samples=\(0\.0, 0\.0\), but the study runs"):
         study(factors={"samples": (20, 30)}, claims=(claim,))

@@ -10,7 +10,8 @@ import pytest
 
 from qkd_study import InputError
 from qkd_study.data import choose, load
-from qkd_study.study.load import MODULE, load_study, running
+from qkd_study.study.canonical import MODULE
+from qkd_study.study.load import load_study, running
 
 SHIPPED = sorted((Path(__file__).parents[2] / "studies").glob("*.py"))
 

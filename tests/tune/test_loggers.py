@@ -18,7 +18,8 @@ from tests.conftest import Cli
 
 
 def record(replicate: int, *, status: str = "ok", epochs: int = 3) -> Record:
-    keys = {"phase": "confirm", "cell": "samples=20,depth=2", "arm": "soft+features"}
+    keys: dict[str, Any] = {"phase": "confirm", "cell": "samples=20,depth=2"}
+    keys["arm"] = "soft+features"
     keys |= {"study": "tiny", "run_id": "1", "trial": 7, "replicate": replicate}
     row = {**keys, "status": status, "config.epochs": epochs, "config.temperature": 2.5}
     row |= {"config.qubits": None, "config.dataset": "digits"}
@@ -154,7 +155,7 @@ def test_a_run_logs_every_row(tiny_study: Path, cli: Cli) -> None:
         steps = row["config.epochs"]
         assert told["ray/tune/cost.parameters"] == (steps, row["cost.parameters"])
         if row["phase"] == "confirm":
-            accuracy = pytest.approx(row["metric.test_accuracy"])
-            assert told["ray/tune/metric.test_accuracy"] == (steps, accuracy)
+            accuracy = (steps, row["metric.test_accuracy"])
+            assert told["ray/tune/metric.test_accuracy"] == pytest.approx(accuracy)
     if "mlflow" in log:
         assert len(list(folder.glob("mlflow/*/*/meta.yaml"))) == 28

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pandas as pd
@@ -474,7 +475,7 @@ def test_two_objectives_give_a_confirmed_pareto_front(tmp_path: Path, cli: Cli) 
         own = frame[frame["arm"] == arm]
         search = own[own["phase"] == "search"]
         assert len(search) == 7
-        points = {
+        points: dict[Any, tuple[Any, Any]] = {
             row.trial: (row.score, row.size)
             for row in search.rename(
                 columns={"metric.val_accuracy": "score", "cost.parameters": "size"}

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ def worker(ray: Any, artifacts: ArtifactStore) -> Any:
 
     class Worker:
         def __init__(self, artifacts: ArtifactStore) -> None:
-            self.artifacts, self.held = artifacts, {}
+            self.artifacts = artifacts
+            self.held: dict[str, AbstractContextManager[None]] = {}
 
         def who(self) -> tuple[str, int]:
             return ray.get_runtime_context().get_actor_id(), os.getpid()
@@ -75,7 +77,7 @@ def worker(ray: Any, artifacts: ArtifactStore) -> Any:
                 return str(error)
             return "written"
 
-        def teacher(self) -> tuple[float, list[list[float]]]:
+        def teacher(self) -> tuple[float, list[list[float]], float]:
             from qkd_study.distill import TeacherSpec, TeacherStore
 
             store = TeacherStore(self.artifacts)
@@ -149,9 +151,9 @@ def test_all_workers_of_a_node_read_one_copy_of_the_data(ray_: Any, tmp_path: Pa
             """Of each array: whether it is the worker's own, and the file it lies in."""
             spans = []
             for line in Path("/proc/self/maps").read_text().splitlines():
-                span, _, _, _, _, *name = line.split(maxsplit=5)
+                span, _, _, _, _, *path = line.split(maxsplit=5)
                 low, high = (int(end, 16) for end in span.split("-"))
-                spans.append((low, high, name[0] if name else ""))
+                spans.append((low, high, path[0] if path else ""))
             found = []
             for array in (self._dataset.pool_raw, self._dataset.test_raw):
                 at = array.__array_interface__["data"][0]
