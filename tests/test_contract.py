@@ -9,7 +9,7 @@ import pickle
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -57,8 +57,7 @@ from qkd_study.study import (
     SelfDistillation,
     Study,
 )
-from qkd_study.study.arms import TermName
-from qkd_study.study.config import PARAMETERS
+from qkd_study.study.config import OWN, PARAMETERS, TERMS
 from qkd_study.study.models import ModelSpec
 from qkd_study.study.trial import Trial
 
@@ -253,6 +252,9 @@ def test_every_arm_runs_or_is_refused_by_the_plan(
     assert (result.costs["gates"] > 0) == quantum
 
 
+NAMED = [name for name in TERMS if name != OWN]
+
+
 def own_term(student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
     """The gap between the means of the logits."""
     return (student.logits.mean() - teacher.logits.mean()) ** 2
@@ -261,11 +263,11 @@ def own_term(student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     "terms",
     [
-        *((term,) for term in get_args(TermName)),
+        *((term,) for term in NAMED),
         (own_term,),
-        (*get_args(TermName), own_term),
+        (*NAMED, own_term),
     ],
-    ids=[*get_args(TermName), "own", "all"],
+    ids=[*NAMED, "own", "all"],
 )
 def test_every_loss_term_is_in_the_curve(store: TeacherStore, terms: tuple[Any, ...]) -> None:
     case = CASES["self-distillation"]

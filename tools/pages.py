@@ -14,6 +14,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from qkd_study import PARAMETERS
+from qkd_study.study.config import TERMS
 
 ROOT = Path(__file__).parent.parent
 #: Pages of the site by the files that they show.
@@ -32,6 +33,12 @@ def parameters() -> str:
     for p in PARAMETERS.values():
         cells = (f"`{p.name}`", f"`{p.default!r}`", p.meaning, p.allowed)
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
+    lines += ["", "# Terms of the loss", "", "What the terms of an `Arm` may name.", ""]
+    lines += ["| term | meaning | parameters |", "| --- | --- | --- |"]
+    for term in TERMS.values():
+        reads = [p.name for p in PARAMETERS.values() if term.name in p.terms]
+        meaning = term.meaning or "; ".join(PARAMETERS[name].meaning for name in reads)
+        lines.append(f"| `{term.name}` | {meaning} | {', '.join(f'`{name}`' for name in reads)} |")
     return "\n".join(lines) + "\n"
 
 

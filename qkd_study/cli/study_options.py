@@ -12,9 +12,10 @@ from qkd_study import data as datasets
 from qkd_study.common.errors import InputError, shown
 from qkd_study.common.names import unknown
 from qkd_study.planning.plan import Plan, make_plan
-from qkd_study.study.config import PARAMETERS, Value, parameter
+from qkd_study.study.config import PARAMETERS, parameter
 from qkd_study.study.files import FilesRead
 from qkd_study.study.load import load_study, running
+from qkd_study.study.parameters import Value
 from qkd_study.study.replicates import Replicates
 from qkd_study.study.study import Study
 

@@ -9,7 +9,7 @@ from qkd_study.distill.losses import (
     smoothed_cross_entropy,
     soft_target_loss,
 )
-from qkd_study.distill.objective import TERMS, Objective, Terms, spoiled
+from qkd_study.distill.objective import Objective, Terms, spoiled
 from qkd_study.distill.replicates import run_replicates, runs_in_batch
 from qkd_study.distill.run import RunResult, run, training_config
 from qkd_study.distill.teachers import Teacher, TeacherSpec, TeacherStore, sample_splits
@@ -23,7 +23,6 @@ from qkd_study.distill.training import (
 )
 
 __all__ = [
-    "TERMS",
     "Diverged",
     "Epoch",
     "Objective",

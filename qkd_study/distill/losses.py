@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -170,6 +173,19 @@ def fidelity_loss(student: Tensor, teacher: Tensor) -> Tensor:
         raise ValueError(f"states of {tuple(student.shape)} are not (batch, amplitudes)")
     overlap = (teacher.conj() * student).sum(dim=1)
     return 1 - overlap.abs().square().mean()
+
+
+#: The function of each term in `qkd_study.study.config.TERMS`, where its arguments are declared.
+LOSSES: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
+    {
+        "soft": soft_target_loss,
+        "features": feature_loss,
+        "decoupled": decoupled_loss,
+        "distances": distance_loss,
+        "angles": angle_loss,
+        "fidelity": fidelity_loss,
+    }
+)
 
 
 def _check_labels(logits: Tensor, labels: Tensor) -> None:

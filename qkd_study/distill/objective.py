@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from qkd_study.distill.losses import (
-    angle_loss,
-    decoupled_loss,
-    distance_loss,
-    feature_loss,
-    fidelity_loss,
-    smoothed_cross_entropy,
-    soft_target_loss,
-)
+from qkd_study.distill.losses import LOSSES, smoothed_cross_entropy
 from qkd_study.models import Outputs
-from qkd_study.study.arms import Arm
-from qkd_study.study.config import Config
-
-#: Terms that compare the student with a teacher, in the order of the tables' columns.
-TERMS = ("soft", "features", "decoupled", "distances", "angles", "fidelity", "own")
-
-OwnTerm = Callable[[Outputs, Outputs, Tensor], Tensor]
+from qkd_study.study.arms import Arm, OwnTerm
+from qkd_study.study.config import TERMS, Config
+from qkd_study.study.parameters import Part, Term
 
 
 @dataclass(frozen=True)
@@ -50,35 +39,29 @@ class Objective:
     Attributes:
         scale_cross_entropy: factor on the cross-entropy.
         label_smoothing: share of the label spread over all classes.
-        temperature: T of `soft` and `decoupled`.
         weights: of the terms that are on, by name out of `TERMS`. A weight of 0 keeps a term in the
-            record and out of the gradient. `decoupled` has its weights inside: 1 here.
-        weight_target, weight_nontarget: alpha and beta of `decoupled`.
+            record and out of the gradient. A term whose function takes its weights has 1 here.
+        values: of the parameters that these terms read, by name.
         own: the study's own term.
     """
 
     scale_cross_entropy: float = 1.0
     label_smoothing: float = 0.0
-    temperature: float = 1.0
     weights: Mapping[str, float] = field(default_factory=dict)
-    weight_target: float = 1.0
-    weight_nontarget: float = 1.0
+    values: Mapping[str, float] = field(default_factory=dict)
     own: OwnTerm | None = None
 
     @classmethod
     def of(cls, config: Config, arm: Arm) -> Objective:
         """The objective of an arm under a configuration."""
-        weights: dict[str, float] = {}
-        for name in arm.term_names:
-            if name in TERMS:
-                weights[name] = 1.0 if name == "decoupled" else getattr(config, f"weight_{name}")
         return cls(
-            scale_cross_entropy=config.scale_cross_entropy,
-            label_smoothing=config.label_smoothing,
-            temperature=config.temperature or 1.0,
-            weights=weights,
-            weight_target=config.weight_target,
-            weight_nontarget=config.weight_nontarget,
+            config.scale_cross_entropy,
+            config.label_smoothing,
+            weights={
+                term.name: 1.0 if term.weight is None else getattr(config, term.weight)
+                for term in arm.comparisons
+            },
+            values=values_of(config, arm.comparisons),
             own=arm.own_terms[0] if arm.own_terms else None,
         )
 
@@ -103,29 +86,22 @@ class Objective:
         return Terms(cross_entropy, parts, total)
 
     def _term(self, name: str, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        match name:
-            case "soft":
-                return soft_target_loss(student.logits, teacher.logits, self.temperature)
-            case "features":
-                return feature_loss(student.features, teacher.features)
-            case "decoupled":
-                return decoupled_loss(
-                    student.logits,
-                    teacher.logits,
-                    labels,
-                    self.temperature,
-                    self.weight_target,
-                    self.weight_nontarget,
-                )
-            case "distances":
-                return distance_loss(student.features, teacher.features)
-            case "angles":
-                return angle_loss(student.features, teacher.features)
-            case "fidelity" if student.state is not None and teacher.state is not None:
-                return fidelity_loss(student.state, teacher.state)
-            case "own" if self.own is not None:
-                return self.own(student, teacher, labels)
-        raise ValueError(f"term {name!r} cannot be computed from these models")
+        term, function = TERMS[name], LOSSES.get(name, self.own)
+        compared = [_part(outputs, term.compares) for outputs in (student, teacher)]
+        if function is None or any(part is None for part in compared):
+            raise ValueError(f"term {name!r} cannot be computed from these models")
+        values = (self.values[parameter] for parameter in term.reads)
+        value: Tensor = function(*compared, *([labels] if term.labels else []), *values)
+        return value
+
+
+def values_of(config: Config, terms: Iterable[Term]) -> dict[str, float]:
+    """The parameters that terms read, by name."""
+    return {name: getattr(config, name) for term in terms for name in term.reads}
+
+
+def _part(outputs: Outputs, part: Part | None) -> Any:
+    return outputs if part == "outputs" else getattr(outputs, str(part))
 
 
 def detached(outputs: Outputs, index: Tensor | None = None) -> Outputs:

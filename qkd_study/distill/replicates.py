@@ -12,14 +12,8 @@ from torch import Tensor
 
 from qkd_study.common.errors import StorageError
 from qkd_study.data import Dataset
-from qkd_study.distill.batched import (
-    BATCHED_TERMS,
-    batch_models,
-    can_batch,
-    one_thread,
-    train_batched,
-)
-from qkd_study.distill.objective import TERMS, Objective
+from qkd_study.distill.batched import batch_models, can_batch, one_thread, train_batched
+from qkd_study.distill.objective import Objective
 from qkd_study.distill.run import RunResult, RunSetup, run, set_up_run, training_config
 from qkd_study.distill.teachers import TeacherSpec, TeacherStore
 from qkd_study.study.arms import Arm
@@ -34,8 +28,7 @@ COPIES = 4
 
 def runs_in_batch(setting: Setting, arm: Arm, config: Config, dataset: Dataset) -> bool:
     """Whether replicates of an arm are trained in one batch: its student and its loss terms can."""
-    terms = {name for name in arm.term_names if name in TERMS}
-    return terms <= BATCHED_TERMS and can_batch(setting.student_model, config, dataset.shape)
+    return can_batch(setting.student_model, arm.comparisons, config, dataset.shape)
 
 
 def largest_batch(config: Config, dataset: Dataset) -> int:

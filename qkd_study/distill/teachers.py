@@ -19,7 +19,7 @@ from qkd_study.common.seeds import derive
 from qkd_study.data import Dataset, draw, noisy_labels
 from qkd_study.distill.artifact_store import ArtifactStore, FolderArtifactStore
 from qkd_study.distill.batched import batch_models, can_batch, train_batched
-from qkd_study.distill.objective import Objective
+from qkd_study.distill.objective import Objective, values_of
 from qkd_study.distill.tensors import read_tensors, write_tensors
 from qkd_study.distill.training import Diverged, Samples, TrainingConfig, train
 from qkd_study.models import (
@@ -34,7 +34,8 @@ from qkd_study.study.arms import Arm
 from qkd_study.study.canonical import canonical
 from qkd_study.study.config import Config
 from qkd_study.study.models import Ensemble, ModelSpec
-from qkd_study.study.settings import Setting
+from qkd_study.study.parameters import Term
+from qkd_study.study.settings import TEACHING, Setting
 
 #: Raised when the training of teachers changes, so that old files are not mistaken for new ones.
 RECIPE_VERSION = 4
@@ -82,7 +83,7 @@ class TeacherSpec:
     @property
     def wants_state(self) -> bool:
         """Whether the arm compares quantum states."""
-        return "fidelity" in self.arm.terms
+        return self.arm.needs_same("state")
 
     def name(self) -> str:
         """A hash of the recipe."""
@@ -104,20 +105,23 @@ class TeacherSpec:
         return self.spec.of if isinstance(self.spec, Ensemble) else self.spec
 
     @property
+    def terms(self) -> tuple[Term, ...]:
+        """The terms of its loss: from the second generation on it is taught itself."""
+        return () if self.generation == 1 else (TEACHING,)
+
+    @property
     def can_batch(self) -> bool:
         """Whether several such members can be trained in one batch."""
         frozen = self.arm.teacher == "random"
-        return not frozen and can_batch(self.member, self._config(), self.dataset.shape)
+        return not frozen and can_batch(self.member, self.terms, self._config(), self.dataset.shape)
 
     def _config(self) -> Config:
         return Config(**self.setting.of_teacher(vars(self.config), self.arm))
 
     def objective(self) -> Objective:
         """What it is trained on: the labels, and from the second generation on soft targets."""
-        if self.generation == 1:
-            return Objective()
-        assert self.config.temperature is not None  # there are generations to teach
-        return Objective(temperature=self.config.temperature, weights={"soft": 1.0})
+        weights = {term.name: 1.0 for term in self.terms}
+        return Objective(weights=weights, values=values_of(self.config, self.terms))
 
     def seed(self, purpose: str) -> int:
         """The seed for a purpose of this teacher."""

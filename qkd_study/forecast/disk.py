@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from qkd_study.data import Dataset
-from qkd_study.distill import TERMS, Epoch, RunResult
+from qkd_study.distill import Epoch, RunResult
 from qkd_study.forecast.measure import Cost
 from qkd_study.forecast.shapes import Training
 from qkd_study.forecast.work import BLOCK, ArmWork, Work, trainings, trainings_of
@@ -139,7 +139,7 @@ def _record(
     study: Study, trial: Trial, replicate: int, epochs: int, rng: np.random.Generator
 ) -> Record:
     """A record like a real one: random numbers, every term of the arm's loss among them."""
-    parts = [name for name in TERMS if name in trial.arm.term_names]
+    parts = [term.name for term in trial.arm.comparisons]
 
     def number() -> float:
         return float(rng.random())

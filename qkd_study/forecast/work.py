@@ -15,7 +15,8 @@ from qkd_study.distill.replicates import largest_batch
 from qkd_study.forecast.measure import Cost
 from qkd_study.forecast.shapes import COSTLY, Training
 from qkd_study.study.arms import Arm
-from qkd_study.study.config import Config, Value
+from qkd_study.study.config import Config
+from qkd_study.study.parameters import Value
 from qkd_study.study.space import Choice, Int, LogFloat, Range
 from qkd_study.study.study import Cell, Study
 

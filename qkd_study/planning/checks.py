@@ -81,7 +81,7 @@ def _check_arm(study: Study, arm: Arm, values: Mapping[str, Any], dataset: Datas
         return
     teacher, own = study.setting.teacher_of(arm), study.setting.of_teacher(values, arm)
     _check_model(teacher, own, dataset)
-    if "features" in arm.terms:
+    if arm.needs_same("features"):
         shapes = [
             model.feature_shape(of, dataset.shape)
             for model, of in ((student, values), (teacher, own))
@@ -93,7 +93,7 @@ def _check_arm(study: Study, arm: Arm, values: Mapping[str, Any], dataset: Datas
                 f"{type(teacher).__name__}, of shape {shapes[1]}. Take arms without `features`, or "
                 f"`relational`, which compares samples with each other."
             )
-    if "fidelity" in arm.terms:
+    if arm.needs_same("state"):
         for model in (student, teacher):
             if not model.quantum or isinstance(model, Quanvolution | Ensemble):
                 raise InputError(

@@ -8,8 +8,9 @@ from typing import Any
 from qkd_study.data import Dataset
 from qkd_study.planning.checks import check_study
 from qkd_study.study.arms import Arm
-from qkd_study.study.config import Value
+from qkd_study.study.config import PARAMETERS
 from qkd_study.study.models import Ensemble, ModelSpec
+from qkd_study.study.parameters import Value
 from qkd_study.study.settings import TEACHERS
 from qkd_study.study.study import Study
 
@@ -116,8 +117,7 @@ def _searched_by(study: Study, arm: Arm, generation: int) -> bool:
     declared = {*study.factors, *study.fixed, *study.search}
     reads = set(study.setting.read_by_teacher(arm, generation))
     # What has no value of its own follows the student's.
-    follows = {"teacher_samples", *TEACHERS.values()} & reads - declared
-    reads |= {name.removeprefix("teacher_") for name in follows}
+    reads |= {p for name in reads - declared if (p := PARAMETERS[name].follows) is not None}
     if study.setting.has_own_circuit(arm):
         reads -= {name for name, teachers in TEACHERS.items() if teachers in declared}
     return not reads.isdisjoint(study.search)

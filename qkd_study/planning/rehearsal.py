@@ -19,7 +19,8 @@ from qkd_study.distill.teachers import BATCH_SIZE, TeacherSpec, TeacherStore
 from qkd_study.distill.training import Diverged
 from qkd_study.study.arms import Arm
 from qkd_study.study.canonical import MODULE
-from qkd_study.study.config import Config, Value
+from qkd_study.study.config import Config
+from qkd_study.study.parameters import Value
 from qkd_study.study.space import Choice
 from qkd_study.study.study import Cell, Study
 

@@ -32,13 +32,13 @@ def check_built(study: Study, cell: Cell, arm: Arm, dataset: Dataset) -> None:
     index = torch.arange(TRIED).numpy()
     inputs = torch.from_numpy(dataset.pool_inputs(index))
     labels = torch.from_numpy(dataset.pool_labels[index])
-    states = "fidelity" in arm.terms
+    states = arm.needs_same("state")
     student = _outputs(study.setting.student_model, config, dataset, inputs, states)
     if not arm.needs_teacher:
         return
     values: Mapping[str, Any] = study.setting.of_teacher(vars(config), arm)
     teacher = _outputs(study.setting.teacher_of(arm), Config(**values), dataset, inputs, states)
-    if "features" in arm.terms and student.features.shape != teacher.features.shape:
+    if arm.needs_same("features") and student.features.shape != teacher.features.shape:
         raise InputError(
             f"arm {arm.name!r} compares feature maps, but a sample's are of shape "
             f"{tuple(student.features.shape[1:])} in the student and "

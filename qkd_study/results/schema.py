@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 
 import pyarrow as pa
 
-from qkd_study.study.config import PARAMETERS, Config
-from qkd_study.study.reading import ONLY_WITH
+from qkd_study.study.config import PARAMETERS, TERMS, Config
+from qkd_study.study.parameters import Term
 
 #: Raised when a column changes its meaning or goes; a new column alone does not.
 TABLE_VERSION = 1
@@ -128,15 +128,8 @@ def _config_column(name: str, annotation: object, meaning: str) -> Column:
         base = next(t for t in typing.get_args(annotation) if t is not types.NoneType)
     kind = {int: INT, float: REAL, str: TEXT}[typing.cast(type, base)]
     what = PARAMETERS.get(name)
-    off = f"; {'null' if name == 'temperature' else '0'} in arms without it"
-    note = off if what is not None and what.terms and name != "scale_cross_entropy" else ""
-    if what is not None and (what.role == "circuit" or name in ONLY_WITH):
-        note = "; null where nothing reads it"
-        if what.role == "circuit":
-            note += ", or only a model of the study's own while the study does not set it"
-    return Column(
-        f"config.{name}", kind, "radians" if name == "angle_range" else "", meaning + note
-    )
+    unit, note = ("", "") if what is None else (what.unit, what.note)
+    return Column(f"config.{name}", kind, unit, meaning + note)
 
 
 _HINTS = typing.get_type_hints(Config)
@@ -146,17 +139,17 @@ CONFIG = tuple(
 
 RUNS = (*KEYS, *STATUS, *CONFIG, *METRICS, *COSTS, *WHERE)
 
+
+def _loss_column(term: Term) -> Column:
+    note = "weighted inside" if term.weight is None else "before its weight"
+    return Column(f"loss.{term.name}", REAL, term.unit, f"{term.meaning}, {note}; null if off")
+
+
 CURVES = (
     *KEYS,
     Column("epoch", INT, "", "counted from 1"),
     Column("loss.cross_entropy", REAL, "nats", "mean over the epoch, before its weight"),
-    Column("loss.soft", REAL, "nats", "T^2 KL(teacher, student), before its weight; null if off"),
-    Column("loss.features", REAL, "", "error between feature maps, before its weight; null if off"),
-    Column("loss.decoupled", REAL, "nats", "decoupled distillation, weighted inside; null if off"),
-    Column("loss.distances", REAL, "", "relational loss on distances, before its weight"),
-    Column("loss.angles", REAL, "", "relational loss on angles, before its weight"),
-    Column("loss.fidelity", REAL, "", "one minus the fidelity of the states, before its weight"),
-    Column("loss.own", REAL, "", "the study's own term, before its weight; null if off"),
+    *(_loss_column(term) for term in TERMS.values() if term.compares is not None),
     Column("loss.total", REAL, "", "the weighted sum that was minimised"),
     Column("metric.train_accuracy", REAL, "share", "on the training samples, during the epoch"),
     Column("metric.val_accuracy", REAL, "share", "on the validation samples, after the epoch"),

@@ -20,7 +20,8 @@ from qkd_study.results import Row, mean_score, score
 from qkd_study.search.ranges import as_suggested, distribution
 from qkd_study.search.suggestions import RANDOM_TRIALS, EndedTrial, Suggestions
 from qkd_study.study.arms import Arm
-from qkd_study.study.config import Config, Value
+from qkd_study.study.config import Config
+from qkd_study.study.parameters import Value
 from qkd_study.study.study import MINIMISED, Cell, Study
 from qkd_study.study.trial import Trial
 

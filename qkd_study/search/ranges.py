@@ -11,7 +11,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from qkd_study.study.config import PARAMETERS, Value
+from qkd_study.study.config import PARAMETERS
+from qkd_study.study.parameters import Value
 from qkd_study.study.space import Choice, Float, Int, LogFloat, Range
 
 

@@ -15,7 +15,8 @@ from optuna.trial import Trial as OptunaTrial
 from qkd_study.common.seeds import derive
 from qkd_study.search.ranges import default_in, distribution
 from qkd_study.study.arms import Arm
-from qkd_study.study.config import Config, Value
+from qkd_study.study.config import Config
+from qkd_study.study.parameters import Value
 from qkd_study.study.study import Cell, Study
 
 #: Trials of a cell and arm that are drawn at random before TPE takes over.

@@ -3,7 +3,7 @@
 from qkd_study.study.arms import ARMS, Arm
 from qkd_study.study.circuits import FullyQuantum, HybridCircuit, HybridImage, Quanvolution
 from qkd_study.study.claims import Claim
-from qkd_study.study.config import PARAMETERS, Config, Parameter
+from qkd_study.study.config import PARAMETERS, Config
 from qkd_study.study.models import (
     AlexNet,
     ConvNet,
@@ -14,6 +14,7 @@ from qkd_study.study.models import (
     ModelSpec,
     Own,
 )
+from qkd_study.study.parameters import Parameter
 from qkd_study.study.replicates import FIRST_CONFIRM_REPLICATE, Replicates
 from qkd_study.study.settings import (
     ClassicalToClassical,

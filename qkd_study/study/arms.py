@@ -10,25 +10,16 @@ from typing import Any, Literal, get_args
 from qkd_study.common.errors import InputError, is_text, shown
 from qkd_study.common.names import unknown
 from qkd_study.common.python_values import keep_python_values
+from qkd_study.study.config import OWN, TERMS
+from qkd_study.study.parameters import Part, Term
 
-#: Terms of the loss by name. The first two change the cross-entropy; the others need a teacher.
-TermName = Literal[
-    "scaled cross-entropy",
-    "label smoothing",
-    "soft",
-    "features",
-    "decoupled",
-    "distances",
-    "angles",
-    "fidelity",
-]
 #: A term of the study's own: a function of the student's `Outputs`, the teacher's, and the labels.
 OwnTerm = Callable[[Any, Any, Any], Any]
 Teacher = Literal["own", "classical", "random", "self"]
 Spoiled = Literal["nothing", "shuffled features", "constant features", "shuffled labels"]
 
-#: Terms that need no teacher.
-ALONE: frozenset[str] = frozenset({"scaled cross-entropy", "label smoothing"})
+#: What an arm may name: a term of the study's own stands there as a function.
+_NAMES = tuple(name for name in TERMS if name != OWN)
 
 
 @dataclass(frozen=True)
@@ -37,9 +28,7 @@ class Arm:
 
     Attributes:
         name: as it stands in the tables.
-        terms: `soft` (soft targets), `features` (feature maps), `decoupled`, `distances`, `angles`
-            (relational), `fidelity` (of quantum states); `scaled cross-entropy` and `label
-            smoothing`, controls without a teacher; and functions of the study's own.
+        terms: names out of `TERMS`, such as `soft`, and functions of the study's own.
         teacher: `own` (the setting's), or a control: `classical` (the counterpart of a quantum
             teacher), `random` (only the last layer is trained, all before it stays as drawn),
             `self` (the student's own architecture).
@@ -49,7 +38,7 @@ class Arm:
     """
 
     name: str
-    terms: tuple[TermName | OwnTerm, ...] = ()
+    terms: tuple[str | OwnTerm, ...] = ()
     teacher: Teacher = "own"
     spoiled: Spoiled = "nothing"
 
@@ -63,12 +52,11 @@ class Arm:
                 f"an arm's name must be a word without spaces, but got {shown(self.name)}."
             )
         object.__setattr__(self, "name", str(self.name))
-        known = get_args(TermName)
         if not isinstance(self.terms, tuple) or not all(
-            callable(term) or (isinstance(term, str) and term in known) for term in self.terms
+            callable(term) or (isinstance(term, str) and term in _NAMES) for term in self.terms
         ):
             raise InputError(
-                f"terms of an arm are a tuple of {', '.join(map(repr, known))} or functions, "
+                f"terms of an arm are a tuple of {', '.join(map(repr, _NAMES))} or functions, "
                 f"but got {shown(self.terms)}."
             )
         for name, allowed in (("teacher", get_args(Teacher)), ("spoiled", get_args(Spoiled))):
@@ -92,12 +80,22 @@ class Arm:
     @property
     def term_names(self) -> tuple[str, ...]:
         """The terms by name; a function is called `own`."""
-        return tuple("own" if callable(term) else term for term in self.terms)
+        return tuple(OWN if callable(term) else term for term in self.terms)
+
+    @property
+    def comparisons(self) -> tuple[Term, ...]:
+        """The terms that compare the student with a teacher."""
+        terms = (TERMS[name] for name in self.term_names)
+        return tuple(term for term in terms if term.compares is not None)
 
     @property
     def needs_teacher(self) -> bool:
-        """Whether any term compares the student with a teacher."""
-        return not ALONE.issuperset(self.term_names)
+        """Whether there are any."""
+        return bool(self.comparisons)
+
+    def needs_same(self, part: Part) -> bool:
+        """Whether any compares a part of the outputs that must have one shape in both."""
+        return any(term.compares == part and term.same_shape for term in self.comparisons)
 
 
 #: The arms that a study gets by naming them.

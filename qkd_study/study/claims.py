@@ -11,7 +11,8 @@ from typing import Any
 
 from qkd_study.common.errors import InputError, is_text, shown
 from qkd_study.common.python_values import keep_python_values
-from qkd_study.study.config import PARAMETERS, Value
+from qkd_study.study.config import PARAMETERS
+from qkd_study.study.parameters import Value
 
 #: Metrics of the confirm phase that a claim may be about, and whether more is better.
 METRICS: Mapping[str, bool] = MappingProxyType(

@@ -1,104 +1,33 @@
-"""Every parameter of a run: its meaning, its bounds, and who uses it. The one home of all three."""
+"""Every parameter of a run and every term of the loss: the one record of each."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Mapping
+import types
+import typing
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from numbers import Real
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
-from qkd_study.common.errors import InputError, is_text, shown
+from qkd_study.common.errors import InputError
 from qkd_study.common.names import unknown
-from qkd_study.common.python_values import as_python
+from qkd_study.study.parameters import Kind, Parameter, Term, Value
 from qkd_study.study.reductions import REDUCTIONS
 
-Value = int | float | str
-#: No integer parameter may be larger.
-MOST = 10**9
-Kind = Literal["int", "float", "choice", "text"]
-Role = Literal["student", "teacher", "both", "circuit"]
+#: The name of a term that is a function of the study's own.
+OWN = "own"
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """What a value of one parameter may be.
-
-    Attributes:
-        name: as it is written in study files and, behind `config.`, in the tables.
-        kind: `int`, `float`, `choice`, or `text`, which is any word without spaces.
-        meaning: one sentence, with the unit where there is one.
-        default: the value when a study says nothing; `None` where it follows from others.
-        low, high: inclusive bounds of numbers.
-        above: an exclusive lower bound.
-        choices: the allowed words of a `choice`.
-        terms: the loss terms that alone read this parameter; arms without any ignore it.
-        cost: what a larger value costs, for parameters that buy accuracy with it.
-        role: whose parameter it is; `circuit` belongs to whichever of the two is quantum.
-    """
-
-    name: str
-    kind: Kind
-    meaning: str
-    default: Value | None
-    low: float = -math.inf
-    high: float = math.inf
-    above: float = -math.inf
-    choices: tuple[str, ...] = ()
-    terms: tuple[str, ...] = ()
-    cost: str | None = None
-    role: Role = "student"
-
-    @property
-    def allowed(self) -> str:
-        """The allowed values, in words for a message."""
-        if self.kind == "choice":
-            return "one of " + ", ".join(repr(choice) for choice in self.choices)
-        if self.kind == "text":
-            return "a word without spaces"
-        noun = "an integer" if self.kind == "int" else "a number"
-        bounds = []
-        if self.above > -math.inf:
-            bounds.append(f"> {self.above:g}")
-        if self.low > -math.inf:
-            bounds.append(f">= {self.low:g}")
-        if self.high < math.inf:
-            bounds.append(f"<= {self.high:g}")
-        return " and ".join([f"{noun} {bounds[0]}", *bounds[1:]]) if bounds else noun
-
-    def check(self, value: object) -> Value:
-        """Return `value` in the parameter's type.
-
-        Raises:
-            InputError: the value has another type or lies outside the bounds.
-        """
-        value = as_python(value)
-        problem = f"{self.name} must be {self.allowed}, but got {self.name}={shown(value)}."
-        if self.kind == "choice":
-            if not isinstance(value, str) or value not in self.choices:
-                raise InputError(problem)
-            return str(value)
-        if self.kind == "text":
-            if not is_text(value) or not value.isprintable() or " " in value:
-                raise InputError(problem)
-            return str(value)
-        if isinstance(value, bool) or not isinstance(value, Real):
-            raise InputError(problem)
-        try:
-            number = float(value)
-        except OverflowError:
-            raise InputError(problem) from None
-        if self.kind == "int" and number > MOST:
-            raise InputError(f"{problem[:-1]}, more than {MOST:,}.")
-        fits = self.low <= number <= self.high and number > self.above
-        if not fits or not math.isfinite(number) or (self.kind == "int" and number % 1):
-            raise InputError(problem)
-        return int(number) if self.kind == "int" else number
+def _parameter(default: Value | None, meaning: str, **more: Any) -> Any:
+    """A field that is a `Parameter`; `term` declares a term of the loss beside it."""
+    return field(metadata={"default": default, "meaning": meaning, **more})
 
 
-def _parameter(kind: Kind, default: Value | None, meaning: str, **bounds: Any) -> Any:
-    return field(metadata={"kind": kind, "default": default, "meaning": meaning, **bounds})
+def _weight(default: float, term: Term) -> Any:
+    """A field that is the weight of a term."""
+    return _parameter(default, f"weight of {term.meaning}", low=0, term=term)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,143 +39,129 @@ class Config:
 
     dataset: str = field(metadata={"meaning": "the dataset that the run was trained on"})
     samples: int = _parameter(
-        "int",
         100,
         "training samples K of the student",
         low=2,
         cost="more data always helps accuracy",
+        decides_fit=True,
     )
     teacher_samples: int = _parameter(
-        "int",
         None,
         "training samples M of the teacher; K of them are the student's. Default: as many as K",
         low=2,
         role="teacher",
         cost="a teacher with more data is a better one",
+        decides_fit=True,
+        follows="samples",
     )
     validation_samples: int = _parameter(
-        "int",
         400,
         "samples held out to choose the epoch and the configuration",
         low=10,
         role="both",
+        decides_fit=True,
     )
     temperature: float | None = _parameter(
-        "float",
         4.0,
         "softmax temperature T of the soft targets, also of those that teach a later generation",
         above=0,
         high=1000,
-        terms=("soft", "decoupled"),
     )
-    weight_soft: float = _parameter(
-        "float",
+    weight_soft: float = _weight(
         1.0,
-        "weight of the soft-target term T^2 KL(teacher, student)",
-        low=0,
-        terms=("soft",),
+        Term(
+            "soft",
+            "soft targets, T^2 KL(teacher, student)",
+            "nats",
+            "logits",
+            reads=("temperature",),
+        ),
     )
-    weight_features: float = _parameter(
-        "float",
+    weight_features: float = _weight(
         1.0,
-        "weight of the mean squared error between the feature maps",
-        low=0,
-        terms=("features",),
+        Term(
+            "features",
+            "the mean squared error between the feature maps",
+            compares="features",
+            same_shape=True,
+        ),
     )
     weight_target: float = _parameter(
-        "float",
         1.0,
         "weight of the target-class part of decoupled distillation (alpha)",
         low=0,
-        terms=("decoupled",),
+        term=Term(
+            "decoupled",
+            "decoupled distillation, T^2 (alpha TCKD + beta NCKD)",
+            "nats",
+            compares="logits",
+            labels=True,
+            reads=("temperature", "weight_target", "weight_nontarget"),
+        ),
     )
     weight_nontarget: float = _parameter(
-        "float",
-        4.0,
-        "weight of the part among the other classes of decoupled distillation (beta)",
-        low=0,
-        terms=("decoupled",),
+        4.0, "weight of the part among the other classes of decoupled distillation (beta)", low=0
     )
-    weight_distances: float = _parameter(
-        "float",
+    weight_distances: float = _weight(
         1.0,
-        "weight of the relational term on distances between samples",
-        low=0,
-        terms=("distances",),
+        Term("distances", "the relational term on distances between samples", compares="features"),
     )
-    weight_angles: float = _parameter(
-        "float",
-        2.0,
-        "weight of the relational term on angles between samples",
-        low=0,
-        terms=("angles",),
+    weight_angles: float = _weight(
+        2.0, Term("angles", "the relational term on angles between samples", compares="features")
     )
-    weight_fidelity: float = _parameter(
-        "float",
+    weight_fidelity: float = _weight(
         1.0,
-        "weight of one minus the fidelity of the circuits' final states",
-        low=0,
-        terms=("fidelity",),
+        Term(
+            "fidelity",
+            "one minus the fidelity of the circuits' final states",
+            compares="state",
+            same_shape=True,
+        ),
     )
-    weight_own: float = _parameter(
-        "float", 1.0, "weight of the study's own loss term", low=0, terms=("own",)
+    weight_own: float = _weight(
+        1.0, Term(OWN, "the study's own loss term", compares="outputs", labels=True)
     )
     label_smoothing: float = _parameter(
-        "float",
         0.1,
         "share of the label spread over all classes",
         low=0,
         high=0.999,
-        terms=("label smoothing",),
+        term=Term("label smoothing"),
     )
     scale_cross_entropy: float = _parameter(
-        "float",
-        3.0,
-        "factor on the cross-entropy; 1 but for the control arm that scales it",
-        above=0,
-        terms=("scaled cross-entropy",),
+        3.0, "factor on the cross-entropy", above=0, neutral=1.0, term=Term("scaled cross-entropy")
     )
     optimizer: str = _parameter(
-        "choice",
-        "adam",
-        "optimiser of the student; teachers use adam",
-        choices=("adam", "adamw", "sgd"),
+        "adam", "optimiser of the student; teachers use adam", choices=("adam", "adamw", "sgd")
     )
-    momentum: float | None = _parameter("float", 0.9, "momentum of sgd", low=0, high=1)
-    weight_decay: float | None = _parameter("float", 0.01, "decay of adamw", low=0)
+    momentum: float | None = _parameter(
+        0.9, "momentum of sgd", low=0, high=1, only_with=("optimizer", ("sgd",))
+    )
+    weight_decay: float | None = _parameter(
+        0.01, "decay of adamw", low=0, only_with=("optimizer", ("adamw",))
+    )
     schedule: str = _parameter(
-        "choice",
         "constant",
         "step size over the epochs; cosine: falls to 0 along half a cosine",
         choices=("constant", "cosine"),
     )
     epoch_choice: str = _parameter(
-        "choice",
         "best",
         "which epoch's weights the student keeps: the best on validation, or the last",
         choices=("best", "last"),
     )
-    learning_rate: float = _parameter(
-        "float", 3e-3, "step size of the student's optimiser", above=0
-    )
+    learning_rate: float = _parameter(3e-3, "step size of the student's optimiser", above=0)
     epochs: int = _parameter(
-        "int",
-        100,
-        "passes of the student over its K samples",
-        low=1,
-        cost="longer training costs time",
+        100, "passes of the student over its K samples", low=1, cost="longer training costs time"
     )
-    batch_size: int = _parameter(
-        "int", 32, "samples per step of the student; teachers use 32", low=1
-    )
+    batch_size: int = _parameter(32, "samples per step of the student; teachers use 32", low=1)
     teacher_learning_rate: float = _parameter(
-        "float", 1e-2, "step size of the teacher's optimiser", above=0, role="teacher"
+        1e-2, "step size of the teacher's optimiser", above=0, role="teacher"
     )
     teacher_epochs: int = _parameter(
-        "int", 100, "passes of the teacher over its M samples", low=1, role="teacher"
+        100, "passes of the teacher over its M samples", low=1, role="teacher"
     )
     generations: int = _parameter(
-        "int",
         1,
         "teachers in a row: each but the first was itself taught, with soft targets, by the last",
         low=1,
@@ -254,31 +169,33 @@ class Config:
         cost="every generation is a training more",
     )
     teacher_qubits: int | None = _parameter(
-        "int",
         None,
         "qubits of the teacher where student and teacher are quantum. Default: as the student's",
         low=1,
         high=64,
         role="teacher",
         cost="a wider teacher costs twice the time per qubit",
+        decides_fit=True,
+        follows="qubits",
     )
     teacher_depth: int | None = _parameter(
-        "int",
         None,
         "depth of the teacher where student and teacher are quantum. Default: as the student's",
         low=1,
         role="teacher",
         cost="a deeper teacher costs time",
+        decides_fit=True,
+        follows="depth",
     )
     teacher_reduction: str | None = _parameter(
-        "choice",
         None,
         "reduction of the teacher where student and teacher are quantum. Default: as the student's",
         choices=REDUCTIONS,
         role="teacher",
+        decides_fit=True,
+        follows="reduction",
     )
     label_noise: float = _parameter(
-        "float",
         0.0,
         "share of the training labels that are replaced by a wrong one",
         low=0,
@@ -286,7 +203,6 @@ class Config:
         role="both",
     )
     ansatz: str | None = _parameter(
-        "choice",
         "hardware-efficient",
         "trainable gates of a circuit; quanvolutions have their own",
         choices=(
@@ -298,62 +214,62 @@ class Config:
             "random",
         ),
         role="circuit",
+        decides_fit=True,
     )
     reduction: str | None = _parameter(
-        "choice",
         "none",
         "how a sample's inputs become as many features as the circuit takes; linear is trained",
         choices=REDUCTIONS,
         role="circuit",
+        decides_fit=True,
     )
     embedding: str | None = _parameter(
-        "choice",
         "auto",
         "how features enter the circuit; auto: in quanvolutions angle where pixels have a qubit "
         "each, else amplitude",
         choices=("auto", "angle", "amplitude", "basis"),
         role="circuit",
+        decides_fit=True,
     )
     angle_range: float | None = _parameter(
-        "float",
         math.pi / 2,
         "rotation angle of a feature of value 1 under angle embedding, in radians",
         above=0,
         high=2 * math.pi,
         role="circuit",
+        unit="radians",
+        only_with=("embedding", ("angle", "auto")),  # auto: of a model that resolves it itself
     )
     qubits: int | None = _parameter(
-        "int",
         4,
         "qubits of the circuit: the student's if it is quantum, else the teacher's",
         low=1,
         high=64,
         role="circuit",
         cost="a wider circuit has more parameters and costs twice the time per qubit",
+        decides_fit=True,
     )
     depth: int | None = _parameter(
-        "int",
         1,
         "repetitions of the circuit's trainable block; of the student's if it is quantum",
         low=1,
         role="circuit",
         cost="a deeper circuit has more parameters and costs time",
+        decides_fit=True,
     )
     device: str | None = _parameter(
-        "text",
         "lightning.qubit",
         "PennyLane device that runs the circuits",
         role="circuit",
+        decides_fit=True,
     )
     precision: str | None = _parameter(
-        "choice",
         "complex128",
         "precision of the circuit's amplitudes",
         choices=("complex128", "complex64"),
         role="circuit",
     )
     plan: str | None = _parameter(
-        "choice",
         "auto",
         "how a batch runs on the device, but in quanvolutions; auto: by a fixed rule",
         choices=("auto", "register", "matrix", "plain"),
@@ -364,10 +280,37 @@ class Config:
     )
 
 
+def _terms() -> Iterator[Term]:
+    for f in fields(Config):
+        if "term" in f.metadata:
+            term: Term = f.metadata["term"]
+            yield term if f.name in term.reads else dataclasses.replace(term, weight=f.name)
+
+
+#: Every term of the loss, by name, in the order of the tables' columns.
+TERMS: Mapping[str, Term] = MappingProxyType({term.name: term for term in _terms()})
+_KINDS: Mapping[object, Kind] = {int: "int", float: "float", str: "text"}
+
+
+def _parameters() -> Iterator[Parameter]:
+    hints = typing.get_type_hints(Config)
+    for f in fields(Config):
+        more = {name: value for name, value in f.metadata.items() if name != "term"}
+        if "default" not in more:
+            continue
+        hint = hints[f.name]
+        kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+        yield Parameter(
+            f.name,
+            "choice" if "choices" in more else _KINDS[kinds[0]],
+            nullable=types.NoneType in kinds,
+            terms=tuple(t.name for t in TERMS.values() if f.name in (*t.reads, t.weight)),
+            **more,
+        )
+
+
 #: Every parameter that a study file may fix, cross as a factor, or search, by name.
-PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
-    {f.name: Parameter(f.name, **f.metadata) for f in fields(Config) if "kind" in f.metadata}
-)
+PARAMETERS: Mapping[str, Parameter] = MappingProxyType({p.name: p for p in _parameters()})
 
 
 def parameter(name: object) -> Parameter:

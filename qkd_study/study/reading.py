@@ -6,19 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from qkd_study.study.arms import Arm
-from qkd_study.study.config import PARAMETERS, Parameter
+from qkd_study.study.config import PARAMETERS
 from qkd_study.study.models import Ensemble, Own
+from qkd_study.study.parameters import Parameter
 from qkd_study.study.settings import TAUGHT, TEACHERS, Setting
 from qkd_study.study.space import Range
-
-#: Parameters that are read only where another one has a value: name -> (the other, the value).
-ONLY_WITH = {
-    "angle_range": ("embedding", ("angle", "auto")),  # auto: of a model that resolves it itself
-    "momentum": ("optimizer", ("sgd",)),
-    "weight_decay": ("optimizer", ("adamw",)),
-}
-#: What stands for a term's parameter in arms without the term, where it is not 0.
-_OFF = {"temperature": None, "scale_cross_entropy": 1.0}
 
 
 class Study(Protocol):
@@ -68,8 +60,8 @@ def reads_with(study: Study, arm: Arm, name: str, values: Mapping[str, Any]) -> 
         return False
     if not _is_known(study, arm, name):
         return False
-    if name in ONLY_WITH:
-        other, allowed = ONLY_WITH[name]
+    if what.only_with is not None:
+        other, allowed = what.only_with
         return values[other] in allowed
     if name in TAUGHT and set(what.terms).isdisjoint(arm.term_names):
         return bool(values["generations"] > 1)
@@ -97,12 +89,8 @@ def only_read(study: Study, arm: Arm, values: Mapping[str, Any]) -> dict[str, An
     """The values of a run, null where nothing reads them. What an arm searches stays."""
     kept, space = dict(values), study.space(arm)
     for name, what in PARAMETERS.items():
-        if name in space or reads_with(study, arm, name, values):
-            continue
-        if what.terms:
-            kept[name] = _OFF.get(name, 0.0)
-        elif what.role == "circuit" or name in TEACHERS.values() or name in ONLY_WITH:
-            kept[name] = None
+        if name not in space and not reads_with(study, arm, name, values):
+            kept[name] = what.unread(values[name])
     return kept
 
 
@@ -111,7 +99,7 @@ def unread(study: Study) -> list[str]:
     found = []
     for name in (*study.search, *study.factors):
         arms = [arm for arm in study.all_arms if reads(study, arm, PARAMETERS[name])]
-        other, _ = ONLY_WITH.get(name, (None, ()))
+        other, _ = PARAMETERS[name].only_with or (None, ())
         if arms and (other is None or other in study.search):
             continue
         if not any(

@@ -12,7 +12,7 @@ from qkd_study.common.errors import InputError, shown
 from qkd_study.common.python_values import keep_python_values
 from qkd_study.study.arms import Arm
 from qkd_study.study.circuits import FullyQuantum, HybridCircuit, Quanvolution
-from qkd_study.study.config import PARAMETERS
+from qkd_study.study.config import PARAMETERS, TERMS
 from qkd_study.study.models import (
     Convolution,
     Ensemble,
@@ -23,9 +23,15 @@ from qkd_study.study.models import (
 )
 
 #: Parameters that each has its own of where both are quantum: the student's -> the teacher's.
-TEACHERS = {name: f"teacher_{name}" for name in ("qubits", "depth", "reduction")}
+TEACHERS = {
+    p.follows: p.name
+    for p in PARAMETERS.values()
+    if p.follows and PARAMETERS[p.follows].role == "circuit"
+}
+#: The term by which teachers in a row teach each other.
+TEACHING = TERMS["soft"]
 #: Parameters that a teacher reads if it was taught itself.
-TAUGHT = frozenset({"temperature"})
+TAUGHT = frozenset(TEACHING.reads)
 
 #: Of samples: features, grey images, images of three channels.
 TYPICAL_SHAPES = ((64,), (28, 28), (3, 32, 32))

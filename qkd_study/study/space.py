@@ -10,7 +10,7 @@ from typing import Any
 
 from qkd_study.common.errors import InputError, shown
 from qkd_study.common.python_values import as_python, keep_python_values
-from qkd_study.study.config import Parameter, Value
+from qkd_study.study.parameters import Parameter, Value
 
 #: Values that a `Choice` may have.
 MOST_CHOICES = 10_000

@@ -16,7 +16,8 @@ from qkd_study.common.python_values import keep_python_values
 from qkd_study.data import DataSource
 from qkd_study.study.arms import Arm, resolve_arm
 from qkd_study.study.claims import Claim
-from qkd_study.study.config import PARAMETERS, Config, Parameter, Value, parameter
+from qkd_study.study.config import PARAMETERS, Config, parameter
+from qkd_study.study.parameters import Parameter, Value
 from qkd_study.study.reading import only_read, reads, unread
 from qkd_study.study.replicates import Replicates, count
 from qkd_study.study.settings import TEACHERS, QuantumToClassical, Setting
@@ -28,22 +29,6 @@ MINIMISED = {
     "qubits": "config.qubits",
     "gates": "cost.gates",
 }
-
-#: Parameters that decide what fits.
-DECIDING = (
-    "samples",
-    "teacher_samples",
-    "validation_samples",
-    "qubits",
-    "depth",
-    "teacher_qubits",
-    "teacher_depth",
-    "teacher_reduction",
-    "embedding",
-    "ansatz",
-    "reduction",
-    "device",
-)
 
 #: Cells that a study may have: a product of factors grows fast, and nobody runs more.
 MOST_CELLS = 10_000
@@ -216,13 +201,16 @@ class Study:
         if cells > MOST_CELLS:
             sizes = " x ".join(f"{len(values)} of {name}" for name, values in self.factors.items())
             raise InputError(f"factors make {cells:,} cells ({sizes}). Allowed: {MOST_CELLS:,}.")
-        ends = {name: len(self.search[name].ends()) for name in DECIDING if name in self.search}
+        ends = {name: len(self.search[name].ends()) for name in self._searched_sizes()}
         checks = cells * math.prod(ends.values())
         if checks > 10 * MOST_CELLS:
             raise InputError(
                 f"search varies {', '.join(ends)} together: {checks:,} combinations decide what "
                 f"fits, too many to check. Fix some of them."
             )
+
+    def _searched_sizes(self) -> list[str]:
+        return [name for name in self.search if PARAMETERS[name].decides_fit]
 
     def _check_places(self) -> None:
         places = {"factors": self.factors, "search": self.search, "fixed": self.fixed}
@@ -299,7 +287,7 @@ class Study:
         Only numbers of samples and what shapes circuits are crossed: others do not decide what
         fits.
         """
-        names = [name for name in DECIDING if name in self.search]
+        names = self._searched_sizes()
         ends = itertools.product(*(self.search[name].ends() for name in names))
         return [self._values(cell, dict(zip(names, values, strict=True))) for values in ends]
 

@@ -29,6 +29,8 @@ from qkd_study.distill import (
 from qkd_study.distill.batched import KINDS, batch_models, can_batch, train_batched
 from qkd_study.distill.batched.arrays import PaddedSamples, aligned_zeros
 from qkd_study.distill.batched.convolution import BatchedConvolution
+from qkd_study.distill.batched.objective import BATCHED_TERMS, losses, targets
+from qkd_study.distill.losses import LOSSES
 from qkd_study.distill.run import set_up_run
 from qkd_study.models import Model, Outputs, build_model
 from qkd_study.quantum import Circuit, Gate
@@ -45,6 +47,7 @@ from qkd_study.study import (
     Study,
 )
 from qkd_study.study.arms import ARMS, Arm
+from qkd_study.study.config import TERMS
 
 DIGITS, XOR = load("digits"), load("xor4")
 SHORT = {"samples": 45, "epochs": 5, "teacher_epochs": 3, "validation_samples": 50}
@@ -241,7 +244,7 @@ def test_layers_of_one_unit_run_one_by_one(
     tmp_path: Path, setting: Setting, dataset: Dataset
 ) -> None:
     _, arm, config, _ = made("Q2C scratch")
-    assert not can_batch(setting.student_model, config, dataset.shape)
+    assert not can_batch(setting.student_model, (), config, dataset.shape)
     given = (setting, arm, config, dataset, TeacherStore(tmp_path))
     for mine, replicate in zip(
         run_replicates(*given, replicates=(7, 8), test=False), (7, 8), strict=True
@@ -411,7 +414,7 @@ def test_gradients_are_autograds(kind: str) -> None:
     """One step of sgd without momentum shows the gradient."""
     models, samples = group(3, kind)
     plain = group(3, kind)[0]
-    objective = Objective(2.0, 0.1, 3.0, {"soft": 0.7, "features": 1.3})
+    objective = Objective(2.0, 0.1, {"soft": 0.7, "features": 1.3}, {"temperature": 3.0})
     rng = torch.Generator().manual_seed(0)
     outputs = []
     for model, own in zip(models, samples, strict=True):
@@ -428,6 +431,57 @@ def test_gradients_are_autograds(kind: str) -> None:
         train(model, *one, teacher=outputs[number], seed=5 + number)
         for mine, other in zip(models[number].parameters(), model.parameters(), strict=True):
             torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(BATCHED_TERMS))
+def test_a_term_and_its_gradient_are_those_of_its_function(name: str) -> None:
+    """Two models, three real samples of a padded batch of four."""
+    weight, count, classes = 0.7, 3, 5
+    rng = torch.Generator().manual_seed(0)
+    shapes = {"logits": (4, classes), "features": (4, 6)}
+    student, teacher = (
+        {part: torch.randn(2, *shape, generator=rng) for part, shape in shapes.items()}
+        for _ in range(2)
+    )
+    labels = torch.tensor([[0, 4, 2, 2], [1, 1, 3, 0]])
+    values = dict.fromkeys(TERMS[name].reads, 2.5)
+    objective = Objective(0.0, 0.0, {name: weight}, values)
+    given = [Outputs(*(teacher[part][model] for part in shapes)) for model in range(2)]
+    planes = [targets(objective, labels[model], classes, given[model]) for model in range(2)]
+    of_batch = torch.stack(planes)
+    of_batch[:, :, count:] = 0
+    found = losses(
+        objective,
+        student["logits"].transpose(1, 2),
+        student["features"].transpose(1, 2)[..., None],
+        of_batch,
+        teacher["features"].transpose(1, 2)[..., None],
+        count,
+    )
+    for model in range(2):
+        mine, its = (
+            Outputs(*(outputs[part][model, :count].clone() for part in shapes))
+            for outputs in (student, teacher)
+        )
+        for tensor in mine[:2]:
+            tensor.requires_grad_()
+        compared = (getattr(outputs, str(TERMS[name].compares)) for outputs in (mine, its))
+        value = LOSSES[name](*compared, *values.values())
+        torch.testing.assert_close(found.parts[name][model], value.detach())
+        torch.testing.assert_close(found.total[model], (weight * value).detach())
+        (weight * value).backward()
+        gradients: dict[str, torch.Tensor | None] = dict.fromkeys(shapes)
+        gradients["logits"] = found.for_logits[model].T
+        if found.for_features is not None:
+            gradients["features"] = found.factor * found.for_features[model, ..., 0].T
+        for part, tensor in zip(shapes, mine[:2], strict=True):
+            gradient = gradients[part]
+            expected = torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
+            if gradient is None:
+                assert not expected.any()
+                continue
+            torch.testing.assert_close(gradient[:count], expected)
+            assert not gradient[count:].any()
 
 
 @pytest.mark.slow

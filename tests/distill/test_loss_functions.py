@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
 import re
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from qkd_study.distill.losses import (
+    LOSSES,
     angle_loss,
     decoupled_loss,
     distance_loss,
@@ -20,6 +22,7 @@ from qkd_study.distill.losses import (
     smoothed_cross_entropy,
     soft_target_loss,
 )
+from qkd_study.study.config import OWN, PARAMETERS, TERMS
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Rows = list[list[float]]
@@ -109,6 +112,17 @@ def test_smoothing_by_hand(smoothing: float) -> None:
 def test_smoothing_on_paper() -> None:
     found = smoothed_cross_entropy(tensor([[0.0, math.log(3)]]), torch.tensor([0]), 0.2)
     assert found.item() == pytest.approx(0.9 * math.log(4) + 0.1 * math.log(4 / 3), rel=1e-12)
+
+
+def test_every_declared_term_has_its_function_and_every_function_its_term() -> None:
+    declared = {term.name: term for term in TERMS.values() if term.compares is not None}
+    assert declared.keys() == LOSSES.keys() | {OWN}
+    for name, function in LOSSES.items():
+        term = declared[name]
+        assert set(term.reads) <= PARAMETERS.keys()
+        arguments = ["student", "teacher", *["labels"][: term.labels], *term.reads]
+        assert len(inspect.signature(function).parameters) == len(arguments)
+        assert ("labels" in inspect.signature(function).parameters) == term.labels
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])

@@ -69,7 +69,7 @@ def test_gradients_are_those_of_finite_differences(
     labels = torch.tensor([0, 2])
     teacher = Outputs(draw(2, 3), draw(2, 2, 2))
     weights = {"soft": soft, "features": features}
-    objective = Objective(scale, temperature=temperature, weights=weights)
+    objective = Objective(scale, weights=weights, values={"temperature": temperature})
     maps = draw(2, 2, 2)
     logits = draw(2, 3).requires_grad_()
     objective(Outputs(logits, maps), labels, teacher).total.backward()
@@ -107,13 +107,13 @@ def test_no_cliff_at_weight_zero() -> None:
     maps, labels = torch.zeros(4, 1, dtype=torch.float64), torch.tensor([0, 1, 2, 0])
 
     def total(weight: float) -> float:
-        objective = Objective(temperature=4.0, weights={"soft": weight})
+        objective = Objective(weights={"soft": weight}, values={"temperature": 4.0})
         return objective(Outputs(logits, maps), labels, Outputs(teacher, maps)).total.item()
 
     at_zero, at_one = total(0.0), total(1.0)
     assert total(1e-9) == pytest.approx(at_zero, abs=1e-7)
     assert total(0.5) == pytest.approx((at_zero + at_one) / 2, rel=1e-12)
-    objective = Objective(temperature=4.0, weights={"soft": 0.0})
+    objective = Objective(weights={"soft": 0.0}, values={"temperature": 4.0})
     terms = objective(Outputs(logits, maps), labels, Outputs(teacher, maps))
     assert terms.parts["soft"].item() == soft_target_loss(logits, teacher, 4.0).item()
 

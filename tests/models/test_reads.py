@@ -31,7 +31,7 @@ from qkd_study.study import (
 )
 from qkd_study.study.config import PARAMETERS, Config
 from qkd_study.study.models import ModelSpec
-from qkd_study.study.reading import ONLY_WITH, reads_with
+from qkd_study.study.reading import reads_with
 
 _LABELS = np.arange(60) % 3
 _PIXELS = np.random.default_rng(0).random((60, 16, 16)) + 0.3 * _LABELS[:, None, None]
@@ -114,11 +114,13 @@ def test_what_a_model_reads_is_what_it_depends_on(of: ModelSpec, tmp_path: Path)
     assert {name for name in VALUES if getattr(stated, name) is not None} == of.reads
 
 
-@pytest.mark.parametrize("name", ONLY_WITH)
+@pytest.mark.parametrize("name", [p.name for p in PARAMETERS.values() if p.only_with])
 def test_what_is_read_beside_another_value_is_null_beside_the_rest(
     name: str, tmp_path: Path
 ) -> None:
-    of, (other, allowed) = HybridCircuit(), ONLY_WITH[name]
+    of, only_with = HybridCircuit(), PARAMETERS[name].only_with
+    assert only_with is not None
+    other, allowed = only_with
     for choice in PARAMETERS[other].choices:
         if choice == "auto":
             continue

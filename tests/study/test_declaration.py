@@ -43,7 +43,6 @@ from qkd_study import (
 )
 from qkd_study.study.config import Config, parameter
 from qkd_study.study.identity import declaration, fingerprint
-from qkd_study.study.reading import ONLY_WITH
 
 #: More combinations of values that decide what fits than can be checked.
 WIDE = {name: Choice(*range(10, 50)) for name in ("samples", "qubits", "depth", "teacher_depth")}
@@ -165,7 +164,7 @@ def test_what_cannot_work_is_refused(changes: dict[str, Any], message: str) -> N
         (lambda: LogFloat(0.01, 0.01), "high=0.01). Use fixed={...} for one value."),
         (lambda: Arm("x" * 101), "an arm's name must be a word without spaces"),
         (lambda: Arm("a\x1b"), "an arm's name must be a word without spaces"),
-        (lambda: Arm("x", ([],)), "terms of an arm are a tuple of 'scaled cross"),  # type: ignore[arg-type]
+        (lambda: Arm("x", ([],)), "terms of an arm are a tuple of 'soft', 'features'"),  # type: ignore[arg-type]
         (lambda: Arm("x", teacher=[]), "teacher of arm 'x' must be one of 'own', 'classical'"),  # type: ignore[arg-type]
         (
             lambda: HybridImage(channels=3),  # type: ignore[arg-type]
@@ -191,8 +190,8 @@ def test_what_cannot_work_is_refused(changes: dict[str, Any], message: str) -> N
         (lambda: Replicates(search=1001), "Replicates(search) must be an integer from 1 to 1000"),
         (lambda: Arm("two words"), "an arm's name must be a word without spaces"),
         (
-            lambda: Arm("x", ("hard",)),  # type: ignore[arg-type]
-            "terms of an arm are a tuple of 'scaled cross",
+            lambda: Arm("x", ("hard",)),
+            "terms of an arm are a tuple of 'soft', 'features'",
         ),
         (
             lambda: QuantumToClassical(filters=0),
@@ -245,7 +244,7 @@ def test_every_parameter_can_be_fixed_crossed_or_searched(name: str) -> None:
     )
     arms = (*ARMS, Arm("mine", (lambda student, teacher, labels: None,)))
     setting = QuantumToQuantum(HybridCircuit())
-    other, allowed = ONLY_WITH.get(name, ("epochs", (5,)))
+    other, allowed = what.only_with or ("epochs", (5,))
     parts: tuple[dict[str, dict[str, Any]], ...] = (
         {"fixed": {name: values[0]}},
         {"factors": {name: values}},

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from qkd_study.study.arms import ALONE, ARMS
+from qkd_study.study.arms import ARMS
+from qkd_study.study.config import OWN, TERMS
 
 Dash = Literal["-"] | tuple[float, tuple[float, ...]]
 
@@ -89,10 +90,11 @@ def _named(name: str) -> dict[str, Any]:
 
 
 def _kind(arm: Mapping[str, Any]) -> str:
-    terms = [term if isinstance(term, str) else "own" for term in arm["terms"]]
+    terms = [term if isinstance(term, str) else OWN for term in arm["terms"]]
     if not terms:
         return "baseline"
     teacher, spoiled = arm.get("teacher", "own"), arm.get("spoiled", "nothing")
-    if teacher != "own" or spoiled != "nothing" or ALONE.issuperset(terms):
+    without_teacher = all(term in TERMS and TERMS[term].compares is None for term in terms)
+    if teacher != "own" or spoiled != "nothing" or without_teacher:
         return "control"
     return "treatment"

@@ -5,7 +5,7 @@ the parameters of R models stand in one array, gradients are written by hand, an
 serves all. `BatchedModel` says what a kind of model has to bring; `KINDS` lists those that do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from qkd_study.distill.batched.convolution import BatchedConvolution
 from qkd_study.distill.batched.hybrid import BatchedHybrid
@@ -16,6 +16,7 @@ from qkd_study.distill.batched.training import one_thread, train_batched
 from qkd_study.models import Model
 from qkd_study.study.config import Config
 from qkd_study.study.models import ModelSpec, Shape
+from qkd_study.study.parameters import Term
 
 __all__ = [
     "BATCHED_TERMS",
@@ -33,10 +34,16 @@ KINDS: dict[type[ModelSpec], type[BatchedModel]] = {
 }
 
 
-def can_batch(spec: ModelSpec, config: Config, shape: Shape) -> bool:
-    """Whether models of a declaration can be trained in one batch; see `BatchedModel.accepts`."""
+def can_batch(spec: ModelSpec, terms: Iterable[Term], config: Config, shape: Shape) -> bool:
+    """Whether models of a declaration can be trained in one batch.
+
+    Args:
+        spec, config, shape: as for `BatchedModel.accepts`.
+        terms: of the loss, beside the cross-entropy.
+    """
     kind = KINDS.get(type(spec))
-    return kind is not None and kind.accepts(spec, config, shape)
+    with_gradients = all(term.name in BATCHED_TERMS for term in terms)
+    return with_gradients and kind is not None and kind.accepts(spec, config, shape)
 
 
 def batch_models(spec: ModelSpec, models: Sequence[Model]) -> BatchedModel:

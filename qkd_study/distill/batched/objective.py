@@ -53,7 +53,8 @@ def targets(objective: Objective, labels: Tensor, classes: int, teacher: Outputs
         of_labels = (1 - share) * of_labels + share / classes
     planes = [of_labels]
     if teacher is not None and "soft" in objective.weights:
-        logarithm = functional.log_softmax(teacher.logits / objective.temperature, dim=-1)
+        temperature = objective.values["temperature"]
+        logarithm = functional.log_softmax(teacher.logits / temperature, dim=-1)
         planes += [logarithm.exp(), logarithm]
     return torch.cat(planes, dim=1).T[:, :, None]
 
@@ -86,7 +87,7 @@ def losses(
     difference, factor = None, 0.0
     for name, weight in objective.weights.items():
         if name == "soft" and targets.shape[1] > classes:
-            temperature = objective.temperature
+            temperature = objective.values["temperature"]
             target, its_logarithm = targets[:, classes : 2 * classes], targets[:, 2 * classes :]
             logarithm = functional.log_softmax(logits / temperature, dim=1)
             parts[name] = _sum((its_logarithm - logarithm).mul_(target)).mul_(
