@@ -10,8 +10,10 @@ import qkd_study
 
 ROOT = Path(qkd_study.__file__).parent
 
-#: Each imports from those before it only; errors, seeds and files come first, commands last.
+#: Each imports from those before it only; what adapts other packages, errors, seeds and files come
+#: first, commands last.
 ORDER = [
+    "compat",
     "common",
     "data",
     "study",

@@ -12,14 +12,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.modules.dropout import _DropoutNd as Dropout
+from torch import nn
 
 from qkd_study.common.seeds import derive, seeded_globals
+from qkd_study.compat import pennylane as devices
 
 #: Packages whose functions and classes hold no generator of a study.
 _FOREIGN = ("qkd_study", "torch", "builtins")
 #: Entries of a container that is searched.
 _MOST = 100
+#: torch's layers that draw random numbers.
+_DROPOUT = (
+    *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
+    *(nn.AlphaDropout, nn.FeatureAlphaDropout),
+)
 Restore = Callable[[], object]
 
 
@@ -56,7 +62,7 @@ def _may_draw(owner: object) -> bool:
     if not isinstance(owner, torch.nn.Module):
         return True
     modules = list(owner.modules())
-    return any(isinstance(m, Dropout) or not _foreign(type(m)) for m in modules)
+    return any(isinstance(m, _DROPOUT) or not _foreign(type(m)) for m in modules)
 
 
 def generators(owners: Iterable[object]) -> list[Any]:
@@ -77,7 +83,7 @@ def generators(owners: Iterable[object]) -> list[Any]:
         if id(thing) in seen:
             continue
         seen[id(thing)] = thing
-        if isinstance(thing, kinds) or _is_device(thing):
+        if isinstance(thing, kinds) or devices.draws_shots(thing):
             found.append(thing)
             continue
         kind = thing if _is_code(thing) else type(thing)
@@ -116,13 +122,6 @@ def _inside(thing: object) -> list[object]:
     if pennylane is not None and isinstance(thing, pennylane.QNode):
         return [thing.device, thing.func]
     return []
-
-
-def _is_device(thing: object) -> bool:
-    pennylane = sys.modules.get("pennylane")
-    if pennylane is None or not isinstance(thing, pennylane.devices.Device):
-        return False
-    return isinstance(getattr(thing, "_rng", None), np.random.Generator)
 
 
 def _is_code(thing: object) -> bool:
@@ -171,11 +170,11 @@ def _set(found: Any, seed: int) -> Restore:
         before = partial(found.setstate, found.getstate())
         found.seed(seed)
         return before
-    rng = found._rng  # a device has no public way to seed it anew, and may replace its generator
+    rng = devices.generator(found)  # which the device may replace
     restore = _set(rng, seed)
 
     def back() -> None:
         restore()
-        found._rng = rng
+        devices.set_generator(found, rng)
 
     return back

@@ -1,8 +1,4 @@
-"""Optimiser steps by torch's own functions.
-
-`torch.optim.Optimizer`, the class around them, imports torch's compiler at its first use. That took
-1.3 s in every process that trains; the steps are the same to the last bit.
-"""
+"""Optimiser steps by torch's own functions: the same as of `torch.optim`, to the last bit."""
 
 from __future__ import annotations
 
@@ -10,9 +6,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adam import adam
-from torch.optim.adamw import adamw
-from torch.optim.sgd import sgd
+
+from qkd_study.compat.torch import adam, adamw, sgd
 
 
 class Optimizer:

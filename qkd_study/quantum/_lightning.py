@@ -1,20 +1,20 @@
 """The state vector of lightning.qubit, driven without building PennyLane operators.
 
 At the size of a quanvolution filter's matrix (8 wires, 11 gates), one execution through PennyLane's
-operators and tape took 0.12 ms, through these bindings 0.004 ms. So the gate list of a circuit is
-prepared once, and each run calls the methods of the device's own state vector and the library's own
-adjoint differentiation with new angles. Nor is PennyLane imported, which takes two seconds: its
-device would make the same state vector.
+operators and tape took 0.12 ms, through the bindings of `compat/lightning.py` 0.004 ms. So the gate
+list of a circuit is prepared once, and each run calls the methods of the device's own state vector
+and the library's own adjoint differentiation with new angles. Nor is PennyLane imported, which
+takes two seconds: its device would make the same state vector.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qkd_study.compat.lightning import StateVector
 from qkd_study.quantum.circuit import Circuit
 
 Complex = NDArray[np.complexfloating]
@@ -31,28 +31,23 @@ class LightningState:
     """
 
     def __init__(self, circuit: Circuit, extra_wires: int, precision: str) -> None:
-        from pennylane_lightning import lightning_qubit_ops as ops
-
         self._circuit = circuit
-        kind, suffix = np.dtype(precision).type, "C64" if precision == "complex64" else "C128"
-        self._vector: Any = getattr(ops, f"StateVector{suffix}")(extra_wires + circuit.qubits)
-        gates = circuit.gates
-        self._names = [gate.name for gate in gates]
-        self._wires = [[extra_wires + wire for wire in gate.wires] for gate in gates]
-        self._methods = [getattr(self._vector, name) for name in self._names]
-        self._vjp: Any = getattr(ops.algorithms, f"VectorJacobianProduct{suffix}")()
-        self._list_gates: Any = getattr(ops.algorithms, f"create_ops_list{suffix}")
-        self._no_matrices = [np.zeros(0, kind) for _ in gates]
+        vector = StateVector(extra_wires + circuit.qubits, precision)
+        self._load, self._read = vector.load, vector.read
+        names = [gate.name for gate in circuit.gates]
+        self._wires = [[extra_wires + wire for wire in gate.wires] for gate in circuit.gates]
+        self._methods = [vector.gate(name) for name in names]
+        self._derive = vector.derivatives(names, self._wires)
         self._varied, self._slots = circuit.varied, circuit.slots
 
     def _apply(self, state: Complex, values: Real, inverse: bool) -> Complex:
-        self._vector.updateData(state)
+        self._load(state)
         angles = self._circuit.angles(values.tolist())
         steps = list(zip(self._methods, self._wires, angles, strict=True))
         for method, wires, angle in reversed(steps) if inverse else steps:
             method(wires, inverse, angle)
         out = np.empty_like(state)
-        self._vector.getState(out)
+        self._read(out)
         return out
 
     def run(self, state: Complex, values: Real) -> Complex:
@@ -85,17 +80,7 @@ class LightningState:
         out = np.zeros(len(values))
         if not self._varied:
             return out
-        empty: list[list[int]] = [[] for _ in self._names]
-        gates = self._list_gates(
-            self._names,
-            self._circuit.angles(values.tolist()),
-            self._wires,
-            [False] * len(self._names),
-            self._no_matrices,
-            empty,
-            empty,
-        )
-        self._vector.updateData(final)
-        products = self._vjp(self._vector, gates, cotangent, self._varied)
-        np.add.at(out, self._slots, np.asarray(products).real)
+        angles = self._circuit.angles(values.tolist())
+        products = self._derive(angles, final, cotangent, self._varied)
+        np.add.at(out, self._slots, products.real)
         return out

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import ray
 
 from qkd_study.common.errors import InputError
+from qkd_study.compat.ray import start_in
 from qkd_study.tune.environment import WORKER
 from qkd_study.tune.nodes import Nodes
 from qkd_study.tune.ray_folder import ray_folder
@@ -79,14 +80,14 @@ def _start(cpus: int, folder: str) -> None:
     if os.environ.get("RAY_AUTH_MODE") == "token" and not given:
         # Ray would read or write one in the home folder, where it may be damaged or not writable.
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    ray.init(
+    start_in(
+        folder,
         address="local",
         num_cpus=cpus,
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.ERROR,
         configure_logging=True,
-        _temp_dir=folder,
     )
 
 

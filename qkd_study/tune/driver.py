@@ -22,6 +22,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from qkd_study.common.errors import InputError, StorageError, format_error
+from qkd_study.compat.ray import last_result, starting_actor, trial_actor
 from qkd_study.data import Dataset
 from qkd_study.results import Reason, RunFolder
 from qkd_study.search.schedule import Schedule
@@ -96,7 +97,7 @@ class _Shared:
                 break
             if trial.trial_id in waiting:
                 waiting.remove(trial.trial_id)
-                actor, seconds = trial.temporary_state.ray_actor, TAKE_OVER_SECONDS
+                actor, seconds = trial_actor(trial), TAKE_OVER_SECONDS
                 if actor is None:  # a new one
                     actor, seconds = self._new(trial), START_SECONDS
                 if actor is not None:
@@ -118,8 +119,7 @@ class _Shared:
     def _new(self, trial: Any) -> Any:
         """The actor that starts for a trial; Tune has no public way to get it before it started."""
         with contextlib.suppress(Exception):
-            tracked = self.controller._trial_to_actor[trial]
-            return self.controller._actor_manager._live_actors_to_ray_actors_resources[tracked][0]
+            return starting_actor(self.controller, trial)
         return None
 
     def take(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -192,11 +192,11 @@ class _Events(Callback):  # type: ignore[misc]
             self._shared.interrupts.stop()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._shared.started(trial.trial_id, trial.temporary_state.ray_actor)
+        self._shared.started(trial.trial_id, trial_actor(trial))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._shared.end(trial.trial_id)
-        trial.run_metadata.last_result.pop("records", None)
+        last_result(trial).pop("records", None)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         message = self._shared.watchdog.timeout_message(trial.trial_id)

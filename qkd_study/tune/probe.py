@@ -102,13 +102,9 @@ def _check_form(address: str) -> None:
 
 
 def _find(address: str) -> str:
-    from ray._private import services
-    from ray._raylet import GcsClient  # type: ignore[attr-defined]
+    from qkd_study.compat.ray import head_address, is_node_of
 
-    try:
-        there = services.canonicalize_bootstrap_address(address)
-    except ConnectionError:
-        there = None
+    there = head_address(address)
     if there is None:
         raise InputError(
             f"--address {address}: no Ray cluster was found on this machine. Start one with `ray "
@@ -116,13 +112,12 @@ def _find(address: str) -> str:
         )
     host, port = there.rsplit(":", 1)
     check_listens(host.strip("[]"), int(port), address)
-    nodes = GcsClient(address=there).get_all_node_info(timeout=PROBE_SECONDS)
-    if not services.find_node_ids() & {node.hex() for node in nodes}:
+    if not is_node_of(there, PROBE_SECONDS):
         raise InputError(
             f"--address {address}: this machine is not a node of that cluster. Run the command on "
             f"one of its nodes, or submit it with --address http://HOST:8265."
         )
-    return str(there)
+    return there
 
 
 def _main(address: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from qkd_study.compat.ray import actor_id, process_of
 from qkd_study.tune.dispatcher import TrialDispatcher
 from qkd_study.tune.waiting import Waiting
 from qkd_study.tune.worker import TRACEBACK_LINES
@@ -48,12 +49,12 @@ class Watchdog:
         if name not in self._actors:
             self._start_deadlines[name] = time.monotonic() + seconds
             self._actors[name] = actor
-            self._processes[name] = self._process_of.get(_id(actor))
+            self._processes[name] = self._process_of.get(actor_id(actor))
 
     def started(self, name: str, actor: Any) -> None:
         """Register that a worker begins with a bundle, and ask a new worker for its process."""
         self._start_deadlines.pop(name, None)
-        if (key := _id(actor)) not in self._process_of:
+        if (key := actor_id(actor)) not in self._process_of:
             self._process_of[key] = actor.process.remote()
         self._actors[name] = actor
         self._processes[name] = self._process_of[key]
@@ -84,7 +85,7 @@ class Watchdog:
                 self._end(name)
 
     def _waits_for_others(self, name: str) -> bool:
-        return name in self._actors and self._waits.waited_recently(_id(self._actors[name]))
+        return name in self._actors and self._waits.waited_recently(actor_id(self._actors[name]))
 
     def _end(self, name: str) -> None:
         process = self._process(name) or _starting_process(self._actors[name])
@@ -126,15 +127,10 @@ class Watchdog:
         return None
 
 
-def _id(actor: Any) -> str:
-    return str(actor._actor_id.hex())
-
-
 def _starting_process(actor: Any) -> tuple[str, int, str] | None:
     """Node, process and id of an actor that has not answered yet, from Ray's own state."""
     with contextlib.suppress(Exception):
-        known = ray._private.state.actors(_id(actor))
-        return str(known["Address"]["NodeID"]), int(known["Pid"]), _id(actor)
+        return *process_of(actor_id(actor)), actor_id(actor)
     return None
 
 

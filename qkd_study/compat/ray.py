@@ -1,0 +1,91 @@
+"""What a driver must know of Ray and Tune that they do not tell: actors, processes, addresses.
+
+Checked with Ray 2.60.0. Functions that look something up raise whatever Ray raises where it is not
+there; callers for whom that is no error suppress it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ray
+from ray._private import services
+from ray._raylet import GcsClient  # type: ignore[attr-defined]
+
+
+def start_in(folder: str, **options: Any) -> None:
+    """`ray.init` with its sockets and logs in a folder.
+
+    `ray.init` has no public argument for that: `_temp_dir` is it.
+    """
+    ray.init(_temp_dir=folder, **options)
+
+
+def actor_id(actor: Any) -> str:
+    """The id of an actor in hexadecimal, from its handle's `_actor_id`.
+
+    Publicly only an actor itself can ask for its id, and one that is starting does not answer.
+    """
+    return str(actor._actor_id.hex())
+
+
+def process_of(actor: str) -> tuple[str, int]:
+    """The node and the process id of an actor, given its id, from `ray._private.state.actors`.
+
+    The public `ray.util.state` needs a dashboard, which a Ray of our own does not start.
+    """
+    known = ray._private.state.actors(actor)
+    return str(known["Address"]["NodeID"]), int(known["Pid"])
+
+
+def trial_actor(trial: Any) -> Any | None:
+    """The actor of a Tune trial, `trial.temporary_state.ray_actor`; `None` if it is a new one.
+
+    Callbacks are told of trials, but not of the actors that run them.
+    """
+    return trial.temporary_state.ray_actor
+
+
+def starting_actor(controller: Any, trial: Any) -> Any:
+    """The actor that starts for a Tune trial.
+
+    Until it has started, only Tune's controller knows it: `_trial_to_actor` and
+    `_actor_manager._live_actors_to_ray_actors_resources`.
+    """
+    tracked = controller._trial_to_actor[trial]
+    return controller._actor_manager._live_actors_to_ray_actors_resources[tracked][0]
+
+
+def last_result(trial: Any) -> dict[str, Any]:
+    """What a Tune trial reported last, as Tune itself keeps it: `trial.run_metadata.last_result`.
+
+    The property `trial.last_result` waits for the actor's answer where nothing was reported.
+    """
+    found: dict[str, Any] = trial.run_metadata.last_result
+    return found
+
+
+def head_address(address: str) -> str | None:
+    """HOST:PORT of the cluster at an address; `None` if `auto` finds none on this machine.
+
+    `ray._private.services.canonicalize_bootstrap_address` does what `ray.init` does first, which
+    waits for minutes where nothing answers.
+    """
+    try:
+        found: str | None = services.canonicalize_bootstrap_address(address)
+    except ConnectionError:
+        return None
+    return found
+
+
+def is_node_of(address: str, seconds: float) -> bool:
+    """Whether this machine is a node of the cluster whose head is at HOST:PORT.
+
+    The nodes come from `ray._raylet.GcsClient.get_all_node_info`, those that run on this machine
+    from `ray._private.services.find_node_ids`: without `ray.init`, which would wait for minutes.
+
+    Args:
+        seconds: until the head must have answered.
+    """
+    nodes = GcsClient(address=address).get_all_node_info(timeout=seconds)
+    return bool(services.find_node_ids() & {node.hex() for node in nodes})
