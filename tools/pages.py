@@ -33,7 +33,13 @@ def parameters() -> str:
     for p in PARAMETERS.values():
         cells = (f"`{p.name}`", f"`{p.default!r}`", p.meaning, p.allowed)
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
-    lines += ["", "## Terms of the loss", "", "What the terms of an `Arm` may name.", ""]
+    lines += [
+        "",
+        "## Terms of the loss",
+        "",
+        "What the terms of an `Arm` may name; `own` is a function of the study file.",
+        "",
+    ]
     lines += ["| term | meaning | parameters |", "| --- | --- | --- |"]
     for term in TERMS.values():
         reads = [p.name for p in PARAMETERS.values() if term.name in p.terms]
