@@ -13,7 +13,7 @@ from scipy import stats
 
 from qkd_study import Claim, InputError, Replicates, Study, load
 from qkd_study.analysis import judge
-from qkd_study.analysis.report import write_report
+from qkd_study.analysis.report import Written, write_report
 from qkd_study.analysis.report.prose import statement, summary
 from qkd_study.cli.main import main
 from tests.analysis.made import CLAIM, made_results, made_study
@@ -215,8 +215,23 @@ def test_a_comparison_of_runs(tmp_path: Path) -> None:
     assert page.count('class="claim supported"') == 2
 
 
-def test_markdown_has_the_verdicts_and_the_tables(tmp_path: Path) -> None:
-    text = write_report([made_results()], tmp_path).markdown.read_text()
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    return write_report([made_results()], tmp_path_factory.mktemp("report"))
+
+
+def test_images_say_what_they_show(written: Written) -> None:
+    page = written.html.read_text()
+    texts, captions = (
+        re.findall(pattern, page) for pattern in (r'<img alt="(.*?)"', r"<figcaption>(.*?)<")
+    )
+    assert len(texts) == len(captions) > 5
+    assert not set(texts) & set(captions)
+    assert any(text.startswith("Bars: importance of parameters per arm.") for text in texts)
+
+
+def test_markdown_has_the_verdicts_and_the_tables(written: Written) -> None:
+    text = written.markdown.read_text()
     assert "**Soft targets help.** *supported.*" in text
     header = next(line for line in text.splitlines() if line.startswith("| cell | arm | n |"))
     rows = [line for line in text.splitlines() if line.startswith("| samples=50 | soft |")]

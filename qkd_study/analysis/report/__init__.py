@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from qkd_study.analysis import figures
 from qkd_study.analysis.report.build import section
-from qkd_study.analysis.report.page import html, markdown
+from qkd_study.analysis.report.page import Picture, html, markdown
 from qkd_study.analysis.run_tables import RunTables
 
 
@@ -32,8 +33,11 @@ def write_report(runs: Sequence[RunTables], folder: Path) -> Written:
     images = [[figures.png(figure) for _, _, figure in own] for own in drawn]
     sections = []
     for run, own, pngs in zip(runs, drawn, images, strict=True):
-        named = [(name, said, png) for (name, said, _), png in zip(own, pngs, strict=True)]
-        sections.append(section(run, named))
+        pictures = [
+            Picture(name, caption, figures.alt_text(figure), base64.b64encode(png).decode())
+            for (name, caption, figure), png in zip(own, pngs, strict=True)
+        ]
+        sections.append(section(run, pictures))
     title = str(runs[0].declaration["name"]) if len(runs) == 1 else "Comparison of runs"
     subtitle = ", ".join(run.name for run in runs)
     folder.mkdir(parents=True, exist_ok=True)

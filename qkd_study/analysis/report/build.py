@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -30,12 +29,12 @@ PLACES = {
 }
 
 
-def section(results: RunTables, drawn: Sequence[tuple[str, str, bytes]] = ()) -> Section:
+def section(results: RunTables, drawn: Sequence[Picture] = ()) -> Section:
     """What the report says about one run.
 
     Args:
         results: the run.
-        drawn: its figures: name, caption and PNG.
+        drawn: its figures.
     """
     judged = judge(results)
     parts = [
@@ -46,13 +45,8 @@ def section(results: RunTables, drawn: Sequence[tuple[str, str, bytes]] = ()) ->
         scaling(results),
         search(results),
     ]
-    pictures = [
-        (_place(name), Picture(name, caption, base64.b64encode(png).decode()))
-        for name, caption, png in drawn
-    ]
     filled = [
-        replace(part, figures=[shown for place, shown in pictures if place == part.title])
-        for part in parts
+        replace(part, figures=[p for p in drawn if _place(p.id) == part.title]) for part in parts
     ]
     return Section(
         name=results.name,

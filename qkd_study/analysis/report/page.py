@@ -39,10 +39,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as base64-encoded PNG."""
+    """A figure.
+
+    Attributes:
+        id: short; where it goes follows from how it begins.
+        caption: one or two plain sentences.
+        alt: what it shows, for readers who cannot see it.
+        png: base64-encoded.
+    """
 
     id: str
     caption: str
+    alt: str
     png: str
 
 
