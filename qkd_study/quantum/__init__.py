@@ -14,7 +14,7 @@ from qkd_study.quantum.embeddings import amplitude_embedding, angle_embedding, b
 from qkd_study.quantum.passes import CircuitExecution
 from qkd_study.quantum.plans import ExecutionPlan
 from qkd_study.quantum.quanvolution import Quanvolution
-from qkd_study.quantum.readouts import class_groups, marginal, mean_z, z_values
+from qkd_study.quantum.readouts import class_groups, mean_z, z_values
 from qkd_study.quantum.simulator import Precision, Simulator
 
 __all__ = [
@@ -33,7 +33,6 @@ __all__ = [
     "class_groups",
     "data_reuploading",
     "hardware_efficient",
-    "marginal",
     "mean_z",
     "quanvolution_filter",
     "random_layers",

@@ -42,25 +42,6 @@ def mean_z(qubits: int) -> Tensor:
     return z_values(qubits).mean(dim=1)
 
 
-def marginal(qubits: int, wires: Sequence[int]) -> Tensor:
-    """Probabilities of the basis states of some wires, whatever the others are.
-
-    Args:
-        qubits: n.
-        wires: which; the first is the most significant bit of the outcome.
-
-    Returns:
-        Zeros and ones, float64 (2^n, 2^wires).
-
-    Raises:
-        ValueError: a wire does not exist or comes twice.
-    """
-    chosen = _wires(qubits, wires)
-    weights = 2 ** torch.arange(len(chosen) - 1, -1, -1)
-    outcome = (_bits(qubits)[:, chosen] * weights).sum(1)
-    return torch.nn.functional.one_hot(outcome, 2 ** len(chosen)).to(torch.float64)
-
-
 def class_groups(qubits: int, classes: int, assignment: Sequence[int] | None = None) -> Tensor:
     """Basis states summed into one group per class: a distribution over the classes.
 

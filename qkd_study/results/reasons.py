@@ -43,11 +43,6 @@ class Reason:
         return self.text.splitlines()[1:]
 
     @property
-    def diverged(self) -> bool:
-        """Whether the loss was no number: the same run would do so again."""
-        return self.text.startswith("diverged")
-
-    @property
     def run(self) -> str:
         """The first run, in words."""
         of = self.example

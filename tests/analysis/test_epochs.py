@@ -9,32 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qkd_study.analysis.statistics import compare_epochs, epochs_to_target
-
-
-def test_the_first_epoch_counts_from_one() -> None:
-    curves = [
-        [0.1, 0.5, 0.4, 0.6],
-        [0.5, 0.1, 0.1, 0.1],
-        [0.4, 0.4, 0.4, 0.4],
-        [0.1, 0.2, 0.3, 0.9],
-    ]
-    assert epochs_to_target(curves, 0.5) == (2, 1, None, 4)
-    assert epochs_to_target(np.empty((0, 4)), 0.5) == ()
-
-
-@pytest.mark.parametrize(
-    ("curves", "target", "match"),
-    [
-        ([[0.1, math.nan]], 0.5, r"curves must be finite, but is nan at \(0, 1\)"),
-        ([0.1, 0.2], 0.5, r"2 dimensions, but has the shape \(2,\)"),
-        (np.empty((3, 0)), 0.5, r"\(3, 0\)"),
-        ([[0.1]], math.nan, "target must be finite, but is nan"),
-    ],
-)
-def test_bad_curves(curves: Any, target: float, match: str) -> None:
-    with pytest.raises(ValueError, match=match):
-        epochs_to_target(curves, target)
+from qkd_study.analysis.statistics import compare_epochs
 
 
 def test_by_hand() -> None:
@@ -45,7 +20,7 @@ def test_by_hand() -> None:
     assert found.control == (4 + 10 + 10 + 8 + 10) / 5
     assert found.difference == pytest.approx(np.mean([-2, -7, -5, 2, 0]))
     assert (found.treated_reached, found.control_reached) == (3 / 5, 3 / 5)
-    assert (found.neither, found.limit, found.n) == (1, 10, 5)
+    assert (found.limit, found.n) == (10, 5)
     # Sums of 2, 7, 5, 2 with any signs, of 16: 12 and more are 16, 12 and 12; and as many below.
     assert found.p == 6 / 16
     interval = stats.ttest_1samp([-2, -7, -5, 2, 0], 0).confidence_interval()
@@ -55,7 +30,7 @@ def test_by_hand() -> None:
 def test_a_lower_limit_forgets_what_comes_after() -> None:
     early = compare_epochs([2, 7, 9], [4, 6, None], 5)
     assert early == compare_epochs([2, None, None], [4, math.inf, None], 5)
-    assert (early.treated_reached, early.neither, early.difference) == (1 / 3, 2, -2 / 3)
+    assert (early.treated_reached, early.difference) == (1 / 3, -2 / 3)
 
 
 def test_the_restricted_mean_is_the_area_under_the_curve_of_those_not_there() -> None:
@@ -90,7 +65,7 @@ def test_it_errs_as_often_as_it_says_under_censoring() -> None:
 
 def test_nothing_to_see() -> None:
     none = compare_epochs([None, None, None], [None, None, None], 20)
-    assert (none.difference, none.neither, none.p, none.treated) == (0, 3, 1, 20)
+    assert (none.difference, none.p, none.treated) == (0, 1, 20)
     one = compare_epochs([3], [None], 20)
     assert one.difference == -17
     assert np.isnan([one.low, one.high, one.p]).all()

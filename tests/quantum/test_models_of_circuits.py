@@ -24,7 +24,6 @@ from qkd_study.quantum import (
     brickwork,
     class_groups,
     hardware_efficient,
-    marginal,
     quanvolution_filter,
     random_layers,
     strongly_entangling,
@@ -41,7 +40,7 @@ ANSATZE: dict[str, Callable[[int, int], Circuit]] = {
     "random": lambda n, d: random_layers(n, d, seed=7),
 }
 EMBEDDINGS = ("amplitude", "angle X", "angle Y", "angle Z", "basis")
-READOUTS = ("z", "probabilities", "classes", "marginal")
+READOUTS = ("z", "probabilities", "classes")
 
 
 def embed(kind: str, x: Tensor, n: int) -> Tensor:
@@ -92,7 +91,6 @@ def test_values_and_gradients(
         "z": z_values(n, wires),
         "probabilities": torch.eye(2**n, dtype=torch.float64),
         "classes": class_groups(n, classes),
-        "marginal": marginal(n, wires),
     }
 
     @qml.qnode(qml.device("default.qubit", wires=n), interface="torch", diff_method="backprop")
@@ -103,7 +101,7 @@ def test_values_and_gradients(
             getattr(qml, gate.name)(*([] if angle is None else [angle]), wires=gate.wires)
         if readout == "z":
             return [qml.expval(qml.Z(w)) for w in wires]
-        return qml.probs(wires=wires if readout == "marginal" else range(n))
+        return qml.probs(wires=range(n))
 
     def expected_row(row: Tensor) -> Tensor:
         out = node(row, theta)
@@ -202,7 +200,7 @@ def test_zeros_become_the_ground_state_where_asked() -> None:
         (lambda: class_groups(2, 3, [0, 0, 1, 1]), "classes [2] have none"),
         (lambda: class_groups(2, 2, [0, 1]), "an assignment needs 4 entries"),
         (lambda: z_values(2, [2]), "wires must be different ones of 0 to 1, but got [2]"),
-        (lambda: marginal(2, [0, 0]), "wires must be different ones"),
+        (lambda: z_values(2, [0, 0]), "wires must be different ones"),
     ],
 )
 def test_bad_input(build: Callable[[], object], message: str) -> None:

@@ -9,7 +9,7 @@ from qkd_study.analysis.statistics.efficiency import (
     data_efficiency,
     slope_per_doubling,
 )
-from qkd_study.analysis.statistics.epochs import EpochsCompared, compare_epochs, epochs_to_target
+from qkd_study.analysis.statistics.epochs import EpochsCompared, compare_epochs
 from qkd_study.analysis.statistics.paired import (
     Equivalence,
     Paired,
@@ -36,7 +36,6 @@ __all__ = [
     "compare_epochs",
     "data_efficiency",
     "detectable_difference",
-    "epochs_to_target",
     "equivalence",
     "holm",
     "paired_difference",

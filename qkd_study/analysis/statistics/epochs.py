@@ -6,32 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from qkd_study.analysis.statistics.intervals import mean_interval
-from qkd_study.analysis.statistics.samples import finite, share, sign_flip_p
-
-
-def epochs_to_target(curves: ArrayLike, target: float) -> tuple[int | None, ...]:
-    """The first epoch, counted from 1, in which each curve is at or above a target.
-
-    Args:
-        curves: (replicates, epochs), e.g. validation accuracy after each epoch.
-        target: in the unit of the curves.
-
-    Returns:
-        Per replicate; `None` if censored: not reached in the epochs there are.
-
-    Raises:
-        ValueError: if curves or target are not finite or curves has no epochs.
-    """
-    values = finite("curves", curves, 2)
-    finite("target", target, 0)
-    if values.shape[1] == 0:
-        raise ValueError(f"curves needs epochs, but has the shape {values.shape}")
-    reached = values >= target
-    first = np.where(reached.any(axis=1), reached.argmax(axis=1) + 1, 0).tolist()
-    return tuple(epoch or None for epoch in first)
+from qkd_study.analysis.statistics.samples import share, sign_flip_p
 
 
 @dataclass(frozen=True)
@@ -44,7 +22,6 @@ class EpochsCompared:
         difference: treated - control, paired; negative if treated is faster.
         low, high: t interval of the difference; nan if n < 2.
         treated_reached, control_reached: share of replicates that reach the target by the limit.
-        neither: pairs in which neither does; they say nothing of who is faster.
         p: two-sided exact sign-flip test of the difference; nan if n < 2.
         limit: in epochs.
         n: pairs.
@@ -57,7 +34,6 @@ class EpochsCompared:
     high: float
     treated_reached: float
     control_reached: float
-    neither: int
     p: float
     limit: int
     n: int
@@ -81,8 +57,9 @@ def compare_epochs(
     have happened beyond the limit is not judged.
 
     Args:
-        treated, control: (n,), from `epochs_to_target`, the same replicates in the same order;
-            `None` or inf if not reached. An epoch beyond the limit counts as not reached.
+        treated, control: (n,), the first epoch at the target, counted from 1, of the same
+            replicates in the same order; `None` or inf if not reached. An epoch beyond the limit
+            counts as not reached.
         limit: the epochs that every replicate of both arms was trained for, or fewer.
         confidence: nominal coverage.
 
@@ -110,7 +87,6 @@ def compare_epochs(
         high=found.high,
         treated_reached=float(ours_reached.mean()),
         control_reached=float(theirs_reached.mean()),
-        neither=int((~ours_reached & ~theirs_reached).sum()),
         p=sign_flip_p(differences) if n >= 2 else float("nan"),
         limit=limit,
         n=n,
