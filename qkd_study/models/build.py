@@ -14,6 +14,7 @@ from qkd_study.models.circuits import (
     FullyQuantumModel,
     HybridImageModel,
     HybridModel,
+    Inputs,
 )
 from qkd_study.models.classical import MLP, AlexNet, ConvNet, LeNet5
 from qkd_study.models.convolution import ConvolutionStudent, QuanvolutionTeacher
@@ -34,16 +35,16 @@ from qkd_study.quantum import (
 )
 from qkd_study.study import circuits as quantum_spec
 from qkd_study.study import models as spec
+from qkd_study.study.circuits import capacity
 from qkd_study.study.config import Config
-
-Shape = tuple[int, ...]
+from qkd_study.study.models import Shape
 
 
 def simulator(config: Config) -> Simulator:
     """What runs the circuits of a configuration."""
     return Simulator(
-        config.device or "lightning.qubit",
-        cast(Precision, config.precision or "complex128"),
+        cast(str, config.device),
+        cast(Precision, config.precision),
         None if config.plan in (None, "auto") else cast(ExecutionPlan, config.plan),
     )
 
@@ -78,10 +79,9 @@ def build_ansatz(config: Config, own: Ansatz | None, seed: int) -> Circuit:
 
 
 def _reduction(config: Config, shape: Shape) -> Reduction:
-    kind, qubits = config.reduction or "none", cast(int, config.qubits)
-    room = 2**qubits if config.embedding == "amplitude" else qubits
-    inputs = Reduction(shape, 0)  # keeps all
-    return inputs if kind == "none" else make_reduction(kind, shape, room)
+    if config.reduction == "none":
+        return Reduction(shape, 0)  # keeps all
+    return make_reduction(cast(str, config.reduction), shape, capacity(vars(config)))
 
 
 def _convolution(
@@ -113,37 +113,18 @@ def _quanvolution(
 
 
 def _circuit(of: Any, config: Config, shape: Shape, classes: int, seed: int) -> CircuitModel:
-    circuit, runs_on = build_ansatz(config, of.ansatz, seed), simulator(config)
+    parts = build_ansatz(config, of.ansatz, seed), simulator(config), classes
     angle_range = cast(float, config.angle_range)
     if isinstance(of, quantum_spec.HybridImage):
-        return HybridImageModel(
-            circuit,
-            runs_on,
-            classes,
-            shape=shape,
-            channels=of.channels,
-            angle_range=angle_range,
-        )
-    reduction, embedding = _reduction(config, shape), cast(str, config.embedding)
-    if isinstance(of, quantum_spec.FullyQuantum):
-        return FullyQuantumModel(
-            circuit,
-            runs_on,
-            classes,
-            reduction=reduction,
-            embedding=embedding,
-            angle_range=angle_range,
-            scale=of.scale,
-            assignment=of.assignment,
-        )
-    return HybridModel(
-        circuit,
-        runs_on,
-        classes,
-        reduction=reduction,
-        embedding=embedding,
+        return HybridImageModel(*parts, shape=shape, channels=of.channels, angle_range=angle_range)
+    inputs = Inputs(
+        reduction=_reduction(config, shape),
+        embedding=cast(str, config.embedding),
         angle_range=angle_range,
     )
+    if isinstance(of, quantum_spec.FullyQuantum):
+        return FullyQuantumModel(*parts, scale=of.scale, assignment=of.assignment, **inputs)
+    return HybridModel(*parts, **inputs)
 
 
 def _ensemble(of: spec.Ensemble, config: Config, shape: Shape, classes: int, seed: int) -> Model:

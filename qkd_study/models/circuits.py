@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from qkd_study.models.classical import sequence, two_convolutions
-from qkd_study.models.outputs import Model, Outputs
+from qkd_study.models.outputs import HeadedModel, Model, Outputs
 from qkd_study.models.reductions import Reduction
 from qkd_study.quantum import (
     Circuit,
@@ -26,7 +27,47 @@ from qkd_study.quantum import (
 SMALLEST = 1e-12
 
 
-class CircuitModel(Model):
+class QuantumModel(Model):
+    """A model whose circuits, all of one form, are run by a simulator."""
+
+    circuit: Circuit
+    simulator: Simulator
+
+    @property
+    def backend(self) -> str:
+        """The device that runs the circuits."""
+        return self.simulator.device
+
+    @property
+    def plan(self) -> str | None:
+        """How the circuits were run so far."""
+        return self.simulator.plans_used
+
+    @property
+    def circuit_executions(self) -> int:
+        """Circuit executions so far."""
+        return self.simulator.executions
+
+    @property
+    def circuit_gates(self) -> int:
+        """Gates of one circuit."""
+        return len(self.circuit.gates)
+
+    @property
+    def quantum_parameters(self) -> int:
+        """Trainable angles."""
+        return self.circuit.parameters
+
+
+class Inputs(TypedDict):
+    """How samples enter a circuit; see `CircuitModel`."""
+
+    reduction: Reduction | None
+    embedding: str
+    angle_range: float
+
+
+class CircuitModel(QuantumModel):
     """An embedding, a circuit with trainable angles, and what subclasses make of the outcome.
 
     Args:
@@ -47,9 +88,8 @@ class CircuitModel(Model):
         angle_range: float,
     ) -> None:
         super().__init__()
-        self.circuit, self.simulator = circuit, simulator
+        self.circuit, self.simulator, self.reduction = circuit, simulator, reduction
         self.embedding, self.angle_range = embedding, angle_range
-        self.reduction = reduction
         angles = torch.rand(circuit.parameters, dtype=torch.float64)
         self.theta = nn.Parameter((2 * angles - 1) * math.pi)
 
@@ -87,33 +127,8 @@ class CircuitModel(Model):
         final = self.simulator.evolve(self.circuit, self.theta, states)
         return final.real**2 + final.imag**2, final
 
-    @property
-    def backend(self) -> str:
-        """The device that runs the circuit."""
-        return self.simulator.device
 
-    @property
-    def plan(self) -> str | None:
-        """How the circuit was run so far."""
-        return self.simulator.plans_used
-
-    @property
-    def circuit_executions(self) -> int:
-        """Circuit executions so far."""
-        return self.simulator.executions
-
-    @property
-    def circuit_gates(self) -> int:
-        """Gates of the circuit."""
-        return len(self.circuit.gates)
-
-    @property
-    def quantum_parameters(self) -> int:
-        """Trainable angles."""
-        return self.circuit.parameters
-
-
-class HybridModel(CircuitModel):
+class HybridModel(CircuitModel, HeadedModel):
     """<Z> of every qubit, then a linear layer to the classes.
 
     It has P + (n + 1) * classes parameters, and inputs * f + f more with a linear reduction to f
@@ -121,18 +136,9 @@ class HybridModel(CircuitModel):
     """
 
     def __init__(
-        self,
-        circuit: Circuit,
-        simulator: Simulator,
-        classes: int,
-        *,
-        reduction: Reduction | None,
-        embedding: str,
-        angle_range: float,
+        self, circuit: Circuit, simulator: Simulator, classes: int, **inputs: Unpack[Inputs]
     ) -> None:
-        super().__init__(
-            circuit, simulator, reduction=reduction, embedding=embedding, angle_range=angle_range
-        )
+        super().__init__(circuit, simulator, **inputs)
         self.head = nn.Linear(circuit.qubits, classes)
         self.register_buffer("z", z_values(circuit.qubits), persistent=False)
 
@@ -141,10 +147,6 @@ class HybridModel(CircuitModel):
         probabilities, state = self.run(inputs)
         expectations = probabilities @ self.get_buffer("z").to(probabilities.dtype)
         return Outputs(self.head(expectations), expectations, state)
-
-    def head_parameters(self) -> list[nn.Parameter]:
-        """Weights and biases of the linear layer."""
-        return list(self.head.parameters())
 
 
 class HybridImageModel(HybridModel):
@@ -169,14 +171,8 @@ class HybridImageModel(HybridModel):
         channels: tuple[int, int],
         angle_range: float,
     ) -> None:
-        super().__init__(
-            circuit,
-            simulator,
-            classes,
-            reduction=None,
-            embedding="angle",
-            angle_range=angle_range,
-        )
+        inputs = Inputs(reduction=None, embedding="angle", angle_range=angle_range)
+        super().__init__(circuit, simulator, classes, **inputs)
         *colours, height, width = shape
         first, second = channels
         cells = (height // 4) * (width // 4)
@@ -214,15 +210,11 @@ class FullyQuantumModel(CircuitModel):
         simulator: Simulator,
         classes: int,
         *,
-        reduction: Reduction | None,
-        embedding: str,
-        angle_range: float,
         scale: bool = False,
         assignment: tuple[int, ...] | None = None,
+        **inputs: Unpack[Inputs],
     ) -> None:
-        super().__init__(
-            circuit, simulator, reduction=reduction, embedding=embedding, angle_range=angle_range
-        )
+        super().__init__(circuit, simulator, **inputs)
         groups = class_groups(circuit.qubits, classes, assignment)
         self.register_buffer("groups", groups, persistent=False)
         # softplus(log(e - 1)) = 1

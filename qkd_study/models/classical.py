@@ -14,7 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from qkd_study.models.outputs import Model, Outputs
+from qkd_study.models.outputs import HeadedModel, Outputs
 from qkd_study.study import models as declared
 from qkd_study.study.models import check_images
 
@@ -44,10 +44,8 @@ def two_convolutions(channels: int, first: int, second: int) -> list[nn.Module]:
     ]
 
 
-class _Classical(Model):
-    """A model that ends in a linear layer, `head`, and takes samples of one shape."""
-
-    head: nn.Linear
+class _Classical(HeadedModel):
+    """A model that takes samples of one shape."""
 
     def __init__(self, shape: tuple[int, ...], classes: int) -> None:
         super().__init__()
@@ -72,10 +70,6 @@ class _Classical(Model):
 
     def _arrange(self, samples: Tensor) -> Tensor:
         return samples.flatten(1)
-
-    def head_parameters(self) -> list[nn.Parameter]:
-        """Weight and bias of the last layer."""
-        return list(self.head.parameters())
 
 
 class MLP(_Classical):

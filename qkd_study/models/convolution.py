@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from qkd_study.models.outputs import Model, Outputs
+from qkd_study.models.circuits import QuantumModel
+from qkd_study.models.outputs import HeadedModel, Outputs
 from qkd_study.quantum import Quanvolution
 
 
-class ConvolutionStudent(Model):
+class ConvolutionStudent(HeadedModel):
     """A convolution with tanh, then a linear layer to the classes.
 
     On 28x28 images with 10 classes, 3 filters of 2x2 at stride 2 have 15 + 5,890 = 5,905
@@ -38,12 +39,8 @@ class ConvolutionStudent(Model):
         maps = torch.tanh(self.convolution(inputs))
         return Outputs(self.head(maps.flatten(1)), maps)
 
-    def head_parameters(self) -> list[nn.Parameter]:
-        """Weights and biases of the linear layer."""
-        return list(self.head.parameters())
 
-
-class QuanvolutionTeacher(Model):
+class QuanvolutionTeacher(QuantumModel, HeadedModel):
     """A quanvolution, then a linear layer to the classes.
 
     On 28x28 images with 10 classes, 3 filters of 4 qubits have 33 + 5,890 = 5,923 parameters.
@@ -56,7 +53,7 @@ class QuanvolutionTeacher(Model):
 
     def __init__(self, layer: Quanvolution, patches: int, classes: int) -> None:
         super().__init__()
-        self.quanvolution = layer
+        self.quanvolution, self.circuit, self.simulator = layer, layer.circuit, layer.simulator
         self.head = nn.Linear(len(layer.theta) * patches, classes)
 
     def prepare(self, samples: Tensor) -> Tensor:
@@ -67,30 +64,6 @@ class QuanvolutionTeacher(Model):
         """Logits (batch, classes) and maps (batch, filters, patches down, patches across)."""
         maps = self.quanvolution(inputs)
         return Outputs(self.head(maps.flatten(1)), maps)
-
-    def head_parameters(self) -> list[nn.Parameter]:
-        """Weights and biases of the linear layer."""
-        return list(self.head.parameters())
-
-    @property
-    def backend(self) -> str:
-        """The device that runs the quanvolution."""
-        return self.quanvolution.simulator.device
-
-    @property
-    def plan(self) -> str | None:
-        """How the circuits were run so far."""
-        return self.quanvolution.simulator.plans_used
-
-    @property
-    def circuit_executions(self) -> int:
-        """Circuit executions so far."""
-        return self.quanvolution.simulator.executions
-
-    @property
-    def circuit_gates(self) -> int:
-        """Gates of one filter's circuit."""
-        return len(self.quanvolution.circuit.gates)
 
     @property
     def quantum_parameters(self) -> int:

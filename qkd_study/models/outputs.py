@@ -85,6 +85,16 @@ class Model(nn.Module, ABC):
         return None if self.uncounted else 0
 
 
+class HeadedModel(Model):
+    """A model that ends in a linear layer, `head`."""
+
+    head: nn.Linear
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Weights and biases of the linear layer."""
+        return list(self.head.parameters())
+
+
 def count_parameters(model: nn.Module) -> int:
     """How many numbers training adjusts."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
