@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import subprocess
+import sys
 from pathlib import Path
 
 import qkd_study
@@ -70,3 +72,10 @@ def test_packages_import_in_one_direction() -> None:
             if of in ORDER and ORDER.index(of) > ORDER.index(package):
                 wrong.append(f"{name} imports {other}")
     assert wrong == []
+
+
+def test_the_driver_imports_neither_torch_nor_pennylane() -> None:
+    """They take seconds, and only workers need them."""
+    said = "import sys, qkd_study.tune.driver, qkd_study.cli.run; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert not {"torch", "pennylane"} & set(done.stdout.split())

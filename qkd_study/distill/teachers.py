@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qkd_study.common.artifact_store import ArtifactStore, FolderArtifactStore
 from qkd_study.common.seeds import derive
 from qkd_study.data import Dataset, draw, noisy_labels
-from qkd_study.distill.artifact_store import ArtifactStore, FolderArtifactStore
 from qkd_study.distill.batched import batch_models, can_batch, train_batched
 from qkd_study.distill.objective import Objective, values_of
 from qkd_study.distill.tensors import read_tensors, write_tensors

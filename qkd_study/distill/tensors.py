@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from qkd_study.distill.artifact_store import ArtifactStore
+from qkd_study.common.artifact_store import ArtifactStore
 
 
 def read_tensors(artifacts: ArtifactStore, name: str) -> dict[str, Tensor] | None:

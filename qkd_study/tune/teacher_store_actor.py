@@ -13,8 +13,8 @@ import ray
 from ray.exceptions import RayActorError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from qkd_study.common.artifact_store import WAIT_SECONDS, ArtifactStore, FolderArtifactStore
 from qkd_study.common.errors import StorageError
-from qkd_study.distill.artifact_store import WAIT_SECONDS, ArtifactStore, FolderArtifactStore
 from qkd_study.tune.waiting import Waiting
 
 #: Calls at once: every worker of the cluster may wait for a lock.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from qkd_study.distill.artifact_store import WAIT_SECONDS
+from qkd_study.common.artifact_store import WAIT_SECONDS
 
 
 class TimeLimit:

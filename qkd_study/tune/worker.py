@@ -18,9 +18,9 @@ from typing import IO, TYPE_CHECKING, Any
 import ray
 from ray import tune
 
+from qkd_study.common.artifact_store import ArtifactStore
 from qkd_study.common.errors import StorageError, format_error
 from qkd_study.data import Dataset
-from qkd_study.distill.artifact_store import ArtifactStore
 from qkd_study.results import Record, finished, mean_score, score, without_result
 from qkd_study.study.study import Study
 from qkd_study.study.trial import Trial

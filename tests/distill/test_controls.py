@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from qkd_study.common.artifact_store import FolderArtifactStore
 from qkd_study.common.seeds import derive
 from qkd_study.data import Arrays, load
 from qkd_study.distill import (
@@ -32,7 +33,6 @@ from qkd_study.distill import (
     train,
     training_config,
 )
-from qkd_study.distill.artifact_store import FolderArtifactStore
 from qkd_study.distill.tensors import read_tensors
 from qkd_study.models import Model, Outputs, build_model, predict
 from qkd_study.study import (

@@ -233,7 +233,7 @@ def test_test_logits_are_the_trained_teachers(tmp_path: Path) -> None:
     store.get(order())
     logits = store.test_logits(order())
     model = order().build()
-    from qkd_study.distill.artifact_store import FolderArtifactStore
+    from qkd_study.common.artifact_store import FolderArtifactStore
     from qkd_study.distill.tensors import read_tensors
 
     model.load_state_dict(read_tensors(FolderArtifactStore(tmp_path), order().name()) or {})

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import qkd_study.data as datasets
+from qkd_study.common.artifact_store import ArtifactStore
 from qkd_study.common.errors import StorageError
-from qkd_study.distill.artifact_store import ArtifactStore
 from qkd_study.study.study import Study
 from qkd_study.tune.environment import prepare_driver
 from qkd_study.tune.waiting import Waiting
@@ -143,7 +143,7 @@ def test_a_folder_that_fails_is_said_in_the_worker(ray_: Any, tmp_path: Path) ->
 def test_all_workers_of_a_node_read_one_copy_of_the_data(ray_: Any, tmp_path: Path) -> None:
     from ray import tune
 
-    from qkd_study.distill.artifact_store import FolderArtifactStore
+    from qkd_study.common.artifact_store import FolderArtifactStore
     from qkd_study.tune.worker import TrialRunner
 
     class Probe(TrialRunner):

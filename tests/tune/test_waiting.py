@@ -16,9 +16,9 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
+from qkd_study.common.artifact_store import FolderArtifactStore
 from qkd_study.data import load
 from qkd_study.distill import TeacherSpec
-from qkd_study.distill.artifact_store import FolderArtifactStore
 from qkd_study.study.load import load_study
 from qkd_study.tune.dispatcher import Bundle
 from qkd_study.tune.waiting import Waiting
