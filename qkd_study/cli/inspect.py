@@ -25,7 +25,7 @@ LISTED = (
 def list_runs(options: Namespace) -> int:
     """`qkd-study list`: the runs below the results folder."""
     from qkd_study.analysis.status import score_of, status_of
-    from qkd_study.results import ResultsLocation, brought
+    from qkd_study.results import ResultsLocation, fetch_run
 
     rows = []
     for found in ResultsLocation.of(options.out, "read").runs():
@@ -36,7 +36,7 @@ def list_runs(options: Namespace) -> int:
             continue
         now = score = None
         try:
-            here = brought(found)
+            here = fetch_run(found)
             now, score = status_of(here), score_of(here)
         except InputError as error:  # of its tables
             print(f"warning: {error}", file=sys.stderr)

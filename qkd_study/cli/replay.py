@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def replay(options: Namespace) -> int:
     """`qkd-study replay`: compute rows again, and compare every metric."""
     from qkd_study.results import find_run, read_table
-    from qkd_study.results.replay import RELATIVE_TOLERANCE, TOLERANCE, Replayer, said
+    from qkd_study.results.replay import RELATIVE_TOLERANCE, TOLERANCE, Replayer, describe_row
     from qkd_study.tune.environment import WORKER
 
     os.environ.update(WORKER)  # as the workers had it
@@ -37,17 +37,17 @@ def replay(options: Namespace) -> int:
     records: list[Any] = rows.astype(object).where(rows.notna(), None).to_dict("records")
     for row in records:
         differences = replayer.replay(row)
-        fine = all(d.tolerable and not replayer.same_place for d in differences)
+        fine = all(d.tolerable and not replayer.same_machine for d in differences)
         equal = equal and fine
-        found.append({"row": said(row), "differences": [vars(d) for d in differences]})
+        found.append({"row": describe_row(row), "differences": [vars(d) for d in differences]})
         if options.json:
             continue
-        print(f"{said(row)}: " + ("equal to the last bit" if not differences else ""))
+        print(f"{describe_row(row)}: " + ("equal to the last bit" if not differences else ""))
         for d in differences:
             print(f"  {d.column}: {d.was} then, {d.now} now")
     if options.json:
-        print(json.dumps({"same_place": replayer.same_place, "equal": equal, "rows": found}))
-    elif not replayer.same_place:
+        print(json.dumps({"same_place": replayer.same_machine, "equal": equal, "rows": found}))
+    elif not replayer.same_machine:
         print(
             f"Other versions or another processor than then: differences up to {TOLERANCE} are "
             f"taken as rounding, {RELATIVE_TOLERANCE:.0%} of metrics in nats."
@@ -69,13 +69,13 @@ def _meant(rows: pd.DataFrame, asked: dict[str, Any], folder: RunFolder) -> pd.D
             f"{folder.where}: say which of its {len(rows)} rows with --phase, --cell, --arm, "
             f"--trial, --replicate."
         )
-    said = []
+    chosen = []
     for name, value in asked.items():
         kept = rows[rows[name] == value]
-        said.append(f"--{name} {value}")
+        chosen.append(f"--{name} {value}")
         if kept.empty:
             there = sorted(set(rows[name]))
-            among = f" with {' '.join(said[:-1])}" if said[:-1] else ""
+            among = f" with {' '.join(chosen[:-1])}" if chosen[:-1] else ""
             raise InputError(
                 f"{folder.where}: no row{among} has --{name} {value}. There are {_values(there)}."
             )

@@ -1,4 +1,4 @@
-"""The tables of a run, and the folder that holds them."""
+"""The tables of a run, its folder, and its copy in an object store."""
 
 from qkd_study.results.compact import compact_tables, finish_compaction
 from qkd_study.results.folder import (
@@ -10,9 +10,9 @@ from qkd_study.results.folder import (
     write_manifest,
 )
 from qkd_study.results.journal import RunJournal
-from qkd_study.results.locations import ResultsLocation, brought, find_run
+from qkd_study.results.locations import ResultsLocation, fetch_run, find_run
 from qkd_study.results.object_store import is_address
-from qkd_study.results.reasons import Reason, alike, failed_share, reasons
+from qkd_study.results.reasons import Reason, failed_share, reason_key, reasons
 from qkd_study.results.rows import Record, Row, finished, mean_score, score, without_result
 from qkd_study.results.schema import (
     RUNS,
@@ -48,13 +48,12 @@ __all__ = [
     "RunFolder",
     "RunJournal",
     "VanishedFile",
-    "alike",
-    "brought",
     "changed_files",
     "compact_tables",
     "describe",
     "drop_retryable",
     "failed_share",
+    "fetch_run",
     "files_of",
     "find_run",
     "finish_compaction",
@@ -67,6 +66,7 @@ __all__ = [
     "new_run",
     "read_once",
     "read_table",
+    "reason_key",
     "reasons",
     "retry_read",
     "runs_of",

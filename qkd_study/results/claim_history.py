@@ -1,4 +1,4 @@
-"""What a study committed to before it saw results, and what was changed after it had."""
+"""When claims of a study were declared, changed and withdrawn, and the number of results then."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 Entry = dict[str, Any]
 
 
-def committed(
+def updated_history(
     before: Mapping[str, Any], declared: Mapping[str, Any], *, at: str | None, confirm_rows: int
 ) -> dict[str, list[Entry]]:
-    """The claims of a study, with what was there when each was declared and changed.
+    """The claims of a study, with the number of confirm rows at each declaration and change.
 
     Args:
-        before: study.json as it was; empty for a new run.
-        declared: the study, as `study.identity.declaration` has it.
+        before: the previous study.json; empty for a new run.
+        declared: the study, in the form of `study.identity.declaration`.
         at: the time.
-        confirm_rows: how many there are: what changes now was changed with them in sight.
+        confirm_rows: how many there are now; changes are recorded with this number.
 
     Returns:
         `claims`: each with `declared_at`, `confirm_rows` (how many there were then), `scope` (the
-        cells, trials and confirm replicates that it rests on) and `changes` (`at`, `confirm_rows`
-        and `what`, in words); `withdrawn`: those that are no longer made, but had confirm rows to
-        be seen by. They stay in the family that p values are corrected over.
+        cells, trials and confirm replicates that it is tested on) and `changes` (`at`,
+        `confirm_rows` and `what`, a text); `withdrawn`: those that are no longer declared, but were
+        when there were confirm rows. They still count in the correction of p values.
     """
     known = {_name(entry): entry for part in _PARTS for entry in before.get(part, [])}
     withdrawn = {_name(entry) for entry in before.get("withdrawn", [])}
@@ -38,17 +38,17 @@ def committed(
             first = {"declared_at": at, "confirm_rows": confirm_rows}
             claims.append({"claim": claim, **first, "scope": scope, "changes": []})
             continue
-        said = _differences(entry.get("scope", scope), scope)
-        said += ["the claim was made again"] if _name(entry) in withdrawn else []
-        claims.append({**entry, "scope": scope, "changes": _noted(entry, said, now)})
-    kept = [
+        changed = _differences(entry.get("scope", scope), scope)
+        changed += ["the claim was made again"] if _name(entry) in withdrawn else []
+        claims.append({**entry, "scope": scope, "changes": _with_change(entry, changed, now)})
+    withdrawn_claims = [
         entry
         if _name(entry) in withdrawn
-        else {**entry, "changes": _noted(entry, ["the claim was withdrawn"], now)}
+        else {**entry, "changes": _with_change(entry, ["the claim was withdrawn"], now)}
         for name, entry in known.items()
         if name not in made and (confirm_rows or name in withdrawn)
     ]
-    return {"claims": claims, "withdrawn": kept}
+    return {"claims": claims, "withdrawn": withdrawn_claims}
 
 
 _PARTS = ("withdrawn", "claims")
@@ -59,10 +59,10 @@ def _name(entry: Entry) -> str:
 
 
 def _scope(claim: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, Any]:
-    """What the rows that a claim is judged by depend on."""
+    """The cells, trials and replicates that a claim is tested on."""
     cells = {name: list(values) for name, values in declared["factors"].items()}
     for side in (claim["better"], claim["than"]):
-        if isinstance(side, Mapping):  # other values of these factors are not looked at
+        if isinstance(side, Mapping):  # other values of these factors are not used
             cells = {name: values for name, values in cells.items() if name not in side}
     cells |= {name: list(values) for name, values in claim["where"].items()}
     replicates = declared["replicates"]["confirm"]
@@ -70,7 +70,7 @@ def _scope(claim: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, A
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    said = [
+    changed = [
         f"{name} from {old[name]} to {new[name]}"
         for name in ("trials", "confirm replicates")
         if old[name] != new[name]
@@ -78,15 +78,19 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     for name, values in new["cells"].items():
         was = old["cells"].get(name, values)
         if sorted(map(str, was)) != sorted(map(str, values)):
-            said.append(f"{name} from {_listed(was)} to {_listed(values)}")
-    return said
+            changed.append(f"{name} from {_joined(was)} to {_joined(values)}")
+    return changed
 
 
-def _listed(values: Sequence[Any]) -> str:
+def _joined(values: Sequence[Any]) -> str:
     return ", ".join(map(str, values))
 
 
-def _noted(entry: Entry, said: list[str], now: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The changes of an entry with new ones, if there was anything to be seen by."""
+def _with_change(entry: Entry, changed: list[str], now: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The changes of an entry and the new one, which counts only if there are confirm rows."""
     changes = list(entry.get("changes", []))
-    return [*changes, {**now, "what": "; ".join(said)}] if said and now["confirm_rows"] else changes
+    return (
+        [*changes, {**now, "what": "; ".join(changed)}]
+        if changed and now["confirm_rows"]
+        else changes
+    )

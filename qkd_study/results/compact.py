@@ -1,4 +1,4 @@
-"""Joining the files of a run that is complete: thousands of small ones are slow to read."""
+"""Compaction: joins the files of a complete run; thousands of small ones are slow to read."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ import pyarrow.parquet as pq
 
 from qkd_study.common.atomic import replace_file, replaced, sync_folder
 from qkd_study.common.errors import InputError, StorageError
-from qkd_study.results.doubles import KEYS
+from qkd_study.results.duplicates import KEYS
 from qkd_study.results.schema import TABLES, schema
 from qkd_study.results.tables import BATCH, PLAN, files_of, joined, plan_of, read_once, temp_path
 
-#: Fewer files of a phase than this are left as they are.
+#: A phase with fewer files is not compacted.
 COMPACT_FROM = 200
 PHASES = ("search", "confirm")
-#: Rows that are held at a time.
+#: Rows that are in memory at a time.
 GROUP = 2**16
 
 
-def compact_tables(folder: Path, least: int = COMPACT_FROM) -> None:
-    """Join the files of each phase, if they are many; the rows stay the same.
+def compact_tables(folder: Path, min_files: int = COMPACT_FROM) -> None:
+    """Join the files of each phase, if there are many; the rows stay the same.
 
-    `read_table` meets each row once at any moment, another reader at most once, and a process that
-    dies here leaves a run that `finish_compaction` completes. What cannot be read or written is
-    left as it was. Call it under the run's lock.
+    At any moment `read_table` reads each row once, and another reader at most once. If the process
+    dies, `finish_compaction` completes its work. If a file cannot be read or written, nothing
+    changes. Call it under the run's lock.
 
     Args:
         folder: of the run.
-        least: the number of files from which on it is worth it.
+        min_files: compact phases with at least so many files.
     """
     for phase in PHASES:
         names = sorted(path.name for path in (folder / "runs").glob(f"{phase}-*.parquet"))
-        if len(names) < least:
+        if len(names) < min_files:
             continue
         digest = hashlib.sha256("/".join(names).encode()).hexdigest()[:16]
         target = f"{phase}-packed-{digest}.parquet"
         try:
             if read_once(folder, "runs", files_of(folder, "runs"), KEYS)[1] is not None:
-                return  # their files are what tells doubled rows apart
+                return  # duplicates are told apart by their files
             for table in TABLES:
-                _join([folder / table / name for name in names], folder / table, target)
+                _concatenate([folder / table / name for name in names], folder / table, target)
             _write_plan(folder, target, names)
         except (InputError, StorageError, OSError, pa.ArrowException):
             for table in TABLES:
@@ -56,31 +56,31 @@ def compact_tables(folder: Path, least: int = COMPACT_FROM) -> None:
 
 
 def finish_compaction(folder: Path) -> None:
-    """Put joined files in the place of those they hold, if a plan says so.
+    """Replace files by the joined file, if a compaction was planned.
 
     Raises:
         InputError: the plan is damaged.
-        StorageError: the folder does not let files be removed or renamed.
+        StorageError: files cannot be removed or renamed.
     """
-    plan = folder / PLAN
+    path = folder / PLAN
     try:
-        if not plan.exists():
+        if not path.exists():
             return
-        said = plan_of(folder, plan.read_bytes().decode(errors="replace"))
+        plan = plan_of(folder, path.read_bytes().decode(errors="replace"))
         for table in TABLES:
-            whole = temp_path(folder / table, said["target"])
-            for name in said["names"]:
+            whole = temp_path(folder / table, plan["target"])
+            for name in plan["names"]:
                 (folder / table / name).unlink(missing_ok=True)
             if whole.exists():
-                os.replace(whole, folder / table / said["target"])
+                os.replace(whole, folder / table / plan["target"])
             sync_folder(folder / table)
-        plan.unlink()
+        path.unlink()
     except OSError as error:
-        raise StorageError.of(plan, error) from None
+        raise StorageError.of(path, error) from None
 
 
-def _join(files: list[Path], folder: Path, target: str) -> None:
-    """Write the rows of some files into one that no reader sees yet; curves may have no file."""
+def _concatenate(files: list[Path], folder: Path, target: str) -> None:
+    """Write the rows of some files into one that readers ignore; curves may have no file."""
     there = [path for path in files if path.exists()]
     columns = schema(folder.name)
     with replaced(temp_path(folder, target)) as out, pq.ParquetWriter(out, columns) as writer:

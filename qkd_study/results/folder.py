@@ -1,4 +1,4 @@
-"""The folder of a run: finding it again, making it, and keeping others out while it is written."""
+"""The folder of a run: finds it, makes it, and locks it while it is written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from qkd_study.common.atomic import replace_file
 from qkd_study.common.errors import InputError, StorageError
-from qkd_study.results.claim_history import committed
+from qkd_study.results.claim_history import updated_history
 from qkd_study.results.manifest import check_manifest
 from qkd_study.results.remote_sync import RemoteSync
 from qkd_study.results.tables import COLUMNS, start_tables
@@ -34,7 +34,7 @@ class RunFolder:
     """`results/<study>/<run id>`.
 
     Attributes:
-        path: the folder, or its copy here if it is in an object store.
+        path: the folder, or its local copy if it is in an object store.
         remote_sync: between the two.
     """
 
@@ -43,7 +43,7 @@ class RunFolder:
 
     @property
     def where(self) -> str:
-        """The folder or the address, as a user may write it."""
+        """The folder or the address, in the form that the command line takes."""
         return str(self.path if self.remote_sync is None else self.remote_sync.store)
 
     @property
@@ -53,7 +53,7 @@ class RunFolder:
 
     @property
     def teachers(self) -> Path:
-        """Where teachers are kept."""
+        """The folder of trained teachers."""
         return self.path / "teachers"
 
     @property
@@ -63,22 +63,22 @@ class RunFolder:
 
     @property
     def owner(self) -> Path:
-        """A file that says who writes to the run, while somebody does."""
+        """The file that names the process that writes to the run, while one does."""
         return self.path / ".owner"
 
     def manifest(self) -> dict[str, Any]:
-        """What study.json says.
+        """Read study.json.
 
         Raises:
-            InputError: there is none, or it is not what `write_manifest` writes.
+            InputError: there is none, or it does not have the form that `write_manifest` writes.
         """
         advice = (
             f"Restore it from a copy, or move {self.where} elsewhere: its rows stay readable, but "
             f"nothing says what they answer. `qkd-study run --new` starts over beside it."
         )
         try:
-            said: dict[str, Any] = json.loads((self.path / "study.json").read_bytes())
-            check_manifest(said)
+            manifest: dict[str, Any] = json.loads((self.path / "study.json").read_bytes())
+            check_manifest(manifest)
         except FileNotFoundError:
             if has_rows(self.path):
                 raise InputError(f"{self.where} has rows, but no study.json. {advice}") from None
@@ -86,10 +86,10 @@ class RunFolder:
         except (ValueError, RecursionError, OSError, InputError) as error:
             what = str(error).rstrip(".")
             raise InputError(f"{self.where}/study.json is broken: {what}. {advice}") from None
-        return said
+        return manifest
 
-    def is_whole(self) -> bool:
-        """Whether study.json is what `write_manifest` writes."""
+    def has_valid_manifest(self) -> bool:
+        """Whether study.json has the form that `write_manifest` writes."""
         try:
             self.manifest()
         except InputError:
@@ -97,7 +97,7 @@ class RunFolder:
         return True
 
     def push(self) -> None:
-        """Send all that was written to the object store, if it is in one.
+        """Send all files to the object store, if the run is in one, and wait for it.
 
         Raises:
             StorageError: the store fails.
@@ -105,18 +105,18 @@ class RunFolder:
         if self.remote_sync is not None:
             self.remote_sync.push()
 
-    def sent(self, *paths: Path) -> None:
-        """Have files of the folder sent to the object store, if it is in one, soon and in order.
+    def send(self, *paths: Path) -> None:
+        """Queue files of the folder to be sent to the object store, if the run is in one.
 
         Raises:
-            StorageError: something could not be sent before.
+            StorageError: an earlier file could not be sent.
         """
         if self.remote_sync is not None:
             self.remote_sync.put(paths)
 
-    def trouble(self) -> str | None:
-        """Why nothing can be sent any more, if so; never waits."""
-        return None if self.remote_sync is None else self.remote_sync.trouble()
+    def sync_error(self) -> str | None:
+        """Return why nothing can be sent any more, if so; never blocks."""
+        return None if self.remote_sync is None else self.remote_sync.sync_error()
 
     def is_locked(self) -> bool:
         """Whether a driver on this machine holds the folder."""
@@ -132,7 +132,7 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder against a second driver.
+        """Lock the folder against a second driver.
 
         Raises:
             InputError: another process holds it; the message names it.
@@ -161,8 +161,8 @@ class RunFolder:
 
 
 def runs_of(out: Path, study: str | None = None) -> list[RunFolder]:
-    """The runs below a results folder, newest last; among them those that lost their study.json."""
-    if not os.path.isdir(out):  # False for what no folder can be called, too
+    """The runs in a results folder, newest last, including those without study.json."""
+    if not os.path.isdir(out):  # False for impossible names, too
         return []
     paths = {path.parent for path in out.glob("*/*/study.json")}
     paths |= {path.parent for path in out.glob("*/*/runs") if has_rows(path.parent)}
@@ -171,7 +171,7 @@ def runs_of(out: Path, study: str | None = None) -> list[RunFolder]:
 
 
 def has_rows(folder: Path) -> bool:
-    """Whether a folder holds rows of a run, rather than the columns alone."""
+    """Whether a folder has rows of a run, not only the file with the columns."""
     if not os.path.isdir(folder / "runs"):
         return False
     return any(path.name != COLUMNS for path in (folder / "runs").glob("[!.]*.parquet"))
@@ -180,17 +180,17 @@ def has_rows(folder: Path) -> bool:
 def same_run(
     study: Study, digest: str, runs: Sequence[RunFolder], files: Mapping[str, str] = NO_FILES
 ) -> RunFolder | None:
-    """The latest run of the same study on the same data, which the study can go on with.
+    """Find the latest run of the same study on the same data, which the study can continue.
 
-    That which was worked on last comes first: names tell no order where a clock was set back.
+    The run that `latest` points at comes first: names have the wrong order if a clock was set back.
 
     Args:
-        study, digest: what is to be run, and the SHA-256 of its data.
+        study, digest: the study, and the SHA-256 of its data.
         runs: of this study, newest last.
-        files: the SHA-256 of those that the study's own code reads, by path (`study.files`).
+        files: the SHA-256 of the files that the study's code reads, by path (`study.files`).
 
     Raises:
-        InputError: before it is found, one comes that does not say what it is of.
+        InputError: the manifest of a run that comes before it is missing or broken.
     """
     wanted = fingerprint(study, digest)
     arms = declaration(study)["arms"]
@@ -199,17 +199,17 @@ def same_run(
         return run.path.resolve() == (run.path.parent / "latest").resolve(), run.run_id
 
     for run in sorted(runs, key=order, reverse=True):
-        said = run.manifest()
-        before = said["arms"]
-        alike = all(before[name] == arms[name] for name in before.keys() & arms.keys())
-        alike = alike and may_be_one_run(said.get("files", {}), files)
-        if said["fingerprint"] == wanted and alike:
+        manifest = run.manifest()
+        before = manifest["arms"]
+        same = all(before[name] == arms[name] for name in before.keys() & arms.keys())
+        same = same and may_be_one_run(manifest.get("files", {}), files)
+        if manifest["fingerprint"] == wanted and same:
             return run
     return None
 
 
 def changed_files(runs: Sequence[RunFolder], files: Mapping[str, str]) -> list[str]:
-    """Files with another content than in the newest of a study's runs."""
+    """Files whose content has changed since the newest of a study's runs."""
     for run in runs[-1:]:
         with contextlib.suppress(InputError):
             before = run.manifest().get("files", {})
@@ -218,12 +218,13 @@ def changed_files(runs: Sequence[RunFolder], files: Mapping[str, str]) -> list[s
 
 
 def _unwritable(path: Path, error: OSError) -> InputError:
-    said = error.strerror or error
-    return InputError(f"{path} cannot be written: {said}. Choose another folder with --out.")
+    return InputError(
+        f"{path} cannot be written: {error.strerror or error}. Choose another folder with --out."
+    )
 
 
 def new_run(study: Study, out: Path) -> RunFolder:
-    """A new folder for a run.
+    """Make a new folder for a run.
 
     Raises:
         InputError: it cannot be made.
@@ -253,15 +254,15 @@ def write_manifest(
 ) -> None:
     """Write study.json and study.py, and point `latest` at the run.
 
-    Arms that the run ever had and the sessions that worked on it are kept.
+    Earlier arms and sessions of the run stay in it.
 
     Args:
         study, source: the declaration, and the file it came from.
         dataset, digest: the name of the data, and their SHA-256.
-        plan: the counts of what is declared.
-        session: where, when and with what this command runs.
-        confirm_rows: how many there are: a claim that comes later was made with them in sight.
-        search_rule: by which configurations were given up.
+        plan: the number of runs, cells and so on.
+        session: of this command; see `provenance.session`.
+        confirm_rows: how many there are; see `updated_history`.
+        search_rule: the version of the pruning rule that was used.
         files: as for `same_run`.
     """
     before: dict[str, Any] = {}
@@ -276,7 +277,7 @@ def write_manifest(
         "dataset_sha256": digest,
         "files": known | dict(files),
         "arms": {**before.get("arms", {}), **declaration(study)["arms"]},
-        **committed(
+        **updated_history(
             before,
             declaration(study),
             at=session.get("started_at"),
@@ -288,9 +289,9 @@ def write_manifest(
     }
     replace_file(run.path / "study.py", source.read_bytes())
     replace_file(run.path / "study.json", json.dumps(manifest, indent=1).encode() + b"\n")
-    run.sent(run.path / "study.json", run.path / "study.py")
+    run.send(run.path / "study.json", run.path / "study.py")
     link = run.path.parent / f".latest.{os.getpid()}"
-    with contextlib.suppress(OSError):  # a file system without links does without
+    with contextlib.suppress(OSError):  # some file systems have no links
         link.unlink(missing_ok=True)
         link.symlink_to(run.run_id)
         os.replace(link, run.path.parent / "latest")

@@ -1,4 +1,4 @@
-"""Finished runs of trials that have not ended: what a killed driver leaves to the next one."""
+"""The journal of finished runs whose trials have not ended; it survives a killed driver."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from qkd_study.common.errors import StorageError
 from qkd_study.results.rows import Record, Row
 from qkd_study.study.trial import Trial
 
-#: The log is begun anew when it is larger than this, in bytes.
-LARGEST = 4 * 2**20
+#: The journal is rewritten when it has more bytes.
+MAX_BYTES = 4 * 2**20
 _TIMES = ("where.started_at", "where.ended_at")
 _Key = tuple[str, str, str, int]
 
@@ -23,29 +23,29 @@ class RunJournal:
     """`pending.jsonl` in the folder of a run: one line per finished run.
 
     A trial is written to the tables when all its replicates have ended. Until then its finished
-    runs stand here, so that a killed driver loses none of them. Call it under the run's lock.
+    runs are here, so that a killed driver loses none of them. Use it under the run's lock.
 
     Args:
         folder: of the run.
-        unwanted: whether a row is not to be taken up: it stands in the tables already, as where a
-            driver died before it forgot it, or its run is to be tried again.
+        superseded: whether a row is to be ignored: it is in the tables already, or its run is to be
+            tried again.
 
     Raises:
         StorageError: it cannot be read or written.
     """
 
-    def __init__(self, folder: Path, unwanted: Callable[[Row], bool]) -> None:
+    def __init__(self, folder: Path, superseded: Callable[[Row], bool]) -> None:
         self._path = folder / "pending.jsonl"
         self._file: IO[str] | None = None
         self._records: dict[_Key, dict[int, Record]] = {}
         for record in self._read():
-            if not unwanted(record.row):
-                self._keep(record)
-        self._begin()
+            if not superseded(record.row):
+                self._store(record)
+        self._rewrite()
 
     def add(self, record: Record) -> None:
-        """Log a finished run. It survives the death of this process; a trial's table, of power."""
-        self._keep(record)
+        """Append a finished run. It survives the end of the process, but not a power failure."""
+        self._store(record)
         assert self._file is not None
         try:
             self._file.write(_line(record))
@@ -54,7 +54,7 @@ class RunJournal:
             raise StorageError.of(self._path, error) from None
 
     def of(self, trial: Trial) -> dict[int, Record]:
-        """The finished runs of a trial, by replicate; none if its configuration is another now."""
+        """The finished runs of a trial, by replicate, if they have its configuration."""
         found = self._records.get((trial.phase, trial.cell.key, trial.arm.name, trial.number), {})
         config = {f"config.{name}": value for name, value in vars(trial.config).items()}
         return {
@@ -66,29 +66,29 @@ class RunJournal:
 
     @property
     def rows(self) -> list[Row]:
-        """Of all finished runs that stand here."""
+        """The rows of all runs in the journal."""
         return [record.row for found in self._records.values() for record in found.values()]
 
     def forget(self, trial: Trial) -> None:
-        """The trial stands in the tables now."""
+        """Remove a trial that has been written to the tables."""
         key = (trial.phase, trial.cell.key, trial.arm.name, trial.number)
         found = self._records.get(key, {})
         for replicate in trial.replicates:
             found.pop(replicate, None)
         if not found:
             self._records.pop(key, None)
-        if self._file is not None and self._file.tell() > LARGEST:
-            self._begin()
+        if self._file is not None and self._file.tell() > MAX_BYTES:
+            self._rewrite()
 
     def close(self) -> None:
-        """Leave only what is still needed; nothing, at the end of a run."""
-        self._begin()
+        """Remove what is no longer needed; the file too, if nothing is left."""
+        self._rewrite()
         if self._file is not None:
             self._file.close()
         if not self._records:
             self._path.unlink(missing_ok=True)
 
-    def _keep(self, record: Record) -> None:
+    def _store(self, record: Record) -> None:
         self._records.setdefault(_key(record.row), {})[record.row["replicate"]] = record
 
     def _read(self) -> Iterable[Record]:
@@ -100,19 +100,19 @@ class RunJournal:
             raise StorageError(f"{self._path} cannot be read: {error}.") from None
         for line in lines:
             try:
-                said = json.loads(line)
-                row: Row = said["row"]
-                for name in _TIMES:  # a run that killed its worker has none
+                entry = json.loads(line)
+                row: Row = entry["row"]
+                for name in _TIMES:  # null if the run killed its worker
                     if row.get(name) is not None:
                         row[name] = datetime.fromisoformat(row[name])
-                record = Record(row, said["curve"])
+                record = Record(row, entry["curve"])
                 hash((_key(row), row["replicate"]))
             except (ValueError, KeyError, TypeError, RecursionError):
                 continue  # cut off when the driver was killed, or damaged
             yield record
 
-    def _begin(self) -> None:
-        """Replace the file by one with the records that are still needed."""
+    def _rewrite(self) -> None:
+        """Replace the file by one with only the records that are still needed."""
         with replaced(self._path) as out:
             for found in self._records.values():
                 out.writelines(_line(record).encode() for record in found.values())

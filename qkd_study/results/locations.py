@@ -1,4 +1,4 @@
-"""Where results are: a folder, or the address of an object store and a copy of it here."""
+"""Where results are: a folder, or an object store of which there is a local copy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from qkd_study.results.remote_sync import RemoteSync, was_sent
 from qkd_study.results.tables import COLUMNS
 
 _THREADS = 8
-#: What a reader wants of a run.
+#: The files that a reader needs.
 _COLUMNS = f"runs/{COLUMNS}"
 _TABLES = ("study.json", "study.py", "runs", "curves")
 
@@ -33,8 +33,8 @@ class ResultsLocation:
     """A results folder.
 
     Attributes:
-        path: the folder itself, or that of its copy here.
-        store: where it is, if it is an address.
+        path: the folder, or that of the local copy.
+        store: the object store, if the results are in one.
     """
 
     path: Path
@@ -44,18 +44,18 @@ class ResultsLocation:
     def of(
         cls, out: str | Path, use: Literal["read", "write"], study: str | None = None
     ) -> ResultsLocation:
-        """A results folder, with study.json of its runs brought here.
+        """Open a results folder; from a store, fetch study.json of its runs.
 
-        Those who read and those who write have copies of their own: what a driver has not sent yet
-        is never replaced.
+        Readers and drivers have separate local copies: reading never replaces what a driver has
+        not sent yet.
 
         Args:
             out: a folder or an address.
-            use: what for.
-            study: bring the runs of this study only.
+            use: which of the two copies.
+            study: fetch the runs of this study only.
 
         Raises:
-            InputError: the store cannot be reached, or refuses.
+            InputError: the store cannot be reached, or refuses access.
         """
         if not is_address(str(out)):
             return cls(Path(out))
@@ -65,12 +65,16 @@ class ResultsLocation:
         studies = store.folders() if study is None else [study]
         there = [(name, run) for name in studies for run in store.folders(name)]
         with ThreadPoolExecutor(_THREADS) as pool:
-            kept = pool.map(lambda entry: place._bring(*entry, fresh=use == "read"), there)
-        place._forget(study, {entry for entry, whole in zip(there, kept, strict=True) if whole})
+            found = pool.map(
+                lambda entry: place._fetch_manifest(*entry, fresh=use == "read"), there
+            )
+        place._drop_copies(
+            study, {entry for entry, whole in zip(there, found, strict=True) if whole}
+        )
         return place
 
     def runs(self, study: str | None = None) -> list[RunFolder]:
-        """The runs, newest last; `ResultsLocation.of` must have brought them.
+        """The runs, newest last, as `ResultsLocation.of` found them.
 
         Args:
             study: of this study only.
@@ -85,40 +89,40 @@ class ResultsLocation:
             for run in found
         ]
 
-    def _bring(self, study: str, run: str, *, fresh: bool) -> bool:
-        """Bring study.json of a run; returns whether it is one."""
+    def _fetch_manifest(self, study: str, run: str, *, fresh: bool) -> bool:
+        """Fetch study.json of a run; returns whether it is a run."""
         assert self.store is not None
         store, copy = self.store.at(study, run), RunFolder(self.path / study / run)
         path = copy.path / "study.json"
         content = store.read("study.json")
         if content is not None:
-            if fresh or not copy.is_whole():
+            if fresh or not copy.has_valid_manifest():
                 replace_file(path, content, make_folder=True)
             return True
         if not any(name.endswith(".parquet") for name in store.stamps("runs") if name != _COLUMNS):
             return False
         if fresh or not path.exists():
-            replace_file(path, b"", make_folder=True)  # it was lost; `manifest` says so
+            replace_file(path, b"", make_folder=True)  # it is lost: `RunFolder.manifest` raises
         return True
 
-    def _forget(self, study: str | None, there: set[tuple[str, str]]) -> None:
-        """Drop copies of runs that the store had and has no more."""
+    def _drop_copies(self, study: str | None, there: set[tuple[str, str]]) -> None:
+        """Remove copies of runs that are no longer in the store."""
         for run in runs_of(self.path, study):
             if (run.path.parent.name, run.run_id) in there or run.is_locked():
                 continue
-            # Without tables it is a reader's. One whose study.json was never sent is of ours alone.
+            # Without tables it is a reader's copy. If study.json was never sent, the run is new.
             if was_sent(run.path, "study.json") or not (run.path / "runs").exists():
                 shutil.rmtree(run.path, ignore_errors=True)
 
     @contextmanager
     def held(self, run: RunFolder) -> Iterator[RunFolder]:
-        """Hold a run of this folder against drivers elsewhere, and mirror it.
+        """Hold the lease of a run in a store, and send its files; does nothing for a folder.
 
-        Call it under the run's lock. At the end all that was written has been sent.
+        Use it under the run's lock. At the end all files have been sent.
 
         Raises:
-            InputError: another driver has it, or the store refuses.
-            StorageError: at the end, if not all could be sent; the next start sends it.
+            InputError: another driver has the lease, or the store refuses access.
+            StorageError: at the end, if not all could be sent; the next start sends the rest.
         """
         if self.store is None:
             yield run
@@ -130,8 +134,8 @@ class ResultsLocation:
             ours = lease.take()
         except StorageError as error:
             raise InputError(f"{error}. A run needs to list, read, write and delete.") from None
-        with remote_sync.kept(lease):
-            if not ours:  # somebody else wrote last, or nobody: what is here counts for nothing
+        with remote_sync.in_background(lease):
+            if not ours:  # another copy was written last: the local one is outdated
                 remote_sync.pull()
             else:
                 remote_sync.repair()
@@ -139,11 +143,11 @@ class ResultsLocation:
 
 
 def find_run(name: str, out: str | Path) -> RunFolder:
-    """A run by its folder, its `study/run id`, or its study (the newest run of it).
+    """Find a run by its folder, its `study/run id`, or its study (the newest run).
 
     Args:
         name: one of these; a folder may be an address.
-        out: the results folder, or its address, from which the run is brought here.
+        out: the results folder, or the address of a store, from which the run is fetched.
 
     Raises:
         InputError: there is none.
@@ -152,19 +156,19 @@ def find_run(name: str, out: str | Path) -> RunFolder:
         above, (study, run_id) = ObjectStore.parsed(name).up(2)
         name, out = study if run_id == "latest" else f"{study}/{run_id}", str(above)
     if not is_address(str(out)):
-        return _found(name, Path(out), (Path(name), Path(out) / name), str(out))
+        return _local_run(name, Path(out), (Path(name), Path(out) / name), str(out))
     place = ResultsLocation.of(out, "read", name.split("/")[0])
     assert place.store is not None
-    run = _found(name, place.path, (place.path / name,), str(out))
+    run = _local_run(name, place.path, (place.path / name,), str(out))
     remote_sync = RemoteSync(place.store.at(run.path.parent.name, run.run_id), run.path)
-    return brought(RunFolder(run.path, remote_sync))
+    return fetch_run(RunFolder(run.path, remote_sync))
 
 
-def brought(run: RunFolder) -> RunFolder:
-    """A run whose tables are here as they are in the store, if it is in one.
+def fetch_run(run: RunFolder) -> RunFolder:
+    """Update the local tables of a run from its store, if it is in one.
 
     Raises:
-        StorageError: the store or the folder here fails.
+        StorageError: the store or the local folder fails.
     """
     if run.remote_sync is not None:
         run.remote_sync.pull(lambda file: file.split("/")[0] in _TABLES)
@@ -176,13 +180,13 @@ def brought(run: RunFolder) -> RunFolder:
     return run
 
 
-def _found(name: str, out: Path, folders: tuple[Path, ...], where: str) -> RunFolder:
+def _local_run(name: str, out: Path, folders: tuple[Path, ...], where: str) -> RunFolder:
     for folder in folders:
         for path in (folder, folder / "latest"):
-            # False for what no file can be called, too.
+            # False for impossible names, too.
             if os.path.isfile(path / "study.json") or has_rows(path):
                 return RunFolder(path.resolve())
-    if newest := runs_of(out, name):  # a file system without links has no `latest`
+    if newest := runs_of(out, name):  # some file systems have no link `latest`
         return newest[-1]
     there = ", ".join(f"{run.path.parent.name}/{run.run_id}" for run in runs_of(out))
     raise InputError(f"{shown(name)} is no run. Runs in {where}: {there or 'none'}.")

@@ -1,4 +1,4 @@
-"""What study.json must say for a run to be read: it may be edited, or of another version."""
+"""Checks study.json, which may have been edited or written by another version."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qkd_study.study.space import Choice, Float, Int, LogFloat, check_range
 
 _RANGES: Mapping[str, Any] = {kind.__name__: kind for kind in (Choice, Float, Int, LogFloat)}
 
-#: A value's type; for objects what their entries must be, `...` standing for any other name.
+#: The type of every value; in objects, `...` stands for any name.
 _SHAPE: Mapping[Any, Any] = {
     "fingerprint": str,
     "dataset": str,
@@ -36,20 +36,20 @@ _SHAPE: Mapping[Any, Any] = {
 }
 
 
-def check_manifest(said: Any) -> None:
-    """Check that what study.json says can be worked with.
+def check_manifest(manifest: Any) -> None:
+    """Check the types and names in study.json.
 
     Raises:
-        InputError: something is missing or of another kind; the message names it.
+        InputError: an entry is missing or has another type; the message names it.
     """
-    _check(said, _SHAPE, "")
-    declared = said["declaration"]
-    if not said["sessions"]:
+    _check(manifest, _SHAPE, "")
+    declared = manifest["declaration"]
+    if not manifest["sessions"]:
         raise InputError("sessions is empty")
-    _check(said["plan"].get("arm_trials", {}), {...: int}, "plan.arm_trials")
-    _check(said.get("search_rule", 1), int, "search_rule")
-    _check(said.get("files", {}), {...: str}, "files")
-    for session in said["sessions"]:
+    _check(manifest["plan"].get("arm_trials", {}), {...: int}, "plan.arm_trials")
+    _check(manifest.get("search_rule", 1), int, "search_rule")
+    _check(manifest.get("files", {}), {...: str}, "files")
+    for session in manifest["sessions"]:
         _check(session.get("started_at", ""), str, "started_at")
         _check(session.get("command", []), [str], "command")
         _check(session.get("packages", {}), {...: str}, "packages")
@@ -61,9 +61,9 @@ def check_manifest(said: Any) -> None:
             check_range(parameter(name), _RANGES[space["kind"]](*space.get("values", ()), **given))
         except (KeyError, TypeError):
             raise InputError(f"search.{name} is {shown(space)}, no range") from None
-    for entry in said.get("claims", []):
+    for entry in manifest.get("claims", []):
         _claim(entry, "claims").check(list(declared["arms"]), declared["factors"])
-    for entry in said.get("withdrawn", []):  # its arms and factor values may be gone
+    for entry in manifest.get("withdrawn", []):  # its arms and factor values may be gone
         _claim(entry, "withdrawn")
 
 

@@ -1,4 +1,4 @@
-"""An object store: bytes under names below one address, and its errors in words."""
+"""An object store: reads and writes objects below one address, with readable errors."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pyarrow import ArrowException, fs
 
 from qkd_study.common.errors import InputError, StorageError
 
-#: How long a store that fails is tried again before a run gives up.
-PATIENCE_SECONDS = 20.0
+#: Seconds for which a failed request is repeated.
+RETRY_SECONDS = 20.0
 _PAUSE_SECONDS = 1.0
-#: For a connection, and for an answer to begin; each is tried twice.
+#: Time limits of a connection and of the first byte of an answer; each is tried twice.
 _CONNECT_SECONDS, _ANSWER_SECONDS = 3.0, 5.0
 _GCS_SECONDS = 10
 _S3_OPTIONS = ("endpoint_override", "region", "scheme")
-#: What another attempt does not change.
+#: Errors that are not retried.
 _FINAL = (
     "NO_SUCH_BUCKET",
     "ACCESS_DENIED",
@@ -42,13 +42,13 @@ _T = TypeVar("_T")
 
 
 def is_address(where: str) -> bool:
-    """Whether this is the address of an object store, rather than a folder."""
+    """Whether this is the address of an object store, not a folder."""
     return "://" in where
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a store says of an object: bytes, and nanoseconds since 1970 by the store's clock."""
+    """Size of an object in bytes, and its time in nanoseconds since 1970 by the store's clock."""
 
     size: int
     modified: int
@@ -69,29 +69,29 @@ class ObjectStore:
 
     @classmethod
     def of(cls, address: str) -> ObjectStore:
-        """A store that answers.
+        """Open a store and check that it answers.
 
         Raises:
-            InputError: within 30 s: the address is none, or the store is out of reach, has no such
-                bucket or refuses.
+            InputError: within 30 s: the address is not valid, or the store is unreachable, has no
+                such bucket or refuses access.
         """
         store = cls.parsed(address)
         try:
             store._list("", recursive=False)
         except (OSError, ArrowException) as error:
-            raise InputError(f"{address}: {_words(error)}. {_advice(error)}") from None
+            raise InputError(f"{address}: {_message(error)}. {_advice(error)}") from None
         return store
 
     @classmethod
     def parsed(cls, address: str) -> ObjectStore:
-        """The store of an address, whether it answers or not.
+        """The store of an address, without a request.
 
         Raises:
-            InputError: the address is none.
+            InputError: the address is not valid.
         """
         try:
             parts = urlsplit(address)
-        except ValueError:  # brackets without an address of version 6
+        except ValueError:  # brackets without an IPv6 address
             parts = urlsplit("")
         path = (parts.netloc + parts.path).rstrip("/")
         secret = parts.scheme == "s3" and "@" in parts.netloc
@@ -104,7 +104,7 @@ class ObjectStore:
 
     @property
     def identity(self) -> str:
-        """The same for the same objects only."""
+        """A text that two stores have in common only if they hold the same objects."""
         return f"{self} {_endpoint()}"
 
     def __str__(self) -> str:
@@ -115,10 +115,10 @@ class ObjectStore:
         return replace(self, path="/".join((self.path, *names)))
 
     def up(self, levels: int) -> tuple[ObjectStore, tuple[str, ...]]:
-        """The store some levels up, and the names down from there.
+        """The store some levels up, and the names of those levels.
 
         Raises:
-            InputError: there are not so many.
+            InputError: there are not that many levels.
         """
         pieces = self.path.split("/")
         if len(pieces) <= levels:
@@ -157,13 +157,13 @@ class ObjectStore:
         return found
 
     def folders(self, below: str = "") -> list[str]:
-        """The names directly below that have objects below them."""
-        found = self._tried(f"{self} cannot be read", lambda: self._list(below, recursive=False))
+        """The folders directly below a name."""
+        found = self._retried(f"{self} cannot be read", lambda: self._list(below, recursive=False))
         return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
 
     def stamps(self, below: str = "") -> dict[str, Stamp]:
         """All objects below a name, by their names relative to the store's address."""
-        found = self._tried(f"{self} cannot be read", lambda: self._list(below, recursive=True))
+        found = self._retried(f"{self} cannot be read", lambda: self._list(below, recursive=True))
         return {
             info.path[len(self.path) + 1 :]: Stamp(info.size, info.mtime_ns)
             for info in found
@@ -171,13 +171,13 @@ class ObjectStore:
         }
 
     def stamp(self, name: str) -> Stamp | None:
-        """What the store says of an object; `None` if there is none."""
+        """Size and time of an object; `None` if there is none."""
         path = f"{self.path}/{name}"
-        info = self._tried(f"{self} cannot be read", lambda: self._files.get_file_info(path))
+        info = self._retried(f"{self} cannot be read", lambda: self._files.get_file_info(path))
         return Stamp(info.size, info.mtime_ns) if info.type == fs.FileType.File else None
 
     def read(self, name: str) -> bytes | None:
-        """An object; `None` if there is none."""
+        """The content of an object; `None` if there is none."""
 
         def get() -> bytes | None:
             try:
@@ -187,14 +187,14 @@ class ObjectStore:
             except FileNotFoundError:
                 return None
 
-        return self._tried(f"{self.at(name)} cannot be read", get)
+        return self._retried(f"{self.at(name)} cannot be read", get)
 
     def write(self, name: str, content: bytes, before: Callable[[], None] | None = None) -> None:
-        """Make or replace an object, whole or not at all.
+        """Create or replace an object, atomically.
 
         Args:
             name, content: of the object.
-            before: called before each attempt; what it raises ends them.
+            before: called before each attempt; if it raises, the write is given up.
         """
 
         def put() -> None:
@@ -203,7 +203,7 @@ class ObjectStore:
             with self._files.open_output_stream(f"{self.path}/{name}") as stream:
                 stream.write(content)
 
-        self._tried(f"{self.at(name)} cannot be written", put)
+        self._retried(f"{self.at(name)} cannot be written", put)
 
     def delete(self, name: str, before: Callable[[], None] | None = None) -> None:
         """Remove an object, if there is one; `before` as for `write`."""
@@ -216,13 +216,13 @@ class ObjectStore:
             except FileNotFoundError:
                 return
 
-        self._tried(f"{self.at(name)} cannot be deleted", remove)
+        self._retried(f"{self.at(name)} cannot be deleted", remove)
 
-    def _tried(self, failed: str, attempt: Callable[[], _T]) -> _T:
-        """What an attempt gives, repeated for a while.
+    def _retried(self, failed: str, attempt: Callable[[], _T]) -> _T:
+        """The result of an attempt, repeated for up to `RETRY_SECONDS`.
 
         Raises:
-            StorageError: it does not succeed.
+            StorageError: no attempt succeeded.
         """
         start = time.monotonic()
         while True:
@@ -230,28 +230,28 @@ class ObjectStore:
                 return attempt()
             except (OSError, ArrowException) as error:
                 final = any(word in str(error) for word in _FINAL)
-                if final or time.monotonic() - start > PATIENCE_SECONDS:
-                    raise StorageError(f"{failed}: {_words(error)}") from None
+                if final or time.monotonic() - start > RETRY_SECONDS:
+                    raise StorageError(f"{failed}: {_message(error)}") from None
             time.sleep(_PAUSE_SECONDS)
 
 
 def _endpoint() -> str:
-    """What the environment says of where S3 is; empty: AWS."""
+    """The S3 endpoint that the environment sets; empty: AWS."""
     return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
 
 
-def _words(error: Exception) -> str:
-    """What a store says, without the numbers of its requests."""
-    said = " ".join(str(error).split())
-    said = re.sub(r"^When .*?: AWS Error ", "", said)
-    said = re.sub(r" \(Request ID: [^)]*\)", "", said)
-    return said[:300].rstrip(".")
+def _message(error: Exception) -> str:
+    """The message of an error, without request ids."""
+    text = " ".join(str(error).split())
+    text = re.sub(r"^When .*?: AWS Error ", "", text)
+    text = re.sub(r" \(Request ID: [^)]*\)", "", text)
+    return text[:300].rstrip(".")
 
 
 def _advice(error: Exception) -> str:
-    said = str(error)
-    if "NO_SUCH_BUCKET" in said or "NOT_FOUND" in said:
+    text = str(error)
+    if "NO_SUCH_BUCKET" in text or "NOT_FOUND" in text:
         return "Create the bucket first, or correct its name."
-    if any(word in said for word in _FINAL):
+    if any(word in text for word in _FINAL):
         return _KEYS
     return "Is the address right (AWS_ENDPOINT_URL, for a store that is not AWS), and is it up?"

@@ -1,4 +1,4 @@
-"""Where, when and with what a command runs: what `study.json` keeps of every session."""
+"""Time, code, packages and machine of a command, for the sessions of `study.json`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 
 import qkd_study
 
-#: What a row's last bit may depend on: as long as these agree, a run repeats exactly.
-DECIDING = ("qkd_study", "code", "packages", "python", "machine", "processor")
+#: A run repeats bit for bit as long as these agree.
+REPRODUCIBILITY_KEYS = ("qkd_study", "code", "packages", "python", "machine", "processor")
 
 PACKAGES = (
     "numpy",
@@ -31,11 +31,11 @@ PACKAGES = (
 
 
 def session(cpus: int | None, study_file: str | None = None) -> dict[str, Any]:
-    """This command, this code and this machine, as JSON values.
+    """Describe this command, this code and this machine, as JSON values.
 
     Args:
         cpus: how many trials at once; `None`: as many as fit on a cluster.
-        study_file: what it runs.
+        study_file: the file that it runs.
     """
     return {
         "study_file": None if study_file is None else os.path.abspath(study_file),
@@ -54,7 +54,7 @@ def session(cpus: int | None, study_file: str | None = None) -> dict[str, Any]:
 
 
 def _code() -> dict[str, Any] | None:
-    """Commit of the source, and whether it was changed since; `None` where it is no checkout."""
+    """Commit of the source, and whether it has changes; `None` if it is not a git checkout."""
     source = Path(qkd_study.__file__).parent
 
     def git(*arguments: str) -> str:
@@ -65,7 +65,7 @@ def _code() -> dict[str, Any] | None:
         return done.stdout.strip()
 
     try:
-        if not git("ls-files", "--", "__init__.py"):  # a checkout of something else around it
+        if not git("ls-files", "--", "__init__.py"):  # the checkout is of something else
             return None
         changed = git("status", "--porcelain", "--", ".")
         return {"commit": git("rev-parse", "HEAD"), "changed": bool(changed)}

@@ -1,4 +1,4 @@
-"""Why runs failed: each reason once."""
+"""Groups failed runs by the reason of the failure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pandas as pd
 
 from qkd_study.results.rows import Row
 
-#: What names one run of a study.
+#: The key of a run in a study.
 KEYS = ("phase", "cell", "arm", "trial", "replicate")
-#: What differs between two runs that fail alike: sizes, limits, losses.
+#: Numbers may differ between two runs that fail for the same reason: sizes, limits, losses.
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
@@ -22,9 +22,8 @@ class Reason:
     """Why some runs failed.
 
     Attributes:
-        text: the reason of the first of them: one line, then the end of its traceback if it has
-            one.
-        count: how many runs failed so.
+        text: the reason of the first run: one line, and the end of the traceback if there is one.
+        count: how many runs failed for it.
         example: phase, cell, arm, trial and replicate of the first.
     """
 
@@ -44,19 +43,19 @@ class Reason:
 
     @property
     def run(self) -> str:
-        """The first run, in words."""
+        """The first run, as text."""
         of = self.example
         where = f"{of['phase']} {of['cell']} {of['arm']}"
         return f"{where} trial {of['trial']} replicate {of['replicate']}"
 
 
-def alike(text: str) -> str:
-    """What two reasons have in common that are the same: the first line, but for numbers in it."""
+def reason_key(text: str) -> str:
+    """The key by which reasons are grouped: the first line, with `#` for each number."""
     return _NUMBER.sub("#", (text or "").partition("\n")[0])
 
 
 def failed_share(runs: pd.DataFrame) -> str:
-    """How many runs failed of those that were not given up before they ran, in words.
+    """How many of the runs that were not stopped have failed, as text.
 
     Args:
         runs: the `runs` table, or its column `status`.
@@ -64,12 +63,12 @@ def failed_share(runs: pd.DataFrame) -> str:
     ran = int((runs["status"] != "stopped").sum())
     failed = int((runs["status"] == "failed").sum())
     share = 100 * failed / max(ran, 1)
-    shown = f"{share:.0f}" if share >= 10 or not failed else f"{share:.2g}"
-    return f"{failed:,} of {ran:,} runs failed ({shown} %)"
+    percent = f"{share:.0f}" if share >= 10 or not failed else f"{share:.2g}"
+    return f"{failed:,} of {ran:,} runs failed ({percent} %)"
 
 
 def reasons(rows: Iterable[Row] | Iterable[Mapping[Any, Any]]) -> tuple[Reason, ...]:
-    """The reasons of the rows that say `failed`, the most frequent first.
+    """The reasons of the failed rows, the most frequent first.
 
     Args:
         rows: with `status`, `reason` and the keys of a run.
@@ -77,7 +76,7 @@ def reasons(rows: Iterable[Row] | Iterable[Mapping[Any, Any]]) -> tuple[Reason, 
     groups: dict[str, list[Mapping[Any, Any]]] = {}
     for row in rows:
         if row["status"] == "failed":
-            groups.setdefault(alike(str(row["reason"])), []).append(row)
+            groups.setdefault(reason_key(str(row["reason"])), []).append(row)
     found = [
         Reason(str(own[0]["reason"]), len(own), {name: own[0][name] for name in KEYS})
         for own in groups.values()

@@ -1,4 +1,4 @@
-"""A run's folder here, and its copy in an object store."""
+"""Copies the files of a run between its local folder and an object store."""
 
 from __future__ import annotations
 
@@ -22,81 +22,81 @@ from qkd_study.results.lease import HEARTBEAT_SECONDS, Lease
 from qkd_study.results.object_store import ObjectStore, Stamp
 
 _THREADS = 8
-#: How often files that grow or come on their own are sent: Optuna's journal, the log of trials that
-#: have not ended, teachers.
-LOOSE_SECONDS = 30.0
-_LOOSE = ("optuna.journal", "pending.jsonl")
-#: All that is sent: what a driver needs to go on, and a reader to read.
-_PARTS = ("study.json", "study.py", "runs", "curves", "teachers", *_LOOSE)
-#: In the folder here: what is known of each file; the name of this copy.
+#: Seconds between copies of files that grow or that workers write: Optuna's journal, the run
+#: journal, teachers.
+GROWING_SECONDS = 30.0
+_GROWING = ("optuna.journal", "pending.jsonl")
+#: All that is sent: what a driver needs to continue, and what readers need.
+_PARTS = ("study.json", "study.py", "runs", "curves", "teachers", *_GROWING)
+#: In the local folder: size and time of each file that was copied; the id of this copy.
 INDEX, _PLACE = ".mirror.jsonl", ".place"
 
 _Local = tuple[int, int]  # bytes, mtime in ns
 
 
 class RemoteSync:
-    """Sends files of a run to its place in a store, or brings them here.
+    """Sends the files of a run to a store, and fetches them.
 
-    What is no part of the run (logs, reports), hidden or a lock stays where it is.
+    Files that are not part of the run (logs, reports), hidden files and locks are not copied.
 
     Args:
         store: at the run's folder.
-        folder: the run's folder here.
+        folder: the local folder of the run.
     """
 
     def __init__(self, store: ObjectStore, folder: Path) -> None:
         self.store = store
         self._folder = folder
         self._index: dict[str, tuple[_Local, int | None]] = {}
-        self._trouble: str | None = None
+        self._error: str | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._lease: Lease | None = None
-        self._guard = threading.Lock()
+        self._index_lock = threading.Lock()
         for line in _index_of(folder):
-            with contextlib.suppress(ValueError, TypeError):  # cut off
+            with contextlib.suppress(ValueError, TypeError):  # an incomplete line
                 name, size, modified, there = json.loads(line)
                 self._index[name] = ((size, modified), there)
 
     def place(self) -> str:
-        """The name of this copy: made up once, and gone with it."""
-        path, said = self._folder / _PLACE, b""
+        """The random id of this local copy, which is stored in it."""
+        path, name_of_copy = self._folder / _PLACE, b""
         with contextlib.suppress(OSError):
-            said = path.read_bytes()
-        if not re.fullmatch(rb"[0-9a-f]{32}", said):
-            said = uuid.uuid4().hex.encode()
-            replace_file(path, said)
-        return said.decode()
+            name_of_copy = path.read_bytes()
+        if not re.fullmatch(rb"[0-9a-f]{32}", name_of_copy):
+            name_of_copy = uuid.uuid4().hex.encode()
+            replace_file(path, name_of_copy)
+        return name_of_copy.decode()
 
     def repair(self) -> None:
-        """Bring tables that were lost or damaged here since they were sent or brought.
+        """Fetch tables that were lost or damaged locally since they were copied.
 
         Raises:
             StorageError: the store or the folder fails.
         """
-        here = self._here()
+        here = self._local_files()
         for name, stamp in self.store.stamps().items():
-            if not _is_table(name) or _stays(name):
+            if not _is_table(name) or _is_local(name):
                 continue
             if name not in here:
-                if name in self._index or not self._index:  # otherwise another's
-                    self._bring(name, stamp)
+                if name in self._index or not self._index:  # else another driver wrote it
+                    self._fetch(name, stamp)
             elif self._index.get(name, (None,))[0] != here[name]:  # not sent yet, or damaged
                 try:
                     pq.read_table(self._folder / name)
                 except (OSError, ArrowException):
-                    self._bring(name, stamp)
+                    self._fetch(name, stamp)
 
     def pull(self, wanted: Callable[[str], bool] = lambda name: True) -> None:
-        """Bring what the store has, and remove tables that it has not.
+        """Fetch the files of the store, and remove local tables that it does not have.
 
         Args:
-            wanted: whether a file, by its name in the run's folder, is to be brought.
+            wanted: whether to fetch a file, by its name in the run's folder.
 
         Raises:
             StorageError: the store or the folder fails.
         """
-        there = {n: s for n, s in self.store.stamps().items() if not _stays(n) and wanted(n)}
-        here = self._here()
+        there = {n: s for n, s in self.store.stamps().items() if not _is_local(n) and wanted(n)}
+        here = self._local_files()
         for name in here.keys() - there.keys():
             if _is_table(name):
                 (self._folder / name).unlink(missing_ok=True)
@@ -106,16 +106,16 @@ class RemoteSync:
             if name not in here or self._index.get(name) != (here[name], stamp.modified)
         ]
         with ThreadPoolExecutor(_THREADS) as pool:
-            list(pool.map(lambda entry: self._bring(*entry), stale))
+            list(pool.map(lambda entry: self._fetch(*entry), stale))
 
     def push(self) -> None:
-        """Send what the store lacks or has otherwise, and remove tables there that are not here.
+        """Send new and changed files, and remove tables from the store that are not here.
 
         Raises:
             StorageError: the store fails.
         """
-        there = {n: s for n, s in self.store.stamps().items() if not _stays(n)}
-        here = self._here()
+        there = {n: s for n, s in self.store.stamps().items() if not _is_local(n)}
+        here = self._local_files()
         fresh = [
             name
             for name, local in here.items()
@@ -124,49 +124,49 @@ class RemoteSync:
             or self._index.get(name, (None,))[0] != local
         ]
         gone = [name for name in there.keys() - here.keys() if _is_table(name)]
-        # A reader, and a driver after a crash, may find curves without rows, not the reverse.
-        self._each(self._send, [name for name in fresh if not name.startswith("runs/")])
-        self._each(self._send, [name for name in fresh if name.startswith("runs/")])
-        self._each(self._delete, [name for name in gone if name.startswith("runs/")])
-        self._each(self._delete, [name for name in gone if not name.startswith("runs/")])
+        # In this order the store may have curves without rows for a moment, but not the reverse.
+        self._in_parallel(self._send, [name for name in fresh if not name.startswith("runs/")])
+        self._in_parallel(self._send, [name for name in fresh if name.startswith("runs/")])
+        self._in_parallel(self._delete, [name for name in gone if name.startswith("runs/")])
+        self._in_parallel(self._delete, [name for name in gone if not name.startswith("runs/")])
 
     def put(self, paths: Iterable[Path]) -> None:
-        """Send files one after the other, soon; without waiting for it where the mirror is kept.
+        """Send files one after the other; within `in_background`, without waiting for it.
 
         Raises:
-            StorageError: something could not be sent before.
+            StorageError: an earlier file could not be sent.
         """
         names = [path.relative_to(self._folder).as_posix() for path in paths]
-        if self._trouble is not None:
-            raise StorageError(self._trouble)
+        if self._error is not None:
+            raise StorageError(self._error)
         if self._pool is None:
             self._send_all(names)
         else:
             self._pool.submit(self._attempt, lambda: self._send_all(names))
 
-    def trouble(self) -> str | None:
-        """Why nothing can be sent any more, if so; never waits."""
-        return self._trouble
+    def sync_error(self) -> str | None:
+        """Return why nothing can be sent any more, if so; never blocks."""
+        return self._error
 
     @contextmanager
-    def kept(self, lease: Lease) -> Iterator[None]:
-        """Hold the lease and send in the background; at the end, wait until all is sent.
+    def in_background(self, lease: Lease) -> Iterator[None]:
+        """Renew the lease and send in the background; at the end, wait until all is sent.
 
         Raises:
             StorageError: at the end, if not all could be sent.
         """
         stop = threading.Event()
 
-        def look_after() -> None:
+        def keep_lease() -> None:
             sent = time.monotonic()
-            while self._trouble is None and not stop.wait(HEARTBEAT_SECONDS):
+            while self._error is None and not stop.wait(HEARTBEAT_SECONDS):
                 self._attempt(lease.renew)
-                if time.monotonic() - sent > LOOSE_SECONDS:
-                    self._attempt(self._send_loose)
+                if time.monotonic() - sent > GROWING_SECONDS:
+                    self._attempt(self._send_growing)
                     sent = time.monotonic()
 
-        thread = threading.Thread(target=look_after, name="lease", daemon=True)
-        self._pool = ThreadPoolExecutor(_THREADS, "mirror")
+        thread = threading.Thread(target=keep_lease, name="lease", daemon=True)
+        self._pool = ThreadPoolExecutor(_THREADS, "sync")
         self._lease = lease
         thread.start()
         try:
@@ -176,22 +176,22 @@ class RemoteSync:
             stop.set()
             thread.join()
             self._pool = None
-            self._attempt(self._send_loose)
+            self._attempt(self._send_growing)
             self._attempt(self._remove_foreign)
             self._attempt(lease.release)
             self._lease = None
-        if self._trouble is not None:
-            raise StorageError(self._trouble)
+        if self._error is not None:
+            raise StorageError(self._error)
 
     def _attempt(self, work: Callable[[], None]) -> None:
-        if self._trouble is not None:
+        if self._error is not None:
             return
         try:
             work()
         except (StorageError, OSError) as error:
-            self._trouble = self._trouble or str(error)
+            self._error = self._error or str(error)
 
-    def _each(self, work: Callable[[str], None], names: list[str]) -> None:
+    def _in_parallel(self, work: Callable[[str], None], names: list[str]) -> None:
         with ThreadPoolExecutor(_THREADS) as pool:
             list(pool.map(work, names))
 
@@ -199,11 +199,11 @@ class RemoteSync:
         for name in names:
             self._send(name)
 
-    def _send_loose(self) -> None:
+    def _send_growing(self) -> None:
         teachers = [
             path.relative_to(self._folder).as_posix() for path in self._folder.glob("teachers/*.*")
         ]
-        for name in (*_LOOSE, *(name for name in teachers if not _stays(name))):
+        for name in (*_GROWING, *(name for name in teachers if not _is_local(name))):
             path = self._folder / name
             if not path.exists():
                 if name in self._index:
@@ -219,7 +219,7 @@ class RemoteSync:
         except FileNotFoundError:
             return
         self.store.write(name, content, self._check)
-        self._note(name, local, None)
+        self._record(name, local, None)
 
     def _delete(self, name: str) -> None:
         self.store.delete(name, self._check)
@@ -229,29 +229,29 @@ class RemoteSync:
             self._lease.check()
 
     def _remove_foreign(self) -> None:
-        """Remove tables that never were here: another driver sent them after it lost its lease."""
+        """Remove tables that were never here: a driver sent them after it had lost its lease."""
         for name in self.store.stamps():
-            if _is_table(name) and not _stays(name) and name not in self._index:
+            if _is_table(name) and not _is_local(name) and name not in self._index:
                 self._delete(name)
 
-    def _bring(self, name: str, stamp: Stamp) -> None:
+    def _fetch(self, name: str, stamp: Stamp) -> None:
         content = self.store.read(name)
         if content is None:
             return
         path = self._folder / name
         replace_file(path, content, make_folder=True)
-        self._note(name, _local(path), stamp.modified)
+        self._record(name, _local(path), stamp.modified)
 
-    def _note(self, name: str, local: _Local, there: int | None) -> None:
-        with self._guard, (self._folder / INDEX).open("a") as file:
+    def _record(self, name: str, local: _Local, there: int | None) -> None:
+        with self._index_lock, (self._folder / INDEX).open("a") as file:
             self._index[name] = (local, there)
             file.write(json.dumps([name, *local, there]) + "\n")
 
-    def _here(self) -> dict[str, _Local]:
+    def _local_files(self) -> dict[str, _Local]:
         found: dict[str, _Local] = {}
         for path in self._folder.rglob("*"):
             name = path.relative_to(self._folder).as_posix()
-            if not _stays(name) and path.is_file():
+            if not _is_local(name) and path.is_file():
                 found[name] = _local(path)
         return found
 
@@ -273,7 +273,7 @@ def _local(path: Path) -> _Local:
     return stat.st_size, stat.st_mtime_ns
 
 
-def _stays(name: str) -> bool:
+def _is_local(name: str) -> bool:
     first, _, rest = name.partition("/")
     return first not in _PARTS or rest.startswith(".") or name.endswith(".lock")
 

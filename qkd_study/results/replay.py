@@ -1,4 +1,4 @@
-"""A row computed again, from what the row and its study file say."""
+"""Replay: computes a row again from its configuration and the study file, and compares them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qkd_study import data as datasets
 from qkd_study.common.errors import InputError
 from qkd_study.data import Dataset
 from qkd_study.results import Row, RunFolder
-from qkd_study.results.provenance import DECIDING, session
+from qkd_study.results.provenance import REPRODUCIBILITY_KEYS, session
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import PARAMETERS, Config
 from qkd_study.study.files import digest_of
@@ -22,21 +22,21 @@ from qkd_study.study.load import load_study
 from qkd_study.study.settings import Setting
 from qkd_study.study.study import Study
 
-#: How far a metric may be off on another machine, or with other versions: rounding differs there,
-#: and training carries it on until a few samples are put into another class.
+#: By how much a metric may differ on another machine or with other versions: rounding differs, and
+#: training amplifies it until a few samples change their class.
 TOLERANCE = 0.02
-#: Of metrics in nats: this share of the larger value.
+#: For metrics in nats, the tolerance is this share of the larger value.
 RELATIVE_TOLERANCE = 0.05
-#: What is a count and must agree everywhere.
+#: Counts, which must agree everywhere.
 _COUNTS = ("cost.parameters", "cost.parameters_quantum", "cost.teacher_parameters", "cost.gates")
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A value of a row that came out differently.
+    """A value of a row that differs in the replay.
 
     Attributes:
-        tolerable: whether it is within what another machine may give.
+        tolerable: whether another machine or version explains it.
     """
 
     column: str
@@ -48,7 +48,7 @@ class Difference:
         if self.was is None or self.now is None or self.column in _COUNTS:
             return False
         if self.column == "metric.best_epoch":
-            return True  # of two epochs that are equally good, rounding may choose the other
+            return True  # rounding decides between epochs of equal accuracy
         off = abs(self.was - self.now)
         most = RELATIVE_TOLERANCE * max(abs(self.was), abs(self.now))
         return off <= (max(most, 1e-6) if self.column.endswith("nll") else TOLERANCE)
@@ -56,22 +56,22 @@ class Difference:
 
 @dataclass(frozen=True)
 class Replayer:
-    """All that the rows of one run share.
+    """Replays rows of one run.
 
     Attributes:
-        same_place: whether versions and processor are those of the session that made the rows.
+        same_machine: whether versions and processor are those of all sessions of the run.
     """
 
     study: Study
     dataset: Dataset
-    same_place: bool
+    same_machine: bool
 
     @classmethod
     def of(cls, run: RunFolder) -> Replayer:
         """Load the study file and the data of a run.
 
         Raises:
-            InputError: one of them is not what it was.
+            InputError: one of them has changed.
         """
         manifest = run.manifest()
         study = load_study(
@@ -88,7 +88,7 @@ class Replayer:
         _check_files(run, manifest)
         now = session(None)
         then = manifest["sessions"]
-        same = all(s.get(key) == now[key] for s in then for key in DECIDING)
+        same = all(s.get(key) == now[key] for s in then for key in REPRODUCIBILITY_KEYS)
         return cls(study, dataset, same)
 
     @property
@@ -100,7 +100,7 @@ class Replayer:
         """The arm of a row.
 
         Raises:
-            InputError: the study file of the run does not have it.
+            InputError: the study file of the run does not define it.
         """
         names = [arm.name for arm in self.study.all_arms]
         if row["arm"] not in names:
@@ -111,14 +111,14 @@ class Replayer:
         """Run a row again, teacher included, and compare every metric and count.
 
         Raises:
-            InputError: the row holds no result to compare with.
+            InputError: the row has no result to compare with.
         """
         from qkd_study.distill import Diverged, TeacherStore, run_replicates
 
         diverged = str(row["reason"]).startswith("diverged")
         if row["status"] != "ok" and not diverged:
             raise InputError(
-                f"{said(row)} is {row['status']!r}: {row['reason']}. Nothing to compare."
+                f"{describe_row(row)} is {row['status']!r}: {row['reason']}. Nothing to compare."
             )
         with tempfile.TemporaryDirectory(prefix="qkd-study-") as folder:
             (result,) = run_replicates(
@@ -144,23 +144,23 @@ class Replayer:
 
 
 def _check_files(run: RunFolder, manifest: dict[str, Any]) -> None:
-    """Check that the files that the study read are what they were.
+    """Check that the files that the study read have not changed.
 
     Raises:
-        InputError: one is not, or is gone.
+        InputError: one has changed or is missing.
     """
     original = manifest["sessions"][-1].get("study_file")
     for name, digest in manifest.get("files", {}).items() if original else ():
         path = Path(os.path.abspath(Path(original).parent / name))
         if (now := digest_of(path)) != digest:
-            said = "is gone" if now is None else f"has {now} now"
+            change = "is gone" if now is None else f"has {now} now"
             raise InputError(
-                f"{run.path}: its rows come from {path}, which had SHA-256 {digest} and {said}."
+                f"{run.path}: its rows come from {path}, which had SHA-256 {digest} and {change}."
             )
 
 
 def config_of(row: Row) -> Config:
-    """Every parameter of a row's run, as the run had it."""
+    """The configuration of a row's run."""
     values: dict[str, Any] = {}
     for field in fields(Config):
         value = row[f"config.{field.name}"]
@@ -174,8 +174,8 @@ def config_of(row: Row) -> Config:
     return Config(**values)
 
 
-def said(row: Row) -> str:
-    """A row in words."""
+def describe_row(row: Row) -> str:
+    """A row's phase, cell, arm, trial and replicate, as text."""
     where = f"{row['phase']} {row['cell']} {row['arm']}"
     return f"{where} trial {row['trial']} replicate {row['replicate']}"
 

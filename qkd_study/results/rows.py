@@ -1,4 +1,4 @@
-"""Rows of the tables, from what a run found or why it found nothing."""
+"""Rows of the tables, made from the result of a run or from the reason why there is none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Record:
-    """What one replicate of a trial adds to the tables: a row of runs, and its curve."""
+    """The rows of one replicate of a trial: one for `runs`, and those of its curve."""
 
     row: Row
     curve: list[Row]
@@ -48,7 +48,7 @@ def _prefixed(prefix: str, values: Mapping[str, Any]) -> Row:
 def finished(
     study: str, run_id: str, trial: Trial, replicate: int, result: RunResult, started: datetime
 ) -> Record:
-    """The record of a run that ended well, made in the worker that ran it."""
+    """The record of a successful run; called in the worker that ran it."""
     keys = _keys(study, run_id, trial, replicate)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     row = {
@@ -120,6 +120,6 @@ def mean_score(values: Iterable[float]) -> float:
 
 
 def score(row: Row) -> float | None:
-    """What a search maximises: the validation accuracy of a run that ended well."""
+    """The value that a search maximises: the validation accuracy of a successful run."""
     value: float | None = row.get("metric.val_accuracy") if row["status"] == "ok" else None
     return value

@@ -1,4 +1,4 @@
-"""The tables: every column with its type, unit and meaning. The one home of all of them."""
+"""The schema of the tables: every column with its type, unit and meaning."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import pyarrow as pa
 from qkd_study.study.config import PARAMETERS, TERMS, Config
 from qkd_study.study.parameters import Term
 
-#: Raised when a column changes its meaning or goes; a new column alone does not.
+#: Incremented when a column changes its meaning or is removed, not for new columns.
 TABLE_VERSION = 1
 
 TEXT, INT, REAL = pa.string(), pa.int64(), pa.float64()
 TIME = pa.timestamp("us", tz="UTC")
-#: Of what a quantum model that is not ours may tell by properties of `qkd_study.models.Model`.
+#: For values that a model of a study's own may provide as properties of `qkd_study.models.Model`.
 UNKNOWN = "; null if a quantum model of the study's own does not say"
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, Arrow type, unit (empty where there is none) and meaning."""
+    """A column: its name, Arrow type, unit (empty if there is none) and meaning."""
 
     name: str
     type: pa.DataType
@@ -168,7 +168,7 @@ def is_share(column: str) -> bool:
 
 
 def largest_difference(column: str) -> float:
-    """How far two values of a column can be apart."""
+    """The largest possible difference of two values of a column."""
     return 1.0 if is_share(column) else math.inf
 
 
@@ -182,7 +182,7 @@ def schema(table: str) -> pa.Schema:
 
 
 def describe() -> str:
-    """results/README.md: what the tables hold."""
+    """The text of results/README.md, which describes the tables."""
     lines = [
         "# What runs write here",
         "",

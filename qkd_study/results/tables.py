@@ -1,4 +1,4 @@
-"""Writing and reading the tables of a run."""
+"""Writes and reads the tables of a run."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ import pyarrow.parquet as pq
 
 from qkd_study.common.atomic import PARTIAL, replaced
 from qkd_study.common.errors import InputError, StudyWarning, format_error
-from qkd_study.results.doubles import KEYS, has_doubles, without_doubles
+from qkd_study.results.duplicates import KEYS, has_duplicates, without_duplicates
 from qkd_study.results.rows import Record, Row
 from qkd_study.results.schema import TABLE_VERSION, TABLES, schema
 from qkd_study.study.trial import Trial
 
 T = TypeVar("T")
 
-#: In the folder of a run: which files are being joined into one; see `compact_tables`.
+#: In the folder of a run: the plan of a compaction; see `compact_tables`.
 PLAN = ".packing.json"
-#: The file that gives a table its columns, without rows.
+#: A file without rows that gives a table its columns.
 COLUMNS = "columns.parquet"
-#: How often a table is read whose files are joined meanwhile.
+#: Attempts to read a table while its files are being joined.
 ATTEMPTS = 10
 
 
@@ -39,14 +39,14 @@ class BrokenFile(InputError):
 
 
 class VanishedFile(BrokenFile):
-    """A file of a table is gone: joined with others, or taken away."""
+    """A file of a table no longer exists: it was joined with others, or removed."""
 
 
 def start_tables(folder: Path) -> None:
-    """Make `runs/` and `curves/` readable before the first row: a file with columns and no rows.
+    """Make `runs/` and `curves/` readable before the first row, by a file without rows.
 
-    In the folder of a driver that was killed, this also removes what it left half-done: partial
-    files, and curves of trials whose rows were not written. Call it under the run's lock.
+    This also removes what a killed driver left: partial files, and curves of trials whose rows were
+    not written. Call it under the run's lock.
     """
     for pattern in (f".*{PARTIAL}", f"*/.*{PARTIAL}"):
         for path in folder.glob(pattern):
@@ -64,7 +64,7 @@ def start_tables(folder: Path) -> None:
 def write_records(
     folder: Path, trials: Sequence[Trial], records: Sequence[Record]
 ) -> tuple[Path, Path]:
-    """Add finished trials: a file in `curves/`, then one in `runs/`, each whole or not at all.
+    """Write ended trials: a file in `curves/`, then one in `runs/`, each atomically.
 
     Args:
         folder: of the run.
@@ -75,7 +75,7 @@ def write_records(
         The two files, in this order.
 
     Raises:
-        StorageError: the folder does not take them.
+        StorageError: the folder cannot be written.
     """
     name = file_name(*trials)
     curves, runs = folder / "curves" / name, folder / "runs" / name
@@ -85,14 +85,14 @@ def write_records(
 
 
 def may_be_retried(row: Mapping[Any, Any]) -> bool:
-    """Whether a run failed for another reason than divergence, which would come again."""
+    """Whether a run failed for another reason than divergence, which would recur."""
     return row["status"] == "failed" and not str(row["reason"]).startswith("diverged")
 
 
 def drop_retryable(folder: Path) -> None:
-    """Remove the rows of runs that failed, but not those that diverged, which would do so again.
+    """Remove the rows of failed runs that may be retried.
 
-    Of a search trial all rows go, because it is scored as a whole. Call it under the run's lock.
+    All rows of a search trial are removed, because it has one score. Call it under the run's lock.
     """
     rows = read_table(folder, "runs")
     failed = rows[[may_be_retried(row) for row in rows[["status", "reason"]].to_dict("records")]]
@@ -100,7 +100,7 @@ def drop_retryable(folder: Path) -> None:
     search = set(failed.loc[failed["phase"] == "search", keys].itertuples(index=False, name=None))
     confirm = set(failed[[*keys, "replicate"]].itertuples(index=False, name=None))
 
-    def kept(table: pa.Table) -> list[bool]:
+    def stays(table: pa.Table) -> list[bool]:
         found = table.select([*keys, "replicate"]).to_pylist()
         return [
             tuple(row.values()) not in confirm and tuple(row[name] for name in keys) not in search
@@ -109,32 +109,32 @@ def drop_retryable(folder: Path) -> None:
 
     for path in (folder / "runs").glob("[!.]*.parquet"):
         table, curves = pq.read_table(path), folder / "curves" / path.name
-        stay = kept(table)
+        stay = stays(table)
         if stay and not any(stay):
             path.unlink()
             curves.unlink(missing_ok=True)
         elif not all(stay):
             if curves.exists():
                 points = pq.read_table(curves)
-                _replace_table(curves, points.filter(pa.array(kept(points), pa.bool_())))
+                _replace_table(curves, points.filter(pa.array(stays(points), pa.bool_())))
             _replace_table(path, table.filter(pa.array(stay)))
 
 
 def file_name(trial: Trial, *more: Trial) -> str:
-    """The name of the files of some trials: the same whenever the same replicates are run again."""
+    """The name of the files of some trials, which depends on trials and replicates only."""
     if more:
         names = [file_name(one) for one in (trial, *more)]
         digest = hashlib.sha256("/".join(names).encode()).hexdigest()[:16]
         return f"{trial.phase}-{len(names)}-trials-{digest}.parquet"
-    branch = f"{quote(trial.cell.key, safe='=,.')}-{quote(trial.arm.name, safe='+.')}"
-    if len(branch) > 120:
-        branch = branch[:100] + hashlib.sha256(branch.encode()).hexdigest()[:16]
+    name = f"{quote(trial.cell.key, safe='=,.')}-{quote(trial.arm.name, safe='+.')}"
+    if len(name) > 120:
+        name = name[:100] + hashlib.sha256(name.encode()).hexdigest()[:16]
     first, last = trial.replicates[0], trial.replicates[-1]
     if len(trial.replicates) == last - first + 1:
         which = f"{first}-{last}"
     else:
         which = ",".join(map(str, trial.replicates))
-    return f"{trial.phase}-{branch}-{trial.number:05d}-r{which}.parquet"
+    return f"{trial.phase}-{name}-{trial.number:05d}-r{which}.parquet"
 
 
 def _write(path: Path, table: str, rows: Sequence[Row]) -> None:
@@ -145,7 +145,7 @@ def _write(path: Path, table: str, rows: Sequence[Row]) -> None:
 
 def _replace_table(path: Path, data: pa.Table) -> None:
     with replaced(path) as out:
-        # Few rows: a dictionary per column would cost more than it saves.
+        # With few rows, dictionaries cost more than they save.
         pq.write_table(data, out, use_dictionary=data.num_rows > 100)
 
 
@@ -155,39 +155,38 @@ def read_table(
     files: Sequence[Path] = (),
     columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """A table of the run in `folder`, sorted by its keys, with one row for each.
+    """Read a table of the run in `folder`, sorted by its keys, without duplicate rows.
 
-    Warns of rows that stand twice; see `read_once`.
+    Warns about duplicates.
 
     Args:
         folder: `results/<study>/<run id>`.
         table: `runs` or `curves`.
-        files: which of its files; default: all (`files_of`).
-        columns: which of its columns, the keys among them; default: all. A few are read five times
-            faster than all.
+        files: to read; default: all (`files_of`).
+        columns: to read, the keys among them; default: all. Reading a few is five times faster.
 
     Raises:
-        InputError: the folder holds no such table, or one of another version, or a broken file, or
+        InputError: the folder has no such table, or one of another version, a broken file, or
             different configurations of one trial.
     """
     if not files:
         return retry_read(lambda: read_table(folder, table, files_of(folder, table), columns))
-    rows, said = read_once(folder, table, files, columns)
-    if said is not None and table == "runs":
-        warnings.warn(said, StudyWarning, stacklevel=2)
+    rows, message = read_once(folder, table, files, columns)
+    if message is not None and table == "runs":
+        warnings.warn(message, StudyWarning, stacklevel=2)
     return rows
 
 
 def read_once(
     folder: Path, table: str, files: Sequence[Path], columns: Sequence[str] | None = None
 ) -> tuple[pd.DataFrame, str | None]:
-    """As `read_table`, but returns what it would warn of, in words."""
+    """As `read_table`, but returns the warning, if any."""
     keys = [*KEYS, *(["epoch"] if table == "curves" else [])]
     rows = _frame(folder, table, files, columns).sort_values(keys, ignore_index=True)
-    if not has_doubles(rows, keys):
+    if not has_duplicates(rows, keys):
         return rows, None
     runs = files if table == "runs" else files_of(folder, "runs")
-    rows, said = without_doubles(
+    rows, message = without_duplicates(
         files,
         partial(_frame, folder, table),
         keys,
@@ -195,13 +194,13 @@ def read_once(
         runs,
         partial(_frame, folder, "runs"),
     )
-    return rows.sort_values(keys, ignore_index=True), said
+    return rows.sort_values(keys, ignore_index=True), message
 
 
 def _frame(
     folder: Path, table: str, files: Sequence[Path], columns: Sequence[str] | None
 ) -> pd.DataFrame:
-    """The rows of some files, as they stand there."""
+    """The rows of some files, unsorted and with duplicates."""
     wanted = schema(table)
     if columns is not None:
         wanted = pa.schema([wanted.field(name) for name in dict.fromkeys(columns)])
@@ -217,13 +216,13 @@ def _frame(
 
 
 def files_of(folder: Path, table: str) -> list[Path]:
-    """The files that hold a table, with each row once, also while `compact_tables` joins them.
+    """The files of a table, with each row once, also while `compact_tables` joins them.
 
     Raises:
-        InputError: there is none: this is not the folder of a run.
+        InputError: there are none: this is not the folder of a run.
     """
     before, after, found = "", "plan", []
-    while before != after:  # a plan began or ended in between
+    while before != after:  # a compaction began or ended in between
         before = _plan(folder)
         found = sorted((folder / table).glob("[!.]*.parquet"))
         after = _plan(folder)
@@ -235,14 +234,14 @@ def files_of(folder: Path, table: str) -> list[Path]:
         if whole.exists():
             found.append(whole)
         elif (target := folder / table / plan["target"]) not in found:
-            found.append(target)  # it got its name since they were listed
+            found.append(target)  # it was renamed after the listing
     if not found:
         raise InputError(f"{folder} holds no {table}: it is not the folder of a run.")
     return found
 
 
 def retry_read(read: Callable[[], T]) -> T:
-    """What `read` returns, tried again where a file it had listed was joined with others."""
+    """Call `read`, again if a file was joined with others between listing and reading."""
     for _ in range(ATTEMPTS - 1):
         with contextlib.suppress(VanishedFile):
             return read()
@@ -251,12 +250,12 @@ def retry_read(read: Callable[[], T]) -> T:
 
 
 def temp_path(folder: Path, target: str) -> Path:
-    """A file that is to become `target`, in the folder of its table."""
+    """The temporary file of `target`, in the folder of its table."""
     return folder / f".{target}{PARTIAL}"
 
 
 def plan_of(folder: Path, content: str) -> dict[str, Any]:
-    """What a plan says: `names` of files, and the `target` that they are joined to.
+    """Parse the plan of a compaction: `names` of files, and the `target` that they are joined to.
 
     Raises:
         InputError: it is damaged.
@@ -281,7 +280,7 @@ def _plan(folder: Path) -> str:
         return ""
 
 
-#: Files that are joined at a time: a table in pieces costs far more time and memory than its rows.
+#: Files that are joined at a time: a table in many pieces costs far more time and memory.
 BATCH = 64
 
 
@@ -298,7 +297,7 @@ def _read(path: Path, wanted: pa.Schema) -> pa.Table:
     """One file, with nulls in the columns that it lacks."""
     try:
         with pq.ParquetFile(pa.BufferReader(path.read_bytes()), pre_buffer=False) as file:
-            held = file.schema_arrow  # made anew whenever it is asked for
+            held = file.schema_arrow  # a property that is computed at each access
             version = (
                 (held.metadata or {}).get(b"qkd_study.version", b"none").decode(errors="replace")
             )

@@ -25,11 +25,11 @@ class Cluster:
 
     Attributes:
         slots: returns how many trials can run at once now; it changes with the nodes.
-        trouble: returns an error if a node joined with another environment; never blocks.
+        node_error: returns an error if a node joined with another environment; never blocks.
     """
 
     slots: Callable[[], int]
-    trouble: Callable[[], str | None]
+    node_error: Callable[[], str | None]
 
 
 @contextlib.contextmanager
@@ -72,7 +72,7 @@ def connect(
         nodes = Nodes(address, trial_cpus, trial_memory)
         nodes.check()
         most = cpus or 2**31
-        yield Cluster(lambda: min(most // trial_cpus, nodes.slots()), nodes.trouble)
+        yield Cluster(lambda: min(most // trial_cpus, nodes.slots()), nodes.node_error)
 
 
 def _start(cpus: int, folder: str) -> None:

@@ -216,7 +216,7 @@ class TrialDispatcher:
             return
         trials = [active.trial for active in ended]
         records = [active.records[r] for active in ended for r in active.trial.replicates]
-        self._run.sent(*write_records(self._run.path, trials, records))
+        self._run.send(*write_records(self._run.path, trials, records))
         for active, trial in zip(ended, trials, strict=True):
             self._pending.forget(trial)
             rows = [active.records[replicate].row for replicate in trial.replicates]
@@ -228,9 +228,9 @@ class TrialDispatcher:
                     value = running_means(rows)[-1]
             self._display.advance(len(rows), trial.cell.key, trial.arm.name, value)
 
-    def trouble(self) -> str | None:
+    def sync_error(self) -> str | None:
         """Return why files do not reach the object store, if so; never blocks."""
-        return self._run.trouble()
+        return self._run.sync_error()
 
     def close(self) -> None:
         """Return unfinished trials to the schedule and close the journal."""

@@ -108,7 +108,9 @@ class _Shared:
     def must_stop(self) -> bool:
         """Whether to stop at once, without waiting for the runs in progress."""
         dispatcher = self.dispatcher
-        dispatcher.broken = dispatcher.broken or self.cluster.trouble() or dispatcher.trouble()
+        dispatcher.broken = (
+            dispatcher.broken or self.cluster.node_error() or dispatcher.sync_error()
+        )
         if dispatcher.fault is not None and self._fault_since is None:
             self._fault_since = time.monotonic()
         since = self._fault_since

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qkd_study.results import Reason, Row, alike, may_be_retried, reasons
+from qkd_study.results import Reason, Row, may_be_retried, reason_key, reasons
 
 #: Trials that must have failed; at least one per worker.
 MIN_FAILED_TRIALS = 4
@@ -25,7 +25,7 @@ class FirstRuns:
     def add(self, row: Row) -> None:
         """Count a run that has ended."""
         if row["status"] == "failed" and may_be_retried(row):
-            self._failed.setdefault(alike(row["reason"]), []).append(row)
+            self._failed.setdefault(reason_key(row["reason"]), []).append(row)
         elif row["status"] != "stopped":
             self._over = True
 

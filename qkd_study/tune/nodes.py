@@ -128,7 +128,7 @@ class Nodes:
         if problem is not None:
             raise InputError(f"--address {self._address}: {problem}")
 
-    def trouble(self) -> str | None:
+    def node_error(self) -> str | None:
         """Return an error of nodes that joined since, without a full stop; never blocks."""
         now = time.monotonic()
         if now - self._last_poll < POLL_SECONDS:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from qkd_study import Claim, Replicates
-from qkd_study.results.claim_history import committed
+from qkd_study.results.claim_history import updated_history
 from qkd_study.study.identity import declaration
 from tests.analysis.made import CLAIM, made_study
 
@@ -17,7 +17,7 @@ OTHER = Claim(says="Scaling helps.", better="scaled-ce", than="scratch")
 
 def after(before: dict[str, Any], rows: int, **changes: Any) -> dict[str, Any]:
     declared = declaration(made_study(**changes))
-    return committed(before, declared, at="2026-01-02", confirm_rows=rows)
+    return updated_history(before, declared, at="2026-01-02", confirm_rows=rows)
 
 
 def first(**changes: Any) -> dict[str, Any]:

@@ -50,9 +50,9 @@ def files(run: Path, table: str) -> list[str]:
 
 def test_the_rows_stay_the_same_in_one_file(run: Path) -> None:
     before = {table: read_table(run, table) for table in ("runs", "curves")}
-    compact_tables(run, least=7)
+    compact_tables(run, min_files=7)
     assert len(files(run, "runs")) == 6
-    compact_tables(run, least=6)
+    compact_tables(run, min_files=6)
     for table, rows in before.items():
         assert len(files(run, table)) == 1
         pd.testing.assert_frame_equal(read_table(run, table), rows)
@@ -60,11 +60,11 @@ def test_the_rows_stay_the_same_in_one_file(run: Path) -> None:
 
 
 def test_a_packed_run_is_extended_and_packed_again(run: Path) -> None:
-    compact_tables(run, least=2)
+    compact_tables(run, min_files=2)
     write_records(run, [trial(6)], [record(trial(6), r) for r in (0, 1)])
     assert len(read_table(run, "runs")) == 14
     first = files(run, "runs")
-    compact_tables(run, least=2)
+    compact_tables(run, min_files=2)
     assert len(files(run, "runs")) == 1
     assert files(run, "runs")[0] not in first
     rows = read_table(run, "runs")
@@ -77,7 +77,7 @@ def test_a_broken_file_is_left_with_the_others(run: Path, table: str) -> None:
     victim = run / table / files(run, table)[2]
     victim.write_bytes(victim.read_bytes()[:-50])
     before = files(run, table)
-    compact_tables(run, least=2)
+    compact_tables(run, min_files=2)
     assert files(run, table) == before
     assert not [p for p in run.rglob("*") if "partial" in p.name or "packing" in p.name]
 
@@ -106,7 +106,7 @@ def test_no_moment_to_die_at_loses_or_doubles_a_row(
             for owner, name in ((os, "replace"), (os, "fsync"), (Path, "unlink")):
                 patch.setattr(owner, name, dying(getattr(owner, name)))
             try:
-                compact_tables(copy, least=2)
+                compact_tables(copy, min_files=2)
                 break
             except Death:
                 deaths += 1
@@ -139,7 +139,7 @@ def test_a_reader_beside_the_joining_misses_nothing(run: Path) -> None:
             for number in range(40):
                 empty = (run / "runs" / "columns.parquet").read_bytes()
                 replace_file(run / "runs" / f"search-{number}.parquet", empty)
-                compact_tables(run, least=2)
+                compact_tables(run, min_files=2)
                 time.sleep(0.01)
         finally:
             ended.set()
@@ -152,7 +152,7 @@ def test_a_reader_whose_listing_is_overtaken_misses_nothing(
     """Files get their name between the listing and the look at the hidden one."""
     whole = read_table(run, "runs")
     monkeypatch.setattr(compact, "finish_compaction", lambda folder: None)
-    compact_tables(run, least=2)
+    compact_tables(run, min_files=2)
     monkeypatch.undo()
     assert (run / PLAN).exists()
     real = tables._plan

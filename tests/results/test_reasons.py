@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from qkd_study.results import alike, failed_share, reasons
+from qkd_study.results import failed_share, reason_key, reasons
 
 
 def row(replicate: int, status: str, reason: str | None) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def row(replicate: int, status: str, reason: str | None) -> dict[str, Any]:
     ],
 )
 def test_numbers_and_calls_make_no_other_reason(one: str, other: str, same: bool) -> None:
-    assert (alike(one) == alike(other)) == same
+    assert (reason_key(one) == reason_key(other)) == same
 
 
 def test_each_reason_once_the_most_frequent_first() -> None:

@@ -30,7 +30,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_row_of_a_worker_comes_out_equal_in_this_process(run: Path) -> None:
     folder = find_run(str(run / "results" / "tiny" / "latest"), run)
     replayer = Replayer.of(folder)
-    assert replayer.same_place
+    assert replayer.same_machine
     rows = read_table(folder.path, "runs")
     for row in rows[rows["status"] == "ok"].iloc[::5].to_dict("records"):
         assert replayer.replay({str(key): value for key, value in row.items()}) == []

@@ -130,12 +130,12 @@ def test_a_driver_that_lost_its_lease_stops(
     lease.take()
 
     def steal() -> None:
-        with remote_sync.kept(lease):
+        with remote_sync.in_background(lease):
             remote_sync.put([tmp_path / "study.json"])
             time.sleep(0.5)
-            assert remote_sync.trouble() is None
+            assert remote_sync.sync_error() is None
             end = time.monotonic() + 10
-            while remote_sync.trouble() is None and time.monotonic() < end:
+            while remote_sync.sync_error() is None and time.monotonic() < end:
                 # Again, where a renewal was under way: a thief looks again, and finds it.
                 Lease(store, "2", "second")._write(released=False)
                 time.sleep(0.05)
@@ -178,12 +178,12 @@ def test_a_driver_that_slept_looks_before_it_sends(
             return getattr(self._there, name)
 
     monkeypatch.setattr(ObjectStore, "_files", property(lambda self: Failing(real(self))))
-    with pytest.raises(StorageError, match="second took it over"), remote_sync.kept(lease):
+    with pytest.raises(StorageError, match="second took it over"), remote_sync.in_background(lease):
         remote_sync.put([tmp_path / "study.json", tmp_path / "runs/a b=1,c.parquet"])
     with pytest.raises(StorageError, match="second took it over"):
         lease.check()
     assert set(store.stamps()) == {"study.json", leases.LEASE}
-    assert lease.said()["owner"] == "second"
+    assert lease.read()["owner"] == "second"
 
 
 def test_what_another_sent_after_it_lost_the_lease_is_removed(
@@ -192,7 +192,7 @@ def test_what_another_sent_after_it_lost_the_lease_is_removed(
     make(tmp_path, RUN)
     remote_sync, lease = RemoteSync(store, tmp_path), Lease(store, "1", "first")
     lease.take()
-    with remote_sync.kept(lease):
+    with remote_sync.in_background(lease):
         remote_sync.push()
         store.write("runs/late.parquet", b"rows")
         store.write("study.py", b"no table")
@@ -204,10 +204,10 @@ def test_files_that_grow_are_sent_now_and_then(
     store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("qkd_study.results.remote_sync.HEARTBEAT_SECONDS", 0.1)
-    monkeypatch.setattr("qkd_study.results.remote_sync.LOOSE_SECONDS", 0.0)
+    monkeypatch.setattr("qkd_study.results.remote_sync.GROWING_SECONDS", 0.0)
     remote_sync, lease = RemoteSync(store, tmp_path), Lease(store, "1", "first")
     lease.take()
-    with remote_sync.kept(lease):
+    with remote_sync.in_background(lease):
         make(tmp_path, {"pending.jsonl": "1\n", "optuna.journal": "1\n", "teachers/t.json": "1"})
         time.sleep(1)
         assert store.read("pending.jsonl") == b"1\n"
@@ -230,7 +230,7 @@ def test_a_store_that_is_away_for_a_while_is_waited_for(server: Server, store: O
 def test_a_store_that_stays_away_is_given_up(
     server: Server, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qkd_study.results.object_store.PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr("qkd_study.results.object_store.RETRY_SECONDS", 1.0)
     server.stop()
     try:
         with pytest.raises(StorageError, match=f"{store}/x cannot be written: NETWORK"):

@@ -32,7 +32,7 @@ HASTY = """
 import sys
 from qkd_study.results import lease, object_store
 lease.FRESH_SECONDS, lease.TRUST_SECONDS = 1.0, 0.5
-object_store.PATIENCE_SECONDS = 2.0
+object_store.RETRY_SECONDS = 2.0
 from qkd_study.cli.main import main
 sys.exit(main())
 """

@@ -109,7 +109,7 @@ def test_two_configurations_of_one_trial_are_refused(folder: Path) -> None:
 def test_they_are_not_packed(folder: Path) -> None:
     write(folder, [1, 2], minutes=5)
     before = files_of(folder, "runs")
-    compact_tables(folder, least=2)
+    compact_tables(folder, min_files=2)
     assert files_of(folder, "runs") == before
 
 

@@ -1,4 +1,4 @@
-"""Rows that stand twice in a table, as where two drivers wrote to one run: one of each counts."""
+"""Duplicate rows of a table, as written by two drivers of one run: one of each is used."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import pandas as pd
 from qkd_study.common.errors import InputError
 from qkd_study.results.schema import RUNS
 
-#: What a row of runs is of; with the epoch, a row of curves.
+#: The key of a row of runs; with the epoch, of a row of curves.
 KEYS = ("phase", "cell", "arm", "trial", "replicate")
-#: Of two rows that of the better status counts, then that which ended first.
+#: Of two rows the one with the better status is used, then the one that ended first.
 _STATUSES = {"ok": 0, "stopped": 1, "failed": 2}
 _CONFIG = [column.name for column in RUNS if column.name.startswith("config.")]
 _METRICS = [column.name for column in RUNS if column.name.startswith("metric.")]
-#: The columns of runs that decide.
-DECIDING = (*KEYS, "status", "where.ended_at", *_CONFIG, *_METRICS)
+#: The columns of runs that decide which row is used.
+DECIDING_COLUMNS = (*KEYS, "status", "where.ended_at", *_CONFIG, *_METRICS)
 _FILE = "in file"
 
 #: Reads columns of some files of a table, unsorted.
 Read = Callable[[Sequence[Path], Sequence[str] | None], pd.DataFrame]
 
 
-def has_doubles(rows: pd.DataFrame, keys: Sequence[str]) -> bool:
+def has_duplicates(rows: pd.DataFrame, keys: Sequence[str]) -> bool:
     """Whether two rows have the same keys.
 
     Args:
@@ -41,28 +41,28 @@ def has_doubles(rows: pd.DataFrame, keys: Sequence[str]) -> bool:
     return len(same) > 0
 
 
-def without_doubles(
+def without_duplicates(
     files: Sequence[Path], read: Read, keys: Sequence[str], columns: Sequence[str] | None,
     runs: Sequence[Path], read_runs: Read,
 ) -> tuple[pd.DataFrame, str]:  # fmt: skip
-    """The rows of a table, one of each.
+    """The rows of a table without duplicates.
 
-    A run keeps the row, and the curve, of one file.
+    The row and the curve of a run are taken from the same file.
 
     Args:
         files: of the table.
         read: reads them.
         keys: of the table.
-        columns: which are wanted; default: all.
-        runs, read_runs: the same for the table of runs, which says what ended how and when.
+        columns: to return; default: all.
+        runs, read_runs: the same for the table of runs, which has status and time of each run.
 
     Returns:
-        The rows, unsorted, and what to say of those that were left out.
+        The rows, unsorted, and a warning about those that were left out.
 
     Raises:
         InputError: two rows of one trial have different configurations.
     """
-    rows = _with_files(runs, read_runs, DECIDING)
+    rows = _with_files(runs, read_runs, DECIDING_COLUMNS)
     doubled = rows[rows.duplicated(list(KEYS), keep=False)]
     _check_configurations(doubled, runs)
     order = doubled.assign(rank=doubled["status"].map(_STATUSES))
@@ -71,18 +71,18 @@ def without_doubles(
     wanted = chosen.set_index(list(KEYS))[_FILE].map(lambda number: runs[number].name)
 
     found = _with_files(files, read, columns)
-    of = found[list(KEYS)].merge(
+    chosen_file = found[list(KEYS)].merge(
         wanted.rename("wanted").reset_index(), on=list(KEYS), how="left"
     )["wanted"]  # fmt: skip
     names = np.array([path.name for path in files], dtype=object)
-    here = of.isin(set(names)).to_numpy()
-    kept = found[~here | (of.to_numpy() == names[found[_FILE]])]
-    kept = kept.drop_duplicates(list(keys)).drop(columns=_FILE)
-    return kept, _said(doubled, len(doubled) - len(chosen))
+    listed = chosen_file.isin(set(names)).to_numpy()
+    unique = found[~listed | (chosen_file.to_numpy() == names[found[_FILE]])]
+    unique = unique.drop_duplicates(list(keys)).drop(columns=_FILE)
+    return unique, _message(doubled, len(doubled) - len(chosen))
 
 
 def _with_files(files: Sequence[Path], read: Read, columns: Sequence[str] | None) -> pd.DataFrame:
-    """The rows of some files, and the number of the file that each is in."""
+    """The rows of some files, with the number of the file that each is from."""
     parts = [read([path], columns).assign(**{_FILE: number}) for number, path in enumerate(files)]
     filled = [part for part in parts if len(part)]
     return pd.concat(filled or parts[:1], ignore_index=True)
@@ -100,17 +100,17 @@ def _check_configurations(doubled: pd.DataFrame, files: Sequence[Path]) -> None:
             )
 
 
-def _said(doubled: pd.DataFrame, count: int) -> str:
+def _message(doubled: pd.DataFrame, count: int) -> str:
     both = doubled[doubled["status"] == "ok"].groupby(list(KEYS))
     differing = [key for key, rows in both if len(rows[_METRICS].drop_duplicates()) > 1]
-    said = (
+    message = (
         f"{count} rows of runs/ stand there twice, as where two drivers wrote to one run: one of "
         f"each counts"
     )
     if differing:
         phase, cell, arm, trial, replicate = differing[0]
-        said += (
+        message += (
             f". Of {len(differing)} the metrics differ, and that which ended first counts: {phase} "
             f"{cell} {arm}, trial {trial}, replicate {replicate}"
         )
-    return said + "."
+    return message + "."
