@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from qkd_study.common.progress import Progress, no_progress
 from qkd_study.data import files
 from qkd_study.data.dataset import Dataset, Ints
-from qkd_study.data.download import Progress, md5_of, reachable
+from qkd_study.data.download import md5_of, reachable
 
 SHAPE = (3, 32, 32)
 _RECORD = 1 + 3 * 32 * 32
@@ -53,7 +54,7 @@ class CifarArchive:
         """Whether the archive is here or its server answers, found out within seconds."""
         return self.find() is not None or reachable(*self.servers)
 
-    def fetch(self, progress: Progress = lambda done, total: None) -> None:
+    def fetch(self, progress: Progress = no_progress) -> None:
         """Download the archive into the user's cache, if it is not here yet.
 
         Raises:

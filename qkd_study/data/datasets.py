@@ -7,10 +7,11 @@ import sys
 from collections.abc import Sequence
 
 from qkd_study.common.errors import InputError, shown
+from qkd_study.common.progress import Progress, no_progress
 from qkd_study.common.terminal import is_live
 from qkd_study.data.dataset import Dataset
 from qkd_study.data.declared import Arrays, DataFile, DataSource, Subset, absence, file_of
-from qkd_study.data.download import Progress, through
+from qkd_study.data.download import through
 from qkd_study.data.sources import SOURCES, Source, named
 
 __all__ = ["SOURCES", "Source", "choose", "load", "name_of", "source", "terminal_progress"]
@@ -43,7 +44,7 @@ def name_of(entry: DataSource) -> str:
 
 
 def choose(
-    entries: Sequence[DataSource], progress: Progress = lambda done, total: None
+    entries: Sequence[DataSource], progress: Progress = no_progress
 ) -> tuple[DataSource, str]:
     """The first of `entries` that can be had, made local.
 

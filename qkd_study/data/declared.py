@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from qkd_study.common.errors import InputError, is_text, shown
+from qkd_study.common.progress import Progress, no_progress
 from qkd_study.common.python_values import as_python
 from qkd_study.data.arrays import TEST_SHARE, build
 from qkd_study.data.data_file import ENDINGS, read_data_file
 from qkd_study.data.dataset import Dataset, Ints, Raw
-from qkd_study.data.download import Progress
 from qkd_study.data.sources import SOURCES, Source, named
 
 
@@ -253,7 +253,7 @@ class DataFile:
         Raises:
             InputError: the file is missing or broken, or what it holds is no dataset.
         """
-        self.fetch(lambda done, total: None)
+        self.fetch(no_progress)
         path = Path(self.path)
         samples, test = read_data_file(path, self.label)
         return build(str(path), self.name, samples, test, divide_by=self.divide_by)

@@ -12,13 +12,14 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock
 
 from qkd_study.common.errors import InputError, StorageError
+from qkd_study.common.progress import Progress, no_progress
 
 #: Seconds until a server that does not answer counts as out of reach.
 CONNECT_SECONDS = 2.0
@@ -29,8 +30,6 @@ READ_SECONDS = 20.0
 _BLOCK = 1 << 16
 #: What a proxy answers that cannot or will not ask the server.
 _OF_PROXIES = (407, 502, 503, 504)
-
-Progress = Callable[[int, int], None]
 
 
 def proxy_of(url: str) -> str | None:
@@ -98,9 +97,7 @@ def _ask(url: str) -> None:
             raise
 
 
-def download(
-    urls: Sequence[str], target: Path, md5: str, progress: Progress = lambda done, total: None
-) -> Path:
+def download(urls: Sequence[str], target: Path, md5: str, progress: Progress = no_progress) -> Path:
     """Fetch the first of `urls` that answers into `target`; a part left by an earlier try is kept.
 
     Args:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from qkd_study.common.errors import InputError, StorageError
 from qkd_study.common.paths import cache_folder, temporary_folder, warn_of_cache
-from qkd_study.data.download import Progress, download
+from qkd_study.common.progress import Progress
+from qkd_study.data.download import download
 
 
 def places(dataset: str) -> list[Path]:

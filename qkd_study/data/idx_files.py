@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qkd_study.common.errors import InputError
+from qkd_study.common.progress import Progress, no_progress
 from qkd_study.data import files
 from qkd_study.data.dataset import Dataset
-from qkd_study.data.download import Progress, reachable
+from qkd_study.data.download import reachable
 from qkd_study.data.idx import parse_idx
 
 
@@ -57,7 +58,7 @@ class IdxFiles:
         """Whether the dataset is here or a server of it answers, found out within seconds."""
         return all(self.find(file) for file in self.files) or reachable(*self.servers)
 
-    def fetch(self, progress: Progress = lambda done, total: None) -> None:
+    def fetch(self, progress: Progress = no_progress) -> None:
         """Download what is not here yet into the user's cache.
 
         Raises:

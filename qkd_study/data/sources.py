@@ -8,10 +8,10 @@ from types import MappingProxyType
 
 from qkd_study.common.errors import InputError
 from qkd_study.common.names import unknown
+from qkd_study.common.progress import Progress
 from qkd_study.data import digits, generated
 from qkd_study.data.cifar10 import CIFAR10
 from qkd_study.data.dataset import Dataset
-from qkd_study.data.download import Progress
 from qkd_study.data.fashion_mnist import FASHION_MNIST
 from qkd_study.data.mnist import MNIST
 

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +18,7 @@ from scipy.interpolate import RBFInterpolator
 
 import qkd_study
 from qkd_study.common.paths import keep, kept
+from qkd_study.common.progress import Progress, no_progress
 from qkd_study.data import Dataset
 from qkd_study.forecast.measure import Cost, measure
 from qkd_study.forecast.shapes import Shape, Training, shape_of
@@ -31,9 +32,7 @@ KINDS_APART = 8.0
 #: Below this share of a CPU for the timing, others had too much of it: the times are not kept.
 QUIET = 0.85
 #: What a training's cost depends on: a change there makes all times old.
-SOURCES = ("data", "distill", "forecast", "models", "quantum")
-
-Progress = Callable[[int, int], None]
+PACKAGES_TIMED = ("compat", "data", "distill", "forecast", "models", "quantum")
 
 
 @dataclass
@@ -123,7 +122,7 @@ def calibrate(
     *,
     budget: float = BUDGET,
     anew: bool = False,
-    progress: Progress = lambda done, all_: None,
+    progress: Progress = no_progress,
 ) -> Calibration:
     """Time trainings of a study on this machine.
 
@@ -184,7 +183,7 @@ class _Kept:
     def __init__(self, dataset: Dataset) -> None:
         root = Path(qkd_study.__file__).parent
         code = hashlib.sha256()
-        for name in SOURCES:
+        for name in PACKAGES_TIMED:
             for path in sorted((root / name).rglob("*.py")):
                 code.update(path.read_bytes())
         self._name = f"training-{_machine()}-{code.hexdigest()[:16]}.json"

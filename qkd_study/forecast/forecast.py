@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from qkd_study.common.errors import InputError
+from qkd_study.common.progress import Progress, no_progress
 from qkd_study.data import Dataset
-from qkd_study.forecast.calibrate import Calibration, Progress, calibrate
+from qkd_study.forecast.calibrate import Calibration, calibrate
 from qkd_study.forecast.disk import Disk, disk
 from qkd_study.forecast.simulate import Machine, Timeline, simulate, without_teachers
 from qkd_study.forecast.work import Work, work_of
@@ -120,7 +121,7 @@ def forecast(
     cpus: Sequence[int],
     *,
     anew: bool = False,
-    progress: Progress = lambda done, all_: None,
+    progress: Progress = no_progress,
 ) -> Forecast:
     """Time short trainings of a study here, and compute what all of it takes.
 

@@ -127,12 +127,6 @@ def scores_of(results: Results, cell: str, arm: str, column: str = "metric.test_
     return rows.sort_values("replicate")[column].to_numpy()
 
 
-def rendered(figure: Figure, folder: Path) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        figures.save(figure, folder / "figure")
-
-
 def ends_of_shares(values: Any) -> tuple[float, float]:
     """Student's interval on the logit scale, whose slope is that of the logistic distribution."""
     logit = stats.logistic.ppf(values.mean())

@@ -38,7 +38,7 @@ def score_by_factor(
             low, high = axes.get_ylim()
             axes.set_ylim(max(low, -1), min(high, 101))
     what = f"{values.name_of(metric)} against {values.name_of(factor)} for every arm"
-    return layout.describe(figure, _told(what, results, factor, found))
+    return layout.describe(figure, _told(what, found))
 
 
 def gain_by_factor(results: RunTables, factor: str, title: str | None = None) -> Figure:
@@ -54,7 +54,7 @@ def gain_by_factor(results: RunTables, factor: str, title: str | None = None) ->
     y = f"gain over {layout.plain(results.baseline)}\n(percentage points)"
     figure = _along(results, factor, found, looks, y, title, zero=True)
     what = f"gain over {results.baseline} in points against {values.name_of(factor)}"
-    return layout.describe(figure, _told(what, results, factor, found))
+    return layout.describe(figure, _told(what, found))
 
 
 def _along(
@@ -149,7 +149,7 @@ def _left_out(every: int, some: int, shown: int) -> list[str]:
     return said
 
 
-def _told(what: str, results: RunTables, factor: str, found: values.Ranges) -> str:
+def _told(what: str, found: values.Ranges) -> str:
     mids = {key: value.mid for key, value in found.items()}
     most, least = max(mids, key=mids.__getitem__), min(mids, key=mids.__getitem__)
     return (
