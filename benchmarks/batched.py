@@ -37,7 +37,7 @@ from qkd_study.distill import (
     run_replicates,
     train,
 )
-from qkd_study.distill.teachers import BATCH_SIZE
+from qkd_study.distill.teacher_spec import BATCH_SIZE
 from qkd_study.study.load import load_study
 
 STUDIES = Path(__file__).parent.parent / "studies"

@@ -12,11 +12,12 @@ from qkd_study.distill.losses import (
 from qkd_study.distill.objective import Objective, Terms, spoiled
 from qkd_study.distill.replicates import run_replicates, runs_in_batch
 from qkd_study.distill.run import RunResult, run, training_config
-from qkd_study.distill.teachers import Teacher, TeacherSpec, TeacherStore, sample_splits
+from qkd_study.distill.samples import Samples, sample_splits
+from qkd_study.distill.teacher_spec import TeacherSpec
+from qkd_study.distill.teachers import Teacher, TeacherStore
 from qkd_study.distill.training import (
     Diverged,
     Epoch,
-    Samples,
     TrainingConfig,
     TrainingResult,
     train,

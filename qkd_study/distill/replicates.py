@@ -15,7 +15,8 @@ from qkd_study.data import Dataset
 from qkd_study.distill.batched import batch_models, can_batch, one_thread, train_batched
 from qkd_study.distill.objective import Objective
 from qkd_study.distill.run import RunResult, RunSetup, run, set_up_run, training_config
-from qkd_study.distill.teachers import TeacherSpec, TeacherStore
+from qkd_study.distill.teacher_spec import TeacherSpec
+from qkd_study.distill.teachers import TeacherStore
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
 from qkd_study.study.settings import Setting

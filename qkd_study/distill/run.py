@@ -13,8 +13,10 @@ from qkd_study.common.seeds import derive
 from qkd_study.data import Dataset
 from qkd_study.distill import scores
 from qkd_study.distill.objective import Objective, spoiled
-from qkd_study.distill.teachers import Teacher, TeacherSpec, TeacherStore, sample_splits
-from qkd_study.distill.training import Epoch, Samples, TrainingConfig, TrainingResult, train
+from qkd_study.distill.samples import Samples, sample_splits
+from qkd_study.distill.teacher_spec import TeacherSpec
+from qkd_study.distill.teachers import Teacher, TeacherStore
+from qkd_study.distill.training import Epoch, TrainingConfig, TrainingResult, train
 from qkd_study.models import Model, Outputs, build_model, count_parameters, predict
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
@@ -112,7 +114,7 @@ class RunSetup:
     Attributes:
         student: with its initial weights.
         training, validation: its samples.
-        order: of its teacher.
+        teacher_spec: of its teacher.
         teacher: `None` if the arm needs none.
         targets: the teacher's outputs for the training samples, spoiled if the arm corrupts them.
         seed: of the order of the samples.
@@ -121,7 +123,7 @@ class RunSetup:
     student: Model
     training: Samples
     validation: Samples
-    order: TeacherSpec
+    teacher_spec: TeacherSpec
     teacher: Teacher | None
     targets: Outputs | None
     seed: int
@@ -146,7 +148,7 @@ class RunSetup:
             "test_ece": scores.expected_calibration_error(logits, labels),
         }
         if self.teacher is not None:
-            other = teachers.test_logits(self.order)
+            other = teachers.test_logits(self.teacher_spec)
             metrics |= {
                 "teacher_test_accuracy": scores.accuracy(other, labels),
                 "teacher_agreement": scores.agreement(logits, other),
@@ -191,8 +193,8 @@ def set_up_run(
     replicate: int,
 ) -> RunSetup:
     """The student of a run before its training; arguments as for `run`."""
-    order = TeacherSpec.of(setting, arm, config, dataset, replicate)
-    teacher = teachers.get(order) if arm.needs_teacher else None
+    spec = TeacherSpec.of(setting, arm, config, dataset, replicate)
+    teacher = teachers.get(spec) if arm.needs_teacher else None
     training, _, validation = sample_splits(config, dataset, replicate)
     student = build_model(
         setting.student_model,
@@ -201,10 +203,10 @@ def set_up_run(
         dataset.classes,
         seed=derive(config.seed, replicate, "student weights"),
     )
-    student.keeps_state = order.wants_state
+    student.keeps_state = spec.wants_state
     targets = None
     if teacher is not None:
         seed = derive(config.seed, replicate, "spoiled teacher")
         targets = spoiled(teacher.train, arm.spoiled, seed=seed)
     seed = derive(config.seed, replicate, "student order")
-    return RunSetup(student, training, validation, order, teacher, targets, seed)
+    return RunSetup(student, training, validation, spec, teacher, targets, seed)

@@ -2,182 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from qkd_study.common.artifact_store import ArtifactStore, FolderArtifactStore
-from qkd_study.common.seeds import derive
-from qkd_study.data import Dataset, draw, noisy_labels
-from qkd_study.distill.batched import batch_models, can_batch, train_batched
-from qkd_study.distill.objective import Objective, values_of
+from qkd_study.distill.batched import batch_models, train_batched
+from qkd_study.distill.objective import Objective
+from qkd_study.distill.samples import Samples
+from qkd_study.distill.teacher_spec import TeacherSpec
 from qkd_study.distill.tensors import read_tensors, write_tensors
-from qkd_study.distill.training import Diverged, Samples, TrainingConfig, train
-from qkd_study.models import (
-    EnsembleModel,
-    Model,
-    Outputs,
-    build_model,
-    count_parameters,
-    predict,
-)
-from qkd_study.study.arms import Arm
-from qkd_study.study.canonical import canonical
-from qkd_study.study.config import Config
-from qkd_study.study.models import Ensemble, ModelSpec
-from qkd_study.study.parameters import Term
-from qkd_study.study.settings import TEACHING, Setting
+from qkd_study.distill.training import Diverged, train
+from qkd_study.models import EnsembleModel, Model, Outputs, count_parameters, predict
 
-#: Raised when the training of teachers changes, so that old files are not mistaken for new ones.
-RECIPE_VERSION = 4
 #: Bytes of teacher outputs that a process keeps.
 MEMORY_BYTES = 256 * 2**20
-BATCH_SIZE = 32
-
-
-@dataclass(frozen=True)
-class TeacherSpec:
-    """Which teacher is wanted: everything that it depends on.
-
-    Attributes:
-        generation: of teachers in a row; the first is trained without a teacher.
-    """
-
-    setting: Setting
-    arm: Arm
-    config: Config
-    dataset: Dataset
-    replicate: int
-    generation: int = 1
-
-    @classmethod
-    def of(
-        cls, setting: Setting, arm: Arm, config: Config, dataset: Dataset, replicate: int
-    ) -> TeacherSpec:
-        """The teacher of an arm's run."""
-        return cls(setting, arm, config, dataset, replicate, config.generations)
-
-    def recipe(self) -> dict[str, Any]:
-        """All that the teacher depends on, as JSON values."""
-        own = self.setting.decided_by(vars(self.config), self.arm, self.generation)
-        return {
-            "version": RECIPE_VERSION,
-            "model": canonical(self.spec),
-            "frozen": self.arm.teacher == "random",
-            **own,
-            "generation": self.generation,
-            "data": self.dataset.digest,
-            "seed": self.config.seed,
-            "replicate": self.replicate,
-        }
-
-    @property
-    def wants_state(self) -> bool:
-        """Whether the arm compares quantum states."""
-        return self.arm.needs_same("state")
-
-    def name(self) -> str:
-        """A hash of the recipe."""
-        said = json.dumps(self.recipe(), sort_keys=True)
-        return hashlib.sha256(said.encode()).hexdigest()[:32]
-
-    def before(self) -> TeacherSpec | None:
-        """The teacher of this teacher; `None` for the first generation."""
-        return None if self.generation == 1 else replace(self, generation=self.generation - 1)
-
-    @property
-    def spec(self) -> ModelSpec:
-        """The teacher as it is declared."""
-        return self.setting.teacher_of(self.arm)
-
-    @property
-    def member(self) -> ModelSpec:
-        """What is trained at a time: the teacher, or a member of an ensemble."""
-        return self.spec.of if isinstance(self.spec, Ensemble) else self.spec
-
-    @property
-    def terms(self) -> tuple[Term, ...]:
-        """The terms of its loss: from the second generation on it is taught itself."""
-        return () if self.generation == 1 else (TEACHING,)
-
-    @property
-    def can_batch(self) -> bool:
-        """Whether several such members can be trained in one batch."""
-        frozen = self.arm.teacher == "random"
-        return not frozen and can_batch(self.member, self.terms, self._config(), self.dataset.shape)
-
-    def _config(self) -> Config:
-        return Config(**self.setting.of_teacher(vars(self.config), self.arm))
-
-    def objective(self) -> Objective:
-        """What it is trained on: the labels, and from the second generation on soft targets."""
-        weights = {term.name: 1.0 for term in self.terms}
-        return Objective(weights=weights, values=values_of(self.config, self.terms))
-
-    def seed(self, purpose: str) -> int:
-        """The seed for a purpose of this teacher."""
-        whose = "teacher" + (f" {self.generation}" if self.generation > 1 else "")
-        return derive(self.config.seed, self.replicate, f"{whose} {purpose}")
-
-    def build(self) -> Model:
-        """The teacher before training. Of frozen random ones, only the last layer is trained."""
-        purpose = "teacher weights" + (f" {self.generation}" if self.generation > 1 else "")
-        model = build_model(
-            self.spec,
-            self._config(),
-            self.dataset.shape,
-            self.dataset.classes,
-            seed=derive(self.config.seed, self.replicate, purpose),
-        )
-        if self.arm.teacher == "random":
-            head = {id(p) for p in model.head_parameters()}
-            for parameter in model.parameters():
-                parameter.requires_grad_(id(parameter) in head)
-        return model
-
-    def samples(self) -> tuple[Samples, Samples, Samples]:
-        """The student's K training samples, the teacher's M, and the validation samples."""
-        return sample_splits(self.config, self.dataset, self.replicate)
-
-
-def sample_splits(
-    config: Config, dataset: Dataset, replicate: int
-) -> tuple[Samples, Samples, Samples]:
-    """The student's K training samples, the teacher's M, and the validation samples.
-
-    Wrong labels, if any, are the same for teacher and student; validation labels stay right.
-    """
-    index = draw(
-        dataset,
-        config.samples,
-        config.teacher_samples,
-        config.validation_samples,
-        seed=config.seed,
-        replicate=replicate,
-    )
-    labels = dataset.pool_labels[index.teacher]
-    if config.label_noise:
-        labels = noisy_labels(
-            labels, config.label_noise, dataset.classes, seed=config.seed, replicate=replicate
-        )
-    teacher = Samples(
-        torch.from_numpy(dataset.pool_inputs(index.teacher)), torch.from_numpy(labels)
-    )
-    student = Samples(teacher.inputs[: config.samples], teacher.labels[: config.samples])
-    validation = Samples(
-        torch.from_numpy(dataset.pool_inputs(index.validation)),
-        torch.from_numpy(dataset.pool_labels[index.validation]),
-    )
-    return student, teacher, validation
 
 
 @dataclass(frozen=True)
@@ -233,14 +78,14 @@ class TeacherStore:
         self._recent: OrderedDict[tuple[str, int, bool], Teacher] = OrderedDict()
         self._fresh: dict[str, Model] = {}
 
-    def get(self, order: TeacherSpec) -> Teacher:
+    def get(self, spec: TeacherSpec) -> Teacher:
         """The teacher, trained now if nobody has yet, with its outputs for the training samples."""
-        key = (order.name(), order.config.samples, order.wants_state)
+        key = (spec.name(), spec.config.samples, spec.wants_state)
         if key not in self._recent:
-            with self._lock(order):
-                model = self._trained(order)
-            model.keeps_state = order.wants_state
-            outputs = predict(model, order.samples()[0].inputs, seed=order.seed("outputs"))
+            with self._lock(spec):
+                model = self._trained(spec)
+            model.keeps_state = spec.wants_state
+            outputs = predict(model, spec.samples()[0].inputs, seed=spec.seed("outputs"))
             self.executions += model.circuit_executions or 0
             size = (count_parameters(model), model.circuit_gates)
             counted = model.circuit_executions is not None
@@ -251,7 +96,7 @@ class TeacherStore:
         self._recent.move_to_end(key)
         return self._recent[key]
 
-    def train(self, orders: Sequence[TeacherSpec]) -> None:
+    def train(self, specs: Sequence[TeacherSpec]) -> None:
         """Train in one batch those first-generation teachers that nobody has trained yet.
 
         The teachers are those that `get` would train, to the last bit. What cannot be trained so,
@@ -259,9 +104,9 @@ class TeacherStore:
         """
         known = {name for name, _, _ in self._recent}
         named = {
-            order.name(): order
-            for order in orders
-            if order.generation == 1 and order.member is order.spec and order.can_batch
+            spec.name(): spec
+            for spec in specs
+            if spec.generation == 1 and spec.member is spec.model and spec.can_batch
         }
         with ExitStack() as locks:
             # In one order everywhere, so that no two processes wait for each other.
@@ -275,56 +120,56 @@ class TeacherStore:
             if not missing:
                 return
             start = time.perf_counter()
-            models = [order.build() for order in missing]
-            samples = [order.samples() for order in missing]
+            models = [spec.build() for spec in missing]
+            samples = [spec.samples() for spec in missing]
             trained = train_batched(
-                batch_models(missing[0].spec, models),
+                batch_models(missing[0].model, models),
                 [training for _, training, _ in samples],
                 [validation for _, _, validation in samples],
                 Objective(),
-                _recipe(missing[0]),
-                seeds=[_order_seed(order, 0) for order in missing],
+                missing[0].training_config(),
+                seeds=[spec.order_seed() for spec in missing],
             )
-            for order, model, result in zip(missing, models, trained, strict=True):
+            for spec, model, result in zip(missing, models, trained, strict=True):
                 if not isinstance(result, Diverged):
-                    write_tensors(self._artifacts, order.name(), model.state_dict(), order.recipe())
-                    self._fresh[order.name()] = model
+                    write_tensors(self._artifacts, spec.name(), model.state_dict(), spec.recipe())
+                    self._fresh[spec.name()] = model
             self.seconds += time.perf_counter() - start
 
-    def test_logits(self, order: TeacherSpec) -> Tensor:
+    def test_logits(self, spec: TeacherSpec) -> Tensor:
         """Logits (t, classes) of the teacher for the whole test set, computed once."""
-        name = f"{order.name()}-test"
-        with self._lock(order):
+        name = f"{spec.name()}-test"
+        with self._lock(spec):
             kept = read_tensors(self._artifacts, name)
             if kept is None:
-                model = self._trained(order)
-                inputs = torch.from_numpy(order.dataset.test_inputs())
-                kept = {"logits": predict(model, inputs, seed=order.seed("test")).logits}
+                model = self._trained(spec)
+                inputs = torch.from_numpy(spec.dataset.test_inputs())
+                kept = {"logits": predict(model, inputs, seed=spec.seed("test")).logits}
                 self.executions += model.circuit_executions or 0
-                write_tensors(self._artifacts, name, kept, order.recipe())
+                write_tensors(self._artifacts, name, kept, spec.recipe())
         return kept["logits"]
 
     @contextmanager
-    def _lock(self, order: TeacherSpec) -> Iterator[None]:
+    def _lock(self, spec: TeacherSpec) -> Iterator[None]:
         start = time.perf_counter()
         with ExitStack() as held:
             with self._waiting() as tell:
-                held.enter_context(self._artifacts.lock(order.name(), tell))
+                held.enter_context(self._artifacts.lock(spec.name(), tell))
             self.waited += time.perf_counter() - start
             yield
 
-    def _trained(self, order: TeacherSpec) -> Model:
+    def _trained(self, spec: TeacherSpec) -> Model:
         """The model with its kept weights, or trained and kept. Call it under the lock."""
-        if order.name() in self._fresh:
-            return self._fresh.pop(order.name())
-        model = order.build()
-        kept = read_tensors(self._artifacts, order.name())
+        if spec.name() in self._fresh:
+            return self._fresh.pop(spec.name())
+        model = spec.build()
+        kept = read_tensors(self._artifacts, spec.name())
         if kept is not None:
             model.load_state_dict(kept)
             return model
         start = time.perf_counter()
-        _, training, validation = order.samples()
-        objective, targets, before = order.objective(), None, order.before()
+        _, training, validation = spec.samples()
+        objective, targets, before = spec.objective(), None, spec.before()
         if before is not None:
             with self._lock(before):
                 targets = predict(
@@ -332,26 +177,15 @@ class TeacherStore:
                 )
         members = model.models if isinstance(model, EnsembleModel) else [model]
         for number, member in enumerate(members):
-            seed = _order_seed(order, number)
-            _train(order, member, training, validation, objective, targets, seed)
-        write_tensors(self._artifacts, order.name(), model.state_dict(), order.recipe())
+            seed = spec.order_seed(number)
+            _train(spec, member, training, validation, objective, targets, seed)
+        write_tensors(self._artifacts, spec.name(), model.state_dict(), spec.recipe())
         self.seconds += time.perf_counter() - start
         return model
 
 
-def _recipe(order: TeacherSpec) -> TrainingConfig:
-    config = order.config
-    return TrainingConfig("adam", config.teacher_learning_rate, config.teacher_epochs, BATCH_SIZE)
-
-
-def _order_seed(order: TeacherSpec, member: int) -> int:
-    """The seed of a member's order of samples."""
-    purpose = "teacher order" + (f" {member}" if member else "")
-    return derive(order.config.seed, order.replicate, purpose)
-
-
 def _train(
-    order: TeacherSpec,
+    spec: TeacherSpec,
     member: Model,
     training: Samples,
     validation: Samples,
@@ -363,16 +197,16 @@ def _train(
 
     Where several could be trained in one batch it is a batch of one: so its numbers are the same.
     """
-    if not order.can_batch:
-        given = (training, validation, objective, _recipe(order))
+    if not spec.can_batch:
+        given = (training, validation, objective, spec.training_config())
         train(member, *given, teacher=targets, seed=seed)
         return
     (result,) = train_batched(
-        batch_models(order.member, [member]),
+        batch_models(spec.member, [member]),
         [training],
         [validation],
         objective,
-        _recipe(order),
+        spec.training_config(),
         teachers=None if targets is None else [targets],
         seeds=[seed],
     )

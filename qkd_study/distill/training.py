@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from qkd_study.common.seeds import derive
 from qkd_study.distill.objective import Objective, Terms, detached, is_finite
 from qkd_study.distill.optimizers import Optimizer
+from qkd_study.distill.samples import Samples
 from qkd_study.distill.scores import accuracy
 from qkd_study.models import Model, Outputs, seeded_where_drawn
 
@@ -23,18 +24,6 @@ NO_WEIGHTS = "the weights after epoch {} are no longer numbers"
 
 class Diverged(Exception):
     """The loss, or a weight of the chosen epoch, is no longer a number."""
-
-
-class Samples(NamedTuple):
-    """Samples with labels.
-
-    Attributes:
-        inputs: float32 (n, ...).
-        labels: int64 (n,).
-    """
-
-    inputs: Tensor
-    labels: Tensor
 
 
 @dataclass(frozen=True)

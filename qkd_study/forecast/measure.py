@@ -27,7 +27,7 @@ from qkd_study.distill import (
     train,
 )
 from qkd_study.distill.batched import batch_models, train_batched
-from qkd_study.distill.teachers import BATCH_SIZE
+from qkd_study.distill.teacher_spec import BATCH_SIZE
 from qkd_study.forecast.shapes import Training
 from qkd_study.models import EnsembleModel, Model, Outputs, build_model, predict
 from qkd_study.study.models import ModelSpec

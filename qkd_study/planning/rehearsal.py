@@ -15,7 +15,8 @@ from qkd_study.common.errors import InputError, StorageError, StudyWarning, form
 from qkd_study.data import Dataset
 from qkd_study.distill.replicates import run_replicates
 from qkd_study.distill.run import RunResult
-from qkd_study.distill.teachers import BATCH_SIZE, TeacherSpec, TeacherStore
+from qkd_study.distill.teacher_spec import BATCH_SIZE, TeacherSpec
+from qkd_study.distill.teachers import TeacherStore
 from qkd_study.distill.training import Diverged
 from qkd_study.study.arms import Arm
 from qkd_study.study.canonical import MODULE

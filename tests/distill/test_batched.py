@@ -401,9 +401,8 @@ def test_teachers_of_a_group_are_those_of_each(tmp_path: Path) -> None:
     model = order.build()
     _, training, validation = order.samples()
     recipe = TrainingConfig("adam", config.teacher_learning_rate, config.teacher_epochs, 32)
-    from qkd_study.distill.teachers import _order_seed
 
-    train(model, training, validation, Objective(), recipe, seed=_order_seed(order, 0))
+    train(model, training, validation, Objective(), recipe, seed=order.order_seed())
     with torch.no_grad():
         logits = model(model.prepare(order.samples()[0].inputs)).logits
     torch.testing.assert_close(batched.get(order).train.logits, logits, rtol=1e-5, atol=1e-5)

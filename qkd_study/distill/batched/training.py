@@ -15,11 +15,11 @@ from qkd_study.distill.batched.model import BatchedModel
 from qkd_study.distill.batched.objective import BatchedTerms, losses, targets
 from qkd_study.distill.objective import Objective
 from qkd_study.distill.optimizers import Optimizer
+from qkd_study.distill.samples import Samples
 from qkd_study.distill.training import (
     NO_WEIGHTS,
     Diverged,
     Epoch,
-    Samples,
     TrainingConfig,
     TrainingResult,
 )

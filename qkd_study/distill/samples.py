@@ -1,0 +1,54 @@
+"""The samples of a replicate: drawn, and split into those of student, teacher and validation."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from qkd_study.data import Dataset, draw, noisy_labels
+from qkd_study.study.config import Config
+
+
+class Samples(NamedTuple):
+    """Samples with labels.
+
+    Attributes:
+        inputs: float32 (n, ...).
+        labels: int64 (n,).
+    """
+
+    inputs: Tensor
+    labels: Tensor
+
+
+def sample_splits(
+    config: Config, dataset: Dataset, replicate: int
+) -> tuple[Samples, Samples, Samples]:
+    """The student's K training samples, the teacher's M, and the validation samples.
+
+    Wrong labels, if any, are the same for teacher and student; validation labels stay right.
+    """
+    index = draw(
+        dataset,
+        config.samples,
+        config.teacher_samples,
+        config.validation_samples,
+        seed=config.seed,
+        replicate=replicate,
+    )
+    labels = dataset.pool_labels[index.teacher]
+    if config.label_noise:
+        labels = noisy_labels(
+            labels, config.label_noise, dataset.classes, seed=config.seed, replicate=replicate
+        )
+    teacher = Samples(
+        torch.from_numpy(dataset.pool_inputs(index.teacher)), torch.from_numpy(labels)
+    )
+    student = Samples(teacher.inputs[: config.samples], teacher.labels[: config.samples])
+    validation = Samples(
+        torch.from_numpy(dataset.pool_inputs(index.validation)),
+        torch.from_numpy(dataset.pool_labels[index.validation]),
+    )
+    return student, teacher, validation

@@ -1,0 +1,143 @@
+"""Which teacher is wanted, and all that it depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from qkd_study.common.seeds import derive
+from qkd_study.data import Dataset
+from qkd_study.distill.batched import can_batch
+from qkd_study.distill.objective import Objective, values_of
+from qkd_study.distill.samples import Samples, sample_splits
+from qkd_study.distill.training import TrainingConfig
+from qkd_study.models import Model, build_model
+from qkd_study.study.arms import Arm
+from qkd_study.study.canonical import canonical
+from qkd_study.study.config import Config
+from qkd_study.study.models import Ensemble, ModelSpec
+from qkd_study.study.parameters import Term
+from qkd_study.study.settings import TEACHING, Setting
+
+#: Raised when the training of teachers changes, so that old files are not mistaken for new ones.
+RECIPE_VERSION = 4
+#: Samples per step.
+BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class TeacherSpec:
+    """Which teacher is wanted: everything that it depends on.
+
+    Attributes:
+        generation: of teachers in a row; the first is trained without a teacher.
+    """
+
+    setting: Setting
+    arm: Arm
+    config: Config
+    dataset: Dataset
+    replicate: int
+    generation: int = 1
+
+    @classmethod
+    def of(
+        cls, setting: Setting, arm: Arm, config: Config, dataset: Dataset, replicate: int
+    ) -> TeacherSpec:
+        """The teacher of an arm's run."""
+        return cls(setting, arm, config, dataset, replicate, config.generations)
+
+    def recipe(self) -> dict[str, Any]:
+        """All that the teacher depends on, as JSON values."""
+        own = self.setting.decided_by(vars(self.config), self.arm, self.generation)
+        return {
+            "version": RECIPE_VERSION,
+            "model": canonical(self.model),
+            "frozen": self.arm.teacher == "random",
+            **own,
+            "generation": self.generation,
+            "data": self.dataset.digest,
+            "seed": self.config.seed,
+            "replicate": self.replicate,
+        }
+
+    @property
+    def wants_state(self) -> bool:
+        """Whether the arm compares quantum states."""
+        return self.arm.needs_same("state")
+
+    def name(self) -> str:
+        """A hash of the recipe."""
+        said = json.dumps(self.recipe(), sort_keys=True)
+        return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+    def before(self) -> TeacherSpec | None:
+        """The teacher of this teacher; `None` for the first generation."""
+        return None if self.generation == 1 else replace(self, generation=self.generation - 1)
+
+    @property
+    def model(self) -> ModelSpec:
+        """The teacher as it is declared."""
+        return self.setting.teacher_of(self.arm)
+
+    @property
+    def member(self) -> ModelSpec:
+        """What is trained at a time: the teacher, or a member of an ensemble."""
+        return self.model.of if isinstance(self.model, Ensemble) else self.model
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The terms of its loss: from the second generation on it is taught itself."""
+        return () if self.generation == 1 else (TEACHING,)
+
+    @property
+    def can_batch(self) -> bool:
+        """Whether several such members can be trained in one batch."""
+        frozen = self.arm.teacher == "random"
+        return not frozen and can_batch(self.member, self.terms, self._config(), self.dataset.shape)
+
+    def _config(self) -> Config:
+        return Config(**self.setting.of_teacher(vars(self.config), self.arm))
+
+    def objective(self) -> Objective:
+        """What it is trained on: the labels, and from the second generation on soft targets."""
+        weights = {term.name: 1.0 for term in self.terms}
+        return Objective(weights=weights, values=values_of(self.config, self.terms))
+
+    def seed(self, purpose: str) -> int:
+        """The seed for a purpose of this teacher."""
+        whose = "teacher" + (f" {self.generation}" if self.generation > 1 else "")
+        return derive(self.config.seed, self.replicate, f"{whose} {purpose}")
+
+    def build(self) -> Model:
+        """The teacher before training. Of frozen random ones, only the last layer is trained."""
+        purpose = "teacher weights" + (f" {self.generation}" if self.generation > 1 else "")
+        model = build_model(
+            self.model,
+            self._config(),
+            self.dataset.shape,
+            self.dataset.classes,
+            seed=derive(self.config.seed, self.replicate, purpose),
+        )
+        if self.arm.teacher == "random":
+            head = {id(p) for p in model.head_parameters()}
+            for parameter in model.parameters():
+                parameter.requires_grad_(id(parameter) in head)
+        return model
+
+    def samples(self) -> tuple[Samples, Samples, Samples]:
+        """The student's K training samples, the teacher's M, and the validation samples."""
+        return sample_splits(self.config, self.dataset, self.replicate)
+
+    def training_config(self) -> TrainingConfig:
+        """How it is trained."""
+        config = self.config
+        rate, epochs = config.teacher_learning_rate, config.teacher_epochs
+        return TrainingConfig("adam", rate, epochs, BATCH_SIZE)
+
+    def order_seed(self, member: int = 0) -> int:
+        """The seed of a member's order of samples."""
+        purpose = "teacher order" + (f" {member}" if member else "")
+        return derive(self.config.seed, self.replicate, purpose)
