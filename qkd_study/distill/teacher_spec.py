@@ -22,7 +22,7 @@ from qkd_study.study.parameters import Term
 from qkd_study.study.settings import TEACHING, Setting
 
 #: Raised when the training of teachers changes, so that old files are not mistaken for new ones.
-RECIPE_VERSION = 4
+RECIPE_VERSION = 5
 #: Samples per step.
 BATCH_SIZE = 32
 

@@ -77,10 +77,9 @@ class LightningState:
         Returns:
             dL/dvalues, (P + F,).
         """
-        out = np.zeros(len(values))
         if not self._varied:
-            return out
+            return np.zeros(len(values))
         angles = self._circuit.angles(values.tolist())
         products = self._derive(angles, final, cotangent, self._varied)
-        np.add.at(out, self._slots, products.real)
+        out: Real = np.bincount(self._slots, products.real, len(values))  # type: ignore[assignment]
         return out

@@ -10,7 +10,7 @@ from torch import Tensor
 from qkd_study.common.memory import check_allocation
 
 
-def _finite(x: Tensor, what: str) -> None:
+def check_finite(x: Tensor, what: str) -> None:
     if not torch.isfinite(x).all():
         where = (~torch.isfinite(x)).nonzero()[0].tolist()
         raise ValueError(f"{what} needs finite features, but got {x[tuple(where)]} at {where}")
@@ -47,7 +47,7 @@ def angle_embedding(x: Tensor, qubits: int, *, axis: Literal["X", "Y", "Z"] = "Y
         raise ValueError(
             f"angle embedding of {features} features needs as many qubits, got {qubits}"
         )
-    _finite(x, "angle embedding")
+    check_finite(x, "angle embedding")
     _room(x, qubits, x.element_size() * (1 if axis == "Y" else 2))
     cosine, sine = torch.cos(x / 2), torch.sin(x / 2)
     if axis == "Y":
@@ -90,7 +90,7 @@ def amplitude_embedding(
         raise ValueError(
             f"{features} features do not fit into the {size} amplitudes of {qubits} qubits"
         )
-    _finite(x, "amplitude embedding")
+    check_finite(x, "amplitude embedding")
     _room(x, qubits, 2 * x.element_size())
     padded = torch.nn.functional.pad(x, (0, size - features))
     norm = padded.norm(dim=-1, keepdim=True)

@@ -8,8 +8,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from qkd_study.common.memory import check_allocation
+from qkd_study.quantum._bilinear import BilinearForms
+from qkd_study.quantum._filters import FilterForms, Floats, Forms, halves, pauli_expectations
 from qkd_study.quantum.ansatze import quanvolution_filter
-from qkd_study.quantum.embeddings import amplitude_embedding, angle_embedding
+from qkd_study.quantum.embeddings import amplitude_embedding, check_finite
 from qkd_study.quantum.readouts import mean_z
 from qkd_study.quantum.simulator import Simulator
 
@@ -20,8 +23,9 @@ class Quanvolution(nn.Module):
     A patch is embedded into a state, the filter's trainable circuit acts on it, and the mean of
     <Z> over its wires comes out (the mean, because every angle of the circuit then matters).
 
-    For a real patch state x, the mean is x^T Re(W diag(z) W^dagger) x, where the rows of W are the
-    circuit applied to the basis states: one execution per filter and step, however many patches.
+    The mean is a bilinear form of features of the patch that training does not change, and a
+    filter's form follows from its circuit's matrix: one execution per filter and step, however many
+    patches (see `FilterForms`).
 
     Args:
         filters: circuits, each with angles of its own.
@@ -33,6 +37,9 @@ class Quanvolution(nn.Module):
         angle_range: the rotation of a pixel of value 1, in radians; angle embedding only.
         seed: of the initial angles, even in [-pi, pi).
         simulator: what runs the circuits; default: lightning.qubit.
+
+    Raises:
+        ValueError: a patch has more pixels than qubits, or than amplitudes.
     """
 
     def __init__(
@@ -53,44 +60,64 @@ class Quanvolution(nn.Module):
         self.embedding, self.angle_range = embedding, angle_range
         self.circuit = quanvolution_filter(qubits, depth)
         self.simulator = simulator or Simulator()
+        room = qubits if embedding == "angle" else 2**qubits
+        if kernel**2 > room:
+            raise ValueError(
+                f"{embedding} embedding in {qubits} qubits takes up to {room} pixels, but a patch "
+                f"of {kernel}x{kernel} has {kernel**2}"
+            )
         rng = torch.Generator().manual_seed(seed)
         angles = torch.rand(filters, self.circuit.parameters, generator=rng, dtype=torch.float64)
         self.theta = nn.Parameter((2 * angles - 1) * math.pi)
         self.register_buffer("z", mean_z(qubits), persistent=False)
 
     def embed(self, images: Tensor) -> Tensor:
-        """The states of all patches. They do not change in training: embed once.
+        """The features of all patches. They do not change in training: embed once.
 
         Args:
             images: pixels in [0, 1], (batch, height, width).
 
         Returns:
-            Real amplitudes (batch, patches down, patches across, 2^n), in the images' precision.
+            (batch, features, patches down, patches across), in the images' precision: the
+            `pauli_expectations` of the first and of the second half of a patch's pixels with angle
+            embedding, its amplitudes with amplitude embedding.
+
+        Raises:
+            ValueError: a pixel is not finite, or memory does not hold the features.
         """
         patches = images.unfold(1, self.kernel, self.stride).unfold(2, self.kernel, self.stride)
-        pixels = patches.flatten(-2)
-        if self.embedding == "angle":
-            return angle_embedding(pixels * self.angle_range, self.circuit.qubits)
-        return amplitude_embedding(pixels, self.circuit.qubits, zeros="ground")  # black patches
+        pixels = patches.permute(0, 3, 4, 1, 2).flatten(1, 2)
+        if self.embedding == "amplitude":
+            states = amplitude_embedding(
+                pixels.movedim(1, -1),
+                self.circuit.qubits,
+                zeros="ground",  # black patches
+            )
+            return states[..., : pixels.shape[1]].movedim(-1, 1).contiguous()
+        check_finite(pixels, "angle embedding")
+        split = halves(pixels.shape[1])
+        patch_count, features = pixels[:, 0].numel(), sum(3**half for half in split)
+        needed = 2 * patch_count * features * pixels.element_size()
+        check_allocation(needed, f"embedding {patch_count} patches")
+        angles = (pixels * self.angle_range).split(split, dim=1)
+        return torch.cat([pauli_expectations(half) for half in angles], dim=1)
 
-    def forward(self, states: Tensor) -> Tensor:
+    def forms(self, theta: Floats) -> FilterForms:
+        """Filters with angles `theta` (F, P) as bilinear forms of what `embed` returns."""
+        z, product = self.get_buffer("z").numpy(), self.embedding == "angle"
+        inputs = self.kernel**2
+        return FilterForms(self.simulator, self.circuit, z, theta, inputs=inputs, product=product)
+
+    def forward(self, features: Tensor) -> Tensor:
         """Feature maps of embedded images.
 
         Args:
-            states: as `embed` returns them.
+            features: as `embed` returns them.
 
         Returns:
             Means of <Z>, (batch, filters, patches down, patches across), in [-1, 1].
         """
-        flat = states.flatten(0, 2)
-        observables = torch.cat([self._observable(theta) for theta in self.theta], dim=1)
-        images = (flat @ observables.to(flat.dtype)).unflatten(1, (len(self.theta), -1))
-        maps = (images * flat[:, None]).sum(-1)
-        out: Tensor = maps.unflatten(0, states.shape[:3]).movedim(-1, 1)
+        forms = Forms.apply(self.theta, self.forms).to(features.dtype)  # type: ignore[no-untyped-call]
+        maps: Tensor = BilinearForms.apply(features.flatten(2), forms)  # type: ignore[no-untyped-call]
+        out: Tensor = maps.unflatten(2, features.shape[2:])
         return out
-
-    def _observable(self, theta: Tensor) -> Tensor:
-        """Re(W diag(z) W^dagger) of one filter with angles `theta` (P,): (2^n, 2^n)."""
-        unitary = self.simulator.unitary(self.circuit, theta)
-        z = self.get_buffer("z").to(unitary.real.dtype)
-        return ((unitary * z) @ unitary.mH).real

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -134,12 +135,23 @@ class Simulator:
         Raises:
             ValueError: an angle is not finite, or the matrix does not fit into memory.
         """
+        size = self._matrix_size(circuit)
+        return self._run(circuit, theta, torch.eye(size, dtype=self.dtype), None, "register")
+
+    def matrix_execution(self, circuit: Circuit, theta: NDArray[Any]) -> CircuitExecution:
+        """As `unitary`, in arrays: its `final` is the matrix, kept for the gradient."""
+        size = self._matrix_size(circuit)
+        _check_angles(circuit, theta, None)
+        return CircuitExecution(self, circuit, "register", theta, np.eye(size))
+
+    def _matrix_size(self, circuit: Circuit) -> int:
+        """Rows of the circuit's matrix, once it is sure to fit into memory."""
         self.plans.add("matrix")
-        size = 2**circuit.qubits
+        size: int = 2**circuit.qubits
         check_allocation(
             STATES * self.dtype.itemsize * size**2, f"the matrix of {circuit.qubits} qubits"
         )
-        return self._run(circuit, theta, torch.eye(size, dtype=self.dtype), None, "register")
+        return size
 
     def evolve(
         self,
@@ -233,17 +245,22 @@ class Simulator:
         *,
         squared: bool = False,
     ) -> Tensor:
-        if theta.shape != (circuit.parameters,):
-            raise ValueError(
-                f"the circuit has {circuit.parameters} parameters, but theta has the shape "
-                f"{tuple(theta.shape)}"
-            )
-        for name, values in (("theta", theta), ("features", features)):
-            if values is not None and not torch.isfinite(values).all():
-                where = (~torch.isfinite(values)).nonzero()[0].tolist()
-                raise ValueError(f"{name} must be finite, but is {values[tuple(where)]} at {where}")
+        between = None if features is None else _array(features)
+        _check_angles(circuit, _array(theta), between)
         out: Tensor = _Evolve.apply(theta, states, features, circuit, self, plan, squared)  # type: ignore[no-untyped-call]
         return out
+
+
+def _check_angles(circuit: Circuit, theta: NDArray[Any], features: NDArray[Any] | None) -> None:
+    if theta.shape != (circuit.parameters,):
+        raise ValueError(
+            f"the circuit has {circuit.parameters} parameters, but theta has the shape "
+            f"{tuple(theta.shape)}"
+        )
+    for name, values in (("theta", theta), ("features", features)):
+        if values is not None and not np.isfinite(values).all():
+            where = np.argwhere(~np.isfinite(values))[0].tolist()
+            raise ValueError(f"{name} must be finite, but is {values[tuple(where)]} at {where}")
 
 
 def _check_plan(plan: str | None) -> None:

@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from qkd_study.quantum import Simulator, hardware_efficient
+from qkd_study.quantum import Quanvolution, Simulator, hardware_efficient
+from qkd_study.quantum._bilinear import BilinearForms
+from qkd_study.quantum._filters import Forms
 from qkd_study.quantum._product import Product
 
 CIRCUIT = hardware_efficient(2, 1)
@@ -18,6 +20,16 @@ MESSAGE = "gradients of a circuit cannot be differentiated again"
 def product(x: Tensor) -> Tensor:
     out: Tensor = Product.apply(torch.ones(3, 4), torch.cat((x, 2 * x), dim=1))
     return out
+
+
+def bilinear(x: Tensor) -> Tensor:
+    out: Tensor = BilinearForms.apply(torch.ones(3, 5, 2), x)
+    return out.flatten(1)
+
+
+def forms(theta: Tensor) -> Tensor:
+    out: Tensor = Forms.apply(theta, Quanvolution(qubits=4, seed=0).forms)
+    return out.flatten(1)[:, 1:]
 
 
 def by(plan: str, what: str) -> Callable[[Tensor], Tensor]:
@@ -31,6 +43,8 @@ def by(plan: str, what: str) -> Callable[[Tensor], Tensor]:
 
 FUNCTIONS = {
     "product": (product, torch.rand(4, 4)),
+    "bilinear": (bilinear, torch.rand(2, 3, 2)),
+    "forms": (forms, torch.rand(2, 11, dtype=torch.float64)),
     **{
         f"{what} {plan}": (by(plan, what), torch.rand(CIRCUIT.parameters, dtype=torch.float64))
         for what in ("probabilities", "evolve")
