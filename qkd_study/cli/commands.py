@@ -1,4 +1,4 @@
-"""What the commands of `qkd-study` do. Each takes the parsed options and returns an exit code."""
+"""The commands of `qkd-study`: each takes the parsed options and returns an exit code."""
 
 from __future__ import annotations
 

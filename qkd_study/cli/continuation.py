@@ -1,4 +1,4 @@
-"""The command that continues a run which a command has begun."""
+"""The shell command that continues an interrupted run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def continue_command(options: argparse.Namespace, *, retry_failed: bool = False)
 
     Args:
         options: of the command.
-        retry_failed: whether it runs again what failed.
+        retry_failed: whether it also repeats failed runs.
     """
     changed = run_arguments(options, without=("new", "retry_failed"))
     again = ["--retry-failed"] if retry_failed else []
@@ -43,7 +43,7 @@ def continue_command(options: argparse.Namespace, *, retry_failed: bool = False)
 
 
 def _program() -> list[str]:
-    """How this program was started."""
+    """The words with which this program was started."""
     path = sys.argv[0]
     if os.path.basename(path) == "__main__.py":
         return [sys.executable, "-m", "qkd_study"]
@@ -54,7 +54,7 @@ def _program() -> list[str]:
 
 
 def how_to_continue(options: argparse.Namespace) -> str:
-    """The end of a sentence that tells how a command that was cut short is continued."""
+    """The end of a sentence: how to continue a command that was interrupted."""
     if options.command != "run" or not options.new:
         return "the same command goes on."
     if not getattr(options, "begun", False):

@@ -19,7 +19,7 @@ from qkd_study.study.sizes import misfit
 
 
 def data(options: Namespace) -> int:
-    """`qkd-study data`: list the datasets, fetch one, check one."""
+    """`qkd-study data`: list the datasets, fetch one, or check one."""
     if options.action == "list":
         for name, known in datasets.SOURCES.items():
             there = "can be had" if known.available() else "not here, and out of reach"
@@ -48,7 +48,7 @@ def _names_file(name: str) -> bool:
 
 
 def _show_file(file: datasets.DataFile) -> None:
-    """What a study would get from a file, and what would be warned of."""
+    """Print what a study would read from a file, and the warnings it would give."""
     dataset = file.load()
     low, high, _ = dataset.extent()
     counts = np.bincount(np.concatenate((dataset.pool_labels, dataset.test_labels)))
@@ -69,5 +69,5 @@ def _show_file(file: datasets.DataFile) -> None:
     )
     angles = embeddable({"embedding": "angle", "angle_range": PARAMETERS["angle_range"].default})
     sizes = [one for one in (Mlp().expects({}), angles) if one is not None]
-    if said := misfit(dataset, sizes):
-        print(f"warning: {said}", file=sys.stderr)
+    if message := misfit(dataset, sizes):
+        print(f"warning: {message}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What `qkd-study run` says of runs that failed."""
+"""The messages of `qkd-study run` about failed runs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pandas as pd
 from qkd_study.results import Reason, failed_share, reasons
 from qkd_study.results.reasons import KEYS
 
-#: Columns of the table that this module reads.
+#: Columns of `runs` that this module reads.
 COLUMNS = (*KEYS, "status", "reason")
-#: So many reasons, or cells and arms, are named at most.
+#: Reasons, or cells and arms, that are named at most.
 MOST = 10
 
 
 def failed_lines(runs: pd.DataFrame, confirm: int) -> list[str]:
-    """Each reason once, with its count and an example; nothing where no run failed.
+    """Each reason once, with its count and an example; empty if no run failed.
 
     Args:
         runs: the `runs` table.
@@ -26,17 +26,17 @@ def failed_lines(runs: pd.DataFrame, confirm: int) -> list[str]:
     if failed.empty:
         return []
     found = reasons(failed.to_dict("records"))
-    said = [f"{failed_share(runs)}:"]
-    said += [f"  {r.count} x {r.line}; first: {r.run}" for r in found[:MOST]]
+    lines = [f"{failed_share(runs)}:"]
+    lines += [f"  {r.count} x {r.line}; first: {r.run}" for r in found[:MOST]]
     if len(found) > MOST:
-        said.append(f"  and {len(found) - MOST} more reasons")
+        lines.append(f"  and {len(found) - MOST} more reasons")
     if (failed["phase"] == "confirm").any():
-        said.append(f"Where n is less than {confirm}, the score is that of the survivors.")
-    return said
+        lines.append(f"Where n is less than {confirm}, the score is that of the survivors.")
+    return lines
 
 
 def unsearched_lines(branches: Sequence[str], total: int) -> list[str]:
-    """Which cells and arms have no configuration that ended well, if any.
+    """The cells and arms without a successful configuration, if there are any.
 
     Args:
         branches: their names.
@@ -58,7 +58,7 @@ def fault_lines(fault: Reason, command: str, where: str) -> list[str]:
 
     Args:
         fault: why the first runs failed.
-        command: goes on with the run.
+        command: continues the run.
         where: its folder.
     """
     return [

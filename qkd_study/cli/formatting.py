@@ -1,4 +1,4 @@
-"""What commands found, in words: a forecast, the state of a run."""
+"""Formats results of commands as text: forecasts, the state of a run, intervals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def size(count: float) -> str:
-    """Bytes such as `940 MB` or `1.2 GB`."""
+    """A number of bytes as text, such as `940 MB` or `1.2 GB`."""
     for unit, one in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
         if count >= one:
             return (
@@ -24,8 +24,8 @@ def size(count: float) -> str:
 
 
 def forecast_lines(found: Forecast) -> list[str]:
-    """What `qkd-study plan` prints after its counts."""
-    said = [
+    """The forecast as `qkd-study plan` prints it."""
+    lines = [
         f"forecast from {found.timed} short trainings on this machine"
         + (f", and {found.interpolated} that lie between them" if found.interpolated else "")
         + (f" ({in_words(found.calibration_seconds)})" if found.calibration_seconds >= 1 else ""),
@@ -35,11 +35,11 @@ def forecast_lines(found: Forecast) -> list[str]:
         f"  disk: {size(found.disk.bytes)} in {found.disk.files:,} files",
     ]
     if found.busy:
-        said.append(
+        lines.append(
             "  the machine was busy with something else: these times may be too long; plan again "
             "when it is not"
         )
-    return said + [_outlook(outlook) for outlook in found.outlooks]
+    return lines + [_outlook(outlook) for outlook in found.outlooks]
 
 
 def _outlook(at: Scenario) -> str:
@@ -59,10 +59,10 @@ def _outlook(at: Scenario) -> str:
     return f"  {cpus}: {wall}, {100 * at.used:.0f} % of them busy; bottleneck: {why}"
 
 
-#: An interval wider than this share of all that is possible says nothing.
+#: An interval wider than this share of the possible range is not shown.
 WIDEST = 0.5
 FEW, EQUAL = "few", "equal"
-#: What stands below a table that has such an entry.
+#: The notes below a table that has such an entry.
 NOTES = {
     FEW: f"{FEW}: so few replicates that the 95 % interval would cover more than half of what is "
     "possible",
@@ -88,28 +88,28 @@ def _with_interval(mean: str, found: Interval, possible: float) -> str:
     if found.low == found.high:
         return f"{mean} {EQUAL}"
     up, down = 100 * (found.high - found.mean), 100 * (found.mean - found.low)
-    if abs(up - down) < 0.1:  # as good as symmetric: the larger is shown
+    if abs(up - down) < 0.1:  # nearly symmetric: show the larger
         return f"{mean} ± {max(up, down):.1f}"
     return f"{mean} +{up:.1f} -{down:.1f}"
 
 
 def status_lines(found: Status) -> list[str]:
-    """What `qkd-study status` prints before its table."""
-    said = [f"{found.run} on {found.dataset}"]
+    """The lines of `qkd-study status` before its table."""
+    lines = [f"{found.run} on {found.dataset}"]
     if found.reasons:
-        said.append(f"{found.failures}:")
+        lines.append(f"{found.failures}:")
     for reason in found.reasons:
-        said.append(f"  {reason.count} x {reason.line}; first: {reason.run}")
-        said += [f"    {line}" for line in reason.traceback]
-    said.append(f"{found.done} of {found.declared} runs have rows")
+        lines.append(f"  {reason.count} x {reason.line}; first: {reason.run}")
+        lines += [f"    {line}" for line in reason.traceback]
+    lines.append(f"{found.done} of {found.declared} runs have rows")
     for phase, rows in found.rows.items():
-        said.append(f"{phase}: " + ", ".join(f"{count} {name}" for name, count in rows.items()))
-    said.append(_now(found))
-    return said
+        lines.append(f"{phase}: " + ", ".join(f"{count} {name}" for name, count in rows.items()))
+    lines.append(_now(found))
+    return lines
 
 
 def status_table(found: Status) -> TerminalTable:
-    """How far each cell and arm is."""
+    """The progress of each cell and arm."""
     columns = ("arm", "search", "confirm", "best validation accuracy, %", "failed")
     return TerminalTable.of_cells(
         "", columns, [_branch(branch) for branch in found.branches], keys=2

@@ -1,4 +1,4 @@
-"""`qkd-study list`, `status` and `report`: looking at runs."""
+"""`qkd-study list`, `status` and `report`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LISTED = (
 
 
 def list_runs(options: Namespace) -> int:
-    """`qkd-study list`: the runs below the results folder."""
+    """`qkd-study list`: the runs in the results folder."""
     from qkd_study.analysis.status import score_of, status_of
     from qkd_study.results import ResultsLocation, fetch_run
 
@@ -38,7 +38,7 @@ def list_runs(options: Namespace) -> int:
         try:
             here = fetch_run(found)
             now, score = status_of(here), score_of(here)
-        except InputError as error:  # of its tables
+        except InputError as error:  # its tables are damaged
             print(f"warning: {error}", file=sys.stderr)
         rows.append(
             {
@@ -61,7 +61,7 @@ def list_runs(options: Namespace) -> int:
 
 
 def _listed(row: dict[str, Any]) -> tuple[str, ...]:
-    """A run as the table shows it."""
+    """A run as a row of the table."""
     runs, score = row["runs"], row["score"]
     started = (row["started_at"] or "")[: len("2026-01-01T00:00")].replace("T", " ")
     return (
@@ -79,7 +79,7 @@ def _listed(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def status(options: Namespace) -> int:
-    """`qkd-study status`: how far a run is, what it found so far, what failed and why."""
+    """`qkd-study status`: the progress of a run, its scores so far, and what failed and why."""
     from qkd_study.analysis.status import status_of
     from qkd_study.cli.formatting import status_lines, status_table
     from qkd_study.results import find_run
@@ -94,8 +94,8 @@ def status(options: Namespace) -> int:
 
 
 def report(options: Namespace) -> int:
-    """`qkd-study report`: one page, Markdown and figures of one run, or of several compared."""
-    # Matplotlib warns of a home that it cannot write to, where it makes its list of fonts anew.
+    """`qkd-study report`: a page, Markdown and figures of one run, or of several compared."""
+    # Matplotlib warns if it cannot write its list of fonts to the home folder.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     from qkd_study.analysis import load
     from qkd_study.analysis.report import write_report
@@ -105,8 +105,10 @@ def report(options: Namespace) -> int:
     try:
         written = write_report(runs, folder)
     except OSError as error:
-        said = error.strerror or error
-        raise InputError(f"{folder} cannot be written: {said}. Choose another with --to.") from None
+        reason = error.strerror or error
+        raise InputError(
+            f"{folder} cannot be written: {reason}. Choose another with --to."
+        ) from None
     for run in runs:
         for problem in run.problems:
             print(f"{run.name}: {problem}", file=sys.stderr)
@@ -119,6 +121,6 @@ def _report_folder(options: Namespace, runs: Sequence[Any]) -> Path:
 
     if options.to:
         return Path(options.to)
-    if any(map(is_address, (options.out, *options.runs))):  # a page is for looking at, here
+    if any(map(is_address, (options.out, *options.runs))):  # the page is written to this machine
         return Path("results") / (runs[0].name if len(runs) == 1 else "")
     return Path(runs[0].path) if len(runs) == 1 else Path(options.out)

@@ -22,9 +22,9 @@ from qkd_study.common.terminal import prepare_streams
 
 
 def _warn_once() -> Callable[..., None]:
-    """What shows a study's warnings as one line each, each text once in a command, and no others.
+    """A `showwarning` that prints each text of a `StudyWarning` once, and no other warnings.
 
-    Python's own filter forgets what it has shown when any library changes its filters.
+    Python's own filter shows a warning again after a library has changed the filters.
     """
     shown: set[str] = set()
 
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         # Imported late: `--help` should not wait for torch.
         commands = importlib.import_module("qkd_study.cli.commands").COMMANDS
-        with _interrupts_kept():
+        with _reraise_interrupts():
             code: int = commands[options.command](options)
     except InputError as error:
         print(f"qkd-study: {error}", file=sys.stderr)
@@ -90,30 +90,30 @@ def _signal_behind(error: BaseException | None) -> signal.Signals | None:
 
 
 @contextlib.contextmanager
-def _interrupts_kept() -> Iterator[None]:
+def _reraise_interrupts() -> Iterator[None]:
     """Raise a Ctrl-C or SIGTERM again that came in a `__del__` or in a callback of `os.fork`.
 
-    Python prints and forgets what is raised there. Ray's handler of SIGTERM raises SystemExit.
+    Python only prints exceptions that are raised there. Ray's SIGTERM handler raises SystemExit.
     """
-    before, going_on = sys.unraisablehook, True
+    previous, active = sys.unraisablehook, True
 
     def again(number: signal.Signals) -> None:
-        if going_on:
+        if active:
             _thread.interrupt_main(number)
 
     def unraisable(ignored: sys.UnraisableHookArgs) -> None:
         number = _signal_behind(ignored.exc_value)
-        if number is not None:  # raised here, it would be lost too
+        if number is not None:  # an exception in this hook would be lost too
             threading.Timer(0.05, again, (number,)).start()
         else:
-            before(ignored)
+            previous(ignored)
 
     sys.unraisablehook = unraisable
     try:
         yield
     finally:
-        going_on = False
-        sys.unraisablehook = before
+        active = False
+        sys.unraisablehook = previous
 
 
 def _report_defect(error: Exception) -> str:
@@ -122,11 +122,11 @@ def _report_defect(error: Exception) -> str:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(traceback.format_exception(error)), "utf-8", "backslashreplace")
-        kept = f"{path} says where: please report it, with the command."
+        where = f"{path} says where: please report it, with the command."
     except OSError:
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        kept = f"It is in {frame.filename}:{frame.lineno}: please report it, with the command."
-    return f"internal error, a defect of qkd-study: {format_error(error)}. {kept}"
+        where = f"It is in {frame.filename}:{frame.lineno}: please report it, with the command."
+    return f"internal error, a defect of qkd-study: {format_error(error)}. {where}"
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Add to a parser what `run` takes."""
+    """Add the options of `run` to a parser."""
     _study_options(parser)
     parser.add_argument("--new", action="store_true", help="start over in a new folder")
     parser.add_argument("--cpus", type=int, metavar="N", help="trials at once (default: all cores)")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from qkd_study.cli.study_options import cores, planned, study_of
 from qkd_study.common.exit_codes import DONE
-from qkd_study.common.terminal import say
+from qkd_study.common.terminal import print_wrapped
 from qkd_study.study.load import running
 from qkd_study.study.study import Study
 
@@ -23,13 +23,13 @@ def plan(options: Namespace) -> int:
     from qkd_study.forecast.asked import cpu_counts, with_progress
     from qkd_study.tune.environment import prepare_driver
 
-    prepare_driver()  # one thread, as the workers will have
+    prepare_driver()  # one thread, as in the workers
     wanted = cpu_counts(options.cpus) or [cores()]
     study = study_of(options)
-    counted, dataset, said = planned(study, options.study)
-    asked = options.forecast
-    if asked is None:
-        asked = not options.json or options.cpus is not None or options.recalibrate
+    counted, dataset, dataset_line = planned(study, options.study)
+    with_forecast = options.forecast
+    if with_forecast is None:
+        with_forecast = not options.json or options.cpus is not None or options.recalibrate
 
     def timed() -> Forecast:
         with running(options.study):
@@ -37,16 +37,16 @@ def plan(options: Namespace) -> int:
 
     if options.json:
         counts = counted.as_json()
-        if said != f"dataset: {counted.dataset}":  # why it is not the first of the study's
-            print(said, file=sys.stderr)
-        if asked:
+        if dataset_line != f"dataset: {counted.dataset}":  # it is not the study's first choice
+            print(dataset_line, file=sys.stderr)
+        if with_forecast:
             found = timed()
             counts["forecast"] = found.as_json()
         print(json.dumps(counts, indent=1))
         return DONE
-    say(
+    print_wrapped(
         f"{study.name}: {study.question}",
-        said,
+        dataset_line,
         *_cells(study, len(counted.cells)),
         f"{len(counted.arms)} arms: {', '.join(counted.arms)}",
         f"{counted.trials} trials of {study.replicates.search} replicates: "
@@ -54,8 +54,8 @@ def plan(options: Namespace) -> int:
         f"{counted.runs_confirm} confirm runs, {study.replicates.confirm} per cell and arm",
         f"{counted.runs} runs and at most {counted.teachers} teachers in all",
     )
-    if asked:
-        say(*forecast_lines(timed()))
+    if with_forecast:
+        print_wrapped(*forecast_lines(timed()))
     return DONE
 
 

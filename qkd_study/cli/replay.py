@@ -22,16 +22,18 @@ def replay(options: Namespace) -> int:
     from qkd_study.results.replay import RELATIVE_TOLERANCE, TOLERANCE, Replayer, describe_row
     from qkd_study.tune.environment import WORKER
 
-    os.environ.update(WORKER)  # as the workers had it
+    os.environ.update(WORKER)  # the environment of the workers
     import torch
 
     torch.set_num_threads(1)
     folder = find_run(options.run, options.out)
     rows = read_table(folder.path, "runs")
-    asked = {
+    given = {
         name: getattr(options, name) for name in ("phase", "cell", "arm", "trial", "replicate")
     }
-    rows = _meant(rows, {name: value for name, value in asked.items() if value is not None}, folder)
+    rows = _chosen_rows(
+        rows, {name: value for name, value in given.items() if value is not None}, folder
+    )
     replayer = Replayer.of(folder)
     found, equal = [], True
     records: list[Any] = rows.astype(object).where(rows.notna(), None).to_dict("records")
@@ -55,43 +57,43 @@ def replay(options: Namespace) -> int:
     return DONE if equal else ERROR
 
 
-def _meant(rows: pd.DataFrame, asked: dict[str, Any], folder: RunFolder) -> pd.DataFrame:
-    """The rows that the options choose.
+def _chosen_rows(rows: pd.DataFrame, given: dict[str, Any], folder: RunFolder) -> pd.DataFrame:
+    """The rows that the options select.
 
     Raises:
-        InputError: the run has no rows, all are meant, or none; then it says which values there
-            are.
+        InputError: the run has no rows, no option is given, or no row matches; then the message
+            lists the values.
     """
     if rows.empty:
         raise InputError(f"{folder.where} has no rows yet: nothing can be computed again.")
-    if not asked:
+    if not given:
         raise InputError(
             f"{folder.where}: say which of its {len(rows)} rows with --phase, --cell, --arm, "
             f"--trial, --replicate."
         )
     chosen = []
-    for name, value in asked.items():
-        kept = rows[rows[name] == value]
+    for name, value in given.items():
+        matching = rows[rows[name] == value]
         chosen.append(f"--{name} {value}")
-        if kept.empty:
-            there = sorted(set(rows[name]))
+        if matching.empty:
+            values = sorted(set(rows[name]))
             among = f" with {' '.join(chosen[:-1])}" if chosen[:-1] else ""
             raise InputError(
-                f"{folder.where}: no row{among} has --{name} {value}. There are {_values(there)}."
+                f"{folder.where}: no row{among} has --{name} {value}. There are {_values(values)}."
             )
-        rows = kept
+        rows = matching
     return rows
 
 
-def _values(there: list[Any]) -> str:
-    """Some values in words; whole numbers in a row as a range."""
-    if isinstance(there[0], str):
-        return ", ".join(map(shown, there[:20])) + (", ..." if len(there) > 20 else "")
+def _values(values: list[Any]) -> str:
+    """A list of values as text; consecutive numbers as a range."""
+    if isinstance(values[0], str):
+        return ", ".join(map(shown, values[:20])) + (", ..." if len(values) > 20 else "")
     ranges: list[list[int]] = []
-    for number in there:
+    for number in values:
         if ranges and number == ranges[-1][1] + 1:
             ranges[-1][1] = number
         else:
             ranges.append([number, number])
-    few = [str(a) if a == b else f"{a} to {b}" for a, b in ranges[:20]]
-    return ", ".join(few) + (", ..." if len(ranges) > 20 else "")
+    texts = [str(a) if a == b else f"{a} to {b}" for a, b in ranges[:20]]
+    return ", ".join(texts) + (", ..." if len(ranges) > 20 else "")

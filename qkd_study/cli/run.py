@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def run(options: Namespace) -> int:
-    """`qkd-study run`: run what is missing, and show what was found."""
+    """`qkd-study run`: run what is missing of a study, and show the scores."""
     from qkd_study.cli import failures
     from qkd_study.results import (
         ResultsLocation,
@@ -58,17 +58,17 @@ def run(options: Namespace) -> int:
         return _submit(options)
     address = None if options.address is None else probe(options.address)
     if address is None:
-        with ray_folder():  # there is one, or nothing starts
+        with ray_folder():  # raises if there is none
             pass
     if options.time_limit is not None and not 0 < options.time_limit < 1e7:
         raise InputError(
             f"--time-limit must be seconds from above 0 to below 1e7, but got {options.time_limit}."
         )
     place = ResultsLocation.of(options.out, "write", study.name)
-    counted, dataset, said = planned(study, options.study, read_by_study)
+    counted, dataset, dataset_line = planned(study, options.study, read_by_study)
     files = read_by_study.digests()
     console = terminal_console()
-    console.print(said, markup=False)
+    console.print(dataset_line, markup=False)
 
     runs = place.runs(study.name)
     found = None if options.new else same_run(study, dataset.digest, runs, files)
@@ -97,7 +97,7 @@ def run(options: Namespace) -> int:
             rows, schedule = read()
         folder.push()
 
-        def tell() -> None:
+        def update_manifest() -> None:
             write_manifest(
                 folder,
                 study,
@@ -118,7 +118,7 @@ def run(options: Namespace) -> int:
                 f"{study.name}: {counted.runs} runs, {missing} to do; {what} {folder.where}",
                 markup=False,
             )
-            tell()
+            update_manifest()
             options.begun = True
             outcome = _drive(schedule, dataset, folder, cpus, counted, console, options, address)
             code = DONE if outcome.complete else INCOMPLETE
@@ -127,17 +127,17 @@ def run(options: Namespace) -> int:
                 compact_tables(folder.path)
         else:
             if folder.manifest()["declaration"] != declaration(study):
-                tell()  # claims may have come or gone
+                update_manifest()  # claims may have been added or withdrawn
             console.print(f"{study.name}: the run in {folder.where} is complete.", markup=False)
             code, fault = DONE, None
         if fault is None:
             _summary(study, folder, counted, console)
         ended = read_table(folder.path, "runs", columns=failures.COLUMNS)
-    lost = schedule.failed_branches()
+    failed_searches = schedule.failed_branches()
     branches = len(counted.cells) * len(counted.arms)
     lines = failures.failed_lines(ended, study.replicates.confirm)
     if fault is None:
-        lines += failures.unsearched_lines(lost, branches)
+        lines += failures.unsearched_lines(failed_searches, branches)
     if fault is not None:
         code = ERROR
         lines += failures.fault_lines(
@@ -153,14 +153,14 @@ def run(options: Namespace) -> int:
     for line in lines:
         console.print(line, markup=False)
     failed = ended.loc[ended["phase"] == "confirm", "status"].eq("failed").any()
-    return ERROR if (failed or lost) and code == DONE else code
+    return ERROR if (failed or failed_searches) and code == DONE else code
 
 
 def _search_rule(schedule: Any, folder: Any, new: bool) -> int:
-    """The rule by which configurations of a run are given up.
+    """The version of the pruning rule of a run.
 
     Raises:
-        InputError: some were, by another rule than this version's, and the search is not over.
+        InputError: trials were pruned by another rule than this version's, and the search goes on.
     """
     rule = SEARCH_RULE if new else int(folder.manifest().get("search_rule", 1))
     if rule == SEARCH_RULE or not schedule.gave_up:
@@ -207,13 +207,13 @@ def _drive(
             callbacks=loggers(options.log, folder.path, schedule.study.name),
         )
     cpus = cpus or outcome.slots
-    said = f"took {in_words(time.monotonic() - start)}"
+    line = f"took {in_words(time.monotonic() - start)}"
     if cpus and outcome.compute:  # a cluster may have lost all its nodes
-        said += (
+        line += (
             f"; wall time was {outcome.seconds / (outcome.compute / cpus):.2f} times the "
             f"runs' own {outcome.compute:.0f} s over {cpus} CPUs, start-up left out"
         )
-    console.print(said)
+    console.print(line)
     return outcome
 
 

@@ -1,4 +1,4 @@
-"""What the options of `run` and `plan` ask for."""
+"""The study, plan and CPUs that the options of `run` and `plan` specify."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from qkd_study.study.study import Study
 
 
 def study_of(options: Namespace, files: FilesRead | None = None) -> Study:
-    """The study of the options, with what the command line changes.
+    """Load the study and apply the options that change it.
 
     Args:
-        files: notices those that the study file reads.
+        files: records the files that the study file reads.
     """
-    with _noticing(files):
+    with _recording(files):
         study = load_study(options.study)
         with running(options.study):
-            return _changed(study, options)
+            return _with_options(study, options)
 
 
-def _noticing(files: FilesRead | None) -> AbstractContextManager[None]:
+def _recording(files: FilesRead | None) -> AbstractContextManager[None]:
     return nullcontext() if files is None else files.recording()
 
 
-def _changed(study: Study, options: Namespace) -> Study:
+def _with_options(study: Study, options: Namespace) -> Study:
     if options.quick:
         study = study.quick()
     for assignment in options.set:
@@ -45,9 +45,9 @@ def _changed(study: Study, options: Namespace) -> Study:
             raise InputError(f"--set takes NAME=VALUE, but got {shown(assignment)}.")
         claims = study.claims
         study = study.with_fixed(name, _value(name, text))
-        kept = {claim.says for claim in study.claims}
+        remaining = {claim.says for claim in study.claims}
         for claim in claims:
-            if claim.says not in kept:
+            if claim.says not in remaining:
                 print(f"with {assignment} there is no claim {shown(claim.says)}", file=sys.stderr)
     changes: dict[str, Any] = {}
     if options.dataset is not None:
@@ -78,26 +78,26 @@ def _value(name: str, text: str) -> Value:
 def planned(
     study: Study, study_file: str, files: FilesRead | None = None
 ) -> tuple[Plan, datasets.Dataset, str]:
-    """The plan of a study on the dataset it gets, and a line that says which that is.
+    """Choose the dataset of a study and make the plan; returns a line about the choice, too.
 
     Args:
-        files: notices those that the study's own parts read when they are tried.
+        files: records the files that the study's own parts read.
     """
     with running(study_file):
-        entry, said = datasets.choose(study.datasets, datasets.terminal_progress)
+        entry, message = datasets.choose(study.datasets, datasets.terminal_progress)
         dataset = datasets.load(entry)
         if dataset.white != 1 and not isinstance(datasets.whole(entry), str):
-            said += f", its samples divided by {dataset.white:g}"
-        with _noticing(files):
-            return make_plan(study, dataset), dataset, said
+            message += f", its samples divided by {dataset.white:g}"
+        with _recording(files):
+            return make_plan(study, dataset), dataset, message
 
 
 def cpus_of(options: Namespace) -> int | None:
-    """How many trials at once; `None` for as many as fit on the cluster of `--address`."""
-    asked: int | None = options.cpus
-    if asked is not None and not 1 <= asked <= 4096:
-        raise InputError(f"--cpus must be an integer from 1 to 4096, but got {asked}.")
-    return asked or (cores() if options.address is None else None)
+    """The CPUs to use at most; `None`: all of the cluster of `--address`."""
+    given: int | None = options.cpus
+    if given is not None and not 1 <= given <= 4096:
+        raise InputError(f"--cpus must be an integer from 1 to 4096, but got {given}.")
+    return given or (cores() if options.address is None else None)
 
 
 def cores() -> int:

@@ -1,1 +1,1 @@
-"""What every part of the package uses: errors, seeds, paths, files written whole, terminal text."""
+"""Shared by all packages: errors, seeds, paths, atomic files, terminal text."""

@@ -1,4 +1,4 @@
-"""Where teachers are kept for several processes: bytes under names, and a lock for each."""
+"""Stores of trained teachers for several processes: bytes under names, with a lock for each."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from filelock import FileLock, Timeout
 from qkd_study.common.atomic import replace_file
 from qkd_study.common.errors import StorageError
 
-#: How often one that waits for a lock says so.
+#: Seconds between calls of `waiting` while a process waits for a lock.
 WAIT_SECONDS = 5.0
 
 
 def _nothing() -> None:
-    """Where nobody needs to know of those that wait."""
+    """The default of `waiting`."""
 
 
 class ArtifactStore(Protocol):
-    """Keeps bytes. Methods raise `StorageError` where that fails."""
+    """Stores bytes under names. Methods raise `StorageError` if that fails."""
 
     def read(self, name: str) -> bytes | None:
-        """What was written under a name; `None` if it is missing or damaged."""
+        """The bytes under a name; `None` if they are missing or damaged."""
 
     def write(self, name: str, body: bytes, about: Mapping[str, Any]) -> None:
-        """Keep bytes under a name, with JSON values that say what they are."""
+        """Store bytes under a name, with JSON values that describe them."""
 
     def lock(
         self, name: str, waiting: Callable[[], None] = _nothing
     ) -> AbstractContextManager[None]:
-        """Hold a name; waits while somebody else does, and tells so every `WAIT_SECONDS`."""
+        """Lock a name; while another process has it, calls `waiting` every `WAIT_SECONDS`."""
 
 
 @dataclass(frozen=True)
 class FolderArtifactStore:
-    """A folder: NAME.safetensors, and NAME.json with its checksum and what it is.
+    """A folder: NAME.safetensors, and NAME.json with its checksum and description.
 
     Attributes:
-        folder: made when it is first needed.
+        folder: created when it is first needed.
     """
 
     folder: Path
@@ -62,21 +62,21 @@ class FolderArtifactStore:
 
     def write(self, name: str, body: bytes, about: Mapping[str, Any]) -> None:
         path = self._path(name)
-        said = json.dumps({"sha256": hashlib.sha256(body).hexdigest(), **about}, indent=1)
-        for target, content in ((path, body), (path.with_suffix(".json"), said.encode())):
+        description = json.dumps({"sha256": hashlib.sha256(body).hexdigest(), **about}, indent=1)
+        for target, content in ((path, body), (path.with_suffix(".json"), description.encode())):
             replace_file(target, content, make_folder=True)
 
     @contextmanager
     def lock(self, name: str, waiting: Callable[[], None] = _nothing) -> Iterator[None]:
-        lock, patience = FileLock(self.folder / f"{name}.lock"), 0.0
+        lock, timeout = FileLock(self.folder / f"{name}.lock"), 0.0
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             while not lock.is_locked:
                 try:
-                    lock.acquire(timeout=patience)
+                    lock.acquire(timeout=timeout)
                 except Timeout:
                     waiting()
-                    patience = WAIT_SECONDS
+                    timeout = WAIT_SECONDS
         except OSError as error:
             raise StorageError.of(self.folder, error) from None
         try:

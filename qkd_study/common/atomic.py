@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, also where the power fails."""
+"""Writes files atomically, also in case of a power failure."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import IO
 
 from qkd_study.common.errors import StorageError
 
-#: What the names of files end in that are not whole yet; they begin with a dot.
+#: The end of the names of incomplete files; they begin with a dot.
 PARTIAL = ".partial"
 
 
 @contextlib.contextmanager
 def replaced(path: Path, *, make_folder: bool = False) -> Iterator[IO[bytes]]:
-    """A file to write to, which takes the place of `path` at the end, unless something is raised.
+    """Open a temporary file that replaces `path` at the end, unless an exception is raised.
 
-    It is synced to disk first, and its new name after that.
+    The content is synced to disk before the rename, and the folder after it.
 
     Args:
         path: of the file.
-        make_folder: whether its folder is made where it lacks. That of a run must not be: a run
-            whose folder is gone has lost its rows, and stops.
+        make_folder: whether to make a missing folder. Not for the folder of a run: if it is
+            missing, its rows are lost, and the run must stop.
 
     Raises:
-        StorageError: the folder does not take it.
+        StorageError: the file cannot be written.
     """
     partial = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}{PARTIAL}")
     try:
@@ -47,13 +47,13 @@ def replaced(path: Path, *, make_folder: bool = False) -> Iterator[IO[bytes]]:
 
 
 def replace_file(path: Path, content: bytes, *, make_folder: bool = False) -> None:
-    """Write a file, whole or not at all; see `replaced`."""
+    """Write a file atomically; see `replaced`."""
     with replaced(path, make_folder=make_folder) as out:
         out.write(content)
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder survive a power failure, on file systems that can."""
+    """Sync the names in a folder to disk, on file systems that can."""
     with contextlib.suppress(OSError):
         number = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""How much memory something takes, checked before anything is allocated."""
+"""Checks of the memory that quantum models need, before it is allocated."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import psutil
 
 from qkd_study.common.errors import InputError
 
-#: Complex matrices of 2^n x 2^n alive at once in a gradient: the circuit's unitary, the identity it
-#: comes from, their gradients, and products with the observable.
+#: Complex matrices of 2^n x 2^n in memory during a gradient: the circuit's unitary, the identity it
+#: is computed from, their gradients, and products with the observable.
 MATRICES = 6
-#: States alive at once where the circuit's matrix is not needed: a sweep's, and a batch's.
+#: States in memory if the circuit's matrix is not needed: those of a sweep and of a batch.
 STATES = 5 + 3 * 32
 #: Samples that are embedded at once when many are predicted.
 PREDICTED_SAMPLES = 1000
 
 
-#: Below this many bytes nobody asks what is free.
+#: Allocations of fewer bytes are not checked.
 _SMALL = 2**26
 
 
@@ -33,7 +33,7 @@ def check_allocation(needed: int, what: str) -> None:
 
 
 def circuit_bytes(qubits: int, states: int, samples: int, *, matrices: bool) -> int:
-    """Bytes that training a quantum model takes at its peak, roughly.
+    """Estimate the peak memory of training a quantum model, in bytes.
 
     Args:
         qubits: n of a circuit.

@@ -1,4 +1,4 @@
-"""What a name that does not exist was probably meant to be."""
+"""Suggestions for misspelt names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from qkd_study.common.errors import shown
 
-#: Names that are common elsewhere for parameters, datasets and arms here.
+#: Common other names of parameters, datasets and arms.
 _ELSEWHERE: Mapping[str, str] = {
     "backend": "device",
     "baseline": "scratch",
@@ -42,28 +42,28 @@ _ELSEWHERE: Mapping[str, str] = {
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str | None:
-    """A question that offers the names near `name`, up to three; `None` if there are none."""
+    """A question with up to three names similar to `name`; `None` if there are none."""
     if not isinstance(name, str):
         return None
-    alike = {_letters(one): one for one in known}
+    by_letters = {_letters(one): one for one in known}
     elsewhere = _ELSEWHERE.get(name.lower().replace("-", "_"), "")
-    if elsewhere in alike.values():
+    if elsewhere in by_letters.values():
         near = [elsewhere]
-    elif _letters(name) in alike:
-        near = [alike[_letters(name)]]
+    elif _letters(name) in by_letters:
+        near = [by_letters[_letters(name)]]
     else:
-        close = difflib.get_close_matches(_letters(name)[:100], alike, n=3, cutoff=0.7)
-        near = [alike[one] for one in close]
+        close = difflib.get_close_matches(_letters(name)[:100], by_letters, n=3, cutoff=0.7)
+        near = [by_letters[one] for one in close]
     return f"Did you mean {' or '.join(map(repr, near))}?" if near else None
 
 
 def unknown(kind: str, name: object, known: Iterable[str], or_else: str = "") -> str:
-    """The message for a name that does not exist: what is near, or else all that there is.
+    """The message for an unknown name: similar names, or else all known ones.
 
     Args:
         kind: of what is named, such as `parameter`.
         name: what was given.
-        known: the names there are.
+        known: the valid names.
         or_else: follows the list of them.
     """
     names = list(known)

@@ -1,4 +1,4 @@
-"""Folders outside of a study's own: the user's cache, and what takes its place."""
+"""The user's cache folder, and a temporary one if that cannot be used."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from qkd_study.common.errors import StorageError, StudyWarning
 
 
 def cache_folder() -> Path:
-    """Where downloads and measurements of this machine are kept between runs, for one user."""
+    """The folder of downloads and of measurements of this machine, per user."""
     try:
         return Path(platformdirs.user_cache_dir("qkd-study")).expanduser()
     except RuntimeError:  # a user without a home, as in some containers
@@ -28,16 +28,16 @@ def cache_folder() -> Path:
 
 @functools.cache
 def temporary_folder() -> Path:
-    """In place of the cache folder, for this process alone: not there yet, removed at its end."""
+    """A replacement for the cache folder in this process: not made yet, removed at its end."""
     folder = Path(tempfile.gettempdir()) / f"qkd-study-{secrets.token_hex(8)}"
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
 def writable_folder(name: str) -> Path:
-    """A folder in the cache folder; where it cannot be written to, in `temporary_folder`.
+    """A folder in the cache folder, or, with a `StudyWarning`, in `temporary_folder`.
 
-    A `StudyWarning` says so then.
+    The latter if the cache folder cannot be written.
     """
     folder = cache_folder() / name
     try:
@@ -50,8 +50,8 @@ def writable_folder(name: str) -> Path:
     return folder
 
 
-def kept(name: str) -> bytes | None:
-    """What `keep` wrote under a name; `None` if it is missing or any bit of it has changed."""
+def read_cached(name: str) -> bytes | None:
+    """Read what `write_cached` wrote; `None` if it is missing or damaged."""
     try:
         digest, content = (cache_folder() / name).read_bytes().split(b"\n", 1)
     except (OSError, ValueError):
@@ -59,10 +59,10 @@ def kept(name: str) -> bytes | None:
     return content if digest == _digest(content) else None
 
 
-def keep(name: str, content: bytes) -> None:
-    """Write a file in the cache folder, whole or not at all, with a checksum.
+def write_cached(name: str, content: bytes) -> None:
+    """Write a file with a checksum in the cache folder, atomically.
 
-    Where that fails, later commands do without it, and a `StudyWarning` says so.
+    If that fails, there is a `StudyWarning`.
     """
     try:
         replace_file(cache_folder() / name, _digest(content) + b"\n" + content, make_folder=True)
@@ -75,7 +75,7 @@ def _digest(content: bytes) -> bytes:
 
 
 def warn_of_cache(error: BaseException | None) -> None:
-    """Say that the cache folder cannot be used, and why; a command shows the same warning once."""
+    """Warn that the cache folder cannot be used, and why; a command shows it once."""
     why = getattr(error, "strerror", None) or error
     warnings.warn(
         f"the cache folder {cache_folder()} cannot be used ({why}); going on without it",

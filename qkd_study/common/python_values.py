@@ -1,6 +1,6 @@
-"""Values of NumPy, pandas and torch in a declaration, as the Python values that they stand for.
+"""Converts values of NumPy, pandas and torch in declarations to Python values.
 
-Declarations keep Python values only, so that a study written either way is the same study.
+A study that is written with either is then the same study.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any
 
 
 def as_python(value: Any, nested: int = 4) -> Any:
-    """Numbers and arrays as Python numbers and tuples, inside lists, tuples and dictionaries too.
+    """Convert numbers and arrays to Python numbers and tuples, also inside containers.
 
-    All else, bytes and declared objects among it, comes back as it is.
+    All other values, such as bytes and declared objects, stay as they are.
 
     Args:
-        nested: how many levels deep; what may be declared has fewer.
+        nested: the levels of containers to convert; valid declarations have fewer.
     """
     if nested and isinstance(value, dict):
         return {name: as_python(inner, nested - 1) for name, inner in value.items()}
@@ -26,7 +26,7 @@ def as_python(value: Any, nested: int = 4) -> Any:
         return value
     if type(value).__module__.partition(".")[0] not in ("numpy", "pandas", "torch"):
         return value
-    with contextlib.suppress(Exception):  # of what cannot be had, such as a tensor without data
+    with contextlib.suppress(Exception):  # e.g. a tensor without data
         found = value.tolist()
         if isinstance(found, list):
             return tuple(as_python(inner) for inner in found)
@@ -40,6 +40,6 @@ def keep_python_values(declared: Any) -> None:
     """Replace every field of a frozen dataclass by its Python value (see `as_python`)."""
     for field in fields(declared):
         given = getattr(declared, field.name)
-        kept = as_python(given)
-        if kept is not given:
-            object.__setattr__(declared, field.name, kept)
+        converted = as_python(given)
+        if converted is not given:
+            object.__setattr__(declared, field.name, converted)

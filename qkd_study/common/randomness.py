@@ -1,4 +1,4 @@
-"""Random numbers drawn by what a study brings along: all follow from a seed, and leave no trace."""
+"""Seeds the random generators that code of a study's own uses, and restores them afterwards."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from torch import nn
 from qkd_study.common.seeds import derive, seeded_globals
 from qkd_study.compat import pennylane as devices
 
-#: Packages whose functions and classes hold no generator of a study.
+#: Packages whose functions and classes are not searched for generators.
 _FOREIGN = ("qkd_study", "torch", "builtins")
-#: Entries of a container that is searched.
+#: Containers with more entries are not searched.
 _MOST = 100
-#: torch's layers that draw random numbers.
+#: Layers of torch that draw random numbers.
 _DROPOUT = (
     *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
     *(nn.AlphaDropout, nn.FeatureAlphaDropout),
@@ -31,14 +31,14 @@ Restore = Callable[[], object]
 
 @contextmanager
 def seeded(seed: int, owners: Iterable[object] = ()) -> Iterator[None]:
-    """Inside, all random numbers follow from `seed`; after it, generators are as they were before.
+    """Seed all random generators in a `with` block, and restore them after it.
 
     These are the global generators of torch, of NumPy (`numpy.random.seed`) and of Python's
     `random`, and those that `generators` finds in `owners`.
 
     Args:
         seed: below 2^63.
-        owners: models and functions of a study's own, or generators that were found in them.
+        owners: models and functions of a study's own, or their generators.
     """
     restores: list[Restore] = []
     with seeded_globals(seed), torch.random.fork_rng(devices=[]):
@@ -53,7 +53,7 @@ def seeded(seed: int, owners: Iterable[object] = ()) -> Iterator[None]:
 
 
 def seeded_where_drawn(seed: int, owners: Iterable[object | None]) -> AbstractContextManager[None]:
-    """`seeded`, but nothing where no code of a study's own is at work, which costs no time."""
+    """As `seeded`, but do nothing, in no time, if no code of a study's own can draw numbers."""
     owners = [owner for owner in owners if owner is not None]
     return seeded(seed, owners) if any(map(_may_draw, owners)) else nullcontext()
 
@@ -66,7 +66,7 @@ def _may_draw(owner: object) -> bool:
 
 
 def generators(owners: Iterable[object]) -> list[Any]:
-    """Random generators that models and functions hold or name, each once.
+    """Find the random generators that models and functions hold or name, each once.
 
     They are found in attributes, containers, closures, defaults, and the global names used by
     functions and classes of the owners' modules: generators of NumPy, torch and Python, and
@@ -96,12 +96,12 @@ def generators(owners: Iterable[object]) -> list[Any]:
 
 
 def _inside(thing: object) -> list[object]:
-    """What an object holds or names."""
+    """The objects that an object holds or names."""
     match thing:
         case dict():
             return list(thing.values())
         case list() | tuple() | set() | frozenset():
-            return list(thing) if len(thing) <= _MOST else []  # longer ones hold data
+            return list(thing) if len(thing) <= _MOST else []  # longer ones are data
         case types.FunctionType():
             cells = [cell.cell_contents for cell in thing.__closure__ or () if _filled(cell)]
             named = [thing.__globals__.get(name) for name in _names(thing.__code__)]
@@ -138,7 +138,7 @@ def _foreign(thing: Any) -> bool:
 
 
 def _names(code: types.CodeType) -> list[str]:
-    """Names that code uses, with the functions inside it."""
+    """The names that code and the functions inside it use."""
     inner = (c for c in code.co_consts if isinstance(c, types.CodeType))
     return [*code.co_names, *(name for c in inner for name in _names(c))]
 
@@ -152,7 +152,7 @@ def _filled(cell: types.CellType) -> bool:
 
 
 def _set(found: Any, seed: int) -> Restore:
-    """Seed a generator in place: others may hold it too."""
+    """Seed a generator in place; returns the function that restores it."""
     if isinstance(found, np.random.Generator):
         bits: Any = found.bit_generator
         state = bits.state

@@ -1,4 +1,4 @@
-"""Where randomness comes from: a study's seed, a replicate, and what the numbers are for."""
+"""Seeds: derived from a study's seed, a replicate, and the purpose of the random numbers."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def generator(seed: int, replicate: int, purpose: str) -> np.random.Generator:
 
 @contextmanager
 def seeded_globals(seed: int) -> Iterator[None]:
-    """Inside, the global generators of NumPy and Python follow from `seed`; after it, as before."""
-    # The legacy state of NumPy is the one that the code of others draws from.
+    """Seed the global generators of NumPy and Python in a `with` block; restore them after it."""
+    # Other packages draw from NumPy's legacy state.
     numpy, python = np.random.get_state(), random.getstate()  # noqa: NPY002
     try:
         np.random.seed(derive(seed, 0, "numpy") % 2**32)  # noqa: NPY002

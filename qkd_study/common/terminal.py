@@ -1,4 +1,4 @@
-"""What is written to the terminal: text that every stream takes, plain lines where it is none."""
+"""Terminal output: ASCII for what an encoding lacks, plain lines if it is not a terminal."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from rich.console import Console
 
-#: Columns where the output is no terminal: a file is cut nowhere that matters.
+#: Columns if the output is not a terminal.
 PIPED_WIDTH = 200
 #: Columns of a notebook's cell.
 NOTEBOOK_WIDTH = 115
-#: The error handler that writes ASCII for what a stream cannot take.
+#: The codec error handler that writes ASCII for what an encoding lacks.
 IN_ASCII = "qkd-study-in-ascii"
 
 _ASCII = {
@@ -31,36 +31,36 @@ _ASCII = {
 def _in_ascii(error: UnicodeError) -> tuple[str | bytes, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    said = []
+    parts = []
     for character in error.object[error.start : error.end]:
         bare = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
         escaped = character.encode("ascii", "backslashreplace").decode()
-        said.append(_ASCII.get(character) or bare or escaped)
-    return "".join(said), error.end
+        parts.append(_ASCII.get(character) or bare or escaped)
+    return "".join(parts), error.end
 
 
 codecs.register_error(IN_ASCII, _in_ascii)
 
 
 def prepare_streams() -> None:
-    """Let standard output and error take every character: in ASCII what their encoding lacks.
+    """Make standard output and error accept every character, as ASCII if the encoding lacks it.
 
-    A character that has no ASCII form, as those of a Chinese name, becomes its escape.
+    A character without an ASCII form, such as those of Chinese, becomes its escape.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors=IN_ASCII)
 
 
-def takes(text: str, encoding: str) -> str:
-    """A text as a stream of this encoding shows it."""
+def encodable(text: str, encoding: str) -> str:
+    """A text as a stream of this encoding prints it."""
     return text.encode(encoding, IN_ASCII).decode(encoding)
 
 
 def is_notebook() -> bool:
     """Whether this process, or the one that started it, is the kernel of a notebook.
 
-    A command that a cell starts with `!` has a terminal, but one that shows every line for good.
+    A command that a cell starts with `!` has a terminal, but lines in it cannot be overwritten.
     """
     variables = os.environ
     shell = [variables.get(name) for name in ("TERM", "PAGER", "GIT_PAGER")]
@@ -68,13 +68,13 @@ def is_notebook() -> bool:
 
 
 def is_live(stream: TextIO) -> bool:
-    """Whether what was written to a stream can be written over: a terminal, not a notebook."""
+    """Whether lines of a stream can be overwritten: it is a terminal, not a notebook."""
     dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
     return stream.isatty() and not dumb and not is_notebook()
 
 
 def console() -> Console:
-    """Standard output: with colours and cursor moves on a terminal, else plain lines."""
+    """Standard output: on a terminal with colours and cursor moves, else plain lines."""
     from rich.console import Console
 
     live = is_live(sys.stdout)
@@ -90,8 +90,8 @@ def console() -> Console:
     )
 
 
-def say(*lines: str) -> None:
-    """Print lines, on a terminal broken between words; words, such as paths, stay whole."""
+def print_wrapped(*lines: str) -> None:
+    """Print lines; on a terminal they are wrapped between words, not inside of paths."""
     width = shutil.get_terminal_size().columns if is_live(sys.stdout) else None
     for line in lines:
         indent = " " * (len(line) - len(line.lstrip()) + 2)

@@ -1,4 +1,4 @@
-"""Tables on the terminal, which fit its width."""
+"""Tables that fit the width of the terminal."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from qkd_study.common.terminal import takes
+from qkd_study.common.terminal import encodable
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
 
-#: Where a long name may be broken: behind a joint between two words, or at a space.
+#: Where a long name may be broken: after a separator between two words, or at a space.
 _BREAK = re.compile(r"(?<=\w[_+,-])(?=[A-Za-z])|(?<=[A-Za-z_]/)|(?<=[^±-] )(?=[^ %])")
 _NUMBER = re.compile(r"[-+]?\d")
 _FACTOR = re.compile(r"(\w+)=(.*?)(?=,\w+=|$)")
@@ -23,18 +23,18 @@ _GAP = 2
 
 @dataclass(frozen=True)
 class TerminalTable:
-    """A table that fits the terminal: rich can print it, and `lines` says what it prints.
+    """A table that fits the terminal; rich can print it, and `lines` returns the lines.
 
-    Columns without content are left out. If the width is short, headings are broken between words,
-    then the frame is left out, then the keys are broken, then all entries, then columns are shown
-    a part at a time, with the keys in every part.
+    Empty columns are left out. If the width is too small, headings are broken between words, then
+    the frame is left out, then the keys are broken, then all entries, then the columns are shown in
+    several parts, with the keys in each.
 
     Attributes:
         title: above it.
         columns: headings.
         rows: texts, one per column.
-        keys: leading columns, which say what a row is about: in every part, and aligned left.
-            Of the others, those that hold numbers are aligned right.
+        keys: the number of leading columns that identify a row; they are aligned left. Of the
+            others, columns of numbers are aligned right.
         sections: leading columns; where one of them changes, a line is drawn.
     """
 
@@ -48,7 +48,7 @@ class TerminalTable:
     def of_cells(
         cls, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], keys: int = 1
     ) -> TerminalTable:
-        """A table whose first column is a cell: that becomes a column per factor.
+        """A table whose first column is a cell, which becomes a column per factor.
 
         Args:
             title: above it.
@@ -76,25 +76,27 @@ class TerminalTable:
             yield Text(line, no_wrap=True, overflow="ignore")
 
     def lines(self, width: int, encoding: str = "utf-8") -> list[str]:
-        """The table in lines of at most `width` characters, if the words in it are not longer."""
-        rows = [[takes(text, encoding) for text in row] for row in (self.columns, *self.rows)]
+        """The table in lines of at most `width` characters, if no word is longer."""
+        rows = [[encodable(text, encoding) for text in row] for row in (self.columns, *self.rows)]
         filled = [i for i in range(len(self.columns)) if any(row[i] for row in rows[1:])]
         rows = [[row[i] for i in filled] for row in rows]
         keys = sum(i < self.keys for i in filled)
         ruled = "─" if encoding.lower().startswith("utf") else "-"
-        said = [takes(self.title, encoding)] if self.title else []
+        lines = [encodable(self.title, encoding)] if self.title else []
         columns = [list(column) for column in zip(*rows, strict=True)]
         for heads, texts in ((False, 0), (True, 0), (True, keys), (True, len(filled))):
-            least = [_least(column, heads, i < texts) for i, column in enumerate(columns)]
+            min_widths = [_min_width(column, heads, i < texts) for i, column in enumerate(columns)]
             for framed in (True, False) if heads else (True,):
-                room = width - (3 * len(least) + 1 if framed else _GAP * (len(least) - 1))
-                if sum(least) <= room:
-                    table = _Table(_broken(columns, least, room), keys, self._ends(), ruled)
-                    return said + (table.framed() if framed else table.open())
-        table = _Table(_broken(columns, least, 0), keys, self._ends(), ruled)
+                space = width - (
+                    3 * len(min_widths) + 1 if framed else _GAP * (len(min_widths) - 1)
+                )
+                if sum(min_widths) <= space:
+                    table = _Table(_broken(columns, min_widths, space), keys, self._ends(), ruled)
+                    return lines + (table.framed() if framed else table.open())
+        table = _Table(_broken(columns, min_widths, 0), keys, self._ends(), ruled)
         for number, part in enumerate(table.parts(width)):
-            said += ([""] if number else []) + part.open()
-        return said
+            lines += ([""] if number else []) + part.open()
+        return lines
 
     def _ends(self) -> list[bool]:
         """For each row, whether a section ends with it; the last row ends none."""
@@ -104,7 +106,7 @@ class TerminalTable:
 
 @dataclass(frozen=True)
 class _Table:
-    """Entries in lines, the first row of them the headings."""
+    """Entries that are broken into lines; the first row has the headings."""
 
     rows: list[list[list[str]]]
     keys: int
@@ -117,7 +119,7 @@ class _Table:
 
     @cached_property
     def numbers(self) -> set[int]:
-        """Columns of numbers, but for keys: those are aligned right."""
+        """Columns of numbers, without keys; they are aligned right."""
         entries = list(zip(*self.rows[1:], strict=True))
         return {
             i
@@ -132,30 +134,30 @@ class _Table:
             return left + middle.join(self.rule * (width + 2) for width in self.widths) + right
 
         between = rule(*corners[3:6])
-        said = [rule(*corners[:3])]
+        lines = [rule(*corners[:3])]
         for row, ends in zip(self.rows, [True, *self.ends], strict=True):
-            said += [f"{bar} {f' {bar} '.join(line)} {bar}" for line in self._lines(row)]
-            said += [between] if ends else []
-        return [*said, rule(*corners[6:])]
+            lines += [f"{bar} {f' {bar} '.join(line)} {bar}" for line in self._lines(row)]
+            lines += [between] if ends else []
+        return [*lines, rule(*corners[6:])]
 
     def open(self) -> list[str]:
         gap = " " * _GAP
         under = gap.join(self.rule * width for width in self.widths)
         several = any(len(entry) > 1 for row in self.rows[1:] for entry in row)
-        said: list[str] = []
+        lines: list[str] = []
         for number, (row, ends) in enumerate(zip(self.rows, [False, *self.ends], strict=True)):
-            said += [gap.join(line).rstrip() for line in self._lines(row)]
-            said += [under] if number == 0 or (ends and several) else [""] if ends else []
-        return said
+            lines += [gap.join(line).rstrip() for line in self._lines(row)]
+            lines += [under] if number == 0 or (ends and several) else [""] if ends else []
+        return lines
 
     def parts(self, width: int) -> Iterator[_Table]:
-        """Tables of the keys and as many of the other columns as there is room for."""
+        """Tables with the keys and as many of the other columns as fit."""
         widths = self.widths
-        room = width - sum(widths[: self.keys]) - _GAP * self.keys
+        space = width - sum(widths[: self.keys]) - _GAP * self.keys
         others = list(range(self.keys, len(widths)))
         while others:
             count = 1
-            while count < len(others) and self._span(others[: count + 1]) <= room:
+            while count < len(others) and self._span(others[: count + 1]) <= space:
                 count += 1
             chosen, others = [*range(self.keys), *others[:count]], others[count:]
             rows = [[row[i] for i in chosen] for row in self.rows]
@@ -174,19 +176,19 @@ class _Table:
             ]
 
 
-def _least(column: list[str], head: bool, texts: bool) -> int:
-    """The least width of a column, of which the heading, or all, may be broken."""
+def _min_width(column: list[str], head: bool, texts: bool) -> int:
+    """The minimum width of a column if its heading, or all of it, may be broken."""
     heading, *entries = column
     words = [_words(heading) if head else [heading]]
     words += [_words(entry) if texts else [entry] for entry in entries]
     return max(_length(word) for some in words for word in some)
 
 
-def _broken(columns: list[list[str]], least: list[int], room: int) -> list[list[list[str]]]:
+def _broken(columns: list[list[str]], min_widths: list[int], space: int) -> list[list[list[str]]]:
     """Rows of entries in lines: the widest columns are made narrower until all fit the room."""
     widths = [max(map(_length, column)) for column in columns]
-    while sum(widths) > room and widths != least:
-        wide = max((i for i, w in enumerate(widths) if w > least[i]), key=lambda i: widths[i])
+    while sum(widths) > space and widths != min_widths:
+        wide = max((i for i, w in enumerate(widths) if w > min_widths[i]), key=lambda i: widths[i])
         widths[wide] -= 1
     broken = [
         [_filled(entry, width) for entry in column]
@@ -200,7 +202,7 @@ def _words(text: str) -> list[str]:
 
 
 def _filled(text: str, width: int) -> list[str]:
-    """A text in lines, broken between words where it must."""
+    """A text in lines, broken between words where necessary."""
     lines = [""]
     for word in _BREAK.split(text):
         if lines[-1] and _length((lines[-1] + word).rstrip(" ")) > width:

@@ -7,7 +7,7 @@ from importlib import metadata
 
 import numpy as np
 
-from qkd_study.common.paths import keep, kept
+from qkd_study.common.paths import read_cached, write_cached
 from qkd_study.data.dataset import Dataset, Raw
 
 #: Test images: a third, drawn once and for all, stratified by class.
@@ -23,13 +23,13 @@ def load_digits() -> Dataset:
 def _kept() -> tuple[Raw, Raw, Raw, Raw]:
     """The split digits from the user's cache folder: importing scikit-learn takes a second."""
     name = f"digits-{metadata.version('scikit-learn')}.npz"
-    if (content := kept(name)) is not None:
+    if (content := read_cached(name)) is not None:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return arrays["a"], arrays["b"], arrays["c"], arrays["d"]
     a, b, c, d = _split()
     written = io.BytesIO()
     np.savez(written, a=a, b=b, c=c, d=d)
-    keep(name, written.getvalue())
+    write_cached(name, written.getvalue())
     return a, b, c, d
 
 

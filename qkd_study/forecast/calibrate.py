@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 
 import qkd_study
-from qkd_study.common.paths import keep, kept
+from qkd_study.common.paths import read_cached, write_cached
 from qkd_study.common.progress import Progress, no_progress
 from qkd_study.data import Dataset
 from qkd_study.forecast.measure import Cost, measure
@@ -140,8 +140,8 @@ def calibrate(
     for training in _all(study, dataset):
         examples.setdefault(shape_of(study, training), training)
     shapes = list(examples)
-    kept = _Kept(dataset)
-    costs = {} if anew else kept.read(shapes)
+    read_cached = _Kept(dataset)
+    costs = {} if anew else read_cached.read(shapes)
     start, worked = time.perf_counter(), time.process_time()
     missing = [shapes[i] for i in spread(_features(shapes)) if shapes[i] not in costs]
     if missing:
@@ -154,7 +154,7 @@ def calibrate(
     seconds = time.perf_counter() - start
     busy = bool(missing) and time.process_time() - worked < QUIET * seconds
     if missing and not busy:
-        kept.write(costs)
+        read_cached.write(costs)
     return Calibration(study, costs, shapes, seconds, busy)
 
 
@@ -194,7 +194,7 @@ class _Kept:
         return hashlib.sha256(said.encode()).hexdigest()[:32]
 
     def _read(self) -> dict[str, list[float]]:
-        found: dict[str, list[float]] = json.loads(kept(self._name) or b"{}")
+        found: dict[str, list[float]] = json.loads(read_cached(self._name) or b"{}")
         return found
 
     def read(self, shapes: Iterable[Shape]) -> dict[Shape, Cost]:
@@ -204,4 +204,4 @@ class _Kept:
 
     def write(self, costs: Mapping[Shape, Cost]) -> None:
         rows = {self._key(shape): list(asdict(cost).values()) for shape, cost in costs.items()}
-        keep(self._name, json.dumps(self._read() | rows).encode())
+        write_cached(self._name, json.dumps(self._read() | rows).encode())

@@ -58,12 +58,12 @@ def _warn_of_sizes(study: Study, dataset: Dataset) -> None:
                 if arm.needs_teacher:
                     teachers = study.setting.of_teacher(own, arm)
                     expected.add(study.setting.teacher_of(arm).expects(teachers))
-    if said := misfit(dataset, (one for one in expected if one is not None)):
-        warnings.warn(said, StudyWarning, stacklevel=2)
+    if message := misfit(dataset, (one for one in expected if one is not None)):
+        warnings.warn(message, StudyWarning, stacklevel=2)
 
 
 def _check_device(name: str) -> None:
-    if name == "lightning.qubit":  # a requirement of ours; PennyLane takes seconds to import
+    if name == "lightning.qubit":  # always installed; importing PennyLane takes seconds
         return
     from qkd_study.quantum.device import check_device
 
@@ -119,7 +119,7 @@ def _check_model(model: ModelSpec, values: Mapping[str, Any], dataset: Dataset) 
 
 
 def _check_built(study: Study, cell: Cell, arm: Arm, dataset: Dataset, tried: set[object]) -> None:
-    """Build what only shows its shapes when built, and train it on few samples."""
+    """Build and train the study's own models and loss terms on few samples."""
     models = [study.setting.student_model]
     if arm.needs_teacher:
         models.append(study.setting.teacher_of(arm))
@@ -134,7 +134,7 @@ def _check_built(study: Study, cell: Cell, arm: Arm, dataset: Dataset, tried: se
 
 
 def _has_own_code(model: ModelSpec) -> bool:
-    """Whether how a model is built depends on what others than we wrote."""
+    """Whether a model uses code that is not of this package."""
     parts = (model, _inner(model))
     return any(
         isinstance(part, Own)
@@ -159,5 +159,5 @@ def _check_overrides(model: ModelSpec) -> None:
 
 
 def _inner(model: ModelSpec) -> ModelSpec:
-    """A model, or what an ensemble is made of."""
+    """A model, or the model of an ensemble's members."""
     return model.of if isinstance(model, Ensemble) else model

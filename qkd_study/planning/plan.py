@@ -1,4 +1,4 @@
-"""The plan: everything a study will run, counted before anything runs."""
+"""The plan: the numbers of runs and teachers of a study, before anything runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from qkd_study.study.study import Study
 
 @dataclass(frozen=True)
 class Plan:
-    """Counts of what a study runs on a dataset.
+    """The numbers of trials, runs and teachers of a study on a dataset.
 
     Attributes:
         cells, arms: keys and names.
@@ -25,8 +25,8 @@ class Plan:
         trials: configurations searched, over all cells and arms.
         runs_search, runs_confirm: trainings of a student in each phase; with two objectives, of
             each Pareto front only its first configuration is counted.
-        teachers: trainings of a teacher; a search over parameters of the teacher adds one for
-            every configuration, of which this is the largest number.
+        teachers: trainings of a teacher, at most: if parameters of the teacher are searched, one
+            per configuration.
     """
 
     cells: tuple[str, ...]
@@ -40,7 +40,7 @@ class Plan:
 
     @property
     def runs(self) -> int:
-        """Trainings of a student in all."""
+        """The number of trainings of a student."""
         return self.runs_search + self.runs_confirm
 
     def as_json(self) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def make_plan(study: Study, dataset: Dataset) -> Plan:
 
 
 def _teachers(study: Study) -> int:
-    """Teachers at most: one per replicate, different teacher configuration, and generation."""
+    """Teachers, at most: one per replicate, teacher configuration and generation."""
     both = study.replicates.search + study.replicates.confirm
     count = 0
     seen = set()
@@ -113,10 +113,10 @@ def _ends(study: Study, name: str, value: Value) -> tuple[Value, ...]:
 
 
 def _searched_by(study: Study, arm: Arm, generation: int) -> bool:
-    """Whether configurations of an arm differ in their teacher of a generation."""
+    """Whether the search of an arm varies its teacher of a generation."""
     declared = {*study.factors, *study.fixed, *study.search}
     reads = set(study.setting.read_by_teacher(arm, generation))
-    # What has no value of its own follows the student's.
+    # Undeclared parameters of the teacher have the student's value.
     reads |= {p for name in reads - declared if (p := PARAMETERS[name].follows) is not None}
     if study.setting.has_own_circuit(arm):
         reads -= {name for name, teachers in TEACHERS.items() if teachers in declared}

@@ -1,4 +1,4 @@
-"""An arm with parts of the study's own, trained for one epoch on few samples."""
+"""Rehearsal: trains arms with parts of the study's own for one epoch on few samples."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from qkd_study.study.parameters import Value
 from qkd_study.study.space import Choice
 from qkd_study.study.study import Cell, Study
 
-#: Samples per step, but for the last of an epoch, which has 2, or 1 where that can happen.
+#: Samples per step; the last step of an epoch has 2, or 1 if that can happen in the study.
 BATCH = 3
 VALIDATION = 10
-#: How far losses may be apart that follow from the same seed.
+#: Tolerance for losses of the same seed.
 SAME = 1e-3
 
 Result = TypeVar("Result")
@@ -37,14 +37,14 @@ Result = TypeVar("Result")
 def rehearse(study: Study, cell: Cell, arm: Arm, dataset: Dataset, tried: set[object]) -> None:
     """Train an arm's teacher and student forward and backward, in batches of different sizes.
 
-    It warns where the same seed gives different losses.
+    It warns if the same seed gives different losses.
 
     Args:
-        study, cell, arm, dataset: what is tried, at the lower ends of what is searched.
-        tried: what was tried before and need not be again; it is added to.
+        study, cell, arm, dataset: to train, at the lower ends of the search ranges.
+        tried: what was rehearsed before, and is skipped; updated.
 
     Raises:
-        InputError: a part of the study's own fails, or its loss or gradient is no number.
+        InputError: a part of the study's own fails, or its loss or gradient is not finite.
     """
     chosen = {name: space.ends()[0] for name, space in study.space(arm).items()}
     config = study.config(cell, arm, chosen, dataset.name)
@@ -71,14 +71,14 @@ def _values(study: Study, cell: Cell, name: str) -> list[int]:
 
 
 def _small(config: Config, dataset: Dataset, rest: int) -> Config:
-    """The same with few samples, such that the last batch has `rest`, and steps of length 0.
+    """The configuration with few samples, a last batch of `rest`, and a learning rate of 0.
 
-    After such a step a weight is a number only if the loss and its gradient are.
+    After a step of length 0 a weight is finite only if the loss and its gradient are.
     """
     batch = min(BATCH, config.batch_size)
     least = max(dataset.classes, batch + 1)
     samples = min(least + (rest - least) % batch, config.samples)
-    # Teachers have a batch size of their own.
+    # Teachers have their own batch size.
     teachers = min(
         config.teacher_samples, BATCH_SIZE + (config.teacher_samples % BATCH_SIZE == 1 or 2)
     )
@@ -105,11 +105,9 @@ def _try(
     setting = study.setting
     with tempfile.TemporaryDirectory(prefix="qkd-study-") as folder:
         if arm.needs_teacher:
-            order = TeacherSpec.of(setting, arm, config, dataset, 0)
+            spec = TeacherSpec.of(setting, arm, config, dataset, 0)
             of = f"{shown(setting.teacher_of(arm))}, the teacher of arm {arm.name!r},"
-            _attempt(
-                of, _sizes(config.teacher_samples, BATCH_SIZE), lambda: _teacher(folder, order)
-            )
+            _attempt(of, _sizes(config.teacher_samples, BATCH_SIZE), lambda: _teacher(folder, spec))
 
         def run() -> RunResult:
             store = TeacherStore(Path(folder))
@@ -140,8 +138,8 @@ def _try(
         )
 
 
-def _teacher(folder: str, order: TeacherSpec) -> None:
-    TeacherStore(Path(folder)).get(order)
+def _teacher(folder: str, spec: TeacherSpec) -> None:
+    TeacherStore(Path(folder)).get(spec)
 
 
 def _sizes(samples: int, batch: int) -> str:
@@ -150,7 +148,7 @@ def _sizes(samples: int, batch: int) -> str:
 
 
 def _attempt(of: str, sizes: str, what: Callable[[], Result]) -> Result:
-    """What a rehearsal gives.
+    """Call a rehearsal and return its result.
 
     Raises:
         InputError: it fails.
@@ -171,7 +169,7 @@ def _attempt(of: str, sizes: str, what: Callable[[], Result]) -> Result:
 
 
 def _line(error: Exception) -> str:
-    """Where in the study file an error arose."""
+    """The line of the study file in which an error arose, as text."""
     walked = traceback.walk_tb(error.__traceback__)
     lines = [line for frame, line in walked if frame.f_globals.get("__name__") == MODULE]
     return f" (line {lines[-1]} of the study file)" if lines else ""

@@ -1,4 +1,4 @@
-"""What only shows when it is built: models and loss terms of a study's own, run on few samples."""
+"""Builds models and loss terms of a study's own and runs them on few samples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from qkd_study.study.config import Config
 from qkd_study.study.models import ModelSpec
 from qkd_study.study.study import Cell, Study
 
-#: Samples that are tried.
+#: The number of samples.
 TRIED = 4
 
 
@@ -25,7 +25,7 @@ def check_built(study: Study, cell: Cell, arm: Arm, dataset: Dataset) -> None:
     """Build an arm's student and teacher and compute its loss on a few training samples.
 
     Raises:
-        InputError: a model or loss term fails or gives what cannot be used.
+        InputError: a model or loss term fails, or returns a wrong type or shape.
     """
     chosen = {name: space.ends()[0] for name, space in study.space(arm).items()}
     config = study.config(cell, arm, chosen, dataset.name)

@@ -18,7 +18,13 @@ import pytest
 
 from qkd_study.cli.main import main
 from qkd_study.common.errors import StudyWarning
-from qkd_study.common.paths import cache_folder, keep, kept, temporary_folder, writable_folder
+from qkd_study.common.paths import (
+    cache_folder,
+    read_cached,
+    temporary_folder,
+    writable_folder,
+    write_cached,
+)
 from tests.conftest import TINY
 from tests.home import environment_of, new_home
 
@@ -222,18 +228,18 @@ def test_what_is_kept_is_read_back_or_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert kept("name") is None
-    keep("name", b"some\nlines")
-    assert kept("name") == b"some\nlines"
+    assert read_cached("name") is None
+    write_cached("name", b"some\nlines")
+    assert read_cached("name") == b"some\nlines"
     assert [path.name for path in cache_folder().iterdir()] == ["name"]
     assert writable_folder("stores") == cache_folder() / "stores"
     path = cache_folder() / "name"
     whole = path.read_bytes()
     for i in range(len(whole)):
         path.write_bytes(whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1 :])
-        assert kept("name") is None
+        assert read_cached("name") is None
         path.write_bytes(whole[:i])
-        assert kept("name") is None
+        assert read_cached("name") is None
 
 
 def test_a_folder_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

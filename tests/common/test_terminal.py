@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from qkd_study.cli.main import main
-from qkd_study.common.terminal import IN_ASCII, console, is_live, takes
+from qkd_study.common.terminal import IN_ASCII, console, encodable, is_live
 from qkd_study.data import terminal_progress
 
 #: What a kernel of a notebook hands to the commands it starts.
@@ -42,7 +42,7 @@ def outside(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 )
 def test_characters_that_a_stream_lacks_are_written_in_ascii(encoding: str, shown: str) -> None:
     text = "1.0 ± 0.2 → café … 中 2×"
-    assert takes(text, encoding) == shown
+    assert encodable(text, encoding) == shown
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors=IN_ASCII)
     print(text, "\udcff", file=stream)
     stream.seek(0)
