@@ -17,6 +17,7 @@ from qkd_study.analysis import Results
 from qkd_study.results.schema import schema
 from qkd_study.study.canonical import canonical
 from qkd_study.study.identity import declaration
+from qkd_study.study.space import Choice, Range
 
 CLAIM = Claim(
     says="Soft targets help.",
@@ -49,6 +50,12 @@ def made_study(**changes: Any) -> Study:
     )
 
 
+def _drawn(space: Range, rng: np.random.Generator) -> float:
+    """A value of a range, evenly on the logarithmic scale."""
+    assert not isinstance(space, Choice)
+    return float(np.exp(rng.uniform(np.log(space.low), np.log(space.high))))
+
+
 def made_results(
     gains: dict[str, float] | None = None,
     *,
@@ -79,10 +86,7 @@ def made_results(
             for phase, trials in (("search", tried), ("confirm", tried[:1])):
                 numbers = getattr(study.replicates, f"of_{phase}")
                 for trial, replicate in itertools.product(trials, numbers):
-                    chosen = {
-                        name: float(np.exp(rng.uniform(np.log(space.low), np.log(space.high))))
-                        for name, space in study.space(arm).items()
-                    }
+                    chosen = {name: _drawn(space, rng) for name, space in study.space(arm).items()}
                     config = study.config(cell, arm, chosen, "digits")
                     base = 0.8 + 0.05 * number + luck[replicate] + gains.get(arm.name, 0.0)
                     score = float(base + rng.normal(0, noise / np.sqrt(2)))

@@ -171,7 +171,7 @@ def test_gains_are_paired_and_have_a_zero_line() -> None:
     cell = "samples=50,ansatz=brickwork"
     base = np.delete(scores_of(results, cell, "scratch"), 1)
     found = paired_difference(100 * scores_of(results, cell, "soft"), 100 * base)
-    assert line.get_ydata()[1] == pytest.approx(found.mean)
+    assert np.asarray(line.get_ydata())[1] == pytest.approx(found.mean)
     assert band(axes, "soft")[50] == pytest.approx((found.t_low, found.t_high))
 
 
@@ -212,8 +212,8 @@ def test_pareto_draws_costs_and_scores() -> None:
         if not any(d <= c and t > s for d, t in points if (d, t) != (c, s))
     )
     (front,) = lines(axes, "front")
-    assert front.get_xdata()[:-1].tolist() == [c for c, _ in best]
-    assert front.get_ydata()[:-1] == pytest.approx([score for _, score in best])
+    assert np.asarray(front.get_xdata())[:-1].tolist() == [c for c, _ in best]
+    assert np.asarray(front.get_ydata())[:-1] == pytest.approx([score for _, score in best])
 
 
 def test_fronts_are_of_equal_data() -> None:
@@ -230,7 +230,7 @@ def test_errors_follow_the_samples_and_their_law() -> None:
            for k in FACTORS["samples"]]  # fmt: skip
     assert line.get_ydata() == pytest.approx(own)
     (law,) = lines(axes, "law soft")
-    assert law.get_ydata()[[0, -1]] == pytest.approx([own[0], own[-1]], rel=0.3)
+    assert np.asarray(law.get_ydata())[[0, -1]] == pytest.approx([own[0], own[-1]], rel=0.3)
 
 
 def test_two_sizes_have_no_law() -> None:

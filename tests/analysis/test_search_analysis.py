@@ -284,7 +284,7 @@ def test_budget_counts_configurations_and_what_was_trained() -> None:
     )
     confirm = runs.iloc[:1].assign(phase="confirm", replicate=1000)
     found = search_budget(pd.concat([runs, confirm])).set_index(["cell", "arm"])
-    assert found.loc[("k=1", "a")].to_dict() == {
+    assert found.xs(("k=1", "a")).to_dict() == {
         "configurations": 4,
         "complete": 1,
         "stopped": 2,

@@ -200,7 +200,7 @@ def fresh(file: Path) -> dict[str, Any]:
 
 
 def states() -> list[Any]:
-    numpy = np.random.get_state()  # noqa: NPY002
+    numpy: Any = np.random.get_state()  # noqa: NPY002
     return [torch.get_rng_state().tolist(), numpy[1].tolist(), random.getstate()]
 
 

@@ -370,7 +370,7 @@ def test_times_are_shared_out(tmp_path: Path) -> None:
     results = run_replicates(
         setting, arm, config, dataset, store, replicates=(0, 1, 2, 3), test=False
     )
-    costs = [result.costs for result in results if isinstance(result, RunResult)]
+    costs: list[dict[str, Any]] = [r.costs for r in results if isinstance(r, RunResult)]
     assert len(costs) == 4
     for name in ("seconds_train", "seconds_teacher", "seconds_total"):
         assert len({cost[name] for cost in costs}) == 1

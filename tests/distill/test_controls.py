@@ -310,7 +310,8 @@ def test_label_noise_hits_teacher_and_student_alike_and_nobody_else() -> None:
 
 
 def test_label_noise_makes_another_teacher_that_learns_worse(tmp_path: Path) -> None:
-    store, found = TeacherStore(tmp_path), []
+    store = TeacherStore(tmp_path)
+    found: list[dict[str, Any]] = []
     for share in (0.0, 1.0):
         fixed = {"samples": 60, "teacher_samples": 60, "epochs": 60, "teacher_epochs": 60}
         made = go(
@@ -332,7 +333,9 @@ def test_gates_are_those_of_the_student_and_without_one_of_the_teacher(tmp_path:
     assert larger is not None
     assert 0 < alone < larger
     assert go(store, QuantumToClassical(), "scratch").costs["gates"] == 0
-    assert go(store, QuantumToClassical(), "soft").costs["gates"] > 0
+    of_teacher = go(store, QuantumToClassical(), "soft").costs["gates"]
+    assert of_teacher is not None
+    assert of_teacher > 0
 
 
 # Generations
@@ -406,7 +409,10 @@ def test_a_second_generation_is_taught_at_the_temperature_of_the_configuration(
         )
         for temperature in (1.0, 9.0)
     )
-    assert cold.before().name() == hot.before().name()
+    before = [order.before() for order in (cold, hot)]
+    assert before[0] is not None
+    assert before[1] is not None
+    assert before[0].name() == before[1].name()
     one, other = (store.get(order).train.logits for order in (cold, hot))
     assert not torch.allclose(one, other, atol=1e-3)
     # An arm without soft targets of its own reads it for its teacher's sake, from two on.

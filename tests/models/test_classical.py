@@ -144,6 +144,7 @@ def test_mlp_against_numpy() -> None:
     model, x = mlp((3, 4), 5), samples(6, 3, 4) - 0.5
     h = x.numpy().reshape(6, -1)
     for layer in model.hidden:
+        assert isinstance(layer, torch.nn.Linear)
         h = np.maximum(h @ layer.weight.detach().numpy().T + layer.bias.detach().numpy(), 0)
     out = model(model.prepare(x))
     np.testing.assert_allclose(out.features.detach().numpy(), h, atol=1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pennylane as qml
@@ -121,6 +122,6 @@ def test_random_layers_follow_from_the_seed() -> None:
         (lambda: hardware_efficient(2, entangler="star"), "entangler must be 'ring' or 'chain'"),  # type: ignore[arg-type]
     ],
 )
-def test_what_cannot_be_built(build: object, message: str) -> None:
+def test_what_cannot_be_built(build: Callable[[], Circuit], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build()

@@ -106,12 +106,13 @@ def test_every_plan_gives_the_same() -> None:
 def test_complex64_is_what_it_says() -> None:
     circuit = hardware_efficient(6, 4)
     weights = states_of(32, 6, seed=1)
-    found = []
+    found: list[Tensor] = []
     for precision in ("complex128", "complex64"):
         theta = torch.linspace(-3, 3, circuit.parameters, dtype=torch.float64).requires_grad_()
         simulator = Simulator(precision=precision)
         out = simulator.probabilities(circuit, theta, states_of(32, 6), plan="register")
         (out * weights).sum().backward()
+        assert theta.grad is not None
         found.append(theta.grad)
     error = (found[0] - found[1]).abs().max() / found[0].abs().max()
     assert 1e-9 < error < 1e-5  # single precision, and no worse

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pennylane as qml
@@ -61,7 +63,7 @@ def reference(circuit: Circuit, theta: Tensor, states: Tensor) -> Tensor:
 
 
 def values_and_gradients(
-    run: object, theta: Tensor, states: Tensor, weights: Tensor
+    run: Callable[[Tensor, Tensor], Tensor], theta: Tensor, states: Tensor, weights: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     theta = theta.clone().requires_grad_()
     states = states.clone().requires_grad_()
@@ -161,9 +163,7 @@ def test_another_device_by_name() -> None:
     theta = torch.from_numpy(rng.normal(size=circuit.parameters))
     states, weights = random_states(3, 2, rng, True), torch.from_numpy(rng.normal(size=(3, 4)))
     results = [
-        values_and_gradients(
-            lambda t, s, of=simulator: of.probabilities(circuit, t, s), theta, states, weights
-        )
+        values_and_gradients(partial(simulator.probabilities, circuit), theta, states, weights)
         for simulator in (Simulator(device="lightning.qubit"), Simulator(device="default.qubit"))
     ]
     for a, b in zip(*results, strict=True):
