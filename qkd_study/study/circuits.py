@@ -9,16 +9,20 @@ from typing import Any, ClassVar
 
 from qkd_study.common.errors import InputError, shown
 from qkd_study.common.python_values import keep_python_values
+from qkd_study.study.field_checks import (
+    are_integers,
+    check_bool,
+    check_callable,
+    check_field,
+    keep_tuple,
+)
 from qkd_study.study.models import (
     CIRCUIT,
     Convolution,
     ModelSpec,
     Shape,
     Values,
-    check_bool,
-    check_callable,
     check_images,
-    keep_tuple,
 )
 from qkd_study.study.reductions import REDUCTIONS, check_reduction
 from qkd_study.study.sizes import Sizes
@@ -161,14 +165,9 @@ class FullyQuantum(_OneCircuit):
         keep_tuple(self, "assignment")
         check_callable(self, "ansatz")
         check_bool(self, "scale")
-        if self.assignment is None:
-            return
-        given = self.assignment
-        if not isinstance(given, tuple) or not all(type(label) is int for label in given):
-            raise InputError(
-                f"assignment of FullyQuantum must be a tuple of classes as integers, one for each "
-                f"basis state, but got {shown(given)}."
-            )
+        fits = self.assignment is None or are_integers(self.assignment, least=0)
+        allowed = "a tuple of classes as integers, one for each basis state"
+        check_field(self, "assignment", fits, allowed)
 
     def check(self, values: Values, shape: Shape, classes: int) -> None:
         """See `ModelSpec.check`."""
@@ -220,13 +219,8 @@ class HybridImage(_OneCircuit):
         keep_python_values(self)
         keep_tuple(self, "channels")
         check_callable(self, "ansatz")
-        given = self.channels
-        right = isinstance(given, tuple) and len(given) == 2
-        if not right or not all(type(width) is int and width >= 1 for width in given):
-            raise InputError(
-                f"channels of HybridImage must be a tuple of two integers >= 1, but got "
-                f"{shown(given)}."
-            )
+        fits = are_integers(self.channels) and len(self.channels) == 2
+        check_field(self, "channels", fits, "a tuple of two integers >= 1")
 
     def embedding(self, values: Values) -> str:
         """Always angle: one feature of the classical layers per qubit."""

@@ -8,8 +8,15 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar, Literal
 
-from qkd_study.common.errors import InputError, shown
+from qkd_study.common.errors import InputError
 from qkd_study.common.python_values import keep_python_values
+from qkd_study.study.field_checks import (
+    are_integers,
+    check_bool,
+    check_field,
+    check_positive_int,
+    keep_tuple,
+)
 from qkd_study.study.sizes import Sizes
 
 Shape = tuple[int, ...]
@@ -17,51 +24,6 @@ Values = Mapping[str, Any]
 
 #: Parameters that every circuit reads.
 CIRCUIT = frozenset({"qubits", "depth", "embedding", "angle_range", "device", "precision", "plan"})
-
-
-def check_positive_int(owner: object, *names: str) -> None:
-    """Check that attributes are integers >= 1.
-
-    Raises:
-        InputError: one is not.
-    """
-    for name in names:
-        value = getattr(owner, name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            kind = type(owner).__name__
-            raise InputError(f"{name} of {kind} must be an integer >= 1, but got {shown(value)}.")
-
-
-def check_bool(owner: object, *names: str) -> None:
-    """Check that attributes are `True` or `False`.
-
-    Raises:
-        InputError: one is not.
-    """
-    for name in names:
-        value = getattr(owner, name)
-        if not isinstance(value, bool):
-            kind = type(owner).__name__
-            raise InputError(f"{name} of {kind} must be True or False, but got {shown(value)}.")
-
-
-def check_callable(owner: object, name: str) -> None:
-    """Check that an attribute is a function, or `None`.
-
-    Raises:
-        InputError: it is not.
-    """
-    value = getattr(owner, name)
-    if value is not None and not callable(value):
-        kind = type(owner).__name__
-        raise InputError(f"{name} of {kind} must be a function, but got {shown(value)}.")
-
-
-def keep_tuple(owner: object, name: str) -> None:
-    """Make a tuple of an attribute that is a list."""
-    value = getattr(owner, name)
-    if isinstance(value, list):
-        object.__setattr__(owner, name, tuple(value))
 
 
 class ModelSpec(ABC):
@@ -146,12 +108,7 @@ class Mlp(ModelSpec):
     def __post_init__(self) -> None:
         keep_python_values(self)
         keep_tuple(self, "hidden")
-        if not isinstance(self.hidden, tuple) or not all(
-            isinstance(w, int) and not isinstance(w, bool) and w >= 1 for w in self.hidden
-        ):
-            raise InputError(
-                f"hidden of Mlp must be a tuple of integers >= 1, got {shown(self.hidden)}."
-            )
+        check_field(self, "hidden", are_integers(self.hidden), "a tuple of integers >= 1")
 
     def feature_shape(self, values: Values, shape: Shape) -> Shape:
         """The last hidden layer, or the inputs."""
@@ -252,14 +209,10 @@ class Ensemble(ModelSpec):
     def __post_init__(self) -> None:
         keep_python_values(self)
         check_positive_int(self, "members")
-        if not isinstance(self.of, ModelSpec) or isinstance(self.of, Ensemble):
-            raise InputError(
-                f"of in Ensemble must be a model such as Mlp(), but got {shown(self.of)}."
-            )
-        if self.mean not in ("logits", "probabilities"):
-            raise InputError(
-                f"mean of Ensemble must be 'logits' or 'probabilities', but got {shown(self.mean)}."
-            )
+        single = isinstance(self.of, ModelSpec) and not isinstance(self.of, Ensemble)
+        check_field(self, "of", single, "a model such as Mlp()")
+        known = self.mean in ("logits", "probabilities")
+        check_field(self, "mean", known, "'logits' or 'probabilities'")
 
     @property
     def quantum(self) -> bool:  # type: ignore[override]
@@ -308,10 +261,7 @@ class Own(ModelSpec):
 
     def __post_init__(self) -> None:
         keep_python_values(self)
-        if not callable(self.build):
-            raise InputError(
-                f"build of Own must be a function or class, but got {shown(self.build)}."
-            )
+        check_field(self, "build", callable(self.build), "a function or class")
         check_bool(self, "is_quantum")
 
     @property

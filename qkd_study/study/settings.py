@@ -13,13 +13,12 @@ from qkd_study.common.python_values import keep_python_values
 from qkd_study.study.arms import Arm
 from qkd_study.study.circuits import FullyQuantum, HybridCircuit, Quanvolution
 from qkd_study.study.config import PARAMETERS, TERMS
+from qkd_study.study.field_checks import check_bool, check_field, check_positive_int
 from qkd_study.study.models import (
     Convolution,
     Ensemble,
     Mlp,
     ModelSpec,
-    check_bool,
-    check_positive_int,
 )
 
 #: Parameters that each has its own of where both are quantum: the student's -> the teacher's.
@@ -135,11 +134,8 @@ class Setting(ABC):
 def _models(setting: object, *names: str) -> None:
     for name in names:
         value = getattr(setting, name)
-        if not isinstance(value, ModelSpec) and not (name == "classical" and value is None):
-            raise InputError(
-                f"{name} of {type(setting).__name__} must be a model such as Mlp(), "
-                f"but got {shown(value)}."
-            )
+        fits = isinstance(value, ModelSpec) or (name == "classical" and value is None)
+        check_field(setting, name, fits, "a model such as Mlp()")
         if name != "teacher" and isinstance(value, Ensemble):
             raise InputError(f"an Ensemble can only teach, but stands as {name}: {shown(value)}.")
 
@@ -268,10 +264,7 @@ class QuantumToQuantum(_Alike):
 
     def __post_init__(self) -> None:
         _models(self, "model", "classical")
-        if not self.model.quantum:
-            raise InputError(
-                f"model of QuantumToQuantum must be quantum, but got {shown(self.model)}."
-            )
+        check_field(self, "model", self.model.quantum, "quantum")
 
     @property
     def classical_teacher(self) -> ModelSpec | None:

@@ -6,7 +6,7 @@ import itertools
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from qkd_study.common.errors import InputError, shown
 from qkd_study.common.python_values import as_python, keep_python_values
@@ -16,77 +16,63 @@ from qkd_study.study.parameters import Parameter, Value
 MOST_CHOICES = 10_000
 
 
-def _ordered(owner: str, low: float, high: float) -> None:
-    for name, bound in (("low", low), ("high", high)):
-        if isinstance(bound, bool) or not isinstance(bound, int | float):
-            raise InputError(f"{owner} takes numbers, but got {name}={shown(bound)}.")
-        if not abs(bound) <= sys.float_info.max:
-            raise InputError(f"{owner} takes finite numbers, but got {name}={shown(bound)}.")
-    if not low < high:
-        said = f"`low < high` must hold, but got {owner}(low={shown(low)}, high={shown(high)})."
-        raise InputError(said + (" Use fixed={...} for one value." if low == high else ""))
+@dataclass(frozen=True)
+class _Interval:
+    low: float
+    high: float
 
+    kind: ClassVar[type[int] | type[float]] = float
 
-def _keep_as(kind: type[int] | type[float], space: Float | LogFloat | Int) -> None:
-    for name in ("low", "high"):
-        object.__setattr__(space, name, kind(getattr(space, name)))
+    def __post_init__(self) -> None:
+        keep_python_values(self)
+        owner = type(self).__name__
+        for name, bound in (("low", self.low), ("high", self.high)):
+            if isinstance(bound, bool) or not isinstance(bound, int | float):
+                raise InputError(f"{owner} takes numbers, but got {name}={shown(bound)}.")
+            if not abs(bound) <= sys.float_info.max:
+                raise InputError(f"{owner} takes finite numbers, but got {name}={shown(bound)}.")
+        given = f"{owner}(low={shown(self.low)}, high={shown(self.high)})."
+        if not self.low < self.high:
+            equal = " Use fixed={...} for one value." if self.low == self.high else ""
+            raise InputError(f"`low < high` must hold, but got {given}{equal}")
+        self._check(given)
+        for name in ("low", "high"):
+            object.__setattr__(self, name, self.kind(getattr(self, name)))
+
+    def _check(self, given: str) -> None:
+        """Check what else must hold."""
+
+    def ends(self) -> tuple[Value, ...]:
+        """The values whose validity implies that of all others."""
+        return (self.low, self.high)
 
 
 @dataclass(frozen=True)
-class Float:
+class Float(_Interval):
     """A real number between `low` and `high`, both included, drawn evenly."""
 
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        keep_python_values(self)
-        _ordered("Float", self.low, self.high)
-        _keep_as(float, self)
-
-    def ends(self) -> tuple[Value, ...]:
-        """The values whose validity implies that of all others."""
-        return (self.low, self.high)
-
 
 @dataclass(frozen=True)
-class LogFloat:
+class LogFloat(_Interval):
     """A positive number between `low` and `high`, both included, drawn evenly in its logarithm."""
 
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        keep_python_values(self)
-        _ordered("LogFloat", self.low, self.high)
+    def _check(self, given: str) -> None:
         if self.low <= 0:
-            raise InputError(
-                f"`low > 0` must hold for a logarithm, but got LogFloat(low={shown(self.low)})."
-            )
-        _keep_as(float, self)
-
-    def ends(self) -> tuple[Value, ...]:
-        """The values whose validity implies that of all others."""
-        return (self.low, self.high)
+            raise InputError(f"`low > 0` must hold for a logarithm, but got {given}")
 
 
 @dataclass(frozen=True)
-class Int:
+class Int(_Interval):
     """An integer between `low` and `high`, both included, drawn evenly."""
 
     low: int
     high: int
 
-    def __post_init__(self) -> None:
-        keep_python_values(self)
-        _ordered("Int", self.low, self.high)
-        if self.low != int(self.low) or self.high != int(self.high):
-            raise InputError(f"Int takes integers, but got Int(low={self.low}, high={self.high}).")
-        _keep_as(int, self)
+    kind: ClassVar[type[int] | type[float]] = int
 
-    def ends(self) -> tuple[Value, ...]:
-        """The values whose validity implies that of all others."""
-        return (self.low, self.high)
+    def _check(self, given: str) -> None:
+        if self.low != int(self.low) or self.high != int(self.high):
+            raise InputError(f"Int takes integers, but got {given}")
 
 
 @dataclass(frozen=True, init=False)

@@ -156,7 +156,10 @@ def test_what_cannot_work_is_refused(changes: dict[str, Any], message: str) -> N
         (lambda: Choice(range(10**12)), "Choice has more than 10,000 values. Use Int(low, high)."),
         (lambda: Float(2, 1), "`low < high` must hold, but got Float(low=2, high=1)"),
         (lambda: Float("a", 1), "Float takes numbers, but got low='a'"),  # type: ignore[arg-type]
-        (lambda: LogFloat(0, 1), "`low > 0` must hold for a logarithm, but got LogFloat(low=0)"),
+        (
+            lambda: LogFloat(0, 1),
+            "`low > 0` must hold for a logarithm, but got LogFloat(low=0, high=1)",
+        ),
         (lambda: Int(1, 2.5), "Int takes integers"),  # type: ignore[arg-type]
         (lambda: Float(1, float("inf")), "Float takes finite numbers, but got high=inf"),
         (lambda: Int(float("nan"), 2), "Int takes finite numbers, but got low=nan"),  # type: ignore[arg-type]

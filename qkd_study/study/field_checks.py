@@ -1,0 +1,51 @@
+"""Checks of the fields of what a study declares."""
+
+from __future__ import annotations
+
+from qkd_study.common.errors import InputError, shown
+
+
+def check_field(owner: object, name: str, fits: bool, allowed: str) -> None:
+    """Refuse the value of a field unless it `fits`.
+
+    Raises:
+        InputError: it does not; the message says what is `allowed`.
+    """
+    if not fits:
+        kind, value = type(owner).__name__, shown(getattr(owner, name))
+        raise InputError(f"{name} of {kind} must be {allowed}, but got {value}.")
+
+
+def is_integer(value: object, least: int = 1) -> bool:
+    """Whether a value is an integer, which `True` and `False` are not, and at least `least`."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def are_integers(values: object, least: int = 1) -> bool:
+    """Whether a value is a tuple of such."""
+    return isinstance(values, tuple) and all(is_integer(value, least) for value in values)
+
+
+def check_positive_int(owner: object, *names: str) -> None:
+    """Check that fields are integers >= 1; raises `InputError` if not."""
+    for name in names:
+        check_field(owner, name, is_integer(getattr(owner, name)), "an integer >= 1")
+
+
+def check_bool(owner: object, *names: str) -> None:
+    """Check that fields are `True` or `False`; raises `InputError` if not."""
+    for name in names:
+        check_field(owner, name, isinstance(getattr(owner, name), bool), "True or False")
+
+
+def check_callable(owner: object, name: str) -> None:
+    """Check that a field is a function, or `None`; raises `InputError` if not."""
+    value = getattr(owner, name)
+    check_field(owner, name, value is None or callable(value), "a function")
+
+
+def keep_tuple(owner: object, name: str) -> None:
+    """Make a tuple of a field that is a list."""
+    value = getattr(owner, name)
+    if isinstance(value, list):
+        object.__setattr__(owner, name, tuple(value))
