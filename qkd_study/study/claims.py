@@ -15,7 +15,7 @@ from qkd_study.study.config import PARAMETERS
 from qkd_study.study.parameters import Value
 
 #: Metrics of the confirm phase that a claim may be about, and whether more is better.
-METRICS: Mapping[str, bool] = MappingProxyType(
+MORE_IS_BETTER: Mapping[str, bool] = MappingProxyType(
     {
         "test_accuracy": True,
         "test_f1_macro": True,
@@ -37,7 +37,7 @@ class Claim:
         says: the claim in one sentence.
         better, than: two arms by name; or two values of factors, such as `{"qubits": 8}`.
         arm: of both sides where they are factor values.
-        metric: one of `METRICS`. Better is higher, but lower for losses and epochs.
+        metric: one of `MORE_IS_BETTER`. Better is higher, but lower for losses and epochs.
         target: the validation accuracy that `epochs_to_target` counts the epochs to.
         where: factor -> values that the claim is about; default: all cells.
         margin: a difference, in the metric's unit, that would not matter in practice.
@@ -59,9 +59,9 @@ class Claim:
         if not is_text(self.says):
             raise InputError(f"says of a claim must be a sentence, but got {shown(self.says)}.")
         about = f"claim {shown(self.says)}"
-        if not isinstance(self.metric, str) or str(self.metric) not in METRICS:
+        if not isinstance(self.metric, str) or str(self.metric) not in MORE_IS_BETTER:
             raise InputError(
-                f"metric of {about} must be one of {', '.join(METRICS)}, but got "
+                f"metric of {about} must be one of {', '.join(MORE_IS_BETTER)}, but got "
                 f"{shown(self.metric)}."
             )
         timed = self.metric == "epochs_to_target"

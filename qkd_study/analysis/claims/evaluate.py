@@ -12,9 +12,7 @@ import pandas as pd
 from qkd_study.analysis.run_tables import RunTables
 from qkd_study.analysis.statistics import Paired, Verdict, holm, paired_difference, verdict
 from qkd_study.results import largest_difference
-
-#: Metrics of which less is better.
-LOWER = frozenset({"test_nll", "test_ece", "epochs_to_target"})
+from qkd_study.study.claims import MORE_IS_BETTER
 
 
 @dataclass(frozen=True)
@@ -236,7 +234,7 @@ def _verdict(
     p: float | None = None,
     p_within: float | None = None,
 ) -> Verdict:
-    direction: Literal["lower", "higher"] = "lower" if claim["metric"] in LOWER else "higher"
+    direction: Literal["lower", "higher"] = "higher" if MORE_IS_BETTER[claim["metric"]] else "lower"
     return verdict(
         differences,
         direction=direction,
