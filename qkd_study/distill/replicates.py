@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,13 @@ from torch import Tensor
 
 from qkd_study.common.errors import StorageError
 from qkd_study.data import Dataset
-from qkd_study.distill.batched import batch_models, can_batch, one_thread, train_batched
+from qkd_study.distill.batched import (
+    batch_models,
+    can_batch,
+    largest_batch,
+    one_thread,
+    train_batched,
+)
 from qkd_study.distill.objective import Objective
 from qkd_study.distill.run import RunResult, RunSetup, run, set_up_run, training_config
 from qkd_study.distill.teacher_spec import TeacherSpec
@@ -21,22 +26,16 @@ from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
 from qkd_study.study.settings import Setting
 
-#: Bytes of samples that are held at once; a larger group is trained in parts.
-MEMORY_BYTES = 2**28
-#: Numbers held for each number of a sample: as inputs, patches and maps.
-COPIES = 4
-
 
 def runs_in_batch(setting: Setting, arm: Arm, config: Config, dataset: Dataset) -> bool:
     """Whether replicates of an arm are trained in one batch: its student and its loss terms can."""
     return can_batch(setting.student_model, arm.comparisons, config, dataset.shape)
 
 
-def largest_batch(config: Config, dataset: Dataset) -> int:
-    """How many replicates are held in memory at once at most."""
-    numbers = max(math.prod(dataset.shape), 1 << (config.qubits or 0))
-    held = 4 * COPIES * numbers * (config.samples + config.validation_samples)
-    return max(MEMORY_BYTES // held, 1)
+def replicates_held(setting: Setting, config: Config, dataset: Dataset) -> int:
+    """How many replicates of students that run in a batch are held in memory at once at most."""
+    samples = config.samples + config.validation_samples
+    return largest_batch(setting.student_model, config, dataset.shape, samples)
 
 
 def run_replicates(
@@ -71,7 +70,7 @@ def run_replicates(
     call = _Call(setting, arm, config, dataset, teachers, test)
     if not runs_in_batch(setting, arm, config, dataset):
         return [call.alone(replicate) for replicate in replicates]
-    room = largest_batch(config, dataset)
+    room = replicates_held(setting, config, dataset)
     parts = [replicates[i : i + room] for i in range(0, len(replicates), room)]
     with one_thread():
         return [result for part in parts for result in call.group(part)]

@@ -9,7 +9,7 @@ from typing import Any
 
 from qkd_study.common.seeds import derive
 from qkd_study.data import Dataset
-from qkd_study.distill.batched import can_batch
+from qkd_study.distill.batched import can_batch, largest_batch
 from qkd_study.distill.objective import Objective, values_of
 from qkd_study.distill.samples import Samples, sample_splits
 from qkd_study.distill.training import TrainingConfig
@@ -22,7 +22,7 @@ from qkd_study.study.parameters import Term
 from qkd_study.study.settings import TEACHING, Setting
 
 #: Raised when the training of teachers changes, so that old files are not mistaken for new ones.
-RECIPE_VERSION = 5
+RECIPE_VERSION = 6
 #: Samples per step.
 BATCH_SIZE = 32
 
@@ -95,8 +95,15 @@ class TeacherSpec:
     @property
     def can_batch(self) -> bool:
         """Whether several such members can be trained in one batch."""
-        frozen = self.arm.teacher == "random"
-        return not frozen and can_batch(self.member, self.terms, self._config(), self.dataset.shape)
+        return can_batch(self.member, self.terms, self._config(), self.dataset.shape)
+
+    @property
+    def largest_batch(self) -> int:
+        """How many such members memory holds at once; 1 if they are not trained in one batch."""
+        if not self.can_batch:
+            return 1
+        samples = self.config.teacher_samples + self.config.validation_samples
+        return largest_batch(self.member, self._config(), self.dataset.shape, samples)
 
     def _config(self) -> Config:
         return Config(**self.setting.of_teacher(vars(self.config), self.arm))

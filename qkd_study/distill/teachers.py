@@ -20,6 +20,7 @@ from qkd_study.distill.teacher_spec import TeacherSpec
 from qkd_study.distill.tensors import read_tensors, write_tensors
 from qkd_study.distill.training import Diverged, train
 from qkd_study.models import EnsembleModel, Model, Outputs, count_parameters, predict
+from qkd_study.study.models import Ensemble
 
 #: Bytes of teacher outputs that a process keeps.
 MEMORY_BYTES = 256 * 2**20
@@ -97,19 +98,23 @@ class TeacherStore:
         return self._recent[key]
 
     def train(self, specs: Sequence[TeacherSpec]) -> None:
-        """Train in one batch those first-generation teachers that nobody has trained yet.
+        """Train in batches those teachers that nobody has trained yet, and their own teachers.
 
         The teachers are those that `get` would train, to the last bit. What cannot be trained so,
         or diverges, is left to `get`.
+
+        Args:
+            specs: of one arm and configuration.
         """
         known = {name for name, _, _ in self._recent}
         named = {
             spec.name(): spec
             for spec in specs
-            if spec.generation == 1 and spec.member is spec.model and spec.can_batch
+            if not isinstance(spec.model, Ensemble) and spec.can_batch
         }
         with ExitStack() as locks:
-            # In one order everywhere, so that no two processes wait for each other.
+            # In one order everywhere, so that no two processes wait for each other: later
+            # generations first, as in `_trained`.
             for name in sorted(named.keys() - known):
                 locks.enter_context(self._lock(named[name]))
             missing = [
@@ -119,22 +124,53 @@ class TeacherStore:
             ]
             if not missing:
                 return
-            start = time.perf_counter()
-            models = [spec.build() for spec in missing]
-            samples = [spec.samples() for spec in missing]
-            trained = train_batched(
-                batch_models(missing[0].model, models),
-                [training for _, training, _ in samples],
-                [validation for _, _, validation in samples],
-                Objective(),
-                missing[0].training_config(),
-                seeds=[spec.order_seed() for spec in missing],
-            )
-            for spec, model, result in zip(missing, models, trained, strict=True):
-                if not isinstance(result, Diverged):
-                    write_tensors(self._artifacts, spec.name(), model.state_dict(), spec.recipe())
-                    self._fresh[spec.name()] = model
-            self.seconds += time.perf_counter() - start
+            before = [spec.before() for spec in missing]
+            self.train([spec for spec in before if spec is not None])
+            room = missing[0].largest_batch
+            for first in range(0, len(missing), room):
+                self._train_batch(missing[first : first + room])
+
+    def _train_batch(self, specs: Sequence[TeacherSpec]) -> None:
+        """Train and keep teachers. Call it under their locks."""
+        given = []
+        for spec in specs:
+            try:
+                given.append((spec, self.targets(spec)))
+            except Diverged:  # its own teacher: `get` will say so
+                continue
+        if not given:
+            return
+        start = time.perf_counter()
+        first = given[0][0]
+        models = [spec.build() for spec, _ in given]
+        samples = [spec.samples() for spec, _ in given]
+        trained = train_batched(
+            batch_models(first.model, models),
+            [training for _, training, _ in samples],
+            [validation for _, _, validation in samples],
+            first.objective(),
+            first.training_config(),
+            teachers=[targets for _, targets in given if targets is not None] or None,
+            seeds=[spec.order_seed() for spec, _ in given],
+        )
+        for (spec, _), model, result in zip(given, models, trained, strict=True):
+            if not isinstance(result, Diverged):
+                write_tensors(self._artifacts, spec.name(), model.state_dict(), spec.recipe())
+                self._fresh[spec.name()] = model
+        self.seconds += time.perf_counter() - start
+
+    def targets(self, spec: TeacherSpec) -> Outputs | None:
+        """What a teacher of a later generation is taught by the one before it; else `None`.
+
+        Raises:
+            Diverged: the one before it has no weights.
+        """
+        before = spec.before()
+        if before is None:
+            return None
+        with self._lock(before):
+            teacher = self._trained(before)
+        return predict(teacher, spec.samples()[1].inputs, seed=before.seed("targets"))
 
     def test_logits(self, spec: TeacherSpec) -> Tensor:
         """Logits (t, classes) of the teacher for the whole test set, computed once."""
@@ -167,14 +203,9 @@ class TeacherStore:
         if kept is not None:
             model.load_state_dict(kept)
             return model
+        objective, targets = spec.objective(), self.targets(spec)
         start = time.perf_counter()
         _, training, validation = spec.samples()
-        objective, targets, before = spec.objective(), None, spec.before()
-        if before is not None:
-            with self._lock(before):
-                targets = predict(
-                    self._trained(before), training.inputs, seed=before.seed("targets")
-                )
         members = model.models if isinstance(model, EnsembleModel) else [model]
         for number, member in enumerate(members):
             seed = spec.order_seed(number)

@@ -231,7 +231,7 @@ def _teacher(study: Study, of: Training, dataset: Dataset) -> Cost:
         order.objective(),
         lambda epochs: TrainingConfig("adam", 1e-3, epochs, BATCH_SIZE),
         lambda few: _untrained(order, few) if taught else None,
-        1 if taught else of.group,
+        min(of.group, order.largest_batch),
         order.member if order.can_batch else None,
     ).times()
     model = order.build()

@@ -11,7 +11,7 @@ import numpy as np
 from qkd_study.common.seeds import derive
 from qkd_study.data import Dataset
 from qkd_study.distill import runs_in_batch
-from qkd_study.distill.replicates import largest_batch
+from qkd_study.distill.replicates import replicates_held
 from qkd_study.forecast.measure import Cost
 from qkd_study.forecast.shapes import COSTLY, Training
 from qkd_study.study.arms import Arm
@@ -123,7 +123,7 @@ def groups(study: Study, arm: Arm, config: Config, dataset: Dataset) -> tuple[in
     counts = study.replicates.search, min(BLOCK, study.replicates.confirm)
     if not runs_in_batch(study.setting, arm, config, dataset):
         return 1, 1
-    room = largest_batch(config, dataset)
+    room = replicates_held(study.setting, config, dataset)
     return min(counts[0], room), min(counts[1], room)
 
 

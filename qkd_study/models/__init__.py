@@ -2,7 +2,13 @@
 
 from qkd_study.common.randomness import seeded, seeded_where_drawn
 from qkd_study.models.build import BUILDERS, build_ansatz, build_model
-from qkd_study.models.circuits import FullyQuantumModel, HybridImageModel, HybridModel
+from qkd_study.models.circuits import (
+    SMALLEST,
+    CircuitModel,
+    FullyQuantumModel,
+    HybridImageModel,
+    HybridModel,
+)
 from qkd_study.models.classical import MLP, AlexNet, ConvNet, LeNet5
 from qkd_study.models.convolution import ConvolutionStudent, QuanvolutionTeacher
 from qkd_study.models.ensemble import EnsembleModel
@@ -12,7 +18,9 @@ from qkd_study.models.reductions import Reduction, make_reduction
 __all__ = [
     "BUILDERS",
     "MLP",
+    "SMALLEST",
     "AlexNet",
+    "CircuitModel",
     "ConvNet",
     "ConvolutionStudent",
     "EnsembleModel",

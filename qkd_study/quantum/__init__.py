@@ -13,7 +13,7 @@ from qkd_study.quantum.circuit import Circuit, Gate
 from qkd_study.quantum.embeddings import amplitude_embedding, angle_embedding, basis_embedding
 from qkd_study.quantum.passes import CircuitExecution
 from qkd_study.quantum.plans import ExecutionPlan
-from qkd_study.quantum.quanvolution import Quanvolution
+from qkd_study.quantum.quanvolution import Quanvolution, form_sides
 from qkd_study.quantum.readouts import class_groups, mean_z, z_values
 from qkd_study.quantum.simulator import Precision, Simulator
 
@@ -32,6 +32,7 @@ __all__ = [
     "brickwork",
     "class_groups",
     "data_reuploading",
+    "form_sides",
     "hardware_efficient",
     "mean_z",
     "quanvolution_filter",

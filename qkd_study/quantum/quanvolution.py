@@ -17,6 +17,14 @@ from qkd_study.quantum.readouts import mean_z
 from qkd_study.quantum.simulator import Simulator
 
 
+def form_sides(embedding: str, pixels: int) -> tuple[int, int]:
+    """Left and right features of a patch, which a filter's form has as rows and as columns."""
+    if embedding == "amplitude":
+        return pixels, pixels
+    left, right = halves(pixels)
+    return 3**left, 3**right
+
+
 class Quanvolution(nn.Module):
     """Circuits that slide over an image: every filter turns a patch into one number.
 

@@ -29,6 +29,7 @@ from qkd_study.distill import (
 from qkd_study.distill.batched import KINDS, batch_models, can_batch, train_batched
 from qkd_study.distill.batched.arrays import PaddedSamples, aligned_zeros
 from qkd_study.distill.batched.convolution import BatchedConvolution
+from qkd_study.distill.batched.filters import BatchedFilters
 from qkd_study.distill.batched.objective import BATCHED_TERMS, losses, targets
 from qkd_study.distill.losses import LOSSES
 from qkd_study.distill.run import set_up_run
@@ -40,8 +41,10 @@ from qkd_study.study import (
     Config,
     FullyQuantum,
     HybridCircuit,
+    HybridImage,
     Mlp,
     QuantumToClassical,
+    Quanvolution,
     SelfDistillation,
     Setting,
     Study,
@@ -55,6 +58,12 @@ CIRCUIT = {"qubits": 6, "depth": 2, "ansatz": "strongly-entangling"}
 Q2C, C2Q = QuantumToClassical(), ClassicalToHybrid(teacher=Mlp((18,)), student=HybridCircuit())
 C2C = ClassicalToClassical(teacher=Mlp((7,)), student=Mlp((7,)))
 SELF = SelfDistillation(HybridCircuit())
+QUANTUM = SelfDistillation(FullyQuantum())
+SCALED = SelfDistillation(FullyQuantum(scale=True))
+LINEAR = {"reduction": "linear"}
+QUANVOLUTION = SelfDistillation(Quanvolution())
+FILTERS = ClassicalToHybrid(teacher=Mlp((7,)), student=Quanvolution(filters=5, stride=1))
+FROZEN = ClassicalToHybrid(teacher=Mlp((7,)), student=Quanvolution(trainable=False))
 
 
 def one_angle(qubits: int, depth: int) -> Circuit:
@@ -88,6 +97,15 @@ CASES: dict[str, tuple[Setting, Dataset, str, dict[str, Any]]] = {
     "C2Q pca": (C2Q, XOR, "scratch", {**CIRCUIT, "reduction": "pca", "embedding": "angle"}),
     "C2Q one angle": (ONE, XOR, "soft", {"qubits": 6, "depth": 1}),
     "self features": (SELF, XOR, "soft+features", {**CIRCUIT, "plan": "register"}),
+    "quanvolution": (QUANVOLUTION, DIGITS, "soft+features", {"generations": 2}),
+    "quanvolution amplitudes": (FILTERS, DIGITS, "soft", {"qubits": 3, "samples": 33}),
+    "quanvolution deep": (FILTERS, DIGITS, "scratch", {"qubits": 5, "depth": 2}),
+    "quanvolution frozen": (FROZEN, DIGITS, "soft", {"optimizer": "adamw"}),
+    "quantum": (QUANTUM, XOR, "soft+features", {**CIRCUIT, "plan": "register"}),
+    "quantum matrix": (QUANTUM, XOR, "soft", {**CIRCUIT, "plan": "matrix"}),
+    "quantum scaled": (SCALED, XOR, "soft+features", {**CIRCUIT, "qubits": 4, **LINEAR}),
+    "C2Q linear angles": (C2Q, XOR, "soft", {**CIRCUIT, **LINEAR, "embedding": "angle"}),
+    "C2Q linear register": (C2Q, XOR, "soft", {**CIRCUIT, **LINEAR, "plan": "register"}),
     "C2C": (C2C, DIGITS, "soft+features", {}),
     "C2C linear": (ClassicalToClassical(student=Mlp(())), XOR, "soft", {"samples": 33}),
 }
@@ -168,7 +186,12 @@ def test_a_batch_is_one_by_one(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Q2C both", "Q2C smoothed", "odd filters", "C2Q soft", "C2Q matrix", "C2C", "C2Q pca"]
+    "name",
+    [
+        *("Q2C both", "Q2C smoothed", "Q2C random", "odd filters", "C2C", "quantum"),
+        *("quanvolution", "quanvolution amplitudes", "quanvolution frozen", "quantum scaled"),
+        *("C2Q soft", "C2Q matrix", "C2Q pca", "C2Q linear angles", "C2Q linear register"),
+    ],
 )
 def test_a_result_does_not_depend_on_the_group(tmp_path: Path, name: str) -> None:
     setting, arm, config, dataset = made(name)
@@ -215,16 +238,16 @@ def test_nor_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert [numbers(result) for result in found[0]] == [numbers(result) for result in found[1]]
 
 
-@pytest.mark.parametrize("kind", ["Q2C scratch", "odd filters", "C2Q soft", "C2C"])
+@pytest.mark.parametrize("kind", ["Q2C scratch", "odd filters", "quanvolution", "C2Q soft", "C2C"])
 def test_every_matrix_is_aligned(kind: str) -> None:
     batch = batch_models(made(kind)[0].student_model, group(5, kind)[0])
     gradients = {f"for {name}": value for name, value in batch.parameters.gradients.items()}
     held = {**batch.parameters.values, **gradients}
     held["zeros"] = aligned_zeros(5, 3, 5)
-    samples = PaddedSamples([torch.rand(3, 40, 7)] * 5)
+    samples = PaddedSamples(5, [torch.rand(3, 40, 7)] * 5)
     held["samples"] = samples.take(torch.zeros(5, 32, dtype=torch.int64))
-    if isinstance(batch, BatchedConvolution):
-        held["kernels and biases"] = batch._kernels()
+    if isinstance(batch, BatchedFilters):
+        held["filters"] = batch._weights()
     for name, matrices in held.items():
         assert [matrix.data_ptr() % 64 for matrix in matrices] == [0] * 5, name
     for row in batch.parameters.rows:
@@ -256,8 +279,9 @@ def test_parts_of_a_group_that_memory_does_not_hold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, _ = both(tmp_path, "Q2C soft", (1000, 1001, 1002))
-    monkeypatch.setattr("qkd_study.distill.replicates.MEMORY_BYTES", 300_000)
-    parts, _ = both(tmp_path, "Q2C soft", (1000, 1001, 1002))
+    monkeypatch.setattr("qkd_study.distill.batched.MEMORY_BYTES", 300_000)
+    # Another folder: the teachers, too, are trained in parts.
+    parts, _ = both(tmp_path / "parts", "Q2C soft", (1000, 1001, 1002))
     assert [numbers(one)[4] for one in parts] == [numbers(one)[4] for one in whole]
 
 
@@ -276,8 +300,12 @@ def group(count: int, kind: str) -> tuple[list[Model], list[Samples]]:
     ("kind", "when"),
     [
         ("Q2C scratch", "weights"),
+        ("quanvolution", "weights"),
         ("C2Q register", "weights"),
         ("C2Q matrix", "weights"),
+        ("quantum scaled", "weights"),
+        ("C2Q linear angles", "weights"),
+        ("C2Q linear register", "inputs"),
         ("C2C", "weights"),
         ("C2C", "inputs"),  # the features of the others are bounded: large inputs stay numbers
     ],
@@ -340,9 +368,10 @@ def test_an_error_in_one_replicate_is_its_own(
         (Q2C, "decoupled", {}, False),
         (Q2C, "relational", {}, False),
         (C2Q, "fidelity", CIRCUIT, False),
-        (C2Q, "soft", {**CIRCUIT, "reduction": "linear"}, False),
+        (C2Q, "soft", {**CIRCUIT, **LINEAR}, True),
         (C2Q, "soft", {**CIRCUIT, "qubits": 11}, False),
-        (ClassicalToHybrid(student=FullyQuantum()), "soft", CIRCUIT, False),
+        (ClassicalToHybrid(student=FullyQuantum()), "soft", CIRCUIT, True),
+        (ClassicalToHybrid(student=HybridImage()), "soft", CIRCUIT, False),
         (C2Q, "soft", CIRCUIT, True),
         (Q2C, "shuffled-labels", {}, True),
     ],
@@ -382,8 +411,9 @@ def test_times_are_shared_out(tmp_path: Path) -> None:
     assert 0 < epochs < first["seconds_train"]
 
 
-def test_teachers_of_a_group_are_those_of_each(tmp_path: Path) -> None:
-    setting, arm, config, dataset = made("C2C")
+@pytest.mark.parametrize("kind", ["C2C", "Q2C soft", "Q2C random"])
+def test_teachers_of_a_group_are_those_of_each(tmp_path: Path, kind: str) -> None:
+    setting, arm, config, dataset = made(kind)
     orders = [TeacherSpec.of(setting, arm, config, dataset, replicate) for replicate in range(4)]
     batched, apart = TeacherStore(tmp_path / "a"), TeacherStore(tmp_path / "b")
     apart.get(orders[1])
@@ -398,6 +428,7 @@ def test_teachers_of_a_group_are_those_of_each(tmp_path: Path) -> None:
     assert batched.seconds == spent
     # And those that the loop for one model trains, but for rounding.
     order = orders[2]
+    assert order.can_batch
     model = order.build()
     _, training, validation = order.samples()
     recipe = TrainingConfig("adam", config.teacher_learning_rate, config.teacher_epochs, 32)
@@ -408,7 +439,42 @@ def test_teachers_of_a_group_are_those_of_each(tmp_path: Path) -> None:
     torch.testing.assert_close(batched.get(order).train.logits, logits, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["Q2C both", "C2Q register", "C2Q matrix", "C2C"])
+@pytest.mark.parametrize(
+    ("kind", "sizes"), [("Q2C soft", [4]), ("Q2C random", [4]), ("quanvolution", [4, 4])]
+)
+def test_teachers_of_a_trial_train_in_one_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, sizes: list[int]
+) -> None:
+    """Those of all generations, and the folder has them then: nothing is trained again."""
+    seen = []
+
+    def counted(*given: Any, **more: Any) -> Any:
+        seen.append(len(more["seeds"]))
+        return train_batched(*given, **more)
+
+    monkeypatch.setattr("qkd_study.distill.teachers.train_batched", counted)
+    for _ in range(2):
+        given = (*made(kind), TeacherStore(tmp_path))
+        results = run_replicates(*given, replicates=range(4), test=False)
+        assert all(isinstance(result, RunResult) for result in results)
+    assert seen == sizes
+    # One that is missing is trained alone, and is the same.
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.safetensors")}
+    lost = TeacherSpec.of(*made(kind), 2).name()
+    (tmp_path / f"{lost}.safetensors").unlink()
+    run_replicates(*made(kind), TeacherStore(tmp_path), replicates=range(4), test=False)
+    assert seen == [*sizes, 1]
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.safetensors")} == before
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("Q2C both", "quanvolution", "quanvolution amplitudes", "quanvolution deep", "C2C"),
+        *("quanvolution frozen", "quantum", "quantum matrix", "quantum scaled"),
+        *("C2Q linear angles", "C2Q linear register", "C2Q register", "C2Q matrix"),
+    ],
+)
 def test_gradients_are_autograds(kind: str) -> None:
     """One step of sgd without momentum shows the gradient."""
     models, samples = group(3, kind)

@@ -8,10 +8,12 @@ serves all. `BatchedModel` says what a kind of model has to bring; `KINDS` lists
 from collections.abc import Iterable, Sequence
 
 from qkd_study.distill.batched.convolution import BatchedConvolution
+from qkd_study.distill.batched.fully_quantum import BatchedFullyQuantum
 from qkd_study.distill.batched.hybrid import BatchedHybrid
 from qkd_study.distill.batched.mlp import BatchedMLP
 from qkd_study.distill.batched.model import BatchedModel
 from qkd_study.distill.batched.objective import BATCHED_TERMS
+from qkd_study.distill.batched.quanvolution import BatchedQuanvolution
 from qkd_study.distill.batched.training import one_thread, train_batched
 from qkd_study.models import Model
 from qkd_study.study.config import Config
@@ -24,13 +26,23 @@ __all__ = [
     "BatchedModel",
     "batch_models",
     "can_batch",
+    "largest_batch",
     "one_thread",
     "train_batched",
 ]
 
+#: Bytes of samples that are held at once; a larger group is trained in parts.
+MEMORY_BYTES = 2**28
 #: What holds the models of a declaration.
 KINDS: dict[type[ModelSpec], type[BatchedModel]] = {
-    kind.spec: kind for kind in (BatchedMLP, BatchedConvolution, BatchedHybrid)
+    kind.spec: kind
+    for kind in (
+        BatchedMLP,
+        BatchedConvolution,
+        BatchedQuanvolution,
+        BatchedHybrid,
+        BatchedFullyQuantum,
+    )
 }
 
 
@@ -46,6 +58,17 @@ def can_batch(spec: ModelSpec, terms: Iterable[Term], config: Config, shape: Sha
     return with_gradients and kind is not None and kind.accepts(spec, config, shape)
 
 
+def largest_batch(spec: ModelSpec, config: Config, shape: Shape, samples: int) -> int:
+    """How many models of a declaration that `can_batch`, with so many samples each, memory holds.
+
+    Args:
+        spec, config, shape: as for `BatchedModel.accepts`.
+        samples: for training and validation together.
+    """
+    numbers = KINDS[type(spec)].numbers(spec, config, shape)
+    return max(MEMORY_BYTES // (4 * numbers * samples), 1)
+
+
 def batch_models(spec: ModelSpec, models: Sequence[Model]) -> BatchedModel:
-    """Models of a declaration that `can_batch`, all of whose parameters are trained."""
+    """Models of a declaration that `can_batch`; the same parameters are frozen in all of them."""
     return KINDS[type(spec)](models)

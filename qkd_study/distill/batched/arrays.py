@@ -10,7 +10,7 @@ They do not, bit for bit, because
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -34,27 +34,38 @@ def aligned_zeros(count: int, rows: int, columns: int) -> Tensor:
 
 
 class ParameterRows:
-    """The trained numbers of R models, those of one model in one row.
+    """The parameters of R models, those of one model in one row.
+
+    Args:
+        models: the parameters of each by name.
+        frozen: names of those that stay as they are.
 
     Attributes:
         values: by name, (R, ...): views of the rows.
         gradients: by name; what a backward pass writes to.
-        rows: for the optimiser, one (R, P) for each type of number, with their gradients.
+        rows: for the optimiser, one (R, P) for each type of number, with their gradients; without
+            what is frozen.
+        frozen: see above.
     """
 
-    def __init__(self, models: Sequence[Mapping[str, Tensor]]) -> None:
+    def __init__(
+        self, models: Sequence[Mapping[str, Tensor]], frozen: Collection[str] = ()
+    ) -> None:
         self.values: dict[str, Tensor] = {}
         self.gradients: dict[str, Tensor] = {}
         self.rows: list[nn.Parameter] = []
-        for dtype in dict.fromkeys(value.dtype for value in models[0].values()):
-            names = [name for name, value in models[0].items() if value.dtype == dtype]
+        self.frozen = frozenset(frozen)
+        kinds = {name: (value.dtype, name in frozen) for name, value in models[0].items()}
+        for kind in dict.fromkeys(kinds.values()):
+            names = [name for name in kinds if kinds[name] == kind]
+            dtype, fixed = kind
             step = ALIGNED // dtype.itemsize
             starts = [0]
             for name in names:
                 starts.append(starts[-1] + round_up(models[0][name].numel(), step))
             row = nn.Parameter(torch.zeros(len(models), round_up(starts[-1]), dtype=dtype))
             row.grad = torch.zeros_like(row)
-            if row.numel():
+            if row.numel() and not fixed:
                 self.rows.append(row)
             for name, start in zip(names, starts[:-1], strict=True):
                 shape = models[0][name].shape
@@ -66,21 +77,24 @@ class ParameterRows:
 
 
 class PaddedSamples:
-    """Numbers of samples of R replicates, from which batches are parameters_of.
+    """Numbers of samples of R replicates, from which batches are taken.
 
     Args:
-        parts: of every replicate, (planes, samples, width); missing samples are zeros.
+        replicates: R.
+        parts: of every replicate, (planes, samples, width), made one after the other: only one is
+            held beside the whole.
 
     Attributes:
         data: (R, planes, at least one sample more, width), zeros where nobody has a sample.
     """
 
-    def __init__(self, parts: Sequence[Tensor]) -> None:
-        planes, samples, width = parts[0].shape
-        self.data = parts[0].new_zeros(len(parts), planes, round_up(samples + 1), width)
-        for mine, part in zip(self.data, parts, strict=True):
-            mine[:, :samples] = part
-        count = len(parts) * planes
+    def __init__(self, replicates: int, parts: Iterable[Tensor]) -> None:
+        for number, part in enumerate(parts):
+            planes, samples, width = part.shape
+            if number == 0:
+                self.data = part.new_zeros(replicates, planes, round_up(samples + 1), width)
+            self.data[number, :, :samples] = part
+        count = replicates * planes
         self._first = (torch.arange(count) * self.data.shape[2]).view(-1, planes, 1)
 
     def take(self, index: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from math import prod
 from typing import Any, ClassVar
 
 import torch
@@ -14,9 +15,14 @@ from qkd_study.models import Model, predict
 from qkd_study.study.config import Config
 from qkd_study.study.models import ModelSpec, Shape
 
+#: Numbers held for each number of a sample: as inputs, patches and maps.
+COPIES = 4
+
 
 class BatchedModel(ABC):
-    """R models of one kind, all of whose parameters are trained, with gradients written by hand.
+    """R models of one kind, with gradients written by hand.
+
+    Parameters that need no gradient stay as they are, as in teachers with frozen random features.
 
     A subclass says which declared models it holds (`spec`, `accepts`) and brings `forward` and
     `backward`. It overrides `parameters_of`, `inputs` and `features` where it lays out a model's
@@ -37,7 +43,10 @@ class BatchedModel(ABC):
 
     def __init__(self, models: Sequence[Model]) -> None:
         self.models = list(models)
-        self.parameters = ParameterRows([self.parameters_of(model) for model in models])
+        with torch.enable_grad():  # else a view of a parameter would seem frozen
+            found = [self.parameters_of(model) for model in models]
+            frozen = [name for name, value in found[0].items() if not value.requires_grad]
+        self.parameters = ParameterRows(found, frozen)
 
     @classmethod
     @abstractmethod
@@ -49,6 +58,11 @@ class BatchedModel(ABC):
             config: the parameters that a model reads, as `build_model` takes them.
             shape: of a sample.
         """
+
+    @classmethod
+    def numbers(cls, spec: Any, config: Config, shape: Shape) -> int:
+        """How many numbers are held for each sample at most; arguments as for `accepts`."""
+        return COPIES * max(prod(shape), 1 << (config.qubits or 0))
 
     @property
     def classes(self) -> int:

@@ -91,32 +91,35 @@ class _Group:
     ) -> None:
         self.models, self.objective, self.size = models, objective, len(seeds)
         self.orders = [torch.Generator().manual_seed(seed) for seed in seeds]
-        prepared = []
         for model, mine in zip(models.models, training, strict=True):
             model.fit(mine.inputs)
-            prepared.append(models.inputs(model.prepare(mine.inputs)))
-        self.inputs = PaddedSamples(prepared)
-        self.validation = PaddedSamples(
-            [
-                models.inputs(model.prepare(mine.inputs))
-                for model, mine in zip(models.models, validation, strict=True)
-            ]
-        ).data
+        self.inputs, validated = (
+            PaddedSamples(
+                self.size,
+                (
+                    models.inputs(model.prepare(mine.inputs))
+                    for model, mine in zip(models.models, samples, strict=True)
+                ),
+            )
+            for samples in (training, validation)
+        )
+        self.validation = validated.data
         self.samples, self.validated = len(training[0].labels), len(validation[0].labels)
         self.labels = torch.stack([mine.labels for mine in training])
         self.val_labels = torch.stack([mine.labels for mine in validation])
         given: Sequence[Outputs | None] = teachers or [None] * self.size
         classes = models.classes
         self.targets = PaddedSamples(
+            self.size,
             [
                 targets(objective, mine.labels, classes, teacher)
                 for mine, teacher in zip(training, given, strict=True)
-            ]
+            ],
         )
         self.teacher_features = None
         if teachers is not None and "features" in objective.weights:
             self.teacher_features = PaddedSamples(
-                [models.features(teacher.features) for teacher in teachers]
+                self.size, [models.features(teacher.features) for teacher in teachers]
             )
         self.results = [TrainingResult() for _ in seeds]
         self.failures: list[Diverged | None] = [None for _ in seeds]

@@ -1,0 +1,131 @@
+"""What batched models around one circuit share: embedding, circuit, probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qkd_study.distill.batched.model import BatchedModel, linear
+from qkd_study.models import CircuitModel, Model
+from qkd_study.quantum import CircuitExecution, ExecutionPlan
+from qkd_study.study.config import Config
+from qkd_study.study.models import Shape
+
+#: Beyond so many qubits a step is all arithmetic, and there is nothing to share.
+MAX_QUBITS = 10
+#: Weights and biases of a trained reduction.
+WEIGHT, BIAS = "reduction.layer.weight", "reduction.layer.bias"
+
+
+class BatchedCircuit(BatchedModel):
+    """R circuits on embedded samples. They run one after the other, on the same device states."""
+
+    @classmethod
+    def accepts(cls, spec: Any, config: Config, shape: Shape) -> bool:
+        """See `BatchedModel.accepts`."""
+        return prod(shape) != 1 and 2 <= (config.qubits or 0) <= MAX_QUBITS
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        super().__init__(models)
+        self._circuits = [cast(CircuitModel, model) for model in models]
+        first = self._circuits[0]
+        for model in self._circuits[1:]:
+            model.simulator = first.simulator.twin()
+            if model.circuit == first.circuit:
+                model.circuit = first.circuit
+        self._reduced: Tensor | None = None
+
+    def _probabilities(self, inputs: Tensor, count: int) -> Tensor:
+        """Probabilities (R, B, 2^n) of basis states, kept for `_backward_probabilities`.
+
+        NaN where angles or features are no numbers; arguments as for `forward`.
+        """
+        first, self._count = self._circuits[0], count
+        self._embed(inputs[:, 0])
+        states, found = self._states, torch.zeros_like(self._states)
+        self._plan = first.simulator.plan(first.circuit, count)
+        self._by_matrix = self._plan == "matrix"
+        self._passes = [self._pass(number, states) for number in range(len(states))]
+        if self._by_matrix:
+            size = states.shape[2]
+            self._parts = torch.full((len(states), size, 2 * size), torch.nan)
+            for mine, passed in zip(self._parts, self._passes, strict=True):
+                if passed is not None:
+                    mine[:, :size] = torch.from_numpy(passed.final.real)
+                    mine[:, size:] = torch.from_numpy(passed.final.imag)
+            self._products = torch.bmm(states, self._parts)
+            real, imaginary = self._products[..., :size], self._products[..., size:]
+            torch.mul(real, real, out=found).addcmul_(imaginary, imaginary)
+        else:
+            for mine, passed in zip(found, self._passes, strict=True):
+                mine[:count] = (
+                    torch.nan if passed is None else torch.from_numpy(passed.probabilities)
+                )
+        return found
+
+    def _embed(self, inputs: Tensor) -> None:
+        """States (R, B, 2^n): the inputs, or what a trained reduction makes of them."""
+        self._failed = [False] * len(inputs)
+        if WEIGHT not in self.parameters.values:
+            self._states = inputs
+            return
+        self._samples = inputs
+        values = self.parameters.values
+        reduced = linear(values[WEIGHT], values[BIAS], inputs.transpose(1, 2)).transpose(1, 2)
+        finite = reduced.isfinite().all(2).all(1)
+        self._failed = [not one for one in finite.tolist()]
+        reduced = torch.where(finite[:, None, None], reduced, 0).contiguous()
+        with torch.enable_grad():
+            self._reduced = reduced.requires_grad_()
+            self._embedded = self._circuits[0].embed(self._reduced.flatten(0, 1))
+        self._states = self._embedded.detach().unflatten(0, inputs.shape[:2])
+
+    def _pass(self, number: int, states: Tensor) -> CircuitExecution | None:
+        """The circuit of one model on its states, or on all basis states for its matrix."""
+        theta, model = self.parameters.values["theta"][number], self._circuits[number]
+        if self._failed[number] or not theta.isfinite().all():
+            return None
+        model.simulator.plans.add(self._plan)
+        rows = np.eye(states.shape[2]) if self._by_matrix else states[number, : self._count].numpy()
+        plan: ExecutionPlan = "register" if self._by_matrix else self._plan
+        return CircuitExecution(model.simulator, model.circuit, plan, theta.numpy(), rows)
+
+    def _backward_probabilities(self, found: Tensor) -> None:
+        """Set the gradients of angles and reduction from that of the probabilities (R, B, 2^n)."""
+        trained = self._reduced is not None
+        for_states = torch.zeros_like(self._states) if trained else None
+        if self._by_matrix:
+            size = found.shape[2]
+            cotangents = (self._products.unflatten(2, (2, size)) * found[:, :, None]).flatten(2)
+            parts = torch.bmm(self._states.transpose(1, 2), cotangents).mul_(2).numpy()
+            arrays = parts[..., :size] + 1j * parts[..., size:]
+            if for_states is not None:
+                torch.bmm(cotangents, self._parts.transpose(1, 2), out=for_states).mul_(2)
+        else:
+            arrays = found[:, : self._count].numpy()
+        rows = zip(self.parameters.gradients["theta"], self._passes, arrays, strict=True)
+        for number, (mine, passed, array) in enumerate(rows):
+            if passed is None:
+                continue
+            gradient, back, _ = passed.gradient(
+                array, squared=not self._by_matrix, states=trained and not self._by_matrix
+            )
+            mine.copy_(torch.from_numpy(gradient))
+            if for_states is not None and back is not None:
+                for_states[number, : self._count] = torch.from_numpy(back.real)
+        if for_states is not None:
+            self._backward_reduction(for_states)
+
+    def _backward_reduction(self, for_states: Tensor) -> None:
+        """Set the gradients of a trained reduction from that of the states (R, B, 2^n)."""
+        assert self._reduced is not None
+        for_states[:, self._count :] = 0
+        (given,) = torch.autograd.grad(self._embedded, self._reduced, for_states.flatten(0, 1))
+        gradients = self.parameters.gradients
+        torch.bmm(given.transpose(1, 2), self._samples, out=gradients[WEIGHT])
+        gradients[BIAS].copy_(given.sum(1))
