@@ -39,11 +39,11 @@ def forecast_lines(found: Forecast) -> list[str]:
             "  the machine was busy with something else: these times may be too long; plan again "
             "when it is not"
         )
-    return lines + [_outlook(outlook) for outlook in found.outlooks]
+    return lines + [_scenario(scenario) for scenario in found.scenarios]
 
 
-def _outlook(at: Scenario) -> str:
-    wall, without = in_words(at.timeline.wall), in_words(at.without.get(at.bottleneck, 0))
+def _scenario(at: Scenario) -> str:
+    wall, without = in_words(at.timeline.wall), in_words(at.counterfactual.get(at.bottleneck, 0))
     match at.bottleneck:
         case "cpus":
             why = f"the runs themselves, twice the CPUs would take {without}"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from qkd_study.cli.study_options import cores, planned, study_of
+from qkd_study.common.errors import InputError
 from qkd_study.common.exit_codes import DONE
-from qkd_study.common.terminal import print_wrapped
+from qkd_study.common.terminal import is_live, print_wrapped
+from qkd_study.data import Dataset
 from qkd_study.study.load import running
 from qkd_study.study.study import Study
 
@@ -17,31 +20,33 @@ if TYPE_CHECKING:
     from qkd_study.forecast.forecast import Forecast
 
 
+#: CPUs of the largest cluster that is simulated.
+MOST_CPUS = 1_000_000
+
+
 def plan(options: Namespace) -> int:
     """`qkd-study plan`: count, time a few short trainings, and forecast the rest."""
     from qkd_study.cli.formatting import forecast_lines
-    from qkd_study.forecast.asked import cpu_counts, with_progress
     from qkd_study.tune.environment import prepare_driver
 
     prepare_driver()  # one thread, as in the workers
-    wanted = cpu_counts(options.cpus) or [cores()]
+    cpus = _cpu_counts(options.cpus) or [cores()]
     study = study_of(options)
     counted, dataset, dataset_line = planned(study, options.study)
     with_forecast = options.forecast
     if with_forecast is None:
         with_forecast = not options.json or options.cpus is not None or options.recalibrate
 
-    def timed() -> Forecast:
+    def forecast() -> Forecast:
         with running(options.study):
-            return with_progress(study, dataset, wanted, anew=options.recalibrate)
+            return _forecast(study, dataset, cpus, refresh=options.recalibrate)
 
     if options.json:
         counts = counted.as_json()
         if dataset_line != f"dataset: {counted.dataset}":  # it is not the study's first choice
             print(dataset_line, file=sys.stderr)
         if with_forecast:
-            found = timed()
-            counts["forecast"] = found.as_json()
+            counts["forecast"] = forecast().as_json()
         print(json.dumps(counts, indent=1))
         return DONE
     print_wrapped(
@@ -55,8 +60,56 @@ def plan(options: Namespace) -> int:
         f"{counted.runs} runs and at most {counted.teachers} teachers in all",
     )
     if with_forecast:
-        print_wrapped(*forecast_lines(timed()))
+        print_wrapped(*forecast_lines(forecast()))
     return DONE
+
+
+def _cpu_counts(text: str | None) -> list[int]:
+    """Numbers of CPUs with commas between them; none from `None`.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if text is None:
+        return []
+    try:
+        counts = [int(part) for part in text.split(",")]
+    except ValueError:
+        counts = [0]
+    if not all(1 <= count <= MOST_CPUS for count in counts):
+        raise InputError(
+            f"--cpus must be integers from 1 to {MOST_CPUS:,} with commas between them, such as "
+            f"100,10000, but got {text}."
+        )
+    return counts
+
+
+def _forecast(study: Study, dataset: Dataset, cpus: Sequence[int], *, refresh: bool) -> Forecast:
+    """A forecast, with a line on the terminal that tells how far the timing is.
+
+    Raises:
+        InputError: a training that is timed diverged.
+    """
+    # Imported here: they import torch, and counting does without.
+    from qkd_study.distill import Diverged
+    from qkd_study.forecast.forecast import forecast
+
+    live = is_live(sys.stderr)
+
+    def tell(done: int, of: int) -> None:
+        if live:
+            print(f"\rshort trainings: {done} of {of} ", end="", file=sys.stderr, flush=True)
+
+    try:
+        return forecast(study, dataset, cpus, refresh=refresh, progress=tell)
+    except Diverged as error:
+        raise InputError(
+            f"a short training to forecast from diverged: {error}. Try a smaller learning rate, or "
+            f"ask for no forecast with --no-forecast."
+        ) from None
+    finally:
+        if live:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def _cells(study: Study, count: int) -> list[str]:

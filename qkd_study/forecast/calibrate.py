@@ -22,7 +22,7 @@ from qkd_study.common.progress import Progress, no_progress
 from qkd_study.data import Dataset
 from qkd_study.forecast.measure import Cost, measure
 from qkd_study.forecast.shapes import Shape, Training, shape_of
-from qkd_study.forecast.work import trainings, trainings_of
+from qkd_study.forecast.workload import suggestions_of, trainings_of
 from qkd_study.study.study import Study
 
 #: Seconds of timing, if there is so much to time.
@@ -121,7 +121,7 @@ def calibrate(
     dataset: Dataset,
     *,
     budget: float = BUDGET,
-    anew: bool = False,
+    refresh: bool = False,
     progress: Progress = no_progress,
 ) -> Calibration:
     """Time trainings of a study on this machine.
@@ -133,15 +133,15 @@ def calibrate(
     Args:
         study, dataset: of which.
         budget: seconds; the first training is timed whatever it takes.
-        anew: whether to time what was timed before.
+        refresh: whether to time what was timed before.
         progress: told how many of how many are done.
     """
     examples: dict[Shape, Training] = {}
     for training in _all(study, dataset):
         examples.setdefault(shape_of(study, training), training)
     shapes = list(examples)
-    read_cached = _Kept(dataset)
-    costs = {} if anew else read_cached.read(shapes)
+    cache = _TimingCache(dataset)
+    costs = {} if refresh else cache.read(shapes)
     start, worked = time.perf_counter(), time.process_time()
     missing = [shapes[i] for i in spread(_features(shapes)) if shapes[i] not in costs]
     if missing:
@@ -154,13 +154,13 @@ def calibrate(
     seconds = time.perf_counter() - start
     busy = bool(missing) and time.process_time() - worked < QUIET * seconds
     if missing and not busy:
-        read_cached.write(costs)
+        cache.write(costs)
     return Calibration(study, costs, shapes, seconds, busy)
 
 
 def _all(study: Study, dataset: Dataset) -> Iterable[Training]:
-    for _, arm, configs in trainings(study, dataset.name):
-        for config in configs:
+    for _, arm, suggestions in suggestions_of(study, dataset.name):
+        for config in suggestions.configs:
             yield from trainings_of(study, arm, config, dataset)
 
 
@@ -177,7 +177,7 @@ def _machine() -> str:
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
-class _Kept:
+class _TimingCache:
     """Times of this machine, kept between commands."""
 
     def __init__(self, dataset: Dataset) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,9 +12,7 @@ import numpy as np
 
 from qkd_study.data import Dataset
 from qkd_study.distill import Epoch, RunResult
-from qkd_study.forecast.measure import Cost
-from qkd_study.forecast.shapes import Training
-from qkd_study.forecast.work import BLOCK, ArmWork, Work, trainings, trainings_of
+from qkd_study.forecast.workload import Workload, suggestions_of
 from qkd_study.results import Record, finished, start_tables, write_records
 from qkd_study.results.schema import COSTS, METRICS, REAL
 from qkd_study.study.study import Study
@@ -60,60 +57,42 @@ class _Files:
     seconds: float
 
 
-def disk(
-    study: Study, dataset: Dataset, work: Work, cost: Callable[[Training], Cost], tables: int
-) -> Disk:
+def disk(work: Workload, dataset: Dataset, tables: int) -> Disk:
     """What all runs of a study leave.
 
     Args:
-        study: what is run.
+        work: the runs.
         dataset: on what.
-        work: its runs.
-        cost: of a training.
         tables: files in `runs/`, of which each has one beside it in `curves/`.
     """
-    files = _files(study, dataset)
+    files = _files(work.study, dataset)
     rows, curves = files.row[0] * tables, files.curve[0] * tables
-    count = 2 + 2 * tables  # study.json and study.py
-    for branch in work.branches:
-        for replicates, epochs in _trials(branch, work):
-            rows += files.row[1] * replicates
-            curves += files.curve[1] * replicates * epochs
-    both = work.search + work.confirm
-    weights = _weights(study, dataset, cost)
-    logits = len(dataset.test_labels) * dataset.classes * 4
-    size = weights + TEACHER_JSON
-    teachers = len(work.recipes) * (both * size + work.confirm * (logits + TEACHER_JSON))
-    # Weights, answers to the test set, JSON beside each, and a lock.
-    count += len(work.recipes) * (3 * both + 2 * work.confirm)
-    rows += work.trials * JOURNAL
+    replicates = work.study.replicates
+    for arm in work.arms.values():
+        runs = len(arm.trials) * replicates.search + replicates.confirm
+        searched = sum(cost.epochs for cost in arm.trials)
+        epochs = searched * replicates.search + arm.confirmed.epochs * replicates.confirm
+        rows += files.row[1] * runs + len(arm.trials) * JOURNAL
+        curves += files.curve[1] * epochs
+    both = replicates.search + replicates.confirm
+    answers = len(dataset.test_labels) * dataset.classes * 4 + TEACHER_JSON
+    teachers = sum(
+        both * (teacher.weights + TEACHER_JSON) + replicates.confirm * answers
+        for teacher in work.teachers
+    )
+    # study.json and study.py; tables and curves; weights, answers to the test set, JSON beside
+    # each, and a lock.
+    count = 2 + 2 * tables + len(work.teachers) * (3 * both + 2 * replicates.confirm)
     return Disk(rows, curves, teachers, count, files.seconds)
-
-
-def _trials(branch: ArmWork, work: Work) -> list[tuple[int, int]]:
-    """Replicates and epochs of every trial of a branch."""
-    search = [(work.search, job.epochs) for job in branch.trials]
-    blocks = [min(BLOCK, work.confirm - first) for first in range(0, work.confirm, BLOCK)]
-    return search + [(block, branch.confirmed.epochs) for block in blocks]
-
-
-def _weights(study: Study, dataset: Dataset, cost: Callable[[Training], Cost]) -> float:
-    """Bytes of a teacher's weights, over all that there are."""
-    found = [
-        cost(list(trainings_of(study, arm, configs[0], dataset))[2]).weights
-        for _, arm, configs in trainings(study, dataset.name)
-        if arm.needs_teacher
-    ]
-    return sum(found) / len(found) if found else 0.0
 
 
 def _files(study: Study, dataset: Dataset) -> _Files:
     """Write files of trials, and see how large they are and how long they took."""
     rng = np.random.default_rng(0)
-    cell, arm, configs = next(iter(trainings(study, dataset.name)))
+    cell, arm, suggestions = next(suggestions_of(study, dataset.name))
 
     def written(replicates: int, epochs: int) -> tuple[int, int]:
-        trial = Trial("confirm", cell, arm, 0, configs[0], tuple(range(replicates)))
+        trial = Trial("confirm", cell, arm, 0, suggestions.configs[0], tuple(range(replicates)))
         records = [_record(study, trial, r, epochs, rng) for r in trial.replicates]
         write_records(folder, [trial], records)
         sizes = []

@@ -9,17 +9,17 @@ from typing import Any
 from qkd_study.common.errors import InputError
 from qkd_study.common.progress import Progress, no_progress
 from qkd_study.data import Dataset
-from qkd_study.forecast.calibrate import Calibration, calibrate
+from qkd_study.forecast.calibrate import calibrate
 from qkd_study.forecast.disk import Disk, disk
-from qkd_study.forecast.simulate import Machine, Timeline, simulate, without_teachers
-from qkd_study.forecast.work import Work, work_of
+from qkd_study.forecast.simulate import Machine, Timeline, simulate
+from qkd_study.forecast.workload import Workload, workload_of
 from qkd_study.results.compact import COMPACT_FROM
 from qkd_study.study.study import Study
 
 #: Bytes that Ray adds to a worker.
 RAY_WORKER = 120e6
-#: Below this share of the wall time, a change is not worth naming.
-WORTH = 0.1
+#: Below this share of the wall time, a gain is not named.
+LEAST_GAIN = 0.1
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,15 @@ class Scenario:
         cpus: how many.
         timeline: of the simulated schedule.
         bottleneck: what the wall time hangs on: `cpus`, `driver`, `storage`, `teachers`, or
-            `chain`, if none of them: runs of one branch that wait for each other.
-        without: wall time in seconds if there were twice the CPUs, or the driver, the storage or
-            the teachers took no time.
+            `chain`, if none of them: runs of one cell and arm that wait for each other.
+        counterfactual: wall time in seconds if there were twice the CPUs, or the driver, the
+            storage or the teachers took no time.
     """
 
     cpus: int
     timeline: Timeline
     bottleneck: str
-    without: dict[str, float]
+    counterfactual: dict[str, float]
 
     @property
     def used(self) -> float:
@@ -59,7 +59,7 @@ class Forecast:
         timed, interpolated: trainings that were timed on this machine, and that were not.
         calibration_seconds: that the timing took now.
         busy: whether other processes kept this machine busy meanwhile.
-        outlooks: one for every number of CPUs.
+        scenarios: one for every number of CPUs.
     """
 
     cpu_seconds: float
@@ -71,7 +71,7 @@ class Forecast:
     interpolated: int
     calibration_seconds: float
     busy: bool
-    outlooks: tuple[Scenario, ...]
+    scenarios: tuple[Scenario, ...]
 
     def as_json(self) -> dict[str, Any]:
         """The forecast as `qkd-study plan --json --forecast` prints it."""
@@ -92,27 +92,26 @@ class Forecast:
                     "wall_seconds": scenario.timeline.wall,
                     "used": scenario.used,
                     "bottleneck": scenario.bottleneck,
-                    "wall_seconds_without": scenario.without,
+                    "wall_seconds_without": scenario.counterfactual,
                     "simulated": asdict(scenario.timeline),
                 }
-                for scenario in self.outlooks
+                for scenario in self.scenarios
             ],
         }
 
 
-def scenario(work: Work, machine: Machine) -> Scenario:
-    """Simulate a schedule, and what it hangs on by simulating it without."""
+def scenario(work: Workload, machine: Machine) -> Scenario:
+    """Simulate a schedule, and again without each of what it may hang on."""
     timeline = simulate(work, machine)
-    free = without_teachers(work)
-    without = {
+    counterfactual = {
         "cpus": simulate(work, replace(machine, cpus=2 * machine.cpus)).wall,
         "driver": simulate(work, replace(machine, driver=0.0, bundle=0.0)).wall,
         "storage": simulate(work, replace(machine, storage=0.0)).wall,
-        "teachers": simulate(free, machine).wall,
+        "teachers": simulate(work.with_free_teachers(), machine).wall,
     }
-    best = min(without, key=lambda name: without[name])
-    worth = without[best] < (1 - WORTH) * timeline.wall
-    return Scenario(machine.cpus, timeline, best if worth else "chain", without)
+    best = min(counterfactual, key=lambda name: counterfactual[name])
+    gains = counterfactual[best] < (1 - LEAST_GAIN) * timeline.wall
+    return Scenario(machine.cpus, timeline, best if gains else "chain", counterfactual)
 
 
 def forecast(
@@ -120,7 +119,7 @@ def forecast(
     dataset: Dataset,
     cpus: Sequence[int],
     *,
-    anew: bool = False,
+    refresh: bool = False,
     progress: Progress = no_progress,
 ) -> Forecast:
     """Time short trainings of a study here, and compute what all of it takes.
@@ -128,15 +127,8 @@ def forecast(
     Args:
         study, dataset: of which.
         cpus: numbers of CPUs to simulate.
-        anew: whether to time what was timed before.
+        refresh: whether to time what was timed before.
         progress: told how many of how many trainings are timed.
-    """
-    found = calibrate(study, dataset, anew=anew, progress=progress)
-    return predicted(study, dataset, cpus, found)
-
-
-def predicted(study: Study, dataset: Dataset, cpus: Sequence[int], found: Calibration) -> Forecast:
-    """The forecast that follows from a calibration.
 
     Raises:
         InputError: a trial fits on none of the CPUs.
@@ -146,10 +138,11 @@ def predicted(study: Study, dataset: Dataset, cpus: Sequence[int], found: Calibr
             f"a trial reserves {study.trial_cpus} CPUs (trial_cpus of the study): a forecast needs "
             f"as many, but got {min(cpus)}. Ask for more with --cpus."
         )
-    work = work_of(study, dataset, found.cost)
+    found = calibrate(study, dataset, refresh=refresh, progress=progress)
+    work = workload_of(study, dataset, found.cost)
     one = simulate(work, Machine(cpus=1, slowdown=1.0))
     tables = sum(1 if files >= COMPACT_FROM else files for files in one.files)
-    written = disk(study, dataset, work, found.cost, tables)
+    written = disk(work, dataset, tables)
     storage = written.seconds * sum(one.files) / max(one.trials, 1)
     machines = [Machine(cpus=count, per_trial=study.trial_cpus, storage=storage) for count in cpus]
     return Forecast(
@@ -162,5 +155,5 @@ def predicted(study: Study, dataset: Dataset, cpus: Sequence[int], found: Calibr
         interpolated=len(found.shapes) - found.timed,
         calibration_seconds=found.seconds,
         busy=found.busy,
-        outlooks=tuple(scenario(work, machine) for machine in machines),
+        scenarios=tuple(scenario(work, machine) for machine in machines),
     )

@@ -1,21 +1,28 @@
-"""The schedule of a study, simulated event by event for any number of CPUs."""
+"""The real schedule on simulated workers and a simulated clock, for any number of CPUs."""
 
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field, replace
-from math import ceil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import pandas as pd
 
-from qkd_study.forecast.work import BLOCK, ArmWork, Job, TeacherWork, Work
+from qkd_study.forecast.workload import RunCost, Workload
+from qkd_study.results import Row
+from qkd_study.search.arm_search import KEPT_PERCENT
+from qkd_study.search.bundles import BUNDLE_SECONDS, bundle_size
+from qkd_study.search.schedule import Schedule
+from qkd_study.study.study import MINIMISED
+from qkd_study.study.trial import Trial
+from qkd_study.tune.in_flight import STEP_SECONDS
 
-#: Trials that a trial is compared with at least, those of its own batch left out.
-SAFE_TRIALS = 5
-#: Trials of a bundle, at most.
-LARGEST_BUNDLE = 64
-#: How often a later trial is given up after one of its replicates: those below three quarters.
-GIVEN_UP = 0.25
+#: How often a trial that is compared with earlier ones is given up after a replicate.
+GIVEN_UP = 1 - KEPT_PERCENT / 100
+#: The validation accuracy of every simulated run.
+SCORE = 0.5
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,7 @@ class Machine:
         per_trial: of these, what a trial reserves.
         driver: seconds that the driver is busy with a trial, storage left out.
         bundle: seconds more for the trials that a worker is given at once, few or many.
-        bundled: seconds of work that a worker is given at once, if there is so much for each.
+        bundle_seconds: of work that a worker is given at once, if there is so much for each.
         report: seconds of work after which a worker reports what has ended.
         storage: seconds that it waits for a trial's rows to be on disk.
         start: seconds from the command to the first run.
@@ -41,8 +48,8 @@ class Machine:
     per_trial: int = 1
     driver: float = 0.005
     bundle: float = 0.015
-    bundled: float = 2.0
-    report: float = 0.5
+    bundle_seconds: float = BUNDLE_SECONDS
+    report: float = STEP_SECONDS
     storage: float = 0.0
     start: float = 7.5
     apart: float = 0.1
@@ -51,7 +58,7 @@ class Machine:
     slowdown: float = 1.05
 
 
-@dataclass(frozen=True)
+@dataclass
 class Timeline:
     """What a simulated schedule came to, in seconds unless said otherwise.
 
@@ -64,337 +71,203 @@ class Timeline:
         trials, runs, teachers: how many there were; a trial that was given up has fewer runs.
         files: with rows: of search trials, of confirm trials; those reported together share one.
         peak: workers busy at once, at most.
-        last: the branch that ended last.
+        last: cell and arm that ended last.
     """
 
-    wall: float
-    busy: float
-    teaching: float
-    waiting: float
-    driver: float
-    trials: int
-    runs: int
-    teachers: int
-    files: tuple[int, int]
-    peak: int
-    last: str
-
-
-@dataclass
-class _State:
-    """A branch on its way."""
-
-    branch: ArmWork
-    handed: int = 0
-    ended: int = 0
-    running: int = 0
-    confirmed: int = 0
-    counted: int = 0
-
-    def open(self, batch: int) -> int:
-        """Search trials that can start: the rest of a batch, or a whole one if all before ended."""
-        last = min(-(-self.handed // batch) * batch, len(self.branch.trials))
-        if self.handed == last and self.ended == self.handed:
-            last = min(last + batch, len(self.branch.trials))
-        return last - self.handed
-
-    @property
-    def searched(self) -> bool:
-        return self.ended == len(self.branch.trials)
-
-
-@dataclass
-class _Trial:
-    """What a worker runs: replicates of one configuration, one after the other."""
-
-    state: _State
-    place: int
-    job: Job
-    replicates: range
-    confirms: bool
-    left: int
-    worker: int = -1
-
-
-@dataclass
-class _Run:
-    """A simulation."""
-
-    work: Work
-    machine: Machine
-    rng: np.random.Generator
-    events: list[tuple[float, int, int, _Trial]] = field(default_factory=list)
-    ready: dict[tuple[int, int], float] = field(default_factory=dict)
-    tested: dict[tuple[int, int], float] = field(default_factory=dict)
-    met: set[tuple[int, int, int]] = field(default_factory=set)
-    warmed: set[int] = field(default_factory=set)
+    wall: float = 0.0
     busy: float = 0.0
     teaching: float = 0.0
     waiting: float = 0.0
-    runs: int = 0
+    driver: float = 0.0
     trials: int = 0
-    count: int = 0
-
-    def push(self, when: float, kind: int, trial: _Trial) -> None:
-        self.count += 1
-        heapq.heappush(self.events, (when, self.count, kind, trial))
-
-    def teacher(self, place: int, replicate: int, now: float) -> float:
-        """When a teacher is ready; whoever asks first trains it, and its teachers before it."""
-        key = (place, replicate)
-        if key not in self.ready:
-            recipe = self.work.recipes[place]
-            before = now
-            if recipe.before is not None:
-                before = self.teacher(recipe.before, replicate, now)
-            seconds = recipe.train * self.machine.slowdown
-            self.ready[key] = before + seconds
-            self.teaching += seconds
-            self.busy += seconds
-            return self.ready[key]
-        at = self.ready[key]
-        self.waiting += max(at - now, 0.0)
-        return max(at, now)
-
-    def step(self, trial: _Trial, now: float) -> float:
-        """Run the next replicate of a trial; returns when it ends."""
-        replicate = trial.replicates[len(trial.replicates) - trial.left]
-        trial.left -= 1
-        job, slow = trial.job, self.machine.slowdown
-        seconds = (job.confirm if trial.confirms else job.seconds) * slow
-        if trial.worker not in self.warmed:
-            self.warmed.add(trial.worker)
-            seconds += self.machine.warm
-        end = now
-        if job.recipe is not None:
-            end = self.teacher(job.recipe, replicate, now)
-            key = (trial.worker, job.recipe, replicate)
-            if key not in self.met:
-                self.met.add(key)
-                seconds += job.outputs * slow
-        end += seconds
-        self.busy += seconds
-        self.runs += 1
-        if trial.confirms and job.recipe is not None:
-            end = self.test(job.recipe, replicate, end)
-        return end
-
-    def test(self, place: int, replicate: int, now: float) -> float:
-        key = (place, replicate)
-        if key not in self.tested:
-            seconds = self.work.recipes[place].test * self.machine.slowdown
-            self.tested[key] = now + seconds
-            self.teaching += seconds
-            self.busy += seconds
-            return self.tested[key]
-        self.waiting += max(self.tested[key] - now, 0.0)
-        return max(self.tested[key], now)
-
-    def gives_up(self, trial: _Trial) -> bool:
-        if trial.confirms or trial.job.together or not self.work.gives_up:
-            return False
-        before = trial.place // self.work.batch * self.work.batch
-        return before >= SAFE_TRIALS and bool(self.rng.random() < GIVEN_UP)
+    runs: int = 0
+    teachers: int = 0
+    files: tuple[int, int] = (0, 0)
+    peak: int = 0
+    last: str = ""
 
 
-class _Queue:
-    """What can start next, as the driver picks it.
+def simulate(work: Workload, machine: Machine, seed: int = 0) -> Timeline:
+    """Run a study's schedule through on a simulated clock.
 
-    Attributes:
-        ready: how many trials could start now.
-    """
-
-    def __init__(self, work: Work) -> None:
-        self.ready = 0
-        self._work = work
-        blocks = -(-work.confirm // BLOCK)
-        self._left = sum(len(branch.trials) + blocks for branch in work.branches)
-        self._states = [_State(branch) for branch in work.branches]
-        self._searches: list[tuple[int, int, bool, int]] = []
-        self._has_worked = False
-        self._confirms: list[int] = []
-        self._places = {id(state): place for place, state in enumerate(self._states)}
-        for state in self._states:
-            self._changed(state)
-
-    def _changed(self, state: _State) -> None:
-        place, ready = self._places[id(state)], state.open(self._work.batch)
-        if ready:
-            # Fewest running first, then fewest done: round-robin. Until a run ended, arms without
-            # a teacher come first.
-            late = state.branch.needs_teacher and not self._has_worked
-            heapq.heappush(self._searches, (state.running, state.ended, late, place))
-        elif state.searched and state.confirmed < self._work.confirm:
-            ready = -(-(self._work.confirm - state.confirmed) // BLOCK)
-            heapq.heappush(self._confirms, place)
-        self.ready += ready - state.counted
-        state.counted = ready
-
-    def next(self) -> _Trial | None:
-        while self._searches:
-            running, ended, _, place = heapq.heappop(self._searches)
-            state = self._states[place]
-            fresh = (running, ended) == (state.running, state.ended)
-            if fresh and state.open(self._work.batch):
-                number = state.handed
-                state.handed += 1
-                state.running += 1
-                self._left -= 1
-                self._changed(state)
-                job, replicates = state.branch.trials[number], range(self._work.search)
-                return _Trial(state, number, job, replicates, False, len(replicates))
-        while self._confirms:
-            place = heapq.heappop(self._confirms)
-            state = self._states[place]
-            first = state.confirmed
-            if first < self._work.confirm:
-                state.confirmed = min(first + BLOCK, self._work.confirm)
-                self._left -= 1
-                self._changed(state)
-                replicates = range(-1 - first, -1 - state.confirmed, -1)
-                job = state.branch.confirmed
-                return _Trial(state, first, job, replicates, True, len(replicates))
-        return None
-
-    @property
-    def done(self) -> bool:
-        """Whether everything was handed out."""
-        return self._left == 0
-
-    def ended(self, trial: _Trial) -> None:
-        if trial.confirms:
-            return
-        trial.state.ended += 1
-        trial.state.running -= 1
-        if self._has_worked:
-            self._changed(trial.state)
-            return
-        self._has_worked = True  # which changes the order of all
-        self._searches.clear()
-        for state in self._states:
-            self._changed(state)
-
-
-_STEP, _END, _FREE = 0, 1, 2
-
-
-def most_at_once(work: Work) -> int:
-    """How many trials can run at once at most: more CPUs than that stay idle."""
-    blocks = -(-work.confirm // BLOCK)
-    return sum(max(min(work.batch, len(b.trials)), blocks) for b in work.branches)
-
-
-def simulate(work: Work, machine: Machine, seed: int = 0) -> Timeline:
-    """Run a schedule through: the driver's policy, on as many workers as there are CPUs.
-
-    A free worker takes search trials of the branches with the fewest running; where none can start,
-    blocks of confirm replicates; several at once if they are short and there are enough for all
-    workers. A run that needs a teacher that nobody has trained trains it; others wait for it. The
-    driver handles one thing at a time: a trial that ended, a worker that wants more.
+    The schedule and the size of bundles are those of a run. A worker runs the trials of its bundle
+    one replicate after the other; one that needs a teacher that nobody has trained trains it,
+    others wait for it. The driver handles one thing at a time: a trial that ended, a worker that
+    wants more.
 
     Args:
         work: what is run.
         machine: on what.
         seed: of which later trials are given up.
     """
-    run, queue = _Run(work, machine, np.random.default_rng(seed)), _Queue(work)
-    workers = min(machine.cpus // machine.per_trial, most_at_once(work))
-    free: list[int] = []
-    joined = 0
-    bundles: dict[int, list[_Trial]] = {}
-    unreported: dict[int, tuple[float, set[bool]]] = {}
-    files = [0, 0]
-    driver = last = now = machine.start
-    driven, peak, name = 0.0, 0, ""
+    return _Simulation(work, machine, seed).run()
 
-    def size() -> int:
-        """Trials of the next bundle."""
-        if not run.runs or machine.bundled <= 0:
-            return 1
-        seconds = max(run.busy / run.runs * work.search, 1e-3)
-        share = queue.ready // (2 * workers)
-        return max(1, min(ceil(machine.bundled / seconds), share, LARGEST_BUNDLE))
 
-    def hand_out() -> None:
-        nonlocal peak
-        while free:
-            first = queue.next()
-            if first is None:
-                return
-            bundle = [first]
-            while len(bundle) < size() and (another := queue.next()) is not None:
-                bundle.append(another)
-            worker = free.pop()
-            bundles[worker] = bundle[::-1]
-            begin(worker)
-            peak = max(peak, joined - len(free))
+class _Simulation:
+    def __init__(self, work: Workload, machine: Machine, seed: int) -> None:
+        self._work, self._machine = work, machine
+        self._rng = np.random.default_rng(seed)
+        self._schedule = Schedule(
+            work.study,
+            work.dataset,
+            pd.DataFrame(columns=Schedule.columns(work.study)),
+            lambda study, dataset, cell, arm: work.arms[cell.key, arm.name].suggestions,
+        )
+        self._found = Timeline()
+        self._now = self._driver_free = machine.start
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._pushed = 0
+        self._workers = machine.cpus // machine.per_trial
+        self._free: list[int] = []
+        self._started, self._starts = 0, False
+        self._trained: dict[tuple[int, int], float] = {}
+        self._tested: dict[tuple[int, int], float] = {}
+        self._met: set[tuple[int, ...]] = set()
 
-    def begin(worker: int) -> None:
-        trial = bundles[worker].pop()
-        trial.worker = worker
-        unreported.setdefault(worker, (now, set()))
-        run.trials += 1
-        run.push(run.step(trial, now), _STEP, trial)
+    def run(self) -> Timeline:
+        self._hand_out()
+        while self._events:
+            self._now, _, event = heapq.heappop(self._events)
+            event()
+        self._found.wall += self._machine.end
+        self._found.teachers = len(self._trained)
+        return self._found
 
-    def report(trial: _Trial) -> None:
-        """Count the files of what a worker reports now, if it does."""
-        since, phases = unreported[trial.worker]
-        phases.add(trial.confirms)
-        if now - since >= machine.report or not bundles[trial.worker]:
-            del unreported[trial.worker]
-            for confirms in phases:
-                files[confirms] += 1
+    def _at(self, when: float, event: Callable[[], None]) -> None:
+        self._pushed += 1
+        heapq.heappush(self._events, (when, self._pushed, event))
 
-    def drive(seconds: float) -> float:
-        nonlocal driver, driven
-        driver = max(driver, now) + seconds
-        driven += seconds
-        return driver
+    def _driven(self, seconds: float) -> float:
+        """When the driver has done something that takes so long, after all before it."""
+        self._driver_free = max(self._driver_free, self._now) + seconds
+        self._found.driver += seconds
+        return self._driver_free
 
-    while run.events or joined < workers:
-        joins = machine.start + joined * machine.apart
-        if joined < workers and (not run.events or joins <= run.events[0][0]):
-            now = joins
-            free.append(joined)
-            joined += 1
-            hand_out()
-            if queue.done:
-                workers = joined
-            continue
-        now, _, kind, trial = heapq.heappop(run.events)
-        if kind == _STEP:
-            if trial.left and not run.gives_up(trial):
-                run.push(run.step(trial, now), _STEP, trial)
-                continue
-            run.push(drive(machine.driver + machine.storage), _END, trial)
-            report(trial)
-            if bundles[trial.worker]:
-                begin(trial.worker)
-            else:
-                run.push(drive(machine.bundle), _FREE, trial)
-            continue
-        last, name = now, trial.state.branch.name
-        if kind == _FREE:
-            free.append(trial.worker)
+    def _hand_out(self) -> None:
+        """Give free workers bundles, and start a worker if there is more to do."""
+        while self._free and (bundle := self._bundle()):
+            self._resume(self._worker(self._free.pop(), bundle))
+            self._found.peak = max(self._found.peak, self._started - len(self._free))
+        if self._schedule.ready and self._started < self._workers and not self._starts:
+            self._starts = True
+            start = self._machine.start + self._started * self._machine.apart
+            self._at(max(start, self._now), self._start)
+
+    def _start(self) -> None:
+        self._starts = False
+        if self._schedule.ready:
+            self._free.append(self._started)
+            self._started += 1
+        self._hand_out()
+
+    def _bundle(self) -> list[Trial]:
+        bundle: list[Trial] = []
+        while len(bundle) < (self._bundle_size() if bundle else 1):
+            trial = self._schedule.next()
+            if trial is None:
+                break
+            bundle.append(trial)
+        return bundle
+
+    def _bundle_size(self) -> int:
+        found, replicates = self._found, self._work.study.replicates.search
+        seconds = found.busy / found.runs * replicates if found.runs else None
+        return bundle_size(
+            seconds, self._schedule.ready, self._workers, self._machine.bundle_seconds
+        )
+
+    def _resume(self, worker: Iterator[float]) -> None:
+        when = next(worker, None)
+        if when is not None:
+            self._at(when, partial(self._resume, worker))
+
+    def _worker(self, worker: int, bundle: list[Trial]) -> Iterator[float]:
+        """Run a bundle; yields when each of its runs ends, and is resumed then."""
+        unreported, since = set[str](), self._now
+        for trial in bundle:
+            of_arm = self._work.arms[trial.cell.key, trial.arm.name]
+            searches = trial.phase == "search"
+            cost = of_arm.trials[trial.number] if searches else of_arm.confirmed
+            self._found.trials += 1
+            if not unreported:
+                since = self._now
+            ran = 0
+            while ran < len(trial.replicates) and not (ran and self._gives_up(trial, cost)):
+                yield self._run(worker, cost, trial.replicates[ran], searches)
+                ran += 1
+            ended = self._driven(self._machine.driver + self._machine.storage)
+            self._at(ended, partial(self._ended, trial, ran))
+            unreported.add(trial.phase)
+            if self._now - since >= self._machine.report or trial is bundle[-1]:
+                search, confirm = self._found.files
+                self._found.files = (
+                    search + ("search" in unreported),
+                    confirm + ("confirm" in unreported),
+                )
+                unreported.clear()
+        self._at(self._driven(self._machine.bundle), partial(self._ended_bundle, worker))
+
+    def _gives_up(self, trial: Trial, cost: RunCost) -> bool:
+        compared = bool(trial.pruning_thresholds) and not cost.batched
+        return compared and bool(self._rng.random() < GIVEN_UP)
+
+    def _ended(self, trial: Trial, ran: int) -> None:
+        """Finish a trial with rows of equal scores: which is the best, nobody knows."""
+        self._found.wall = self._now
+        self._found.last = f"{trial.cell.key} {trial.arm.name}"
+        row: Row = {f"config.{n}": getattr(trial.config, n) for n in self._work.study.search}
+        row["metric.val_accuracy"] = SCORE
+        if self._work.study.minimise:
+            row.setdefault(MINIMISED[self._work.study.minimise], 0.0)
+        status = ["ok"] * ran + ["stopped"] * (len(trial.replicates) - ran)
+        each = zip(trial.replicates, status, strict=True)
+        self._schedule.finish(trial, [{**row, "replicate": r, "status": s} for r, s in each])
+        self._hand_out()
+
+    def _ended_bundle(self, worker: int) -> None:
+        self._found.wall = self._now
+        self._free.append(worker)
+        self._hand_out()
+
+    def _run(self, worker: int, cost: RunCost, replicate: int, searches: bool) -> float:
+        """Begin a run; returns when it ends."""
+        slow = self._machine.slowdown
+        seconds, end = (cost.seconds if searches else cost.confirm) * slow, self._now
+        if self._meets(worker):
+            seconds += self._machine.warm
+        if cost.teacher is not None:
+            end = self._teacher(cost.teacher, replicate, end)
+            if self._meets(worker, cost.teacher, replicate):
+                seconds += cost.outputs * slow
+        self._found.busy += seconds
+        self._found.runs += 1
+        if searches or cost.teacher is None:
+            return end + seconds
+        test = self._work.teachers[cost.teacher].test
+        return self._once(self._tested, (cost.teacher, replicate), test, end + seconds)
+
+    def _meets(self, *what: int) -> bool:
+        """Whether a worker meets something, or begins, for the first time."""
+        new = what not in self._met
+        self._met.add(what)
+        return new
+
+    def _teacher(self, teacher: int, replicate: int, now: float) -> float:
+        """When a teacher is ready; whoever asks first trains it, and its teachers before it."""
+        key, of = (teacher, replicate), self._work.teachers[teacher]
+        if key not in self._trained and of.before is not None:
+            now = self._teacher(of.before, replicate, now)
+        return self._once(self._trained, key, of.train, now)
+
+    def _once(
+        self, ready: dict[tuple[int, int], float], key: tuple[int, int], seconds: float, now: float
+    ) -> float:
+        """When something is ready that the first who asks for it makes, and others wait for."""
+        if key in ready:
+            self._found.waiting += max(ready[key] - now, 0.0)
         else:
-            queue.ended(trial)
-        hand_out()
-    return Timeline(
-        wall=last + machine.end,
-        busy=run.busy,
-        teaching=run.teaching,
-        waiting=run.waiting,
-        driver=driven,
-        trials=run.trials,
-        runs=run.runs,
-        teachers=len(run.ready),
-        files=(files[0], files[1]),
-        peak=peak,
-        last=name,
-    )
-
-
-def without_teachers(work: Work) -> Work:
-    """The same work where every teacher is there already."""
-    free = [TeacherWork(0.0, 0.0, recipe.before) for recipe in work.recipes]
-    return replace(work, recipes=free)
+            seconds *= self._machine.slowdown
+            ready[key] = now + seconds
+            self._found.teaching += seconds
+            self._found.busy += seconds
+        return max(ready[key], now)

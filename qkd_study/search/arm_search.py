@@ -53,6 +53,8 @@ class ArmSearch:
         self._searched = False
         self._first = 0
         self._thresholds: tuple[float, ...] = ()
+        # After every replicate but the last, the means of all trials of closed batches.
+        self._earlier: list[list[float]] = [[] for _ in range(study.replicates.search - 1)]
         self._suggested: Mapping[int, Mapping[str, Value]] = {}
         self._free: list[int] | None = None
         self._missing: list[tuple[int, list[int]]] | None = None
@@ -147,7 +149,11 @@ class ArmSearch:
         """Tell of every batch that has all its rows, in order."""
         while (batch := self._batch()) and all(n in self.ended for n in batch):
             for number in batch:
-                self._suggestions.tell(number, self.ended[number])
+                ended = self.ended[number]
+                self._suggestions.tell(number, ended)
+                if ended.state != TrialState.FAIL and ended.means:
+                    for place, means in enumerate(self._earlier):
+                        means.append(ended.means[: place + 1][-1])
             self._first += self._study.batch
             self._suggested = {}
 
@@ -157,17 +163,10 @@ class ArmSearch:
         A trial that was given up counts, with the last mean it had: the quartile of the others
         alone would rise with every trial that is given up.
         """
-        before = [
-            ended.means
-            for number, ended in self.ended.items()
-            if number < self._first and ended.state != TrialState.FAIL and ended.means
-        ]
-        if len(before) < RANDOM_TRIALS or self._study.minimise:
+        if self._study.minimise:
             return ()
-        return tuple(
-            float(np.percentile([(means[: i + 1])[-1] for means in before], 100 - KEPT_PERCENT))
-            for i in range(self._study.replicates.search - 1)
-        )
+        compared = [means for means in self._earlier if len(means) >= RANDOM_TRIALS]
+        return tuple(float(np.percentile(means, 100 - KEPT_PERCENT)) for means in compared)
 
     def frozen(self, number: int) -> FrozenTrial:
         """A trial that ended, as Optuna keeps it."""

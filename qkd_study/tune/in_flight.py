@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from qkd_study.results import Record, score
 from qkd_study.study.trial import Trial
 
+#: A worker reports with the first run that ends after this long.
+STEP_SECONDS = 0.5
+
 
 @dataclass
 class InFlightTrial:

@@ -24,7 +24,7 @@ from qkd_study.data import Dataset
 from qkd_study.results import Record, finished, mean_score, score, without_result
 from qkd_study.study.study import Study
 from qkd_study.study.trial import Trial
-from qkd_study.tune.in_flight import TrialRequest
+from qkd_study.tune.in_flight import STEP_SECONDS, TrialRequest
 from qkd_study.tune.waiting import TimeLimit, Waiting
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 #: Lines of a traceback in the reason of a failed row.
 TRACEBACK_LINES = 12
-#: A step ends with the first run that ends after so many seconds.
-STEP_SECONDS = 0.5
 #: Seconds of a step that has nothing to run.
 IDLE_SECONDS = 0.02
 #: The file in which torch calls a module's `forward`.

@@ -13,7 +13,7 @@ from qkd_study.forecast.calibrate import calibrate, interpolated, spread
 from qkd_study.forecast.disk import disk
 from qkd_study.forecast.measure import Cost
 from qkd_study.forecast.shapes import Shape, Training, shape_of
-from qkd_study.forecast.work import trainings, work_of
+from qkd_study.forecast.workload import suggestions_of, workload_of
 from qkd_study.study.load import load_study
 from tests.conftest import TINY, Cli
 
@@ -91,7 +91,7 @@ def test_what_costs_the_same_is_timed_once(tmp_path: Path) -> None:
     path = tmp_path / "tiny.py"
     path.write_text(TINY.replace('("scratch", "soft")', '("scratch", "soft", "classical-teacher")'))
     study = load_study(path)
-    cells = list(trainings(study, "digits"))
+    cells = [(cell, arm, s.configs) for cell, arm, s in suggestions_of(study, "digits")]
     assert [len(configs) for _, _, configs in cells] == [1] * 6
     shapes = {
         (cell.key, arm.name): shape_of(study, Training(arm, configs[0]))
@@ -118,14 +118,14 @@ def test_a_search_over_what_costs_is_drawn(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="epochs is searched"):
         study = load_study(path)
     cost = Cost(1.0, 0.5, 0.0, 0.25, 0.0, 0.0)
-    work = work_of(study, load("digits"), lambda training: cost)
-    jobs = work.branches[0].trials
-    assert len(jobs) == 300
-    assert {job.seconds for job in jobs} == {1 + 0.5 * job.epochs for job in jobs}
-    assert min(job.epochs for job in jobs) == 2
-    assert max(job.epochs for job in jobs) == 40
-    assert sum(job.epochs for job in jobs) / 300 == pytest.approx(21, abs=2)
-    assert work.branches[0].confirmed.epochs == pytest.approx(21, abs=2)
+    work = workload_of(study, load("digits"), lambda training: cost)
+    arm = next(iter(work.arms.values()))
+    assert len(arm.trials) == 300
+    assert {cost.seconds for cost in arm.trials} == {1 + 0.5 * c.epochs for c in arm.trials}
+    assert min(cost.epochs for cost in arm.trials) == 2
+    assert max(cost.epochs for cost in arm.trials) == 40
+    assert sum(cost.epochs for cost in arm.trials) / 300 == pytest.approx(21, abs=2)
+    assert arm.confirmed.epochs == pytest.approx(21, abs=2)
 
 
 def test_points_far_apart_come_first() -> None:
@@ -158,7 +158,8 @@ def test_a_small_budget_still_forecasts(tiny_study: Path) -> None:
     study, dataset = load_study(tiny_study), load("digits")
     found = calibrate(study, dataset, budget=0.0)
     assert found.timed == 1
-    assert work_of(study, dataset, found.cost).branches[0].trials[0].seconds > 0
+    arms = workload_of(study, dataset, found.cost).arms.values()
+    assert all(cost.seconds > 0 for arm in arms for cost in arm.trials)
 
 
 @pytest.mark.slow
@@ -179,7 +180,7 @@ def test_sizes_are_those_of_a_run(tiny_study: Path, cli: Cli) -> None:
     found = calibrate(study, dataset)
     # Rows that are reported together share a file: how many do depends on the machine.
     tables = len(list(folder.glob("runs/*.parquet")))
-    expected = disk(study, dataset, work_of(study, dataset, found.cost), found.cost, tables)
+    expected = disk(workload_of(study, dataset, found.cost), dataset, tables)
 
     def size(name: str) -> int:
         return sum(path.stat().st_size for path in folder.glob(name))

@@ -1,27 +1,31 @@
-"""The simulated schedule against times worked out by hand, and against the real schedule."""
+"""The schedule on a simulated clock, against times worked out by hand."""
 
 from __future__ import annotations
 
-import heapq
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
-import pandas as pd
 import pytest
 
-from qkd_study import LogFloat, Replicates, Study
+from qkd_study import Choice, Int, LogFloat, QuantumToQuantum, Replicates, Study
+from qkd_study.data import load
 from qkd_study.forecast.forecast import scenario
-from qkd_study.forecast.simulate import Machine, simulate, without_teachers
-from qkd_study.forecast.work import ArmWork, Job, TeacherWork, Work
-from qkd_study.results import RUNS
-from qkd_study.search.schedule import Schedule
-from qkd_study.study.trial import Trial
+from qkd_study.forecast.measure import Cost
+from qkd_study.forecast.simulate import Machine, simulate
+from qkd_study.forecast.workload import (
+    ArmCost,
+    EvenSuggestions,
+    RunCost,
+    TeacherCost,
+    Workload,
+    workload_of,
+)
 
 FAST = Machine(
     cpus=1,
     driver=0.0,
     bundle=0.0,
-    bundled=0.0,
+    bundle_seconds=0.0,
     start=0.0,
     apart=0.0,
     warm=0.0,
@@ -33,20 +37,35 @@ FAST = Machine(
 def work(
     trials: int,
     *,
-    branches: int = 1,
+    cells: int = 1,
     search: int = 1,
     confirm: int = 2,
     seconds: float = 1.0,
     test: float = 0.0,
-    recipes: tuple[TeacherWork, ...] = (),
+    teachers: tuple[TeacherCost, ...] = (),
     outputs: float = 0.0,
-) -> Work:
-    job = Job(seconds, seconds + test, len(recipes) - 1 if recipes else None, outputs)
-    made = [ArmWork(f"cell arm{i}", (job,) * trials, job) for i in range(branches)]
-    return Work(made, list(recipes), search, confirm)
+) -> Workload:
+    """A study of one arm, all of whose runs cost the same."""
+    study = Study(
+        question="?",
+        factors={"samples": range(20, 20 + cells)},
+        search={"learning_rate": LogFloat(1e-3, 1e-1)},
+        arms=("scratch",),
+        trials=trials,
+        replicates=Replicates(search, confirm),
+    )
+    cost = RunCost(seconds, seconds + test, len(teachers) - 1 if teachers else None, outputs)
+    (arm,) = study.all_arms
+    arms = {
+        (cell.key, arm.name): ArmCost(
+            EvenSuggestions(study, "digits", cell, arm), (cost,) * trials, cost
+        )
+        for cell in study.cells()
+    }
+    return Workload(study, "digits", arms, teachers)
 
 
-def on(cpus: int, of: Work, **changes: Any) -> float:
+def on(cpus: int, of: Workload, **changes: Any) -> float:
     return simulate(of, replace(FAST, cpus=cpus, **changes)).wall
 
 
@@ -58,12 +77,12 @@ def test_one_cpu_adds_everything_up() -> None:
 
 
 def test_trials_that_reserve_two_cpus_use_half_the_workers() -> None:
-    of = work(5, branches=2, search=2, confirm=4)
+    of = work(5, cells=2, search=2, confirm=4)
     assert on(4, of, per_trial=2) == on(2, of)
 
 
 def test_workers_start_one_after_the_other() -> None:
-    of = work(5, branches=2, confirm=2)  # ten trials, then two blocks of 2 s
+    of = work(5, cells=2, confirm=2)  # ten trials, then two blocks of 2 s
     assert on(10, of, apart=0.5) == pytest.approx(0.5 * 5 + 1 + 2)  # six do all ten
     assert on(10, of, apart=50.0) == 10 + 4  # the first has done all when the second starts
     # Ten workers take 1.5 s for their first run and no more for the second.
@@ -80,8 +99,8 @@ def test_batches_wait_and_blocks_run_in_a_row() -> None:
     assert on(2, work(1, confirm=12)) == 1 + 7
 
 
-def test_branches_fill_the_cpus_in_turn() -> None:
-    many = work(6, branches=4)
+def test_cells_fill_the_cpus_in_turn() -> None:
+    many = work(6, cells=4)
     found = simulate(many, replace(FAST, cpus=4))
     assert found.wall == pytest.approx(4 * 6 / 4 + 4 * 2 / 4)
     assert (found.trials, found.runs, found.peak) == (4 * 7, 4 * 8, 4)
@@ -89,37 +108,37 @@ def test_branches_fill_the_cpus_in_turn() -> None:
 
 
 def test_the_driver_handles_one_trial_at_a_time() -> None:
-    many = work(1, branches=50, confirm=5, seconds=0.01)
+    many = work(1, cells=50, confirm=5, seconds=0.01)
     found = simulate(many, replace(FAST, cpus=1000, driver=0.5))
     assert found.wall == pytest.approx(100 * 0.5, abs=0.1)
     assert found.driver == pytest.approx(50.0)
 
 
 def test_short_trials_are_handed_out_in_bundles() -> None:
-    many = work(5, branches=400, confirm=5, seconds=0.02)  # 2,400 trials, 80 s
+    many = work(5, cells=400, confirm=5, seconds=0.02)  # 2,400 trials, 80 s
     fast = replace(FAST, cpus=2, bundle=0.05)
     alone = simulate(many, fast)
     assert alone.driver == pytest.approx(2400 * 0.05)
     assert alone.wall > 2400 * 0.05
-    found = simulate(many, replace(fast, bundled=2.0))
+    found = simulate(many, replace(fast, bundle_seconds=2.0))
     # 64 at most, while there are four times as many to hand out.
     assert 2400 / 64 * 0.05 < found.driver < 2400 / 32 * 0.05
     assert found.wall < 1.1 * 80 / 2
-    few = simulate(work(5, branches=4, seconds=0.02), replace(fast, cpus=10, bundled=2.0))
+    few = simulate(work(5, cells=4, seconds=0.02), replace(fast, cpus=10, bundle_seconds=2.0))
     assert few.peak == 10  # nobody is given so much that others have nothing
 
 
 def test_trials_that_are_reported_together_share_a_file() -> None:
-    machine = replace(FAST, bundled=2.0)
-    assert simulate(work(5, branches=2), machine).files == (10, 2)  # of a second each
+    machine = replace(FAST, bundle_seconds=2.0)
+    assert simulate(work(5, cells=2), machine).files == (10, 2)  # of a second each
     # Nineteen trials make two seconds: files of 5, 5, 5 and 4. A block takes more than half a one.
-    search, confirm = simulate(work(5, branches=400, confirm=5, seconds=0.11), machine).files
+    search, confirm = simulate(work(5, cells=400, confirm=5, seconds=0.11), machine).files
     assert 2000 / 5 < search < 2000 / 19 * 4 + 10
     assert confirm == 400
 
 
 def test_a_teacher_is_trained_once_and_waited_for() -> None:
-    of = work(1, branches=3, confirm=2, recipes=(TeacherWork(10.0, 3.0),), outputs=0.5)
+    of = work(1, cells=3, confirm=2, teachers=(TeacherCost(10.0, 3.0),), outputs=0.5)
     found = simulate(of, replace(FAST, cpus=3))
     # Search: all wait for the teacher of replicate 0. Confirm: one trains and tests the teacher of
     # each replicate; the others wait for both.
@@ -128,17 +147,17 @@ def test_a_teacher_is_trained_once_and_waited_for() -> None:
     assert found.teaching == pytest.approx(3 * 10 + 2 * 3)
     assert found.waiting == pytest.approx(3 * 2 * 10 + 2 * 2 * 3)
     assert found.busy == pytest.approx(9 * 1.5 + 36)
-    assert on(3, without_teachers(of)) == pytest.approx(3 * 1.5)
+    assert on(3, of.with_free_teachers()) == pytest.approx(3 * 1.5)
 
 
 def test_a_process_asks_a_teacher_once() -> None:
-    of = work(4, confirm=2, recipes=(TeacherWork(0.0, 0.0),), outputs=0.5)
+    of = work(4, confirm=2, teachers=(TeacherCost(0.0, 0.0),), outputs=0.5)
     assert on(1, of) == pytest.approx(4 + 0.5 + 2 * 1.5)
 
 
 def test_generations_are_trained_one_after_the_other() -> None:
-    chain = (TeacherWork(2.0, 0.0), TeacherWork(3.0, 0.0, before=0))
-    of = work(1, search=2, confirm=2, recipes=chain)
+    chain = (TeacherCost(2.0, 0.0), TeacherCost(3.0, 0.0, before=0))
+    of = work(1, search=2, confirm=2, teachers=chain)
     found = simulate(of, FAST)
     assert (found.teachers, found.teaching) == (8, 4 * 5.0)
     assert found.wall == pytest.approx(4 * (5 + 1))
@@ -158,60 +177,43 @@ def test_later_trials_are_given_up_now_and_then() -> None:
 @pytest.mark.parametrize(
     ("of", "machine", "bottleneck"),
     [
-        (work(5, branches=40), replace(FAST, cpus=4), "cpus"),
-        (work(5, branches=40, seconds=0.01), replace(FAST, cpus=500, driver=0.1), "driver"),
-        (work(5, branches=40, seconds=0.01), replace(FAST, cpus=500, storage=0.1), "storage"),
+        (work(5, cells=40), replace(FAST, cpus=4), "cpus"),
+        (work(5, cells=40, seconds=0.01), replace(FAST, cpus=500, driver=0.1), "driver"),
+        (work(5, cells=40, seconds=0.01), replace(FAST, cpus=500, storage=0.1), "storage"),
         (
-            work(5, branches=40, recipes=(TeacherWork(50.0, 0.0),)),
+            work(5, cells=40, teachers=(TeacherCost(50.0, 0.0),)),
             replace(FAST, cpus=500),
             "teachers",
         ),
-        (work(50, branches=4), replace(FAST, cpus=500), "chain"),
+        (work(50, cells=4), replace(FAST, cpus=500), "chain"),
     ],
 )
-def test_the_bottleneck_is_what_helps_most(of: Work, machine: Machine, bottleneck: str) -> None:
+def test_the_bottleneck_is_what_helps_most(of: Workload, machine: Machine, bottleneck: str) -> None:
     assert scenario(of, machine).bottleneck == bottleneck
 
 
-def _rows(trial: Trial) -> list[dict[str, object]]:
-    config = {f"config.{name}": value for name, value in asdict(trial.config).items()}
-    good = {"status": "ok", "metric.val_accuracy": 0.5}
-    return [{"replicate": r, **good, **config} for r in trial.replicates]
-
-
-@pytest.mark.parametrize("cpus", [1, 2, 7, 40])
-@pytest.mark.parametrize("trials", [1, 4, 7, 11])
-def test_as_the_real_schedule(cpus: int, trials: int) -> None:
+@pytest.mark.parametrize("minimise", [None, "parameters", "qubits"])
+@pytest.mark.filterwarnings("ignore:.* is searched on accuracy alone")
+def test_every_trial_costs_what_its_configuration_does(minimise: str | None) -> None:
+    """Numbers, configurations and rows of the real schedule fit those that were drawn."""
     study = Study(
         question="?",
-        datasets=("digits",),
-        factors={"samples": (20, 30, 40)},
-        search={"learning_rate": LogFloat(1e-3, 1e-1)},
-        arms=("scratch", "soft"),
-        trials=trials,
-        replicates=Replicates(search=2, confirm=12),
+        setting=QuantumToQuantum(),
+        search={"epochs": Int(2, 40), "qubits": Choice(2, 3, 4)},
+        arms=("scratch",),
+        minimise=minimise,
+        trials=12,
+        replicates=Replicates(search=3, confirm=12),
     )
-    pairs = [(cell.key, arm.name) for cell in study.cells() for arm in study.all_arms]
-    seconds = {pair: 1.0 + 0.37 * i for i, pair in enumerate(pairs)}
-    of = Work(search=2, confirm=12, gives_up=False)
-    for pair in pairs:
-        job = Job(seconds[pair], seconds[pair])
-        of.branches.append(ArmWork(" ".join(pair), (job,) * trials, job, pair[1] == "soft"))
-
-    schedule = Schedule(study, "digits", pd.DataFrame(columns=[column.name for column in RUNS]))
-    running: list[tuple[float, int, Trial]] = []
-    now, free, count = 0.0, cpus, 0
-    while True:
-        while free and (trial := schedule.next()) is not None:
-            lasts = seconds[trial.cell.key, trial.arm.name] * len(trial.replicates)
-            count, free = count + 1, free - 1
-            heapq.heappush(running, (now + lasts, count, trial))
-        if not running:
-            break
-        now, _, trial = heapq.heappop(running)
-        free += 1
-        schedule.finish(trial, _rows(trial))
-    found = simulate(of, replace(FAST, cpus=cpus))
-    assert schedule.done
-    assert found.trials == count
-    assert found.wall == pytest.approx(now, rel=1e-9)
+    cost = Cost(1.0, 0.5, 0.0, 0.25, 0.0, 0.0)
+    of = workload_of(study, load("digits"), lambda training: cost)
+    (arm,) = of.arms.values()
+    assert {cost.seconds for cost in arm.trials} == {
+        1 + 0.5 * config.epochs for config in arm.suggestions.configs
+    }
+    found = simulate(of, replace(FAST, cpus=3))
+    assert found.trials == 12 + 3
+    whole = 3 * sum(cost.seconds for cost in arm.trials) + 12 * arm.confirmed.confirm
+    # None is given up: replicates of one batch are not, nor is anything with two objectives.
+    assert found.runs == 3 * 12 + 12
+    assert found.busy == pytest.approx(whole)

@@ -1,0 +1,223 @@
+"""The workload of a study: what every run costs, and which teachers it waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from qkd_study.common.seeds import derive
+from qkd_study.data import Dataset
+from qkd_study.distill import runs_in_batch
+from qkd_study.distill.replicates import replicates_held
+from qkd_study.forecast.measure import Cost
+from qkd_study.forecast.shapes import COSTLY, Training
+from qkd_study.search.schedule import CONFIRM_BLOCK
+from qkd_study.search.suggestions import EndedTrial
+from qkd_study.study.arms import Arm
+from qkd_study.study.config import Config
+from qkd_study.study.parameters import Value
+from qkd_study.study.space import Choice, Int, LogFloat, Range
+from qkd_study.study.study import Cell, Study
+
+
+@dataclass(frozen=True)
+class TeacherCost:
+    """Teachers that differ in their replicate alone.
+
+    Attributes:
+        train: seconds of training one.
+        test: seconds of its answers to the test set, once.
+        before: index of the teacher that teaches this one.
+        weights: bytes of the weights of one.
+    """
+
+    train: float
+    test: float
+    before: int | None = None
+    weights: float = 0.0
+
+
+@dataclass(frozen=True)
+class RunCost:
+    """What the runs of a configuration cost.
+
+    Attributes:
+        seconds: of one run in the search, without its teacher.
+        confirm: the same of a run that confirms, the test set included.
+        teacher: index of its teacher; `None` without.
+        outputs: seconds of the teacher's answers, in every process that meets it.
+        epochs: of the student.
+        batched: whether its replicates are trained in one batch, so that none is given up.
+    """
+
+    seconds: float
+    confirm: float
+    teacher: int | None = None
+    outputs: float = 0.0
+    epochs: int = 1
+    batched: bool = False
+
+
+class EvenSuggestions:
+    """Configurations of a cell and arm drawn evenly: which a search will prefer, nobody knows.
+
+    One stands for all where no searched parameter changes what a run or its teacher costs.
+
+    Attributes:
+        configs: those that were drawn.
+    """
+
+    def __init__(self, study: Study, dataset: str, cell: Cell, arm: Arm) -> None:
+        space, of_teacher = study.space(arm), set[str]()
+        if arm.needs_teacher:
+            of_teacher = {*study.setting.read_by_teacher(arm, study.generations), "generations"}
+        count = 1 if (COSTLY | of_teacher).isdisjoint(space) else study.trials_of(arm)
+        rng = np.random.default_rng(derive(study.seed, count, f"plan {cell.key}/{arm.name}"))
+        self._values = [{n: _drawn(r, rng) for n, r in space.items()} for _ in range(count)]
+        self.configs = [study.config(cell, arm, values, dataset) for values in self._values]
+        drawn = zip(self._values, self.configs, strict=True)
+        self._configs = {tuple(values.values()): config for values, config in drawn}
+
+    def ask(self, batch: range) -> dict[int, dict[str, Value]]:
+        """See `search.suggestions.Suggestions`."""
+        return {number: self._values[number % len(self._values)] for number in batch}
+
+    def tell(self, number: int, ended: EndedTrial) -> None:
+        """Nothing is learnt."""
+
+    def config(self, values: Mapping[str, Value]) -> Config:
+        """See `search.suggestions.Suggestions`."""
+        return self._configs[tuple(values.values())]
+
+
+def _drawn(space: Range, rng: np.random.Generator) -> Value:
+    if isinstance(space, Choice):
+        return space.values[int(rng.integers(len(space.values)))]
+    if isinstance(space, Int):
+        return int(rng.integers(space.low, space.high + 1))
+    if isinstance(space, LogFloat):
+        return float(np.exp(rng.uniform(np.log(space.low), np.log(space.high))))
+    return float(rng.uniform(space.low, space.high))
+
+
+@dataclass(frozen=True)
+class ArmCost:
+    """What the search in one cell and arm costs, and its confirmation.
+
+    Attributes:
+        suggestions: its configurations.
+        trials: their costs, in the order of the search.
+        confirmed: of the one that is confirmed; which it will be, nobody knows.
+    """
+
+    suggestions: EvenSuggestions
+    trials: tuple[RunCost, ...]
+    confirmed: RunCost
+
+
+@dataclass(frozen=True)
+class Workload:
+    """All runs of a study.
+
+    Attributes:
+        study, dataset: what is run, and the name of the data.
+        arms: costs by cell key and name of the arm.
+        teachers: what `RunCost.teacher` and `TeacherCost.before` point at.
+    """
+
+    study: Study
+    dataset: str
+    arms: Mapping[tuple[str, str], ArmCost]
+    teachers: tuple[TeacherCost, ...] = ()
+
+    def with_free_teachers(self) -> Workload:
+        """The same where every teacher is there already."""
+        free = tuple(replace(teacher, train=0.0, test=0.0) for teacher in self.teachers)
+        return replace(self, teachers=free)
+
+
+def suggestions_of(study: Study, dataset: str) -> Iterator[tuple[Cell, Arm, EvenSuggestions]]:
+    """The configurations that are assumed for every cell and arm."""
+    for cell in study.cells():
+        for arm in study.all_arms:
+            yield cell, arm, EvenSuggestions(study, dataset, cell, arm)
+
+
+def batch_sizes(study: Study, arm: Arm, config: Config, dataset: Dataset) -> tuple[int, int]:
+    """How many replicates are trained in one batch: in a search trial, in a confirm block."""
+    if not runs_in_batch(study.setting, arm, config, dataset):
+        return 1, 1
+    most = replicates_held(study.setting, config, dataset)
+    search, confirm = study.replicates.search, study.replicates.confirm
+    return min(search, most), min(CONFIRM_BLOCK, confirm, most)
+
+
+def trainings_of(study: Study, arm: Arm, config: Config, dataset: Dataset) -> Iterator[Training]:
+    """All trainings that a configuration needs: two of the student, then the teachers."""
+    search, confirm = batch_sizes(study, arm, config, dataset)
+    yield Training(arm, config, None, search)
+    yield Training(arm, config, None, confirm)
+    if arm.needs_teacher:
+        for generation in range(1, config.generations + 1):
+            yield Training(arm, config, generation, confirm)
+
+
+def workload_of(study: Study, dataset: Dataset, cost: Callable[[Training], Cost]) -> Workload:
+    """The workload of a study, from what its trainings cost."""
+    arms: dict[tuple[str, str], ArmCost] = {}
+    teachers: list[TeacherCost] = []
+    known: dict[Any, int] = {}
+    for cell, arm, suggestions in suggestions_of(study, dataset.name):
+        costs = []
+        for config in suggestions.configs:
+            search, confirm, *generations = trainings_of(study, arm, config, dataset)
+            teacher, outputs = None, 0.0
+            for training in generations:
+                key = _teacher_key(study, training)
+                of = cost(training)
+                if key not in known:
+                    known[key] = len(teachers)
+                    seconds = of.start + config.teacher_epochs * of.epoch
+                    teachers.append(TeacherCost(seconds, of.test, teacher, of.weights))
+                teacher, outputs = known[key], of.outputs
+            of, last = cost(search), cost(confirm)
+            costs.append(
+                RunCost(
+                    seconds=of.start + config.epochs * of.epoch,
+                    confirm=last.start + config.epochs * last.epoch + last.test,
+                    teacher=teacher,
+                    outputs=outputs,
+                    epochs=config.epochs,
+                    batched=search.group > 1,
+                )
+            )
+        trials = costs * study.trials_of(arm) if len(costs) == 1 else costs
+        arms[cell.key, arm.name] = ArmCost(suggestions, tuple(trials), _mean(costs))
+    return Workload(study, dataset.name, arms, tuple(teachers))
+
+
+def _teacher_key(study: Study, training: Training) -> tuple[Any, ...]:
+    """Equal for trainings of one teacher."""
+    arm, generation = training.arm, training.generation or 1
+    decided = study.setting.decided_by(vars(training.config), arm, generation)
+    return (
+        study.setting.teacher_of(arm),
+        arm.teacher == "random",
+        *decided.values(),
+        generation,
+    )
+
+
+def _mean(costs: list[RunCost]) -> RunCost:
+    """Stands for one of several, of which nobody knows yet which it is."""
+    count = len(costs)
+    return RunCost(
+        seconds=sum(cost.seconds for cost in costs) / count,
+        confirm=sum(cost.confirm for cost in costs) / count,
+        teacher=costs[-1].teacher,
+        outputs=sum(cost.outputs for cost in costs) / count,
+        epochs=round(sum(cost.epochs for cost in costs) / count),
+    )
