@@ -31,6 +31,10 @@ class Terms:
     parts: dict[str, Tensor]
     total: Tensor
 
+    def by_name(self) -> dict[str, Tensor]:
+        """All of them."""
+        return {"cross_entropy": self.cross_entropy, "total": self.total, **self.parts}
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -137,8 +141,3 @@ def spoiled(outputs: Outputs, how: str, *, seed: int) -> Outputs:
     if how == "shuffled features":
         return outputs._replace(features=outputs.features[other])
     return outputs._replace(logits=outputs.logits[other])
-
-
-def is_finite(total: Tensor) -> bool:
-    """Whether a loss is still a number."""
-    return bool(torch.isfinite(total).all())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from qkd_study.common.seeds import derive
-from qkd_study.distill.objective import Objective, Terms, detached, is_finite
+from qkd_study.distill.objective import Objective, Terms, detached
 from qkd_study.distill.optimizers import Optimizer
 from qkd_study.distill.samples import Samples
 from qkd_study.distill.scores import accuracy
@@ -37,6 +37,15 @@ class Epoch:
     train_accuracy: float
     val_accuracy: float
     seconds: float
+
+    @classmethod
+    def of(
+        cls, epoch: int, means: Mapping[str, float], val_accuracy: float, seconds: float
+    ) -> Epoch:
+        """From means by name: cross_entropy, total, accuracy, and the other terms."""
+        parts = dict(means)
+        first, total, accuracy = map(parts.pop, ("cross_entropy", "total", "accuracy"))
+        return cls(epoch, first, parts, total, accuracy, val_accuracy, seconds)
 
 
 @dataclass
@@ -139,13 +148,14 @@ def train(
                     terms.total.backward()
                     optimizer.step(rate)
                 sums.add(terms, outputs.logits, labels)
-            if not is_finite(sums.total):
-                raise Diverged(f"the loss was {sums.total.item()} in epoch {epoch}")
+            means = sums.means()
+            if not math.isfinite(means["total"]):
+                raise Diverged(f"the loss was {means['total']} in epoch {epoch}")
             model.eval()
             with noise("validation"), torch.no_grad():
                 val_logits = model(val_inputs).logits
             score = accuracy(val_logits, validation.labels)
-            result.curve.append(sums.epoch(epoch, score, time.perf_counter() - start))
+            result.curve.append(Epoch.of(epoch, means, score, time.perf_counter() - start))
             if score > best or recipe.epoch_choice == "last":
                 best, result.best_epoch, result.val_logits = score, epoch, val_logits
                 weights = {name: value.clone() for name, value in model.state_dict().items()}
@@ -173,27 +183,15 @@ class _Sums:
 
     def __init__(self) -> None:
         self.samples = 0
-        self.total = torch.zeros(())
-        self.hits = torch.zeros((), dtype=torch.int64)
-        self.cross_entropy = torch.zeros(())
-        self.parts: dict[str, Tensor] = {}
+        self.found: dict[str, Tensor] = {}
 
     def add(self, terms: Terms, logits: Tensor, labels: Tensor) -> None:
         count = len(labels)
         self.samples += count
-        self.total = self.total + count * terms.total.detach()
-        self.hits = self.hits + (logits.detach().argmax(-1) == labels).sum()
-        self.cross_entropy = self.cross_entropy + count * terms.cross_entropy.detach()
-        for name, value in terms.parts.items():
-            self.parts[name] = self.parts.get(name, torch.zeros(())) + count * value.detach()
+        found = {name: count * value.detach() for name, value in terms.by_name().items()}
+        found["accuracy"] = (logits.detach().argmax(-1) == labels).sum()
+        for name, value in found.items():
+            self.found[name] = self.found[name] + value if name in self.found else value
 
-    def epoch(self, number: int, val_accuracy: float, seconds: float) -> Epoch:
-        return Epoch(
-            epoch=number,
-            cross_entropy=self.cross_entropy.item() / self.samples,
-            parts={name: value.item() / self.samples for name, value in self.parts.items()},
-            total=self.total.item() / self.samples,
-            train_accuracy=self.hits.item() / self.samples,
-            val_accuracy=val_accuracy,
-            seconds=seconds,
-        )
+    def means(self) -> dict[str, float]:
+        return {name: value.item() / self.samples for name, value in self.found.items()}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from qkd_study.distill.objective import Objective
+from qkd_study.distill.objective import Objective, Terms
 from qkd_study.models import Outputs
 
 #: The terms that there are gradients for.
@@ -16,19 +16,15 @@ BATCHED_TERMS = frozenset({"soft", "features"})
 
 
 @dataclass(frozen=True)
-class BatchedTerms:
+class BatchedTerms(Terms):
     """The loss of one batch of every student.
 
     Attributes:
-        cross_entropy, total: (R,).
-        parts: (R,) each; see `Terms`.
+        cross_entropy, total, parts: (R,) each; see `Terms`.
         for_logits: gradient of the total with respect to the logits, (R, classes, B).
         for_features: `factor` times this is that with respect to the features; `None` for none.
     """
 
-    cross_entropy: Tensor
-    parts: dict[str, Tensor]
-    total: Tensor
     for_logits: Tensor
     for_features: Tensor | None
     factor: float

@@ -146,9 +146,7 @@ class _Group:
             if self.failures[model] is not None:
                 continue
             score = right[model] / self.validated
-            first = (number, mean.pop("cross_entropy"))
-            last = (mean.pop("total"), mean.pop("accuracy"), score, seconds)
-            result.curve.append(Epoch(*first, mean, *last))
+            result.curve.append(Epoch.of(number, mean, score, seconds))
             if score > self.best[model] or recipe.epoch_choice == "last":
                 self.best[model], result.best_epoch = score, number
                 result.val_logits = logits[model].T.contiguous()
@@ -190,8 +188,7 @@ class _Sums:
 
     def add(self, terms: BatchedTerms, hits: Tensor, count: int) -> None:
         self.counts.append(count)
-        found = {"cross_entropy": terms.cross_entropy, "total": terms.total, **terms.parts}
-        for name, values in {**found, "accuracy": hits.double() / count}.items():
+        for name, values in {**terms.by_name(), "accuracy": hits.double() / count}.items():
             self.found.setdefault(name, []).append(values)
 
     def means(self, samples: int) -> dict[str, list[float]]:
