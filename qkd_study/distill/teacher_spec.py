@@ -66,7 +66,7 @@ class TeacherSpec:
     @property
     def wants_state(self) -> bool:
         """Whether the arm compares quantum states."""
-        return self.arm.needs_same("state")
+        return self.arm.compares("state")
 
     def name(self) -> str:
         """A hash of the recipe."""

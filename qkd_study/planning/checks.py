@@ -81,7 +81,7 @@ def _check_arm(study: Study, arm: Arm, values: Mapping[str, Any], dataset: Datas
         return
     teacher, own = study.setting.teacher_of(arm), study.setting.of_teacher(values, arm)
     _check_model(teacher, own, dataset)
-    if arm.needs_same("features"):
+    if arm.compares("features", same_shape=True):
         shapes = [
             model.feature_shape(of, dataset.shape)
             for model, of in ((student, values), (teacher, own))
@@ -93,14 +93,14 @@ def _check_arm(study: Study, arm: Arm, values: Mapping[str, Any], dataset: Datas
                 f"{type(teacher).__name__}, of shape {shapes[1]}. Take arms without `features`, or "
                 f"`relational`, which compares samples with each other."
             )
-    if arm.needs_same("state"):
+    if arm.compares("state"):
         for model in (student, teacher):
             if not model.quantum or isinstance(model, Quanvolution | Ensemble):
                 raise InputError(
                     f"arm {arm.name!r} compares quantum states, but {type(model).__name__} has no "
                     f"final state."
                 )
-        if values["qubits"] != own["qubits"]:
+        if arm.compares("state", same_shape=True) and values["qubits"] != own["qubits"]:
             raise InputError(
                 f"arm {arm.name!r} compares quantum states, but the student has qubits="
                 f"{values['qubits']} and the teacher qubits={own['qubits']}: they must be equal."
@@ -129,8 +129,10 @@ def _check_built(study: Study, cell: Cell, arm: Arm, dataset: Dataset, tried: se
         from qkd_study.planning.rehearsal import rehearse
         from qkd_study.planning.trial_build import check_built
 
-        check_built(study, cell, arm, dataset)
-        rehearse(study, cell, arm, dataset, tried)
+        lowest = {name: space.ends()[0] for name, space in study.space(arm).items()}
+        config = study.config(cell, arm, lowest, dataset.name)
+        check_built(study, arm, config, dataset)
+        rehearse(study, cell, arm, config, dataset, tried)
 
 
 def _has_own_code(model: ModelSpec) -> bool:

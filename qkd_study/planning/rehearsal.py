@@ -34,20 +34,21 @@ SAME = 1e-3
 Result = TypeVar("Result")
 
 
-def rehearse(study: Study, cell: Cell, arm: Arm, dataset: Dataset, tried: set[object]) -> None:
+def rehearse(
+    study: Study, cell: Cell, arm: Arm, config: Config, dataset: Dataset, tried: set[object]
+) -> None:
     """Train an arm's teacher and student forward and backward, in batches of different sizes.
 
     It warns if the same seed gives different losses.
 
     Args:
-        study, cell, arm, dataset: to train, at the lower ends of the search ranges.
+        study, cell, arm, dataset: to train.
+        config: the parameters, those that are searched at the lower ends of their ranges.
         tried: what was rehearsed before, and is skipped; updated.
 
     Raises:
         InputError: a part of the study's own fails, or its loss or gradient is not finite.
     """
-    chosen = {name: space.ends()[0] for name, space in study.space(arm).items()}
-    config = study.config(cell, arm, chosen, dataset.name)
     samples, batches = (_values(study, cell, name) for name in ("samples", "batch_size"))
     single = [(k, b) for k in samples for b in batches if k % b == 1 or b == 1]
     _try(study, arm, _small(config, dataset, 2), dataset, tried, "")

@@ -15,30 +15,29 @@ from qkd_study.models import Model, Outputs, build_model
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
 from qkd_study.study.models import ModelSpec
-from qkd_study.study.study import Cell, Study
+from qkd_study.study.study import Study
 
 #: The number of samples.
 TRIED = 4
 
 
-def check_built(study: Study, cell: Cell, arm: Arm, dataset: Dataset) -> None:
+def check_built(study: Study, arm: Arm, config: Config, dataset: Dataset) -> None:
     """Build an arm's student and teacher and compute its loss on a few training samples.
 
     Raises:
         InputError: a model or loss term fails, or returns a wrong type or shape.
     """
-    chosen = {name: space.ends()[0] for name, space in study.space(arm).items()}
-    config = study.config(cell, arm, chosen, dataset.name)
     index = torch.arange(TRIED).numpy()
     inputs = torch.from_numpy(dataset.pool_inputs(index))
     labels = torch.from_numpy(dataset.pool_labels[index])
-    states = arm.needs_same("state")
+    states = arm.compares("state")
     student = _outputs(study.setting.student_model, config, dataset, inputs, states)
     if not arm.needs_teacher:
         return
     values: Mapping[str, Any] = study.setting.of_teacher(vars(config), arm)
     teacher = _outputs(study.setting.teacher_of(arm), Config(**values), dataset, inputs, states)
-    if arm.needs_same("features") and student.features.shape != teacher.features.shape:
+    shapes_differ = student.features.shape != teacher.features.shape
+    if arm.compares("features", same_shape=True) and shapes_differ:
         raise InputError(
             f"arm {arm.name!r} compares feature maps, but a sample's are of shape "
             f"{tuple(student.features.shape[1:])} in the student and "

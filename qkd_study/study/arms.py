@@ -93,9 +93,10 @@ class Arm:
         """Whether there are any."""
         return bool(self.comparisons)
 
-    def needs_same(self, part: Part) -> bool:
-        """Whether any compares a part of the outputs that must have one shape in both."""
-        return any(term.compares == part and term.same_shape for term in self.comparisons)
+    def compares(self, part: Part, *, same_shape: bool = False) -> bool:
+        """Whether any of them compares a part of the outputs, such as must have one shape."""
+        found = (term for term in self.comparisons if term.compares == part)
+        return any(term.same_shape or not same_shape for term in found)
 
 
 #: The arms that a study gets by naming them.
