@@ -11,20 +11,13 @@ from typing import Any
 from qkd_study.distill.teacher_spec import BATCH_SIZE
 from qkd_study.study.arms import Arm
 from qkd_study.study.canonical import canonical
-from qkd_study.study.config import Config
+from qkd_study.study.config import PARAMETERS, Config
 from qkd_study.study.study import Study
 
 #: What of a circuit has no order, and decides what it costs.
 UNORDERED = ("ansatz", "reduction", "embedding", "device", "precision", "plan")
 #: Every parameter that the cost of a run depends on; a search over others changes no cost.
-COSTLY = frozenset(
-    {
-        *UNORDERED,
-        "optimizer",
-        *("samples", "teacher_samples", "validation_samples", "batch_size", "epochs"),
-        *("qubits", "depth", "teacher_qubits", "teacher_depth", "teacher_epochs", "generations"),
-    }
-)
+COSTLY = frozenset(p.name for p in PARAMETERS.values() if p.changes_time)
 
 
 @dataclass(frozen=True)

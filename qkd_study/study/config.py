@@ -44,6 +44,7 @@ class Config:
         low=2,
         cost="more data always helps accuracy",
         decides_fit=True,
+        changes_time=True,
     )
     teacher_samples: int = _parameter(
         None,
@@ -53,6 +54,7 @@ class Config:
         cost="a teacher with more data is a better one",
         decides_fit=True,
         follows="samples",
+        changes_time=True,
     )
     validation_samples: int = _parameter(
         400,
@@ -60,6 +62,7 @@ class Config:
         low=10,
         role="both",
         decides_fit=True,
+        changes_time=True,
     )
     temperature: float | None = _parameter(
         4.0,
@@ -132,7 +135,10 @@ class Config:
         3.0, "factor on the cross-entropy", above=0, neutral=1.0, term=Term("scaled cross-entropy")
     )
     optimizer: str = _parameter(
-        "adam", "optimiser of the student; teachers use adam", choices=("adam", "adamw", "sgd")
+        "adam",
+        "optimiser of the student; teachers use adam",
+        choices=("adam", "adamw", "sgd"),
+        changes_time=True,
     )
     momentum: float | None = _parameter(
         0.9, "momentum of sgd", low=0, high=1, only_with=("optimizer", ("sgd",))
@@ -152,14 +158,20 @@ class Config:
     )
     learning_rate: float = _parameter(3e-3, "step size of the student's optimiser", above=0)
     epochs: int = _parameter(
-        100, "passes of the student over its K samples", low=1, cost="longer training costs time"
+        100,
+        "passes of the student over its K samples",
+        low=1,
+        cost="longer training costs time",
+        changes_time=True,
     )
-    batch_size: int = _parameter(32, "samples per step of the student; teachers use 32", low=1)
+    batch_size: int = _parameter(
+        32, "samples per step of the student; teachers use 32", low=1, changes_time=True
+    )
     teacher_learning_rate: float = _parameter(
         1e-2, "step size of the teacher's optimiser", above=0, role="teacher"
     )
     teacher_epochs: int = _parameter(
-        100, "passes of the teacher over its M samples", low=1, role="teacher"
+        100, "passes of the teacher over its M samples", low=1, role="teacher", changes_time=True
     )
     generations: int = _parameter(
         1,
@@ -167,6 +179,7 @@ class Config:
         low=1,
         role="teacher",
         cost="every generation is a training more",
+        changes_time=True,
     )
     teacher_qubits: int | None = _parameter(
         None,
@@ -177,6 +190,7 @@ class Config:
         cost="a wider teacher costs twice the time per qubit",
         decides_fit=True,
         follows="qubits",
+        changes_time=True,
     )
     teacher_depth: int | None = _parameter(
         None,
@@ -186,6 +200,7 @@ class Config:
         cost="a deeper teacher costs time",
         decides_fit=True,
         follows="depth",
+        changes_time=True,
     )
     teacher_reduction: str | None = _parameter(
         None,
@@ -215,6 +230,7 @@ class Config:
         ),
         role="circuit",
         decides_fit=True,
+        changes_time=True,
     )
     reduction: str | None = _parameter(
         "none",
@@ -222,6 +238,7 @@ class Config:
         choices=REDUCTIONS,
         role="circuit",
         decides_fit=True,
+        changes_time=True,
     )
     embedding: str | None = _parameter(
         "auto",
@@ -230,6 +247,7 @@ class Config:
         choices=("auto", "angle", "amplitude", "basis"),
         role="circuit",
         decides_fit=True,
+        changes_time=True,
     )
     angle_range: float | None = _parameter(
         math.pi / 2,
@@ -248,6 +266,7 @@ class Config:
         role="circuit",
         cost="a wider circuit has more parameters and costs twice the time per qubit",
         decides_fit=True,
+        changes_time=True,
     )
     depth: int | None = _parameter(
         1,
@@ -256,24 +275,28 @@ class Config:
         role="circuit",
         cost="a deeper circuit has more parameters and costs time",
         decides_fit=True,
+        changes_time=True,
     )
     device: str | None = _parameter(
         "lightning.qubit",
         "PennyLane device that runs the circuits",
         role="circuit",
         decides_fit=True,
+        changes_time=True,
     )
     precision: str | None = _parameter(
         "complex128",
         "precision of the circuit's amplitudes",
         choices=("complex128", "complex64"),
         role="circuit",
+        changes_time=True,
     )
     plan: str | None = _parameter(
         "auto",
         "how a batch runs on the device, but in quanvolutions; auto: by a fixed rule",
         choices=("auto", "register", "matrix", "plain"),
         role="circuit",
+        changes_time=True,
     )
     seed: int = field(
         metadata={"meaning": "the study's seed; with the replicate it fixes all draws"}

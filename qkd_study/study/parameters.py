@@ -61,6 +61,7 @@ class Parameter:
         role: whose parameter it is; `circuit` belongs to whichever of the two is quantum.
         follows: the parameter whose value it takes where a study gives it none.
         decides_fit: whether it decides if data and models fit together.
+        changes_time: whether how long a run takes depends on it.
         unit: of its column; empty where it has none.
         low, high: inclusive bounds of numbers.
         above: an exclusive lower bound.
@@ -79,6 +80,7 @@ class Parameter:
     role: Role = "student"
     follows: str | None = None
     decides_fit: bool = False
+    changes_time: bool = False
     unit: str = ""
     low: float = -math.inf
     high: float = math.inf
