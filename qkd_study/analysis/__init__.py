@@ -1,4 +1,4 @@
-"""From tables to answers. Reads nothing but the tables."""
+"""Statistics, claims, scaling laws, figures and reports, computed from the tables alone."""
 
 from qkd_study.analysis.claims.evaluate import ClaimResult, Contrast, Control, judge
 from qkd_study.analysis.results import Results, load

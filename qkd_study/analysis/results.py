@@ -28,7 +28,7 @@ class Results(RunTables):
         return judge(self)
 
     def verdicts(self) -> pd.DataFrame:
-        """Every contrast that a verdict rests on; see `claims.table.verdicts`."""
+        """The contrasts of all claims; see `claims.table.verdicts`."""
         return verdicts(self.judge())
 
     def comparison(self, metric: str = "metric.test_accuracy") -> pd.DataFrame:
@@ -36,7 +36,7 @@ class Results(RunTables):
         return comparison(self, metric)
 
     def power(self, *differences: float, metric: str = "metric.test_accuracy") -> pd.DataFrame:
-        """The replicates that wanted differences need; see `claims.arms.power`."""
+        """The replicates that differences need; see `claims.arms.power`."""
         return power(self, differences, metric=metric)
 
     def slopes(self, factor: str = "samples") -> pd.DataFrame:
@@ -44,7 +44,7 @@ class Results(RunTables):
         return slopes(self, factor)
 
     def efficiency(self) -> pd.DataFrame:
-        """What each arm saves in samples; see `scaling.data.efficiency`."""
+        """The data-efficiency factors; see `scaling.data.efficiency`."""
         return efficiency(self)
 
     def epochs(self, target: float | None = None) -> pd.DataFrame:
@@ -64,11 +64,11 @@ class Results(RunTables):
         return best_configurations(self.runs, self.declaration["search"], self.minimised)
 
     def budget(self) -> pd.DataFrame:
-        """What the search of each cell and arm used; see `search_analysis.search_budget`."""
+        """The effort of each search; see `search_analysis.search_budget`."""
         return search_budget(self.runs)
 
     def convergence(self) -> pd.DataFrame:
-        """The best score so far, trial by trial; see `search_analysis.convergence`."""
+        """The best score after each trial; see `search_analysis.convergence`."""
         return convergence(self.runs)
 
     def figures(self) -> dict[str, Figure]:

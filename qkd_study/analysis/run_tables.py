@@ -1,4 +1,4 @@
-"""`RunTables`: the tables of a run, read, and what is missing in them."""
+"""`RunTables`: the tables of a run in memory, and what is missing in them."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from qkd_study.results import (
 )
 from qkd_study.study.study import MINIMISED
 
-#: What accuracy is compared with, unless a study minimises something else.
+#: The cost of Pareto fronts, unless a study minimises something else.
 COST = "cost.parameters"
 
 
 @dataclass(frozen=True, eq=False)
 class RunTables:
-    """A run, read.
+    """The tables of a run.
 
     Attributes:
         path: its folder.
-        manifest: what study.json says.
+        manifest: the content of study.json.
         runs, curves: the tables; see results/README.md.
-        broken: what could not be read, in words.
+        broken: messages about files that could not be read.
     """
 
     path: Path
@@ -49,7 +49,7 @@ class RunTables:
 
     @property
     def declaration(self) -> dict[str, Any]:
-        """The study as it was declared, every default spelt out."""
+        """The declaration of the study, with all defaults."""
         declared: dict[str, Any] = self.manifest["declaration"]
         return declared
 
@@ -71,7 +71,7 @@ class RunTables:
 
     @property
     def baseline(self) -> str | None:
-        """The arm without any extra term, which others are compared with."""
+        """The arm without any extra term, with which the others are compared."""
         arms = self.declaration["arms"].items()
         return next((name for name, arm in arms if not arm["terms"]), None)
 
@@ -87,7 +87,7 @@ class RunTables:
 
     @cached_property
     def confirmed(self) -> pd.DataFrame:
-        """The rows that may support a claim: confirm runs of the chosen configurations."""
+        """The rows on which claims are tested: confirm runs of the chosen configurations."""
         return confirmed(self.runs, self.minimised)
 
     @cached_property
@@ -98,14 +98,14 @@ class RunTables:
         return curves.merge(self.confirmed[keys], on=keys)
 
     def sliced(self, by: Sequence[str]) -> list[tuple[dict[str, Any], list[str]]]:
-        """The cells by values of some factors: these values, and the cells that have them."""
+        """The cells grouped by the values of some factors."""
         found: dict[tuple[Any, ...], list[str]] = {}
         for cell, named in self.cells.items():
             found.setdefault(tuple(named[name] for name in by), []).append(cell)
         return [(dict(zip(by, values, strict=True)), cells) for values, cells in found.items()]
 
     def along(self, factor: str) -> list[tuple[dict[str, Any], list[tuple[Any, str]]]]:
-        """The cells along a factor: for each combination of the others, its values and cells.
+        """For each combination of the other factors, the values of a factor and their cells.
 
         Raises:
             InputError: it is no factor of the run.
@@ -142,24 +142,24 @@ class RunTables:
 
     @cached_property
     def problems(self) -> tuple[str, ...]:
-        """What is missing or failed, in words; empty for a complete run."""
-        said = list(self.broken)
+        """Messages about what is missing or failed; empty for a complete run."""
+        messages = list(self.broken)
         if self.runs.empty:
-            return (*said, "The run has no rows yet.")
+            return (*messages, "The run has no rows yet.")
         found = reasons(self.runs.to_dict("records")) if self.failed else ()
-        said += [f"failed: {why.count} x {why.line}; first: {why.run}" for why in found]
+        messages += [f"failed: {why.count} x {why.line}; first: {why.run}" for why in found]
         wanted = int(self.declaration["replicates"]["confirm"])
         there = self.confirmed.groupby(["cell", "arm"]).size()
         if there.empty:
-            return (*said, "No confirm runs yet: nothing here was measured on the test set.")
+            return (*messages, "No confirm runs yet: nothing here was measured on the test set.")
         for cell, arm in itertools.product(self.cells, self.arms):
             count = int(there.get((cell, arm), 0))
             if count < wanted:
-                said.append(
+                messages.append(
                     f"{cell}, {arm}: {count} of {wanted} confirm replicates. Differences use those "
                     f"that both arms have."
                 )
-        return tuple(said)
+        return tuple(messages)
 
     @property
     def minimised(self) -> str | None:
@@ -167,7 +167,7 @@ class RunTables:
         return MINIMISED.get(self.declaration.get("minimise") or "")
 
     def importance(self, *, pooled: bool = False) -> pd.DataFrame:
-        """How much each searched parameter explains; see `search_analysis.parameter_importance`."""
+        """The importance of each searched parameter; see `search_analysis.parameter_importance`."""
         if pooled:
             return self._importance.copy()
         return parameter_importance(self.runs, self.declaration["search"])
@@ -177,7 +177,7 @@ class RunTables:
         return parameter_importance(self.runs, self.declaration.get("search", {}), pooled=True)
 
     def pareto(self, cost: str | None = None) -> pd.DataFrame:
-        """Test accuracy against a cost, and what nothing beats; see `search_analysis.pareto_table`.
+        """Test accuracy against a cost, and the Pareto front; see `search_analysis.pareto_table`.
 
         Args:
             cost: a column; default: what the study minimised, else `cost.parameters`.
@@ -186,7 +186,7 @@ class RunTables:
 
 
 def label(values: Mapping[str, Any]) -> str:
-    """Factor values as the tables name a cell; `all` without any."""
+    """The key of a cell, from its factor values; `all` without any."""
     return ",".join(f"{name}={value}" for name, value in values.items()) or "all"
 
 
@@ -213,12 +213,12 @@ def read_run(
 
 
 def _table(folder: RunFolder, table: str, left_out: str) -> tuple[pd.DataFrame, Sequence[str]]:
-    """A table without files that are broken, and which those are.
+    """Read a table without broken files; returns messages about those, too.
 
     Args:
         folder: of the run.
         table: its name.
-        left_out: how the names of files begin that are not wanted, if there are such.
+        left_out: files whose names begin with this are not read; may be empty.
     """
     files = files_of(folder.path, table)
     if left_out:
@@ -233,9 +233,9 @@ def _table(folder: RunFolder, table: str, left_out: str) -> tuple[pd.DataFrame, 
         if not good:
             raise
         bad = [path.name for path in files if path not in good]
-        said = f"{len(bad)} broken files in {table}/ are left out: {', '.join(bad[:3])}"
+        messages = f"{len(bad)} broken files in {table}/ are left out: {', '.join(bad[:3])}"
         rows, doubled = read_once(folder.path, table, good)
-        return rows, (said,) if doubled is None or table == "curves" else (said, doubled)
+        return rows, (messages,) if doubled is None or table == "curves" else (messages, doubled)
 
 
 def _readable(folder: RunFolder, path: Path, table: str) -> bool:

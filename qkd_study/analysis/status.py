@@ -1,4 +1,4 @@
-"""How far a run is, read from its folder alone: while it goes on, from any machine that sees it."""
+"""The progress of a run, read from its folder, also while it runs and on other machines."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from qkd_study.analysis.summary import SUMMARISED, best_trials, confirmed
 from qkd_study.results import Reason, RunFolder, failed_share, mean_score, read_table, reasons
 from qkd_study.study.study import MINIMISED
 
-#: Minutes that the pace is taken from, counted back from the last row.
+#: The pace is measured over so many minutes before the last row.
 RECENT = 10.0
 
 
 @dataclass(frozen=True)
 class BranchStatus:
-    """How far a cell and arm is.
+    """The progress of a cell and arm.
 
     Attributes:
-        search, confirm: runs that have a row, of the runs that are declared.
+        search, confirm: runs that have a row, and declared runs.
         best: the highest mean validation accuracy of a complete configuration so far.
-        failed: rows that say so.
+        failed: failed runs.
     """
 
     cell: str
@@ -41,21 +41,21 @@ class BranchStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """How far a run is.
+    """The progress of a run.
 
     Attributes:
         dataset: its name.
         reasons: why runs failed, each reason once.
-        failures: how many did, in words; empty if none did.
-        branches: in the order of the study.
-        declared, done: runs; rows of what is no longer declared do not count as done.
-        rows: rows by phase and status.
-        failed: the rows that say so: what they are of, and the reason.
-        writer: what holds the run's lock, if anything does.
+        failures: how many failed, as text; empty if none did.
+        branches: every cell and arm, in the order of the study.
+        declared, done: numbers of runs; rows that are no longer declared do not count.
+        rows: numbers of rows by phase and status.
+        failed: keys and reason of every failed run.
+        writer: the process that holds the run's lock, if any.
         last_row: when the last row was written; `None` before the first.
-        runs_per_minute: over the last minutes in which rows were written.
-        seconds_left: at that pace; 0 once all is done, `None` before the pace is known.
-        command: goes on with the run, from the folder where its last one was given; may be empty.
+        runs_per_minute: over the last `RECENT` minutes in which rows were written.
+        seconds_left: at that pace; 0 if all is done, `None` if the pace is not known.
+        command: continues the run, in the folder of the last command; may be empty.
     """
 
     run: str
@@ -82,14 +82,14 @@ class Status:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Runs that are declared, have a row, and failed."""
+        """The numbers of runs that are declared, have a row, and failed."""
         return {"declared": self.declared, "done": self.done, "failed": len(self.failed)}
 
     def as_json(self) -> dict[str, Any]:
-        """As `qkd-study status --json` prints it."""
-        said = asdict(self)
-        said["last_row"] = None if self.last_row is None else self.last_row.isoformat()
-        return said
+        """The JSON of `qkd-study status --json`."""
+        values = asdict(self)
+        values["last_row"] = None if self.last_row is None else self.last_row.isoformat()
+        return values
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,12 @@ class Score:
     n: int
 
     def as_json(self) -> dict[str, Any]:
-        """As `qkd-study list --json` prints it."""
+        """The JSON of `qkd-study list --json`."""
         return asdict(self)
 
 
 def score_of(folder: RunFolder) -> Score | None:
-    """The best cell and arm so far; `None` before the first confirm run has ended well.
+    """The best cell and arm so far; `None` before the first successful confirm run.
 
     Raises:
         InputError: the folder holds no run.
@@ -115,8 +115,8 @@ def score_of(folder: RunFolder) -> Score | None:
     minimised = MINIMISED.get(folder.manifest()["declaration"].get("minimise") or "")
     columns = SUMMARISED if minimised is None else (*SUMMARISED, minimised)
     runs = read_table(folder.path, "runs", columns=columns)
-    by_branch = confirmed(runs, minimised).groupby(["cell", "arm"])["metric.test_accuracy"]
-    found = by_branch.agg(["mean", "count"])
+    by_arm = confirmed(runs, minimised).groupby(["cell", "arm"])["metric.test_accuracy"]
+    found = by_arm.agg(["mean", "count"])
     if found.empty:
         return None
     best: Any = found["mean"].idxmax()
@@ -125,7 +125,7 @@ def score_of(folder: RunFolder) -> Score | None:
 
 
 def status_of(folder: RunFolder) -> Status:
-    """How far a run is.
+    """The progress of a run.
 
     Raises:
         InputError: the folder holds no run.
@@ -135,7 +135,7 @@ def status_of(folder: RunFolder) -> Status:
     branches = tuple(_branches(runs, manifest))
     ended = runs["where.ended_at"].dropna()
     failed = _failed(runs)
-    # What was done before the study asked for less does not make up for what is missing.
+    # Surplus runs of one cell and arm do not make up for missing runs of another.
     done = sum(min(b.search) + min(b.confirm) for b in branches)
     declared = int(manifest["plan"]["runs"])
     pace = _pace(runs)
@@ -173,7 +173,7 @@ def _branches(runs: pd.DataFrame, manifest: dict[str, Any]) -> list[BranchStatus
             search = rows[rows["phase"] == "search"]
             confirm = rows[rows["phase"] == "confirm"]
             number = best.get((cell, arm))
-            # Of a configuration that was the best before the search was extended, rows stay.
+            # There may be rows of a configuration that was the best before the search was extended.
             confirm = confirm[confirm["trial"] == number]
             scores = search.loc[search["trial"] == number, "metric.val_accuracy"]
             trials = trials_of.get(arm, manifest["declaration"]["trials"])
@@ -191,7 +191,7 @@ def _branches(runs: pd.DataFrame, manifest: dict[str, Any]) -> list[BranchStatus
 
 
 def _command(manifest: dict[str, Any]) -> str:
-    """The last command that worked on the run; with `--new` it would start over."""
+    """The last command of the run, without `--new`, which would start over."""
     given = manifest["sessions"][-1].get("command", [])
     return shlex.join(word for word in given if word != "--new")
 
@@ -203,9 +203,9 @@ def _failed(runs: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _pace(runs: pd.DataFrame) -> float | None:
-    """Runs per minute over the last minutes, from when runs started and ended.
+    """Runs per minute over the last `RECENT` minutes, from the times of start and end.
 
-    Replicates that were given up have no times; they count with those that ran beside them.
+    Stopped replicates have no times; they are counted in proportion.
     """
     timed = runs.dropna(subset=["where.started_at", "where.ended_at"])
     if timed.empty:
@@ -220,9 +220,9 @@ def _pace(runs: pd.DataFrame) -> float | None:
 
 
 def _writer(folder: RunFolder) -> str | None:
-    """What holds the run's lock; `None` if nothing does, or what did has died on this machine.
+    """The process that holds the run's lock; `None` if there is none, or it died on this machine.
 
-    The lock is not tried: a driver that starts just then would find it taken.
+    The lock itself is not acquired: a driver that starts at this moment would fail.
     """
     with contextlib.suppress(OSError):
         owner = folder.owner.read_bytes().decode(errors="replace")

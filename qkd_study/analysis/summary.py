@@ -11,7 +11,7 @@ from qkd_study.analysis.statistics.intervals import Interval, mean_interval, sha
 from qkd_study.results import mean_score
 
 TRIAL = ["cell", "arm", "trial"]
-#: The columns that a summary needs, and what the study minimised.
+#: The columns that a summary needs, beside the one that the study minimised.
 SUMMARISED = (
     "phase",
     "cell",
@@ -25,15 +25,15 @@ SUMMARISED = (
 
 
 def scored_trials(runs: pd.DataFrame, minimised: str | None = None) -> pd.DataFrame:
-    """What the search knows of its complete trials.
+    """Score and size of the complete search trials.
 
     Args:
         runs: the `runs` table.
         minimised: the column that the study minimised, if it did.
 
     Returns:
-        score (mean validation accuracy) and size (mean of `minimised`; 0 without one, or where an
-        arm has no such thing), indexed by cell, arm and trial.
+        score (mean validation accuracy) and size (mean of `minimised`; 0 without one, or if an
+        arm has no value), indexed by cell, arm and trial.
     """
     search = runs[runs["phase"] == "search"]
     size = 0.0 if minimised is None else search[minimised].fillna(0)
@@ -68,7 +68,7 @@ def best_trials(runs: pd.DataFrame, minimised: str | None = None) -> pd.Series[i
 
 
 def confirmed(runs: pd.DataFrame, minimised: str | None = None) -> pd.DataFrame:
-    """The rows that may support a claim: confirm runs of the chosen configurations.
+    """The rows on which claims are tested: confirm runs of the chosen configurations.
 
     Args:
         runs, minimised: as for `best_trials`.
@@ -108,21 +108,21 @@ def summarise(
     Args:
         runs: the `runs` table.
         baseline: the arm to compare with; `None` if the study has none.
-        cells, arms: in the order wanted.
+        cells, arms: in the order of the result.
         minimised: as for `best_trials`.
     """
     scores = confirmed(runs, minimised).set_index(["cell", "arm", "replicate"])[
         "metric.test_accuracy"
     ]
-    by_branch: dict[Any, pd.Series[float]] = {
+    by_arm: dict[Any, pd.Series[float]] = {
         key: group.droplevel([0, 1]) for key, group in scores.groupby(level=[0, 1])
     }
     empty: pd.Series[float] = pd.Series(dtype=float)
     lines = []
     for cell in cells:
-        reference = by_branch.get((cell, baseline), empty)
+        reference = by_arm.get((cell, baseline), empty)
         for arm in arms:
-            own = by_branch.get((cell, arm), empty)
+            own = by_arm.get((cell, arm), empty)
             pairs = own.sub(reference).dropna()
             gain = None if baseline is None or arm == baseline else mean_interval(pairs, most=1.0)
             lines.append(Line(cell, arm, share_interval(own), gain))

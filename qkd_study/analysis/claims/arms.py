@@ -1,4 +1,4 @@
-"""Every arm against the baseline, and how many replicates a difference needs."""
+"""Compares every arm with the baseline, and computes how many replicates differences need."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from qkd_study.analysis.statistics import (
 from qkd_study.analysis.statistics.samples import constant
 from qkd_study.results import largest_difference
 
-#: Differences in accuracy that are asked about if nobody says which.
+#: The differences in accuracy of `power`, by default.
 DIFFERENCES = (0.005, 0.01, 0.02)
 
 
@@ -37,7 +37,7 @@ def comparison(results: RunTables, metric: str = "metric.test_accuracy") -> pd.D
         this table), p_wilcoxon. Intervals, sd and p are nan below two pairs.
     """
     rows = []
-    for cell, arm, scores, base in _branches(results, metric):
+    for cell, arm, scores, base in _by_cell_and_arm(results, metric):
         row = {"cell": cell, "arm": arm, "n": scores.count(), "score": scores.mean()}
         if base is not None:
             both = pd.concat([scores, base], axis=1, keys=["arm", "base"])
@@ -66,7 +66,7 @@ def comparison(results: RunTables, metric: str = "metric.test_accuracy") -> pd.D
 
 
 def adjusted(p_values: pd.Series[float]) -> pd.Series[float]:
-    """Holm's correction over those p values that there are."""
+    """Holm's correction over the p values that are not nan."""
     tested = p_values.astype(float).dropna()
     found = pd.Series(np.nan, index=p_values.index, dtype=float)
     if len(tested):
@@ -81,27 +81,27 @@ def power(
     metric: str = "metric.test_accuracy",
     chance: float = 0.8,
 ) -> pd.DataFrame:
-    """How many paired replicates a difference to the baseline needs, from the spread seen.
+    """How many paired replicates a difference to the baseline needs, from the observed spread.
 
     Args:
         results: the run.
-        differences: that one wants to find, in the metric's unit; default: `DIFFERENCES` and the
+        differences: to be detected, in the metric's unit; default: `DIFFERENCES` and the
             margins of the study's claims about this metric.
         metric: a column of the `runs` table.
-        chance: of a paired t test at 5 % finding the difference, without Holm's correction.
+        chance: the power of a paired t test at 5 %, without Holm's correction.
 
     Returns:
         cell, arm, pairs, sd (of the differences), detectable (the smallest difference that so many
-        pairs find with that chance), and a column per wanted difference: the pairs it needs. Arms
-        whose differences are all equal are left out.
+        pairs detect with that power), and a column per difference: the pairs it needs. Arms whose
+        differences are all equal are left out.
     """
     wanted = sorted({*differences} or {*DIFFERENCES, *_margins(results, metric)})
     rows: list[dict[Any, Any]] = []
-    for cell, arm, scores, base in _branches(results, metric):
+    for cell, arm, scores, base in _by_cell_and_arm(results, metric):
         if base is None:
             continue
         values = np.asarray((scores - base).dropna(), dtype=np.float64)
-        # Where all differences are equal, nothing says how far they spread.
+        # If all differences are equal, their spread is unknown.
         if len(values) < 2 or constant(values):
             continue
         n, sd = len(values), float(values.std(ddof=1))
@@ -117,7 +117,7 @@ def _margins(results: RunTables, metric: str) -> set[float]:
     return {float(claim["margin"]) for claim in manifest}
 
 
-def _branches(
+def _by_cell_and_arm(
     results: RunTables, metric: str
 ) -> Iterator[tuple[str, str, pd.Series[float], pd.Series[float] | None]]:
     """Scores of each confirmed cell and arm, and those of its baseline, by replicate."""

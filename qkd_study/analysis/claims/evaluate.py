@@ -22,9 +22,9 @@ class Contrast:
     Attributes:
         where: the cell, or `all` of the claim's.
         paired: the difference, better minus than; `None` with fewer than two pairs.
-        verdict: on it; Holm's correction over the family it belongs to is in the p of the
-            difference, and in that of the tests within a margin.
-        left_out: replicates that are there, but not on both sides in every cell.
+        verdict: on the difference; its p values are Holm-corrected over the family, as those of the
+            tests within a margin.
+        left_out: replicates that do not have both sides in every cell.
     """
 
     where: str
@@ -62,17 +62,17 @@ class Control:
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """A claim and what the confirm rows say about it.
+    """A claim and the evidence of the confirm rows.
 
     Attributes:
         claim: as declared.
         overall: averaged over its cells, replicate by replicate; Holm over the study's claims.
         cells: each of its cells; Holm over them.
         controls: each of its controls; Holm over them.
-        declared_after: confirm rows that were there when the claim was first declared.
-        changes: what of the study was changed with confirm rows in sight: `what` in words, and
-            `confirm_rows`, how many there were.
-        withdrawn: whether the study no longer makes the claim.
+        declared_after: the number of confirm rows when the claim was first declared.
+        changes: changes of the study when there were confirm rows: `what`, a text, and
+            `confirm_rows`, their number.
+        withdrawn: whether the study no longer declares the claim.
     """
 
     claim: Mapping[str, Any]
@@ -90,12 +90,12 @@ class ClaimResult:
 
 
 def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
-    """The verdict on every claim of a run; those withdrawn with results in sight come last.
+    """The verdict on every claim of a run; withdrawn claims come last.
 
-    Only confirm rows count, paired by replicate. A claim over several cells is judged on the mean
-    over them, taken replicate by replicate; only replicates that are there on both sides in all of
-    the cells enter. Epochs to a target are restricted means: in each cell, a run that did not get
-    there within the epochs that all of its runs had counts with those.
+    Only confirm rows count, paired by replicate. A claim over several cells is tested on the mean
+    over them, per replicate; replicates that lack a side in one of the cells are left out. Epochs
+    to a target are restricted means: in each cell, a run that did not reach the target counts with
+    the epochs that all runs had.
 
     Args:
         results: the run.
@@ -105,14 +105,14 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
     made: list[dict[str, Any]] = results.manifest.get("claims", [])
     claims = [*made, *results.manifest.get("withdrawn", [])]
     sides = [_sides(results, entry["claim"]) for entry in claims]
-    overall = _judged_together(
+    overall = _evaluate_family(
         [("all", _mean(pairs), entry["claim"]) for entry, pairs in zip(claims, sides, strict=True)],
         alpha,
     )
     judged = []
     for number, (entry, pairs, contrast) in enumerate(zip(claims, sides, overall, strict=True)):
         claim = entry["claim"]
-        cells = _judged_together([(cell, pair, claim) for cell, pair in pairs.items()], alpha)
+        cells = _evaluate_family([(cell, pair, claim) for cell, pair in pairs.items()], alpha)
         judged.append(
             ClaimResult(
                 claim,
@@ -131,7 +131,7 @@ Pair = pd.DataFrame  # index replicate, columns better and than; nan where a sid
 
 
 def _sides(results: RunTables, claim: Mapping[str, Any]) -> dict[str, Pair]:
-    """Both sides of a claim in each of its cells, by replicate."""
+    """The scores of both sides of a claim in each of its cells, by replicate."""
     scores, limits = _scores(results, claim)
     better, than = claim["better"], claim["than"]
     found: dict[str, Pair] = {}
@@ -145,7 +145,7 @@ def _sides(results: RunTables, claim: Mapping[str, Any]) -> dict[str, Pair]:
             if any(values[name] != value for name, value in better.items()):
                 continue
             other = by_cell.get(frozenset({**values, **than}.items()))
-            if other is None:  # of a claim withdrawn with its factor's value
+            if other is None:  # the claim was withdrawn, and so was its factor's value
                 continue
             sides = [(cell, claim["arm"]), (other, claim["arm"])]
             rest = [f"{k}={v}" for k, v in values.items() if k not in better]
@@ -153,8 +153,8 @@ def _sides(results: RunTables, claim: Mapping[str, Any]) -> dict[str, Pair]:
         columns = [scores.get(side, pd.Series(dtype=float)) for side in sides]
         pair = pd.concat(columns, axis=1, keys=["better", "than"])
         if limits is not None:
-            kept = pair.dropna().index  # nan, which does not clip, if it is empty
-            shortest = [limits[side].reindex(kept).min() for side in sides if side in limits]
+            both = pair.dropna().index  # if it is empty, the limit is nan, which does not clip
+            shortest = [limits[side].reindex(both).min() for side in sides if side in limits]
             pair = pair.clip(upper=min(shortest, default=math.nan))
         found[label] = pair
     return found
@@ -164,7 +164,7 @@ Scores = dict[tuple[str, str], "pd.Series[float]"]  # by cell and arm, indexed b
 
 
 def _scores(results: RunTables, claim: Mapping[str, Any]) -> tuple[Scores, Scores | None]:
-    """The claim's metric; and for epochs to a target, of which inf is never, the epochs trained."""
+    """The claim's metric; for epochs to a target (inf: never reached) also the epochs trained."""
     rows, by = results.confirmed, ["cell", "arm", "replicate"]
     if claim["metric"] != "epochs_to_target":
         return _by_side(rows.set_index(by)[f"metric.{claim['metric']}"]), None
@@ -181,7 +181,7 @@ def _by_side(table: pd.Series[float]) -> Scores:
 
 
 def _mean(pairs: Mapping[str, Pair]) -> Pair:
-    """The mean over cells; nan for the replicates that are not complete in all of them."""
+    """The mean over cells; nan for replicates that are not complete in all cells."""
     if not pairs:
         return pd.DataFrame({"better": [], "than": []}, dtype=float)
     stacked = pd.concat(pairs, names=["cell", "replicate"])
@@ -190,10 +190,10 @@ def _mean(pairs: Mapping[str, Pair]) -> Pair:
     return complete.reindex(stacked.index.unique("replicate"))
 
 
-def _judged_together(
+def _evaluate_family(
     family: Sequence[tuple[str, Pair, Mapping[str, Any]]], alpha: float
 ) -> list[Contrast]:
-    """Contrasts with Holm's correction over those of them that have a test, or a margin."""
+    """Contrasts of a family, with Holm's correction over its tests, and over its margins."""
     found: list[Contrast] = []
     tested: list[int] = []
     values: list[Any] = []
@@ -213,11 +213,11 @@ def _judged_together(
         )
         found.append(Contrast(where, paired, None, left_out))
     alone = {i: _verdict(values[i], family[i][2], alpha) for i in tested}
-    p_values = _adjusted({i: said.p for i, said in alone.items()})
+    p_values = _adjusted({i: single.p for i, single in alone.items()})
     within = _adjusted({i: s.equivalence.p for i, s in alone.items() if s.equivalence is not None})
     for i in tested:
-        said = _verdict(values[i], family[i][2], alpha, p_values[i], within.get(i))
-        found[i] = replace(found[i], verdict=said)
+        adjusted = _verdict(values[i], family[i][2], alpha, p_values[i], within.get(i))
+        found[i] = replace(found[i], verdict=adjusted)
     return found
 
 
@@ -246,15 +246,15 @@ def _verdict(
 
 
 def _controls(results: RunTables, claim: Mapping[str, Any], alpha: float) -> list[Control]:
-    """The claim's `better` against each control, and what the control gains by itself."""
+    """The claim's `better` against each control, and the gain of each control."""
     if not claim["controls"]:
         return []
     against = [{**claim, "than": arm} for arm in claim["controls"]]
     alone = [{**claim, "better": arm} for arm in claim["controls"]]
-    contrasts = _judged_together(
+    contrasts = _evaluate_family(
         [(c["than"], _mean(_sides(results, c)), c) for c in against], alpha
     )
-    gains = _judged_together([(c["better"], _mean(_sides(results, c)), c) for c in alone], alpha)
+    gains = _evaluate_family([(c["better"], _mean(_sides(results, c)), c) for c in alone], alpha)
     return [
         Control(contrast.where, gain.paired, contrast)
         for contrast, gain in zip(contrasts, gains, strict=True)

@@ -1,4 +1,4 @@
-"""Every number that verdicts rest on, as one table."""
+"""The numbers behind all verdicts, as a table."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def verdicts(judged: Sequence[ClaimResult]) -> pd.DataFrame:
 
 
 def side(value: Any) -> str:
-    """An arm, or factor values."""
+    """A side of a claim as text: an arm, or factor values."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} = {v}" for name, v in value.items())
     return str(value)

@@ -13,7 +13,7 @@ from qkd_study.analysis.figures.style import Style
 from qkd_study.analysis.run_tables import RunTables
 
 PANELS = 6
-#: More arms than this have bars in place of bands, which would hide each other.
+#: With more arms, intervals are bars instead of bands, which would hide each other.
 BANDS = 6
 
 
@@ -38,7 +38,7 @@ def score_by_factor(
             low, high = axes.get_ylim()
             axes.set_ylim(max(low, -1), min(high, 101))
     what = f"{values.name_of(metric)} against {values.name_of(factor)} for every arm"
-    return layout.describe(figure, _told(what, found))
+    return layout.describe(figure, _description(what, found))
 
 
 def gain_by_factor(results: RunTables, factor: str, title: str | None = None) -> Figure:
@@ -54,7 +54,7 @@ def gain_by_factor(results: RunTables, factor: str, title: str | None = None) ->
     y = f"gain over {layout.plain(results.baseline)}\n(percentage points)"
     figure = _along(results, factor, found, looks, y, title, zero=True)
     what = f"gain over {results.baseline} in points against {values.name_of(factor)}"
-    return layout.describe(figure, _told(what, found))
+    return layout.describe(figure, _description(what, found))
 
 
 def _along(
@@ -78,7 +78,7 @@ def _along(
     columns = 2 if numbers else layout.columns_for([str(p) for p in positions])
     columns = min(columns, len(shown))
     figure, panels = layout.sheet(
-        [said for said, _ in shown],
+        [label for label, _ in shown],
         title=title,
         columns=columns,
         height=5.2 if columns > 1 else 4.2,
@@ -115,7 +115,7 @@ def line(
     *,
     filled: bool = True,
 ) -> None:
-    """A line through means with a band; bars if it is not to be filled, or has no width."""
+    """A line through means with a band, or with bars if it is not filled or has no width."""
     order = np.argsort(x)
     mid, low, high = np.array(ranges, dtype=float)[order].T
     at = np.asarray(x, dtype=float)[order]
@@ -141,15 +141,15 @@ def points(
 
 
 def _left_out(every: int, some: int, shown: int) -> list[str]:
-    said = []
+    notes = []
     if shown < some:
-        said.append(f"The first {shown} of {every} combinations of the other factors are shown")
+        notes.append(f"The first {shown} of {every} combinations of the other factors are shown")
     if some < every:
-        said.append(f"{every - some} of {every} combinations have no confirm runs yet")
-    return said
+        notes.append(f"{every - some} of {every} combinations have no confirm runs yet")
+    return notes
 
 
-def _told(what: str, found: values.Ranges) -> str:
+def _description(what: str, found: values.Ranges) -> str:
     mids = {key: value.mid for key, value in found.items()}
     most, least = max(mids, key=mids.__getitem__), min(mids, key=mids.__getitem__)
     return (

@@ -15,7 +15,7 @@ from qkd_study.analysis.figures.style import DASHED, MARKERS, SOLID, Style
 from qkd_study.analysis.run_tables import RunTables
 from qkd_study.analysis.scaling import Floats, PowerLaw, data, fit_cost
 
-#: Of depths; markers and dashes differ too.
+#: Colours of depths; markers and dashes differ too.
 SHADES = ("#08306B", "#3C8DC5", "#41AB5D", "#E69F00")
 DASHES = SOLID + DASHED
 
@@ -31,11 +31,11 @@ def error_scaling(results: RunTables, title: str | None = None) -> Figure:
     """
     found = values.scores(results, "metric.test_accuracy")
     every = values.slices(results, "samples")
-    some = [(said, along) for said, along in every if _ready(along, found, results.arms)]
+    some = [(label, along) for label, along in every if _ready(along, found, results.arms)]
     if not some:
         raise values.NothingToDraw(f"{results.name} has no confirm runs at two or more samples.")
     shown = some[:PANELS]
-    figure, panels = layout.sheet([said for said, _ in shown], title=title)
+    figure, panels = layout.sheet([label for label, _ in shown], title=title)
     looks = values.looks_of(results)
     fitted = []
     drawn: list[float] = []
@@ -100,8 +100,8 @@ def cost_scaling(
     samples = sorted(rows["config.samples"].unique())
     depths = sorted(rows["config.depth"].unique())
     shown = samples[:PANELS]
-    said = [f"{values.name_of('samples')} = {k:g}" for k in shown]
-    figure, panels = layout.sheet(said, title=title)
+    titles = [f"{values.name_of('samples')} = {k:g}" for k in shown]
+    figure, panels = layout.sheet(titles, title=title)
     looks = {
         depth: Style(SHADES[i % len(SHADES)], MARKERS[i % len(MARKERS)], DASHES[i % 6])
         for i, depth in enumerate(depths)

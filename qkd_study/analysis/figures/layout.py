@@ -1,4 +1,4 @@
-"""Sheets of panels: sizes, fonts, axes and the key below them.
+"""Figures with panels: sizes, fonts, axes and the key below them.
 
 Sheets are 12 cm wide, so that their text is still 6 pt high when they are printed at 8 cm.
 """
@@ -25,9 +25,9 @@ _LETTER = 0.56  # mean width of a letter, in font sizes
 
 
 def plain(text: object) -> str:
-    """Text that is drawn as it stands: neither mathematics nor hidden from a key."""
-    said = str(text).replace("$", r"\$")
-    return f"\u2009{said}" if said.startswith("_") else said
+    """Escape text, so that matplotlib neither typesets it as mathematics nor hides it in a key."""
+    text = str(text).replace("$", r"\$")
+    return f"\u2009{text}" if text.startswith("_") else text
 
 
 def sheet(
@@ -56,20 +56,20 @@ def sheet(
     used: list[Axes] = list(grid.flat)[: len(panels)]
     for axes in list(grid.flat)[len(panels) :]:
         axes.remove()
-    for axes, said in zip(used, panels, strict=True):
+    for axes, text in zip(used, panels, strict=True):
         axes.tick_params(labelsize=SMALL)
         axes.grid(True, color="0.9", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-        if said:
+        if text:
             width = int(0.8 * _POINTS / columns / (_LETTER * SMALL))
-            axes.set_title(textwrap.fill(plain(said), width), fontsize=SMALL)
+            axes.set_title(textwrap.fill(plain(text), width), fontsize=SMALL)
     for axes in used[-columns:]:
         axes.tick_params(labelbottom=True)
     if title:
-        said = textwrap.fill(plain(title), int(_POINTS / (_LETTER * (TEXT + 1))))
-        figure.suptitle(said, fontsize=TEXT + 1)
-        grow(figure, said.count("\n") + 1)
+        text = textwrap.fill(plain(title), int(_POINTS / (_LETTER * (TEXT + 1))))
+        figure.suptitle(text, fontsize=TEXT + 1)
+        grow(figure, text.count("\n") + 1)
     return figure, used
 
 
@@ -97,7 +97,7 @@ def _fit(names: Sequence[str], columns: int) -> bool:
 
 
 def words(axes: Axes, names: Sequence[str], columns: int) -> None:
-    """Categories on the x axis at 0, 1, ...; turned where they would overlap."""
+    """Categories on the x axis at 0, 1, ...; turned if they would overlap."""
     broken, turned = [_broken(name) for name in names], not _fit(names, columns)
     shown = [plain(name) for name in names] if turned else broken
     axes.set_xticks(range(len(names)), shown)
@@ -148,7 +148,7 @@ def key(figure: Figure, entries: Iterable[tuple[str, Line2D]], notes: Sequence[s
     handle = max((2.8 if line.get_linestyle() != "None" else 1.2 for _, line in lines), default=1)
     width = (max((len(name) for name in names), default=1) * _LETTER + handle + 1.6) * SMALL
     wide = int(_POINTS / (0.5 * SMALL))
-    note = "\n".join(part for said in notes for part in textwrap.wrap(plain(said), wide))
+    note = "\n".join(part for text in notes for part in textwrap.wrap(plain(text), wide))
     if not lines and not note:
         return
     columns = max(1, min(len(lines), int(_POINTS // width)))
@@ -168,7 +168,7 @@ def key(figure: Figure, entries: Iterable[tuple[str, Line2D]], notes: Sequence[s
 
 
 def grow(figure: Figure, lines: int) -> None:
-    """Make room for lines of text beside the panels."""
+    """Enlarge a figure by lines of text."""
     wide, tall = figure.get_size_inches()
     figure.set_size_inches(wide, tall + lines * 1.45 * SMALL / 72)
 
@@ -181,19 +181,19 @@ def arm_key(
         (arm, Line2D([], [], **(look.line() if lines else look.points())))
         for arm, look in looks.items()
     ]
-    said = list(notes)
+    all_notes = list(notes)
     if any(look.control for look in looks.values()):
-        said.insert(0, f"{'Dashed, hollow' if lines else 'Hollow'} markers: control arms")
-    key(figure, entries, said)
+        all_notes.insert(0, f"{'Dashed, hollow' if lines else 'Hollow'} markers: control arms")
+    key(figure, entries, all_notes)
 
 
 def describe(figure: Figure, text: str) -> Figure:
-    """Keep a figure's description with it."""
+    """Store a figure's description in it."""
     figure.set_label(text)
     return figure
 
 
 def alt_text(figure: Figure) -> str:
-    """What a figure shows, in words, for readers who cannot see it."""
-    said: Any = figure.get_label()
-    return str(said)
+    """The description of a figure, for readers who cannot see it."""
+    text: Any = figure.get_label()
+    return str(text)

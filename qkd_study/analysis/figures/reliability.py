@@ -1,4 +1,4 @@
-"""Whether confidences can be believed: calibration error and likelihood."""
+"""Calibration: expected calibration error and likelihood."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def calibration(results: RunTables, title: str | None = None) -> Figure:
             layout.logarithmic(axes, "x", mids)
         elif min(mids) < max(mids) / 2:
             axes.set_xlim(left=0)
-        said = (
+        text = (
             values.axis_of(metric)
             .replace("calibration", "calibration\n")
             .replace("e log", "e\nlog")
         )
-        axes.set_xlabel(said, fontsize=layout.TEXT)
+        axes.set_xlabel(text, fontsize=layout.TEXT)
         axes.grid(False, axis="y")
         for edge in range(1, len(shown)):
             axes.axhline(edge - 0.5, color="0.85", linewidth=0.6)

@@ -1,4 +1,4 @@
-"""The figures that make sense for a run."""
+"""The figures of a report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qkd_study.analysis.figures import by_factor, laws, reliability, tradeoff, t
 from qkd_study.analysis.run_tables import COST, RunTables
 from qkd_study.common.errors import InputError
 
-#: Cells whose learning curves are drawn.
+#: Cells with learning curves, at most.
 CURVES = 4
 Entry = tuple[str, str, Callable[[], Figure]]
 
@@ -47,16 +47,16 @@ def _by_factor(results: RunTables) -> Iterator[Entry]:
         there = {named[factor] for cell, named in results.cells.items() if cell in measured}
         if len(there) < 2:
             continue
-        said = values.name_of(factor)
+        label = values.name_of(factor)
         yield (
             f"score-{factor}",
-            f"Test accuracy of every arm against {said}: means over confirm replicates with 95 % "
+            f"Test accuracy of every arm against {label}: means over confirm replicates with 95 % "
             "intervals.",
             partial(by_factor.score_by_factor, results, factor),
         )
         yield (
             f"gain-{factor}",
-            f"Gain in test accuracy over {results.baseline} against {said}: means of differences "
+            f"Gain in test accuracy over {results.baseline} against {label}: means of differences "
             "between the same replicates, with 95 % t intervals. An interval that "
             "excludes zero is no claim yet: there are many of them.",
             partial(by_factor.gain_by_factor, results, factor),

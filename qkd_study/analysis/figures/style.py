@@ -1,4 +1,4 @@
-"""How an arm looks: the same in every figure of a run, in colour and in greyscale."""
+"""Styles of arms: the same in every figure of a run, distinct in colour and in greyscale."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qkd_study.study.config import OWN, TERMS
 
 Dash = Literal["-"] | tuple[float, tuple[float, ...]]
 
-#: Okabe and Ito's colours that stand out on white; their black is the baseline's.
+#: Okabe and Ito's colours that are visible on white; black is the baseline's.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "d", "8", "*", "H")
 SOLID: tuple[Dash, ...] = ("-", (0, (8, 1.5, 1.5, 1.5)), (0, (8, 1.5, 1.5, 1.5, 1.5, 1.5)))

@@ -1,4 +1,4 @@
-"""What accuracy costs, and what the search found to matter."""
+"""Accuracy against cost, and the importance of parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qkd_study.analysis.search_analysis import confirmed_front, pareto_front
 
 PANELS = 6
 NAMED = 8
-#: Factors whose values have panels of their own: more data is no better model.
+#: Factors whose values have separate panels: with more data, a model is not better.
 DATA = ("samples", "teacher_samples", "validation_samples", "label_noise")
 ACCURACY = "metric.test_accuracy"
 
@@ -105,18 +105,18 @@ def _points(axes: Axes, table: pd.DataFrame, looks: dict[str, Style]) -> None:
 
 
 def _named(fronts: list[tuple[Axes, pd.DataFrame]]) -> list[str]:
-    """Number the points of fronts, or only the best of each if they are many; name them."""
+    """Number the points of fronts, or the best of each if there are many; returns the names."""
     if sum(len(front) for _, front in fronts) > NAMED:
         fronts = [(axes, front.tail(1)) for axes, front in fronts]
-    said: list[str] = []
+    names: list[str] = []
     for axes, front in fronts:
         for _, row in front.iterrows():
-            said.append(f"{len(said) + 1}: {row['name']}")
+            names.append(f"{len(names) + 1}: {row['name']}")
             number = axes.annotate(
-                str(len(said)), (row["cost"], row["mid"]), (-5, 4), textcoords="offset points"
+                str(len(names)), (row["cost"], row["mid"]), (-5, 4), textcoords="offset points"
             )
             number.set(fontsize=layout.SMALL, horizontalalignment="right")
-    return said
+    return names
 
 
 def importance(
@@ -157,5 +157,5 @@ def importance(
     panels[0].set_xlim(left=0)
     layout.label(panels, "share of the variation", "")
     top = means.groupby("arm").idxmax()
-    said = "; ".join(f"{arm}: {top[arm][1]} {means[top[arm]]:.2f}" for arm in arms)
-    return layout.describe(figure, f"Bars: importance of parameters per arm. Highest, {said}.")
+    names = "; ".join(f"{arm}: {top[arm][1]} {means[top[arm]]:.2f}" for arm in arms)
+    return layout.describe(figure, f"Bars: importance of parameters per arm. Highest, {names}.")

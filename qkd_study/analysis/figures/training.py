@@ -1,4 +1,4 @@
-"""How training went, epoch by epoch."""
+"""Learning curves."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _curve(axes: Axes, own: pd.DataFrame, column: str, arm: str, look: Style, sh
     }
     epochs = np.array(list(ranges), dtype=float)
     mid, low, high = np.array(list(ranges.values())).T
-    # Markers in other places on every line, so that none hides another.
+    # Markers at different places on every line, so that none hides another.
     step = max(1, len(epochs) // 8)
     every = (int(shift * step), step)
     axes.plot(epochs, mid, label=arm, markevery=every, **{**look.line(4.5), "linewidth": 1.2})

@@ -1,4 +1,4 @@
-"""What figures draw: means with intervals by cell and arm, and the words for axes."""
+"""The values of figures: means with intervals by cell and arm, and the labels of axes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from qkd_study.study.config import PARAMETERS
 
 
 class NothingToDraw(InputError):
-    """The tables lack what a figure shows."""
+    """The tables lack the data of a figure."""
 
 
 class Range(NamedTuple):
@@ -52,7 +52,7 @@ _EXPONENTS = frozenset({"qubits", "teacher_qubits"})
 
 
 def name_of(column: str) -> str:
-    """A column or parameter in words."""
+    """The name of a column or parameter, for labels."""
     bare = column.split(".", 1)[-1]
     if bare in _WORDS:
         return _WORDS[bare]
@@ -60,7 +60,7 @@ def name_of(column: str) -> str:
 
 
 def scale_of(column: str) -> float:
-    """What a column is multiplied with to be drawn: shares become per cent."""
+    """The factor of a column in figures: shares are shown in per cent."""
     return 100.0 if is_share(column) else 1.0
 
 
@@ -133,7 +133,7 @@ def gains(results: RunTables) -> dict[tuple[str, str], Range]:
 
 
 def titled(fixed: Mapping[str, Any]) -> str:
-    """Factor values in words; a line is broken between them, not within."""
+    """Factor values as text that can be broken between them."""
     gap = "\u00a0"
     return ", ".join(f"{name_of(k)} = {v}".replace(" ", gap) for k, v in fixed.items())
 

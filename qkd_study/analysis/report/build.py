@@ -1,4 +1,4 @@
-"""From results to what the report says about them."""
+"""Builds the report from results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from qkd_study.analysis.report.search import search
 from qkd_study.analysis.run_tables import RunTables
 from qkd_study.results import failed_share, reasons
 
-#: Where figures belong, by the beginning of their name.
+#: The section of a figure, by the beginning of its name.
 PLACES = {
     "score-": "Scores and gains",
     "gain-": "Scores and gains",
@@ -30,7 +30,7 @@ PLACES = {
 
 
 def section(results: RunTables, drawn: Sequence[Picture] = ()) -> Section:
-    """What the report says about one run.
+    """The part of the report about one run.
 
     Args:
         results: the run.
@@ -62,7 +62,7 @@ def section(results: RunTables, drawn: Sequence[Picture] = ()) -> Section:
 
 
 def _failed(results: RunTables) -> list[str]:
-    """What share of the runs failed, and why most of them did."""
+    """The share of runs that failed, and the most frequent reason."""
     if results.runs.empty:
         return []
     share = failed_share(results.runs)

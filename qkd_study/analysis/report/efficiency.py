@@ -1,4 +1,4 @@
-"""What a gain is worth: in samples, per doubling of them, in epochs, and in replicates."""
+"""The size of gains: in samples, per doubling of samples, in epochs, and in replicates."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from qkd_study.analysis.run_tables import RunTables
 from qkd_study.analysis.scaling.data import efficiency, slopes
 from qkd_study.analysis.scaling.time_to_target import epochs
 
-#: Amounts that may be factors, in words.
+#: The names of amounts that may be factors.
 AMOUNTS = {"samples": "training samples K", "teacher_samples": "samples of the teacher"}
 
 
@@ -56,27 +56,27 @@ def _efficiency(frame: pd.DataFrame, baseline: str | None) -> Table:
         count("left_out", "left out"),
     ]
     bounded = zip(frame["bound"], frame["factor"], strict=True)
-    said = [f"{'' if bound == '=' else bound + ' '}{factor:.2f}" for bound, factor in bounded]
+    factors = [f"{'' if bound == '=' else bound + ' '}{factor:.2f}" for bound, factor in bounded]
     note = (
         f"How many times K {baseline} needs for the accuracy that an arm has with K samples: 2 "
         "says that the arm saves half of them, below 1 it costs some. From means over replicates "
         "that all K share (the others are left out), with 95 % bootstrap intervals; > and < and "
         f"open ends: the curve of {baseline} does not reach so far, and nothing is extrapolated."
     )
-    return table("Data-efficiency factor", note, frame.assign(shown=said), shown)
+    return table("Data-efficiency factor", note, frame.assign(shown=factors), shown)
 
 
 def _most_efficient(frame: pd.DataFrame, baseline: str | None) -> list[str]:
-    said = []
+    lines = []
     for arm, own in frame.groupby("arm", sort=False):
         more, less = int((own["low"] > 1).sum()), int((own["high"] < 1).sum())
         if more or less:
-            said.append(
+            lines.append(
                 f"{arm}: of {len(own)} data-efficiency factors, {more} have an interval above 1 "
                 f"(it saves samples) and {less} one below (it costs samples), without correction "
                 "for being many."
             )
-    return said or [
+    return lines or [
         f"No arm is shown to need fewer or more samples than {baseline}: every interval of the "
         "data-efficiency factor holds 1 or is open."
     ]
@@ -163,17 +163,17 @@ def in_epochs(results: RunTables) -> Part:
 
 
 def in_replicates(results: RunTables) -> Part:
-    """What the replicates could find, and how many other differences need."""
+    """The differences that the replicates can detect, and the replicates that others need."""
     frame = power(results)
     title = "What the replicates could find"
     if frame.empty:
         return Part(title)
     low, high = 100 * frame["detectable"].min(), 100 * frame["detectable"].max()
     pairs = sorted({int(n) for n in frame["pairs"]})
-    said = str(pairs[0]) if len(pairs) == 1 else f"{pairs[0]} to {pairs[-1]}"
+    each = str(pairs[0]) if len(pairs) == 1 else f"{pairs[0]} to {pairs[-1]}"
     between = f"{low:.1f}" if math.isclose(low, high) else f"{low:.1f} to {high:.1f}"
     line = (
-        f"With {said} pairs, a single test finds a true difference of {between} points, depending "
+        f"With {each} pairs, a single test finds a true difference of {between} points, depending "
         "on cell and arm, four times in five. Smaller ones are likely to be missed."
     )
     wanted = [name for name in frame.columns if isinstance(name, float)]

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing else, and as Markdown."""
+"""The report as one self-contained HTML file, and as Markdown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: what is shown, and what it is sorted by (empty: always last)."""
+    """A cell: its text, and its sort key (empty: always last)."""
 
     shown: str
     value: str | float = ""
@@ -29,7 +29,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a note that says how to read it."""
+    """A table with a note on how to read it."""
 
     title: str
     note: str
@@ -56,7 +56,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Statement:
-    """A claim with its verdict, in words."""
+    """A claim and its verdict, as text."""
 
     says: str
     status: str
@@ -65,7 +65,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Part:
-    """A heading with what stands below it: sentences first, then tables and figures."""
+    """A heading, sentences, tables and figures."""
 
     title: str
     lines: Sequence[str] = ()
@@ -75,7 +75,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Section:
-    """Everything that the report says about one run."""
+    """The part of the report about one run."""
 
     name: str
     question: str
@@ -94,7 +94,7 @@ def word(text: str) -> Cell:
 
 
 def number(value: float | None, form: str = "{:.1f}") -> Cell:
-    """A cell with a number; empty where there is none."""
+    """A cell with a number; empty if there is none."""
     if value is None or not math.isfinite(value):
         return Cell("", "")
     return Cell(form.format(value), value)

@@ -1,4 +1,4 @@
-"""Claims and numbers in plain words."""
+"""Claims and numbers as text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from qkd_study.analysis.claims.table import side
 from qkd_study.analysis.report.page import Statement
 from qkd_study.analysis.statistics import Paired
 
-#: What a control leaves out, by arm: what a gain that it does not match is due to.
+#: What a control leaves out, by arm: a gain that it does not match is due to it.
 LEFT_OUT = {
     "scaled-ce": "anything but a larger step of the optimiser",
     "label-smoothing": "a teacher, rather than soft labels of any kind",
@@ -23,7 +23,7 @@ LEFT_OUT = {
 }
 
 
-#: What a supported claim's summary says of its controls, by outcome.
+#: The text about the controls of a supported claim, by outcome.
 BUTS = {
     "matches": "is matched by",
     "open": "is not shown to beat",
@@ -32,14 +32,14 @@ BUTS = {
 
 
 def unit(metric: str) -> tuple[float, str]:
-    """What a metric is multiplied with to be shown, and its unit."""
+    """The factor of a metric in texts, and its unit."""
     if metric == "test_nll":
         return 1.0, "nats"
     return (1.0, "epochs") if metric == "epochs_to_target" else (100.0, "percentage points")
 
 
 def signed(difference: float, metric: str) -> str:
-    """A difference in its metric's unit, with as many decimals as say something."""
+    """A difference in its metric's unit, with as many decimals as are significant."""
     factor, name = unit(metric)
     return f"{factor * difference:+.{3 if name == 'nats' else 1}f}"
 
@@ -52,7 +52,7 @@ def amount(paired: Paired, metric: str) -> str:
 
 
 def p_value(p: float) -> str:
-    """A p value, not more exact than it is."""
+    """A p value, with few digits."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
@@ -87,29 +87,29 @@ def _overall(claim: Mapping[str, Any], contrast: Contrast, cells: int) -> str:
         )
     factor, name = unit(metric)
     over = f", averaged over {cells} cells" if cells > 1 else ""
-    said = (
+    text = (
         f"{better} minus {than}: {amount(paired, metric)}{over}; higher in {paired.won:.0%} of "
         f"{paired.n} replicates; {p_value(verdict.p)} after Holm's correction."
     )
     if contrast.left_out:
-        said += f" {contrast.left_out} replicates that a side or a cell lacks are left out."
+        text += f" {contrast.left_out} replicates that a side or a cell lacks are left out."
     margin = claim["margin"]
     one = margin is not None and factor * margin == 1
     shown = "" if margin is None else f"{factor * margin:g} {name[:-1] if one else name}"
     if verdict.negligible:
-        said += f" The difference is real but shown to be smaller than {shown}, which was "
-        said += "declared not to matter."
+        text += f" The difference is real but shown to be smaller than {shown}, which was "
+        text += "declared not to matter."
     elif verdict.status == "equivalent":
-        said += f" The difference is shown to be smaller than {shown}: practically none."
+        text += f" The difference is shown to be smaller than {shown}: practically none."
     elif verdict.status == "undecided" and verdict.replicates_needed is not None:
         needed, of = verdict.replicates_needed, shown or "the size that was observed"
         if needed > paired.n:
-            said += f" About {needed} replicates would decide about a difference of {of}: best in a"
-            said += " new run with another --seed, as more replicates here would be a second look."
+            text += f" About {needed} replicates would decide about a difference of {of}: best in a"
+            text += " new run with another --seed, as more replicates here would be a second look."
         else:
-            said += f" The replicates would have sufficed to see a difference of {of}, "
-            said += "but not to show that there is none."
-    return said
+            text += f" The replicates would have sufficed to see a difference of {of}, "
+            text += "but not to show that there is none."
+    return text
 
 
 def _in_cell(claim: Mapping[str, Any], contrast: Contrast) -> str:
@@ -123,18 +123,18 @@ def _control(claim: Mapping[str, Any], control: Control, held: bool) -> str:
     metric, better = claim["metric"], side(claim["better"])
     if control.gain is None or control.contrast.paired is None:
         return f"Control {control.arm}: fewer than two pairs of replicates."
-    said = (
+    text = (
         f"Control {control.arm}: {signed(control.gain.mean, metric)} over {side(claim['than'])} by "
         f"itself; {better} minus {control.arm} {amount(control.contrast.paired, metric)}."
     )
     if control.outcome == "beaten":
-        return said + f" {better} beats this control."
+        return text + f" {better} beats this control."
     if not held:  # there is no gain to explain
-        return said
+        return text
     left_out = LEFT_OUT.get(control.arm, "what the control leaves out")
     if control.outcome == "matches":
-        return said + f" The control does as well: the gain is not due to {left_out}."
-    return said + f" {better} is not shown to beat it, so {left_out} is not shown to matter."
+        return text + f" The control does as well: the gain is not due to {left_out}."
+    return text + f" {better} is not shown to beat it, so {left_out} is not shown to matter."
 
 
 def summary(judged: list[ClaimResult]) -> list[str]:
@@ -145,8 +145,8 @@ def summary(judged: list[ClaimResult]) -> list[str]:
         status: sum(j.status == status for j in judged)
         for status in ("supported", "contradicted", "equivalent", "undecided")
     }
-    said = ", ".join(f"{n} {status}" for status, n in counts.items() if n)
-    lines = [f"Of {len(judged)} claims: {said}."]
+    text = ", ".join(f"{n} {status}" for status, n in counts.items() if n)
+    lines = [f"Of {len(judged)} claims: {text}."]
     for claim in judged:
         of = {c.arm: c.outcome for c in claim.controls}
         buts = [

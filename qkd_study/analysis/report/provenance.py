@@ -1,4 +1,4 @@
-"""How a report's numbers were made, where they come from, and how to make them again."""
+"""The methods behind a report's numbers, their provenance, and how to reproduce them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ METHOD = (
 
 
 def provenance(results: RunTables) -> list[tuple[str, str]]:
-    """What ran, where, when and with which versions."""
+    """The run, its machine, times and versions."""
     manifest, sessions = results.manifest, results.manifest["sessions"]
     last = sessions[-1] if sessions else {}
     packages = ", ".join(f"{k} {v}" for k, v in last.get("packages", {}).items())
     seconds = float(results.runs["cost.seconds_total"].sum())
     devices = sorted(set(results.runs["where.backend"].dropna()))
     plans = sorted(set(results.runs["where.plan"].dropna()))
-    said = [
+    lines = [
         ("run", results.name),
         (
             "dataset",
@@ -43,7 +43,7 @@ def provenance(results: RunTables) -> list[tuple[str, str]]:
         ("fingerprint", str(manifest["fingerprint"])),
     ]
     if sessions:
-        said += [
+        lines += [
             ("started", str(sessions[0].get("started_at", ""))),
             (
                 "versions",
@@ -51,7 +51,7 @@ def provenance(results: RunTables) -> list[tuple[str, str]]:
             ),
             ("machine", f"{last.get('system')} {last.get('machine')}, {last.get('cpus')} CPUs"),
         ]
-    return said
+    return lines
 
 
 def reproduce(results: RunTables) -> str:

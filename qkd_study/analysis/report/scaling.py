@@ -36,7 +36,7 @@ def scaling(results: RunTables) -> Part:
     for cost, (name, unit) in COSTS.items():
         frame = cost_laws(results, cost)
         if not frame.empty:
-            lines += _costs_said(frame, name, unit, results.baseline)
+            lines += _cost_lines(frame, name, unit, results.baseline)
             tables.append(_costs(frame, name, unit))
     return Part("Scaling laws", lines, tables)
 
@@ -117,19 +117,19 @@ def _costs(frame: pd.DataFrame, name: str, unit: str) -> Table:
     return table(name, note, frame, shown)
 
 
-def _costs_said(frame: pd.DataFrame, name: str, unit: str, baseline: str | None) -> list[str]:
+def _cost_lines(frame: pd.DataFrame, name: str, unit: str, baseline: str | None) -> list[str]:
     own = frame[frame["arm"] == baseline] if baseline in set(frame["arm"]) else frame
     row = records(own)[0]
     where = "" if row.where == "all" else f" ({row.where})"
-    said = f"{name}, {row.arm}{where}: "
+    text = f"{name}, {row.arm}{where}: "
     if row.r_squared < 0.5:
-        return [said + f"the law explains little of it (R2 = {row.r_squared:.2f})."]
+        return [text + f"the law explains little of it (R2 = {row.r_squared:.2f})."]
     if row.ratio == row.ratio:
-        said += (
+        text += (
             f"one more qubit multiplies it by {row.ratio:.2f} (95 % interval {row.ratio_low:.2f} "
             f"to {row.ratio_high:.2f}); "
         )
     return [
-        said + f"at {row.at}, which was not run, the law says {row.predicted:.3g} {unit} (95 % "
+        text + f"at {row.at}, which was not run, the law says {row.predicted:.3g} {unit} (95 % "
         f"interval {row.predicted_low:.3g} to {row.predicted_high:.3g})."
     ]

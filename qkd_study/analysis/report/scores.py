@@ -23,7 +23,7 @@ from qkd_study.analysis.run_tables import RunTables
 
 
 def scores(results: RunTables, judged: Sequence[ClaimResult]) -> Part:
-    """What was measured on the test set."""
+    """The scores on the test set."""
     tables = [found for found in (_scores(results), _contrasts(judged)) if found.rows]
     return Part("Scores and gains", (), tables)
 

@@ -1,4 +1,4 @@
-"""What the search chose, what mattered to it, and how far it had come."""
+"""The report on the search: chosen configurations, importances, convergence."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ def _mattered(frame: pd.DataFrame) -> list[str]:
     top = known[several].sort_values("importance", ascending=False).drop_duplicates("arm")
     if top.empty:
         return []
-    said = ", ".join(f"{r.parameter} in {r.arm} ({r.importance:.0%})" for r in records(top))
-    return [f"What explains most of the validation accuracy: {said}."]
+    names = ", ".join(f"{r.parameter} in {r.arm} ({r.importance:.0%})" for r in records(top))
+    return [f"What explains most of the validation accuracy: {names}."]
 
 
 def _progress(results: RunTables) -> pd.DataFrame:

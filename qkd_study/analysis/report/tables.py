@@ -1,4 +1,4 @@
-"""From data frames to the tables of the report."""
+"""Converts data frames to tables of the report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qkd_study.analysis.report.page import Cell, Column, Table, number, word
 
 @dataclass(frozen=True)
 class Show:
-    """A column of a frame as the report shows it.
+    """How the report shows a column of a frame.
 
     Attributes:
         key: its name in the frame.
@@ -30,7 +30,7 @@ class Show:
 
 
 CELL, ARM = Show("cell", "cell"), Show("arm", "arm")
-#: Where the table is one of several combinations of factors.
+#: The column of the combination of factors.
 WHERE = Show("where", "where")
 
 
@@ -50,12 +50,12 @@ def count(key: Any, name: str) -> Show:
 
 
 def p_values(key: Any, name: str) -> Show:
-    """p values, not more exact than they are."""
+    """p values, with few digits."""
     return Show(key, name, "p")
 
 
 def table(title: str, note: str, frame: pd.DataFrame, shown: Sequence[Show]) -> Table:
-    """A table of the columns that are to be shown; a `where` that says nothing is left out."""
+    """A table of some columns; `where` is left out if it is always `all`."""
     if "where" in frame and set(frame["where"]) <= {"all"}:
         shown = [show for show in shown if show is not WHERE]
     columns = [Column(show.name, text=not show.form) for show in shown]

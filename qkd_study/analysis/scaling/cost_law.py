@@ -20,7 +20,7 @@ from qkd_study.analysis.scaling.estimates import (
     r_squared,
 )
 
-#: Where ratios r are sought; a fit at an end says that the data have no such law.
+#: The range of ratios r; if a fit ends at a limit, the data do not follow the law.
 RATIOS = (1e-2, 1e2)
 
 
@@ -29,11 +29,11 @@ class CostLaw:
     """cost = overhead + unit * depth * samples * ratio^qubits, as `fit_cost` found it.
 
     Attributes:
-        overhead: c0, what a run costs before it does anything; 0 if it was not fitted.
+        overhead: c0, the constant cost of a run; 0 if it was not fitted.
         unit: c1, per sample and layer, at 0 qubits.
         ratio: r, the factor of one more qubit, in `RATIOS`; 1 if it was not fitted.
-        overhead_fitted: False where there are too few different settings to tell it.
-        ratio_fitted: False where the number of qubits was not given or did not vary.
+        overhead_fitted: False if there are too few different settings.
+        ratio_fitted: False if the number of qubits was not given or did not vary.
         confidence: coverage of all intervals.
         ranges: least and greatest value of each input that was given.
         residuals: (n,) ln(cost) minus ln(law), per run.
@@ -90,15 +90,15 @@ def fit_cost(
 
     A state vector of n qubits has 2^n numbers, and every gate and sample passes over it once: r is
     2 where that dominates, and 4 for matrices. Least squares of ln(cost), since costs span orders
-    of magnitude and vary by shares: in plain least squares the largest circuits alone would count,
-    and weights by 1/cost would pull the law down, towards runs that happened to be fast.
+    of magnitude and vary by factors: plain least squares would depend on the largest circuits
+    alone, and weights by 1/cost would bias the law towards runs that happened to be fast.
 
     Intervals are Student's, from the fit linearised at its optimum (Bates and Watts 1988, chapter
-    2), that of c0 cut at 0. They suppose that runs vary independently and alike in ln(cost).
+    2), that of c0 cut at 0. They assume independent errors of equal variance in ln(cost).
 
     Args:
         cost: (n,) seconds, bytes or executions of each run; the law is in the same unit.
-        qubits, depth, samples: (n,) settings of each run; what is left out counts as constant.
+        qubits, depth, samples: (n,) settings of each run; constant if left out.
         confidence: coverage of the intervals.
 
     Raises:
@@ -119,7 +119,7 @@ def fit_cost(
     ratio_fitted = bool(np.ptp(q) > 0)
     overhead_fitted = settings >= 2 + ratio_fitted
     fitted = np.array([overhead_fitted, True, ratio_fitted])
-    # Centred, and in units of the typical cost: three numbers alike in size.
+    # Centred, and in units of the typical cost: three numbers of similar size.
     typical, work, centre = float(np.log(y).mean()), np.log(product).mean(), q.mean()
     theta, jacobian = _log_fit(np.log(product) - work, q - centre, np.log(y) - typical, fitted)
     back = np.array([[math.exp(typical), 0, 0], [0, 1, -centre], [0, 0, 1]])

@@ -1,4 +1,4 @@
-"""What qubits, depth and samples cost, as laws."""
+"""Cost laws of every arm, as a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qkd_study.analysis.run_tables import RunTables, label
 from qkd_study.analysis.scaling import CostLaw, fit_cost
 
 SIZES = ("qubits", "depth", "samples")
-#: How much further than the largest that was run a prediction goes: a doubling; two qubits.
+#: The size of a prediction, from the largest that was run: a doubling; two more qubits.
 BEYOND: dict[str, Callable[[float], float]] = {
     "qubits": lambda most: most + 2,
     "depth": lambda most: 2 * most,
@@ -49,7 +49,7 @@ def cost_laws(results: RunTables, cost: str = "cost.seconds_train") -> pd.DataFr
             }
             try:
                 law = fit_cost(cost=own[cost].to_numpy(dtype=float), **inputs)
-            except ValueError:  # sizes that vary, but not what the cost is to follow
+            except ValueError:  # the product of the sizes does not vary
                 continue
             at = {name: BEYOND[name](float(v.max())) for name, v in inputs.items()}
             rows.append({"where": label(where), "arm": arm, "runs": len(own), **_row(law, at)})
@@ -57,12 +57,12 @@ def cost_laws(results: RunTables, cost: str = "cost.seconds_train") -> pd.DataFr
 
 
 def _row(law: CostLaw, at: dict[str, float]) -> dict[str, Any]:
-    said = law.predict(**at)
+    prediction = law.predict(**at)
     row: dict[str, Any] = {"sizes": tuple(at)}
     for name, found, fitted in (
         ("overhead", law.overhead, law.overhead_fitted),
         ("ratio", law.ratio, law.ratio_fitted),
-        ("predicted", said, True),
+        ("predicted", prediction, True),
     ):
         value = found.value if fitted else float("nan")
         row |= {name: value, f"{name}_low": found.low, f"{name}_high": found.high}

@@ -1,4 +1,4 @@
-"""What samples are worth: gains per doubling, data-efficiency factors, error laws."""
+"""Effects of the number of samples: gains per doubling, data-efficiency factors, error laws."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def efficiency(results: RunTables) -> pd.DataFrame:
 
     Returns:
         Per arm, combination of the other factors (`where`) and K (`samples`): factor, bound (`=`,
-        `>`: the baseline never got there, `<`: it was there before its smallest K), its bootstrap
+        `>`: the baseline never reaches it, `<`: it does so below its smallest K), its bootstrap
         interval `low` to `high` (0 and inf are open ends), n and left_out as in `slopes`.
     """
     rows: list[dict[str, Any]] = []
@@ -82,7 +82,7 @@ def efficiency(results: RunTables) -> pd.DataFrame:
 
 
 def error_laws(results: RunTables, at: float | None = None) -> pd.DataFrame:
-    """Test error of each arm as floor + scale * K^-exponent, and what it says of another K.
+    """Test error of each arm as floor + scale * K^-exponent, and its prediction for another K.
 
     Args:
         results: the run.
@@ -103,7 +103,7 @@ def error_laws(results: RunTables, at: float | None = None) -> pd.DataFrame:
                 continue
             law, left_out = found
             k = 2 * max(law.amounts) if at is None else at
-            said = law.predict(k)
+            prediction = law.predict(k)
             exponent = law.exponent.value
             low, high = EXPONENTS
             inside = low * 1.01 < exponent < high * 0.99 and law.scale.value > 0
@@ -120,8 +120,8 @@ def error_laws(results: RunTables, at: float | None = None) -> pd.DataFrame:
                     "r_squared": law.r_squared,
                     "residual": max(law.residuals, key=abs),
                     "samples": k,
-                    **_estimate("error", said),
-                    "extrapolated": said.extrapolated,
+                    **_estimate("error", prediction),
+                    "extrapolated": prediction.extrapolated,
                     "law_holds": inside,
                     "law": law,
                 }
@@ -132,7 +132,7 @@ def error_laws(results: RunTables, at: float | None = None) -> pd.DataFrame:
 def fitted(
     results: RunTables, along: list[tuple[Any, str]], arm: str, *, resamples: int = 1000
 ) -> tuple[PowerLaw, int] | None:
-    """The law of an arm, and how many replicates it leaves out; `None` below three amounts."""
+    """The law of an arm and the number of left-out replicates; `None` below three amounts."""
     amounts, (scores,), left_out = _complete(results, along, [arm])
     if len(amounts) < 3 or not len(scores):
         return None

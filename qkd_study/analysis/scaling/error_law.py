@@ -18,7 +18,7 @@ from qkd_study.analysis.scaling.estimates import (
     r_squared,
 )
 
-#: Where exponents b are sought; a fit at an end says that the data have no such law.
+#: The range of exponents b; if a fit ends at a limit, the data do not follow the law.
 EXPONENTS = (1e-3, 10.0)
 
 
@@ -29,8 +29,8 @@ class PowerLaw:
     Attributes:
         floor: the error that no amount of data removes; 0 if it was not fitted.
         scale: the part that data removes, at K = 1.
-        exponent: b, in `EXPONENTS`; without meaning where `scale` is 0.
-        floor_fitted: False with fewer than three amounts, which cannot tell a floor.
+        exponent: b, in `EXPONENTS`; without meaning if `scale` is 0.
+        floor_fitted: False with fewer than three amounts, too few to fit a floor.
         confidence: coverage of all intervals.
         amounts: (n,) training samples K.
         residuals: (n,) mean error minus the law, per amount.
@@ -77,12 +77,12 @@ def fit_error(
     """Fit error = floor + a * K^-b with floor >= 0, a >= 0, b > 0 to mean errors.
 
     The form is that of Hestness et al. 2017 (arXiv:1712.00409). Least squares of the error itself,
-    not of its logarithm: a floor would bend that, and errors span little more than one decade.
-    For given b the best floor and a have a closed form, so that only b is sought, over all of its
+    not of its logarithm, because errors span little more than one decade and there is a floor.
+    For given b the best floor and a have a closed form, so that only b is searched, over all of its
     range (variable projection, Golub and Pereyra 1973, doi:10.1137/0710036).
 
-    Intervals are from resampled replicates, all amounts of one together: its draws of samples are
-    nested, so its errors go up and down together. Percentiles are widened for few replicates
+    Intervals are from resampled replicates with all their amounts: the samples of a replicate are
+    nested, so its errors are correlated. Percentiles are widened for few replicates
     (Hesterberg 2015, arXiv:1411.5279); in simulations with five to twenty replicates those of
     95 % covered the truth 90 to 97 % of the time.
 
@@ -94,7 +94,7 @@ def fit_error(
         resamples: how many.
 
     Raises:
-        ValueError: fewer than two amounts, shapes that differ, or values that cannot be.
+        ValueError: fewer than two amounts, shapes that differ, or invalid values.
     """
     k = positive("amounts", amounts)
     y = np.asarray(errors, dtype=float)
@@ -112,7 +112,7 @@ def fit_error(
     best = _power_laws(k, mean[None], with_floor)[0]
     picks = np.random.default_rng(seed).integers(0, len(y), (resamples, len(y)))
     means = y[picks].mean(axis=1) if len(y) > 1 else y[:0]
-    draws = _power_laws(k, means, with_floor, rounds=8)  # far closer than draws are to each other
+    draws = _power_laws(k, means, with_floor, rounds=8)  # much finer than the spread of the draws
     floor, scale, exponent = (
         _interval(float(value), draw, tail) for value, draw in zip(best, draws.T, strict=True)
     )
@@ -160,7 +160,7 @@ def _linear(x: Floats, y: Floats, with_floor: bool) -> tuple[Floats, Floats, Flo
         dy = y - y.mean(-1, keepdims=True)
         slope = (dx * dy).sum(-1) / (dx * dx).sum(-1)
         level = y.mean(-1) - slope * x.mean(-1)
-        # A negative one is 0 at the optimum, and the other then the best alone.
+        # If one is negative, it is 0 at the optimum, and the other is the best without it.
         floor = np.where(slope < 0, y.mean(-1), np.maximum(level, 0))
         scale = np.where(slope < 0, 0.0, np.where(level < 0, scale, slope))
     return floor, scale, ((y - floor[..., None] - scale[..., None] * x) ** 2).sum(-1)

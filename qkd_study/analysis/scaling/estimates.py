@@ -1,4 +1,4 @@
-"""What laws are made of: estimates, predictions, and the checks that fits share."""
+"""Estimates and predictions of laws, and checks that the fits share."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a law says of one setting.
+    """The prediction of a law at one setting.
 
     Attributes:
-        value: in the unit of what was fitted.
-        low, high: confidence interval of the law's curve there, not of a single run; nan where
-            unknown. It supposes that the law holds, which data cannot say where `extrapolated`.
+        value: in the unit of the fitted values.
+        low, high: confidence interval of the law's curve there, not of a single run; nan if
+            unknown. It assumes that the law holds, which is not tested where `extrapolated`.
         extrapolated: whether any input lies outside of what was run.
     """
 

@@ -1,4 +1,4 @@
-"""How soon arms get to a target."""
+"""Epochs to a target, of every arm."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from qkd_study.analysis.claims.arms import adjusted
 from qkd_study.analysis.run_tables import RunTables
 from qkd_study.analysis.statistics import compare_epochs
 
-#: The target where no claim names one: this share of the baseline's best mean accuracy.
+#: The default target: this share of the baseline's best mean accuracy.
 SHARE = 0.95
 
 
 def epochs(results: RunTables, target: float | None = None) -> pd.DataFrame:
     """Epochs until validation accuracy first reaches a target, every arm against the baseline.
 
-    A run that never got there is censored; arms are compared by restricted means, see
+    Runs that never reach it are censored; arms are compared by restricted means, see
     `statistics.compare_epochs`.
 
     Args:
@@ -48,8 +48,8 @@ def epochs(results: RunTables, target: float | None = None) -> pd.DataFrame:
                 for arm in (a for a in results.arms if a != base and a in by_arm):
                     found = _compared(by_arm[arm], by_arm[base], goal)
                     if found:
-                        said = {"cell": cell, "arm": arm, "target": goal, "declared": declared}
-                        rows.append({**said, **found})
+                        keys = {"cell": cell, "arm": arm, "target": goal, "declared": declared}
+                        rows.append({**keys, **found})
     names = ["cell", "arm", "target", "declared", "pairs", "limit", "reached", "base_reached"]
     names += ["epochs", "base_epochs", "difference", "low", "high", "p", "p_holm"]
     table = pd.DataFrame(rows, columns=names)
@@ -71,7 +71,7 @@ def _compared(arm: pd.DataFrame, base: pd.DataFrame, target: float) -> dict[str,
     if shared.empty:
         return None
     ours, theirs = arm.loc[shared], base.loc[shared]
-    # What a curve lacks at its end was not run: all are observed as long as the shortest.
+    # Shorter curves end in nan: all runs are observed as long as the shortest.
     limit = min(int(side.notna().sum(axis=1).min()) for side in (ours, theirs))
     found = compare_epochs(_first(ours, target), _first(theirs, target), limit)
     return {

@@ -1,4 +1,4 @@
-"""What a search found: which parameters mattered, what won, what it cost, whether it converged."""
+"""Analysis of searches: importance of parameters, best configurations, cost, convergence."""
 
 from qkd_study.analysis.search_analysis.best import best_configurations
 from qkd_study.analysis.search_analysis.configurations import Ranges

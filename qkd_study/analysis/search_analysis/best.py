@@ -1,4 +1,4 @@
-"""What won in each cell and arm, and whether its search was too narrow."""
+"""The best configuration of each cell and arm, and whether its search was too narrow."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def best_configurations(
         for _, row in best.iterrows()
     ]
     columns = [column(name) for name in parameters]
-    kept = best.reindex(columns=[*TRIAL, "score", "n", *columns])
-    return kept.assign(at_edge=pd.Series(edges, index=kept.index, dtype=object))
+    table = best.reindex(columns=[*TRIAL, "score", "n", *columns])
+    return table.assign(at_edge=pd.Series(edges, index=table.index, dtype=object))
 
 
 def _edge(value: Any, space: Mapping[str, Any]) -> bool:
@@ -60,5 +60,5 @@ def _edge(value: Any, space: Mapping[str, Any]) -> bool:
     low, high, x = float(space["low"]), float(space["high"]), float(value)
     if space["kind"] == "LogFloat":
         low, high, x = math.log(low), math.log(high), math.log(x) if x > 0 else -math.inf
-    # The margin takes in values that lie on the limit but for rounding.
+    # With a tolerance for rounding.
     return min(x - low, high - x) <= EDGE * (high - low) * (1 + 1e-9)

@@ -14,8 +14,8 @@ from qkd_study.results import mean_score
 #: Kind and bounds of each searched parameter, as `declaration["search"]` of study.json has them.
 Ranges = Mapping[str, Mapping[str, Any]]
 
-BRANCH = ["cell", "arm"]
-#: What came of a configuration, the worst last: one failed replicate makes it failed.
+CELL_ARM = ["cell", "arm"]
+#: Outcomes of a configuration, the worst last: one failed replicate makes it failed.
 OUTCOMES = ("complete", "stopped", "failed")
 
 
@@ -36,7 +36,7 @@ def configurations(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def varied(found: pd.DataFrame, parameters: Ranges) -> dict[str, set[str]]:
-    """By arm, the parameters of which its search tried more than one value, in any cell."""
+    """By arm, the parameters for which the search tried several values in any cell."""
     for name, space in parameters.items():
         if space.get("kind") not in ("Float", "LogFloat", "Int", "Choice"):
             raise ValueError(f"{name} must be Float, LogFloat, Int or Choice, but got {space!r}.")

@@ -1,4 +1,4 @@
-"""Which parameters a search found to matter."""
+"""The importance of the searched parameters."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy as np
 import pandas as pd
 
 from qkd_study.analysis.search_analysis.configurations import (
-    BRANCH,
+    CELL_ARM,
     Ranges,
     column,
     configurations,
     varied,
 )
 
-#: Fewer complete configurations than this say nothing about parameters.
+#: With fewer complete configurations, there are no importances.
 LEAST_CONFIGURATIONS = 4
-#: More are drawn from at random: the time grows with the square of their number.
+#: Of more configurations, so many are drawn: the time grows with the square of their number.
 MOST_CONFIGURATIONS = 150
-#: Of the random forest: half of Optuna's number, in half the seconds.
+#: Trees of the random forest: half of Optuna's number, in half the time.
 TREES = 32
-#: What stands in place of a cell where all cells count together.
+#: The value of the column `cell` if all cells are pooled.
 ALL_CELLS = "all cells"
 
 
@@ -34,18 +34,18 @@ def parameter_importance(
 
     Functional ANOVA on a random forest (Hutter et al. 2014, PMLR 32(1):754), by Optuna: a
     parameter's importance is the variance of the score over it alone, averaged over all others,
-    and those of an arm sum to 1. Interactions are left out, and so are configurations that were
-    given up. A search lingers where scores are good, so importances of few configurations are
-    coarse: from random data some parameter always comes out on top. Of more than 150
+    and those of an arm sum to 1. Interactions and stopped configurations are left out. A search
+    samples more where scores are good, so importances from few configurations are
+    coarse: in random data, too, some parameter is the most important. Of more than 150
     configurations, 150 are drawn at random.
 
-    Logarithmic parameters enter as logarithms. Optuna itself would average over them evenly in
+    Logarithmic parameters enter as logarithms. Optuna itself would average over them uniformly in
     their value, where the top decade is nine tenths of the range.
 
     Args:
         runs: the `runs` table.
         parameters: the search space, as `declaration["search"]` of study.json.
-        pooled: one answer per arm from all its cells, each score less the mean of its cell;
+        pooled: one result per arm from all its cells, each score minus the mean of its cell;
             otherwise one per cell and arm.
         seed: of the random forest, and of that draw.
 
@@ -60,19 +60,19 @@ def parameter_importance(
     tried = varied(found, parameters)
     complete = found[found["score"].notna()]
     if pooled:
-        means = complete.groupby(BRANCH)["score"].transform("mean")
+        means = complete.groupby(CELL_ARM)["score"].transform("mean")
         complete = complete.assign(score=complete["score"] - means)
         found, complete = found.assign(cell=ALL_CELLS), complete.assign(cell=ALL_CELLS)
     rows: list[dict[str, Any]] = []
     key: Any
-    for key, _ in found.groupby(BRANCH):
+    for key, _ in found.groupby(CELL_ARM):
         cell, arm = key
         own = complete[(complete["cell"] == cell) & (complete["arm"] == arm)]
         if len(own) > MOST_CONFIGURATIONS:
             own = own.sample(MOST_CONFIGURATIONS, random_state=seed).sort_index()
         names = [n for n in parameters if n in tried[arm]]
         values, reason = _importances(own, {n: parameters[n] for n in names}, seed)
-        branch = [
+        rows_of_arm = [
             {
                 "cell": cell,
                 "arm": arm,
@@ -83,7 +83,7 @@ def parameter_importance(
             }
             for name in parameters
         ]
-        rows += sorted(branch, key=lambda row: -np.nan_to_num(row["importance"], nan=-1))
+        rows += sorted(rows_of_arm, key=lambda row: -np.nan_to_num(row["importance"], nan=-1))
     columns = ["cell", "arm", "parameter", "importance", "configurations", "reason"]
     return pd.DataFrame(rows, columns=columns).astype({"importance": float})
 
@@ -131,7 +131,7 @@ def _importances(
 
 
 def _encoded(values: pd.Series[Any], space: Mapping[str, Any]) -> tuple[Any, list[Any]]:
-    """A parameter as fANOVA weighs it evenly, and its values; `None` for those out of range."""
+    """The distribution and values of a parameter for fANOVA; `None` for values out of range."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     if space["kind"] == "Choice":
@@ -140,7 +140,7 @@ def _encoded(values: pd.Series[Any], space: Mapping[str, Any]) -> tuple[Any, lis
         return CategoricalDistribution(range(len(choices))), numbers
     log = space["kind"] == "LogFloat"
     low, high = (math.log(space[e]) if log else float(space[e]) for e in ("low", "high"))
-    # An integer stands for the unit around it, so that those at the ends weigh no less.
+    # An integer stands for the interval of length 1 around it, at the ends of the range too.
     margin = 0.5 if space["kind"] == "Int" else 1e-9 * (high - low)
     points = [math.log(v) if log and v > 0 else (math.nan if log else float(v)) for v in values]
     distribution = FloatDistribution(low - margin, high + margin)

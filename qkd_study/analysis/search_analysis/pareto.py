@@ -1,4 +1,4 @@
-"""What no other configuration beats in everything: Pareto fronts."""
+"""Pareto fronts of accuracy and cost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from qkd_study.analysis.search_analysis.configurations import BRANCH
+from qkd_study.analysis.search_analysis.configurations import CELL_ARM
 from qkd_study.analysis.summary import TRIAL, confirmed, scored_trials
 from qkd_study.results import mean_score
 
@@ -16,7 +16,7 @@ from qkd_study.results import mean_score
 def pareto_front(
     points: pd.DataFrame, *, maximise: Sequence[str] = (), minimise: Sequence[str] = ()
 ) -> NDArray[np.bool_]:
-    """Which rows no other row dominates: as good in every column, and better in one.
+    """Which rows no other row dominates: is as good in every column and better in one.
 
     Equal rows are all kept. Rows with a nan in these columns are never on the front and dominate
     none.
@@ -46,18 +46,18 @@ def confirmed_front(runs: pd.DataFrame, minimised: str) -> pd.DataFrame:
     """Confirm runs of the configurations that a search with two objectives chose.
 
     These are on the front of mean validation accuracy and cost among the complete trials of their
-    cell and arm: more trials may have taken others off it.
+    cell and arm; later trials may have removed others from it.
 
     Args:
         runs: the `runs` table.
         minimised: the column of the cost.
     """
-    kept = [
+    fronts = [
         own.index[pareto_front(own, maximise=["score"], minimise=["size"])]
-        for _, own in scored_trials(runs, minimised).groupby(BRANCH)
+        for _, own in scored_trials(runs, minimised).groupby(CELL_ARM)
     ]
     rows = runs[(runs["phase"] == "confirm") & (runs["status"] == "ok")]
-    chosen = {key for keys in kept for key in keys}
+    chosen = {key for keys in fronts for key in keys}
     return rows[[key in chosen for key in zip(*(rows[name] for name in TRIAL), strict=True)]]
 
 
@@ -68,17 +68,17 @@ def pareto_table(
     *,
     minimised: str | None = None,
 ) -> pd.DataFrame:
-    """Score against cost of the confirmed configurations, and which no other beats in both.
+    """Score against cost of the confirmed configurations, and the Pareto front.
 
-    A front is of means: a row may be on it by chance. Rows of cells that must not compete, such
-    as those with fewer samples, are to be left out before.
+    The front is of means: a row may be on it by chance. Remove rows of cells that must not compete,
+    such as those with fewer samples, before.
 
     Args:
         runs: the `runs` table.
         cost: a column that should be small: `cost.parameters`, `config.qubits`, ...
         metric: a column that should be large.
-        minimised: the column that the study minimised, if it did: then every configuration that it
-            chose is a row, otherwise the most accurate of each cell and arm.
+        minimised: the column that the study minimised, if it did: then there is a row for every
+            chosen configuration, otherwise for the most accurate of each cell and arm.
 
     Returns:
         cell, arm, trial, n (confirm replicates), the means of `cost` and `metric`, and on_front,

@@ -1,4 +1,4 @@
-"""How a gain changes with the number K of training samples, and how many samples it is worth."""
+"""How a gain changes with the number K of training samples, and how many samples it saves."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Slope:
 def slope_per_doubling(amounts: ArrayLike, gains: ArrayLike, *, confidence: float = 0.95) -> Slope:
     """The least-squares slope of the gain on log2 K, replicate by replicate, then averaged.
 
-    The K samples of a replicate begin those of any larger K, so its gains are no independent points
-    of one line; its slope is one number, independent of other replicates'. Student's t then holds
+    The K samples of a replicate are part of those of any larger K, so its gains are not independent
+    points; its slope is one number, independent of other replicates'. Student's t then holds
     (summary measures: Matthews et al., BMJ 300:230, 1990).
 
     Args:
@@ -59,16 +59,16 @@ def slope_per_doubling(amounts: ArrayLike, gains: ArrayLike, *, confidence: floa
 
 @dataclass(frozen=True)
 class Efficiency:
-    """What distillation is worth in samples; one entry per K.
+    """Data-efficiency factors; one entry per K.
 
     Attributes:
         amounts: K.
         factor: samples that the baseline needs for the distilled student's mean score, over K.
-        bound: `=`; `>` if the baseline never gets there: factor is that of its largest K, and the
-            true one is more; `<` if its smallest K is better already: factor is that of it, and the
-            true one is less.
-        low, high: bootstrap interval of the factor. 0 and inf are open ends: the baseline's curve
-            does not reach so far. nan if n < 2.
+        bound: `=`; `>` if the baseline never reaches the score: factor is that of its largest K,
+            and the true one is larger; `<` if its smallest K is better already: factor is that of
+            the smallest K, and the true one is smaller.
+        low, high: bootstrap interval of the factor. 0 and inf are open ends, where the baseline's
+            curve ends. nan if n < 2.
         n: replicates.
     """
 
@@ -89,11 +89,11 @@ def data_efficiency(
     seed: int = 0,
     resamples: int = 9999,
 ) -> Efficiency:
-    """How many times K the baseline needs to score as the distilled student does with K.
+    """How many times K the baseline needs to reach the distilled student's score with K.
 
     The baseline's mean scores are made monotone in K by isotonic regression and joined by straight
-    lines over log K; the smallest K that reaches the score counts, so a flat piece speaks against
-    distillation. Nothing is extrapolated. The interval takes percentiles over resampled replicates,
+    lines over log K; the smallest K that reaches the score counts, so on a flat piece the factor is
+    conservative. Nothing is extrapolated. The interval takes percentiles over resampled replicates,
     both arms and all K of a replicate together; a resample beyond the curve counts as open-ended,
     not as the curve's end. It is short for few replicates: a nominal 95% held the true factor in
     86% of simulations at n = 5, 92% at 10 and 94% at 20 and 30 (benchmarks/coverage.py).

@@ -1,4 +1,4 @@
-"""How soon a student gets there, when some never do."""
+"""Compares epochs to a target, which some runs never reach."""
 
 from __future__ import annotations
 

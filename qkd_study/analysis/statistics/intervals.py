@@ -17,7 +17,7 @@ class Interval:
     Attributes:
         mean: of the values; nan if there are none.
         low, high: ends of the interval; nan if there are fewer than two values. If all values are
-            equal, both are the mean, which tells nothing of the interval's true width.
+            equal, both are the mean, and the true width is unknown.
         count: how many values.
     """
 
@@ -35,8 +35,8 @@ def mean_interval(
     Args:
         values: (n,).
         confidence: the interval's coverage, for values that are normally distributed.
-        most: what a value can be in size, such as 1 for differences of shares. The interval is cut
-            there: no true mean is lost by that, so its coverage stays what it is.
+        most: the largest possible absolute value, such as 1 for differences of shares. The interval
+            is cut there, which does not change its coverage.
     """
     array = np.asarray(values, dtype=float)
     mean, half = _mean_and_half(array, confidence)

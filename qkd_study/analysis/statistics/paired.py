@@ -1,6 +1,6 @@
-"""Two arms over the same replicates: how far apart, how sure, and is it more than nothing.
+"""Two arms over the same replicates: difference, intervals and tests.
 
-Arrays in, numbers out. A value is one score of one replicate; pairs share the replicate.
+A value is the score of one replicate; a pair is the scores of two arms of the same replicate.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def _wilcoxon(differences: Reals, rounding: float) -> float:
 
 
 def holm(p_values: ArrayLike) -> Reals:
-    """p-values adjusted for being many, so that the chance of any false claim stays below alpha.
+    """Adjust p values such that the chance of any false claim among them stays below alpha.
 
     The i-th smallest of m is multiplied by m - i + 1, then made to rise with i, at most 1
     (Holm, Scand. J. Stat. 6:65, 1979). Holds under any dependence.
@@ -239,7 +239,7 @@ def equivalence(differences: ArrayLike, margin: float, *, confidence: float = 0.
 
 
 def positive_margin(margin: float) -> None:
-    """Refuse a margin that is not a positive number.
+    """Check that a margin is a positive number.
 
     Raises:
         ValueError: if it is not.

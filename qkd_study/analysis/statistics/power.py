@@ -1,4 +1,4 @@
-"""What may be said of a claim, and how many replicates would be needed to say more."""
+"""The verdict on a claim, and the replicates that are needed to decide it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from qkd_study.analysis.statistics.samples import constant, finite, mean_p, shar
 Direction = Literal["higher", "lower"]
 Status = Literal["supported", "contradicted", "equivalent", "undecided"]
 
-#: No plan goes beyond: this many replicates stand for "so many, or more".
+#: The largest number of replicates that is computed; it stands for "so many, or more".
 MOST_REPLICATES = 10_000
 
 
@@ -37,7 +37,7 @@ def _power(effect: float, n: int, alpha: float) -> float:
     critical = stats.t.isf(alpha / 2, n - 1)
     shift = math.sqrt(n) * effect
     below = float(stats.nct.cdf(-critical, n - 1, shift))
-    # scipy gives nan in the far tail, where it is as good as 0.
+    # scipy gives nan in the far tail, where the value is practically 0.
     return float(stats.nct.sf(critical, n - 1, shift)) + (0.0 if math.isnan(below) else below)
 
 
@@ -114,15 +114,15 @@ def _detectable_effect(n: int, power: float, alpha: float) -> float:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the differences say about the claim that one arm scores higher (or lower).
+    """The verdict on the claim that one arm scores higher (or lower).
 
     Attributes:
         status: `supported`, `contradicted`, `equivalent` or `undecided`.
         p: two-sided, as given or of the paired t test; nan if n < 2 and none was given.
         equivalence: the test within the margin; `None` if no margin was given.
         negligible: zero is rejected, but the difference is shown to be within the margin.
-        replicates_needed: if undecided, the pairs in all that a next study needs, see `verdict`;
-            `None` if decided or if it cannot be said.
+        replicates_needed: if undecided, the number of pairs that a next study needs, see `verdict`;
+            `None` if decided or unknown.
         mean, n: mean and number of the differences; mean is nan without any.
     """
 

@@ -1,4 +1,4 @@
-"""What the tests share: checked arrays, one-sided t tests, exact sign flips."""
+"""Shared by the tests: checked arrays, one-sided t tests, exact sign-flip tests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def finite(name: str, values: ArrayLike, dimensions: int) -> Reals:
 
 
 def share(name: str, value: float) -> None:
-    """Refuse what is not strictly between 0 and 1.
+    """Check that a value is strictly between 0 and 1.
 
     Raises:
         ValueError: if it is not.
