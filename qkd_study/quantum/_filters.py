@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,7 @@ class FilterForms:
     and of the second half of the wires.
 
     Args:
-        simulator: what runs the circuit; its executions are counted.
+        simulators: what runs the circuit of each filter; executions are counted.
         circuit: n qubits, without features.
         z: the readout's value in every basis state, (2^n,).
         theta: angles in radians, (F, P).
@@ -83,7 +83,7 @@ class FilterForms:
 
     def __init__(
         self,
-        simulator: Simulator,
+        simulators: Sequence[Simulator],
         circuit: Circuit,
         z: Floats,
         theta: Floats,
@@ -91,7 +91,10 @@ class FilterForms:
         inputs: int,
         product: bool,
     ) -> None:
-        self._executions = [simulator.matrix_execution(circuit, angles) for angles in theta]
+        self._executions = [
+            simulator.matrix_execution(circuit, angles)
+            for simulator, angles in zip(simulators, theta, strict=True)
+        ]
         self._unitaries = np.stack([execution.final for execution in self._executions])
         self._z = z.astype(self._unitaries.real.dtype)
         self._wires = inputs if product else None

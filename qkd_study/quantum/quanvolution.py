@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -110,11 +111,17 @@ class Quanvolution(nn.Module):
         angles = (pixels * self.angle_range).split(split, dim=1)
         return torch.cat([pauli_expectations(half) for half in angles], dim=1)
 
-    def forms(self, theta: Floats) -> FilterForms:
-        """Filters with angles `theta` (F, P) as bilinear forms of what `embed` returns."""
+    def forms(self, theta: Floats, simulators: Sequence[Simulator] | None = None) -> FilterForms:
+        """Filters with angles `theta` (F, P) as bilinear forms of what `embed` returns.
+
+        Args:
+            theta: of this layer's filters, or of those of several layers that are like it.
+            simulators: what runs each filter; default: the layer's.
+        """
         z, product = self.get_buffer("z").numpy(), self.embedding == "angle"
         inputs = self.kernel**2
-        return FilterForms(self.simulator, self.circuit, z, theta, inputs=inputs, product=product)
+        given = simulators or [self.simulator] * len(theta)
+        return FilterForms(given, self.circuit, z, theta, inputs=inputs, product=product)
 
     def forward(self, features: Tensor) -> Tensor:
         """Feature maps of embedded images.

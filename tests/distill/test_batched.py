@@ -183,6 +183,11 @@ def test_a_batch_is_one_by_one(tmp_path: Path, name: str) -> None:
     for mine, other in zip(batched, alone, strict=True):
         compare(mine, other, len(dataset.test_labels))
         assert len(mine.curve) == config.epochs
+        if not arm.needs_teacher:  # else the first to need it counts the teacher's
+            counts = [result.costs["circuit_executions"] for result in (mine, other)]
+            assert counts[0] == batched[0].costs["circuit_executions"]
+            assert bool(counts[0]) == bool(counts[1])
+            assert counts[0] <= counts[1]
 
 
 @pytest.mark.parametrize(

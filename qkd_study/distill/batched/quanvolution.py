@@ -79,16 +79,16 @@ class BatchedQuanvolution(BatchedFilters):
             return self._frozen
         angles = self.parameters.values["theta"]
         forms = aligned_zeros(len(angles), self._filters * self._right, self._left)
-        self._executed = [
-            layer.forms(theta.numpy()) if theta.isfinite().all() else None
-            for layer, theta in zip(self._layers, angles, strict=True)
-        ]
+        self._running = angles.isfinite().flatten(1).all(1)
+        running = [number for number, one in enumerate(self._running.tolist()) if one]
+        simulators = [self._layers[number].simulator for number in running]
+        each = [simulator for simulator in simulators for _ in range(self._filters)]
         by_filter = forms.unflatten(1, (self._filters, self._right)).transpose(2, 3)
-        for mine, executed in zip(by_filter, self._executed, strict=True):
-            if executed is None:
-                mine.fill_(torch.nan)
-            else:
-                mine.copy_(torch.from_numpy(executed.forms))
+        by_filter.fill_(torch.nan)
+        if running:
+            self._executed = self._layers[0].forms(angles[running].flatten(0, 1).numpy(), each)
+            found = torch.from_numpy(self._executed.forms)
+            by_filter[running] = found.unflatten(0, (-1, self._filters)).to(forms.dtype)
         if "theta" in self.parameters.frozen:
             self._frozen = forms
         return forms
@@ -126,11 +126,12 @@ class BatchedQuanvolution(BatchedFilters):
             by_filter = products.unflatten(0, (self._filters, self._right))
             torch.mul(given[:, None], x[-self._right :], out=by_filter)
             torch.mm(products, x[: self._left].T, out=mine)
-        by_filter = for_forms.double().unflatten(1, (self._filters, self._right)).transpose(2, 3)
-        gradients = self.parameters.gradients["theta"]
-        for mine, executed, array in zip(gradients, self._executed, by_filter, strict=True):
-            if executed is not None:
-                mine.copy_(torch.from_numpy(executed.gradient(array.numpy())))
+        if self._running.any():
+            given = for_forms[self._running].double()
+            by_filter = given.unflatten(1, (self._filters, self._right)).transpose(2, 3)
+            found = torch.from_numpy(self._executed.gradient(by_filter.flatten(0, 1).numpy()))
+            for_theta = self.parameters.gradients["theta"]
+            for_theta[self._running] = found.unflatten(0, (-1, self._filters))
 
     def _logits(self, number: int, weights: Tensor, inputs: Tensor) -> Tensor:
         """See `BatchedFilters._logits`."""
