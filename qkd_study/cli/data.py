@@ -57,7 +57,7 @@ def _show_file(file: datasets.DataFile) -> None:
     what = {1: f"{shape[0]} features", 2: f"{size} pixels"}.get(
         len(shape), f"{shape[0]} channels of {size} pixels"
     )
-    divided = "" if dataset.white == 1 else f", divided by {dataset.white:g}"
+    divided = "" if dataset.max_value == 1 else f", divided by {dataset.max_value:g}"
     label = "" if file.label == "label" else f", label={file.label!r}"
     print(
         f"{file.path} can be used: DataFile({str(file.path)!r}{label})\n"

@@ -86,8 +86,8 @@ def planned(
     with running(study_file):
         entry, message = datasets.choose(study.datasets, datasets.terminal_progress)
         dataset = datasets.load(entry)
-        if dataset.white != 1 and not isinstance(datasets.whole(entry), str):
-            message += f", its samples divided by {dataset.white:g}"
+        if dataset.max_value != 1 and not isinstance(datasets.whole(entry), str):
+            message += f", its samples divided by {dataset.max_value:g}"
         with _recording(files):
             return make_plan(study, dataset), dataset, message
 

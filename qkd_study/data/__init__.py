@@ -1,4 +1,4 @@
-"""Datasets, and the draws that a replicate makes from them."""
+"""Datasets, and the draws of replicates from them."""
 
 from qkd_study.data.dataset import Dataset
 from qkd_study.data.datasets import SOURCES, choose, load, name_of, source, terminal_progress

@@ -1,4 +1,4 @@
-"""From arrays that a user hands over to a `Dataset`: every check, and the split of a test set."""
+"""Makes a `Dataset` of a user's arrays: checks them, and splits off a test set."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from qkd_study.common.errors import InputError, StudyWarning, shown
 from qkd_study.data.dataset import Dataset, Floats, Ints
 
-#: The share of a user's samples that is kept for the test, where there is no test set.
+#: The share of a user's samples that is the test set, if none is given.
 TEST_SHARE = 0.25
 _SPLIT_SEED = 20_26
-#: What stands for 1 in integer images: of bits, of scikit-learn's digits, of 8 and of 16 bits.
-WHITE = (1, 16, 255, 65_535)
-#: Channels that an image may have for them to be recognised as the last axis: grey, or colour.
+#: The possible maxima of integer images: of bits, of scikit-learn's digits, of 8 and of 16 bits.
+MAX_VALUES = (1, 16, 255, 65_535)
+#: Numbers of channels that are recognised on the last axis: grey, or colour.
 CHANNELS = (1, 3)
 
-#: Samples and classes, unchecked; `None` for both where there are none.
+#: Samples and classes, unchecked; both `None` if there are none.
 Pair = tuple[Any, Any]
 _Labels = NDArray[Any]
 
@@ -35,20 +35,20 @@ def build(
     test_share: float = TEST_SHARE,
     divide_by: float | None = None,
 ) -> Dataset:
-    """The dataset in a user's arrays.
+    """Make a dataset of a user's arrays.
 
     Args:
-        who: begins every message: the dataset or the file.
+        who: the beginning of every message: the dataset or the file.
         name: of the dataset.
         samples: x (n, *shape), y (n,).
         test: the same of a test set, or `None` twice to split one off.
         test_share: the share of every class that is split off.
-        divide_by: what samples are divided by when used; `None` for the largest value that
-            integer images may have, and 1 for all else.
+        divide_by: the divisor of samples when they are used; `None`: the largest value that
+            integer images may have, and 1 for other data.
 
     Raises:
-        InputError: x holds what is no finite number or no sample of 1 to 3 axes; y holds what is
-            no class, or one class only; the lengths differ; the test set differs in shape or has
+        InputError: x has values that are not finite numbers, or samples without 1 to 3 axes; y has
+            invalid classes, or only one; the lengths differ; the test set differs in shape or has
             other classes; a class is too small to be split.
     """
     divisor = _divisor(who, (samples[0], test[0]), divide_by)
@@ -90,7 +90,7 @@ def _divisor(who: str, given: Sequence[Any], divide_by: float | None) -> float:
     if not images or any(x.min() < 0 for x in arrays):
         return 1
     largest = max(x.max() for x in arrays)
-    return next((white for white in WHITE if largest <= white), 1)
+    return next((max_value for max_value in MAX_VALUES if largest <= max_value), 1)
 
 
 def _channels_first(who: str, name: str, x: Floats) -> Floats:
@@ -137,7 +137,7 @@ def _samples(who: str, name: str, given: Any) -> Floats:
             f"height, width), (samples, channels, height, width) or (samples, height, width, 1 or "
             f"3 channels), with at least 1 of each."
         )
-    with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is named below
+    with np.errstate(over="ignore"):  # too large values become infinite: an error below
         numbers = np.array(x, dtype=np.float32, order="C")
     finite = np.isfinite(numbers)
     if not finite.all():
@@ -151,14 +151,14 @@ def _samples(who: str, name: str, given: Any) -> Floats:
 
 def _labels(who: str, name: str, given: Any) -> _Labels:
     """Labels as int64 or text (n,)."""
-    # Lists go in as objects: numpy would make text of the numbers beside text.
+    # Lists are read as objects: numpy would turn numbers beside text into text.
     y = _array(who, name, given, object if isinstance(given, list | tuple) else None)
     if y.ndim != 1:
         raise InputError(
             f"{who}: {name} has the shape {y.shape}. Allowed: (samples,), a class each."
         )
     if y.dtype.kind == "O" and len({isinstance(label, str) for label in y}) <= 1:
-        with contextlib.suppress(ValueError):  # of what is nested in uneven lengths
+        with contextlib.suppress(ValueError):  # nested lists of uneven lengths
             y = np.array(y.tolist())
     if y.ndim == 1 and y.dtype.kind in "biuU":
         return y if y.dtype.kind == "U" else y.astype(np.int64)

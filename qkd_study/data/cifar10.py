@@ -27,7 +27,7 @@ _TEST = "cifar-10-batches-bin/test_batch.bin"
 
 @dataclass(frozen=True)
 class CifarArchive:
-    """Where the archive is, and what it must hold.
+    """The archive: its servers, and its expected content.
 
     Attributes:
         name: of the dataset, and of its folder.
@@ -51,7 +51,7 @@ class CifarArchive:
         return next((path for path in candidates if path.is_file()), None)
 
     def available(self) -> bool:
-        """Whether the archive is here or its server answers, found out within seconds."""
+        """Whether the archive is here or its server answers; takes a few seconds at most."""
         return self.find() is not None or reachable(*self.servers)
 
     def fetch(self, progress: Progress = no_progress) -> None:
@@ -64,7 +64,7 @@ class CifarArchive:
             files.fetch(self.name, self.file, self.servers, self.md5, progress)
 
     def load(self) -> Dataset:
-        """The dataset: uint8 images (n, 3, 32, 32), red, green and blue, with 255 as white.
+        """The dataset: uint8 images (n, 3, 32, 32), red, green and blue.
 
         Raises:
             InputError: the archive is missing or broken.
@@ -87,11 +87,11 @@ class CifarArchive:
             test,
             test_labels,
             classes=self.classes,
-            white=255,
+            max_value=255,
         )
 
     def _members(self, path: Path) -> dict[str, bytes]:
-        """The six files, read from the archive in memory: nothing is written by names in a tar."""
+        """The six files, read into memory: no name in the archive is used to write a file."""
         wanted, size = {*_TRAIN, _TEST}, self.records * _RECORD
         found: dict[str, bytes] = {}
         with tarfile.open(path, "r:gz") as archive:

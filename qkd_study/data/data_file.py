@@ -1,4 +1,4 @@
-"""Reading a user's file: `.npz`, `.csv` or `.parquet`. Nothing in it is run."""
+"""Reads a user's file: `.npz`, `.csv` or `.parquet`, without executing anything in it."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _check_column(path: Path, name: str, column: pd.Series[Any]) -> None:
     import pandas as pd
 
     if name.startswith("Unnamed: "):
-        # What `to_csv` writes without index=False: the row's number, which would be learnt from.
+        # `to_csv` without index=False writes the row's number, which a model could learn from.
         raise InputError(
             f"{path} has a column without a name ({name}). If it counts rows, remove it "
             f"(pandas: to_csv(..., index=False)); if it is a feature, name it."

@@ -1,4 +1,4 @@
-"""`Dataset`: arrays to draw from, and which of them may be trained on."""
+"""`Dataset`: a pool of samples to draw from, and a test set."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class Dataset:
     """Samples with labels, split into a pool to draw from and a test set.
 
     A sample is a vector (features,), a grey image (height, width) or a colour image
-    (channels, height, width). Samples stay as they were stored (bytes, for most images) and are
-    divided by `white` when they are used: images come out in [0, 1], other data as they are.
+    (channels, height, width). Samples have their original type (bytes, for most images) and are
+    divided by `max_value` when they are used: images are then in [0, 1], other data unchanged.
 
     Attributes:
-        name: as studies name it.
+        name: in studies and rows.
         pool_raw: (n, *shape), for training and validation draws.
         pool_labels: int64 (n,), in 0 .. classes - 1.
-        test_raw: (t, *shape), touched in the confirm phase only.
+        test_raw: (t, *shape), used in the confirm phase only.
         test_labels: int64 (t,).
         classes: how many there are.
-        white: the stored value that means 1; 1 for data that are no bytes.
-        digest: SHA-256 over all of the above, so that a row says what it was computed from.
+        max_value: the stored value that stands for 1; 1 for data that are not scaled.
+        digest: SHA-256 of all of the above.
     """
 
     name: str
@@ -39,11 +39,11 @@ class Dataset:
     test_raw: Raw
     test_labels: Ints
     classes: int
-    white: float = 1
+    max_value: float = 1
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
-        digest = hashlib.sha256(f"{self.name} {self.classes} {self.white}".encode())
+        digest = hashlib.sha256(f"{self.name} {self.classes} {self.max_value}".encode())
         for array in (self.pool_raw, self.pool_labels, self.test_raw, self.test_labels):
             digest.update(f"{array.shape} {array.dtype}".encode())
             digest.update(np.ascontiguousarray(array).data)
@@ -58,11 +58,11 @@ class Dataset:
         """The least and the largest input, and the largest mean absolute value of a feature.
 
         Args:
-            most: samples, evenly spaced over the pool, that the mean is taken over.
+            most: samples for the mean, at most; evenly spaced over the pool.
         """
         index = np.unique(np.linspace(0, len(self.pool_raw) - 1, most).astype(np.int64))
         low, high = (
-            float(edge / self.white) for edge in (self.pool_raw.min(), self.pool_raw.max())
+            float(edge / self.max_value) for edge in (self.pool_raw.min(), self.pool_raw.max())
         )
         return low, high, float(np.abs(self.pool_inputs(index)).mean(0, np.float64).max())
 
@@ -75,4 +75,4 @@ class Dataset:
         return self._inputs(self.test_raw)
 
     def _inputs(self, raw: Raw) -> Floats:
-        return (raw / np.float32(self.white)).astype(np.float32, copy=False)
+        return (raw / np.float32(self.max_value)).astype(np.float32, copy=False)

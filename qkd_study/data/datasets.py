@@ -1,4 +1,4 @@
-"""The datasets of a study, named or declared, and the choice among those it would accept."""
+"""The datasets of a study, named or declared, and the choice of the first available one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["SOURCES", "Source", "choose", "load", "name_of", "source", "terminal
 
 
 def source(entry: DataSource) -> Source | Subset | Arrays | DataFile:
-    """What makes an entry of a study's `datasets` available, fetches and loads it.
+    """The object that fetches and loads an entry of a study's `datasets`.
 
     Raises:
         InputError: no dataset has this name, or it is neither a name nor a declaration.
@@ -34,7 +34,7 @@ def source(entry: DataSource) -> Source | Subset | Arrays | DataFile:
 
 
 def name_of(entry: DataSource) -> str:
-    """The name of the dataset of an entry, as rows have it.
+    """The name of an entry's dataset in rows.
 
     Raises:
         InputError: see `source`.
@@ -46,17 +46,17 @@ def name_of(entry: DataSource) -> str:
 def choose(
     entries: Sequence[DataSource], progress: Progress = no_progress
 ) -> tuple[DataSource, str]:
-    """The first of `entries` that can be had, made local.
+    """Choose the first of `entries` that is available, and fetch it.
 
     Args:
         entries: names and declarations, in order of preference.
-        progress: called with the bytes done and in all of a download.
+        progress: called with the bytes done and the total of a download.
 
     Returns:
         The entry, and one line that says why it was chosen.
 
     Raises:
-        InputError: an entry is no dataset, or none of them can be had.
+        InputError: an entry is not a dataset, or none is available.
     """
     missing: list[str] = []
     for entry, candidate in [(entry, source(entry)) for entry in entries]:
@@ -89,7 +89,7 @@ def _absence(entry: DataSource) -> str:
 
 
 def terminal_progress(done: int, total: int) -> None:
-    """Show a download on standard error; where that is no terminal, only its end."""
+    """Show a download on standard error; if that is not a terminal, only its end."""
     live = is_live(sys.stderr)
     if not live and done != total:
         return
@@ -101,7 +101,7 @@ def terminal_progress(done: int, total: int) -> None:
 
 @functools.lru_cache(maxsize=2)
 def load(entry: DataSource) -> Dataset:
-    """The dataset, read once per process.
+    """Load a dataset, once per process.
 
     Raises:
         InputError: it is unknown, missing or broken.

@@ -1,4 +1,4 @@
-"""Declarations of data: a part of a dataset, arrays of one's own, a file of one's own."""
+"""Declarations of data: some classes of a dataset, a user's arrays, a user's file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Subset:
 
     Attributes:
         of: a dataset's name, or another declaration.
-        classes: its classes to keep, by number; they become 0, 1, ... in this order.
+        classes: the classes to use, by number; they become 0, 1, ... in this order.
         name: for rows and reports; the default is like `digits:3,8`.
     """
 
@@ -48,22 +48,22 @@ class Subset:
                 f"Subset is of a dataset's name, Subset(...), Arrays(...) or DataFile(...), "
                 f"but got {shown(self.of)}."
             )
-        kept = as_python(self.classes)
-        if isinstance(kept, str) or not isinstance(kept, Sequence):
-            raise InputError(f"classes of Subset must be such as (3, 8), but got {shown(kept)}.")
-        for label in kept:
+        chosen = as_python(self.classes)
+        if isinstance(chosen, str) or not isinstance(chosen, Sequence):
+            raise InputError(f"classes of Subset must be such as (3, 8), but got {shown(chosen)}.")
+        for label in chosen:
             if isinstance(label, bool) or not isinstance(label, int):
                 raise InputError(f"classes of Subset must be integers, but got {shown(label)}.")
-        kept = tuple(kept)
-        if len(kept) < 2 or len(set(kept)) < len(kept):
+        chosen = tuple(chosen)
+        if len(chosen) < 2 or len(set(chosen)) < len(chosen):
             raise InputError(
-                f"classes of Subset must be at least 2 and all different, but got {kept}."
+                f"classes of Subset must be at least 2 and all different, but got {chosen}."
             )
-        object.__setattr__(self, "classes", kept)
+        object.__setattr__(self, "classes", chosen)
         base = self._base()
         of = self.of if isinstance(self.of, str) else self.of.name
         if not self.name:
-            object.__setattr__(self, "name", f"{of}:{','.join(map(str, kept))}")
+            object.__setattr__(self, "name", f"{of}:{','.join(map(str, chosen))}")
         object.__setattr__(self, "name", _checked_name("Subset", self.name))
         if isinstance(base, Subset):
             self._check(len(base.classes))
@@ -73,19 +73,19 @@ class Subset:
             self._check(base.classes)
 
     def available(self) -> bool:
-        """Whether the whole dataset can be had."""
+        """Whether the underlying dataset is available."""
         return self._base().available()
 
     def fetch(self, progress: Progress) -> None:
-        """Make the whole dataset local.
+        """Fetch the underlying dataset.
 
         Raises:
-            InputError: it cannot be had.
+            InputError: it is not available.
         """
         self._base().fetch(progress)
 
     def load(self) -> Dataset:
-        """The samples of the classes kept, in the dataset's order.
+        """The samples of the classes, in the dataset's order.
 
         Raises:
             InputError: the dataset is missing or broken, lacks one of the classes, or its test
@@ -93,7 +93,7 @@ class Subset:
         """
         whole = self._base().load()
         self._check(whole.classes)
-        pool, test = (self._kept(y) for y in (whole.pool_labels, whole.test_labels))
+        pool, test = (self._indices(y) for y in (whole.pool_labels, whole.test_labels))
         if not len(test):
             raise InputError(
                 f"dataset {self.name!r}: the test set of {whole.name} has no sample of the classes "
@@ -106,11 +106,11 @@ class Subset:
             whole.test_raw[test],
             self._relabelled(whole.test_labels[test]),
             len(self.classes),
-            whole.white,
+            whole.max_value,
         )
 
     def within(self, folder: Path) -> Subset:
-        """The same, with a file's relative path taken from `folder`."""
+        """The same declaration, with a relative path of a file resolved from `folder`."""
         return replace(self, of=within(self.of, folder))
 
     def _base(self) -> Source | Subset | Arrays | DataFile:
@@ -124,7 +124,7 @@ class Subset:
                     f"Allowed: 0 to {count - 1}."
                 )
 
-    def _kept(self, labels: Ints) -> Ints:
+    def _indices(self, labels: Ints) -> Ints:
         return np.flatnonzero(np.isin(labels, self.classes)).astype(np.int64)
 
     def _relabelled(self, labels: Ints) -> Ints:
@@ -135,7 +135,7 @@ class Subset:
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """One's own samples in memory, checked and copied when declared.
+    """A user's samples in memory, checked and copied when declared.
 
     Two are equal if their names and samples are.
 
@@ -144,12 +144,12 @@ class Arrays:
         x: finite numbers: (n, features), (n, height, width) or (n, channels, height, width); of 1
             or 3 channels, also (n, height, width, channels).
         y: (n,), classes as integers or text; they become 0, 1, ... in sorted order.
-        test_x, test_y: a test set, never searched on. Without one a part of `x` and `y` is split
-            off, the same share of every class, by a fixed seed.
-        test_share: how much that is; unused with a test set.
-        divide_by: what samples are divided by when they are used, such as 255, or 1 for none. By
-            default images of integers >= 0 are divided by the first of 1, 16, 255 and 65,535 that
-            none exceeds, so that they lie in [0, 1], and all else is used as it is.
+        test_x, test_y: a test set, never used in the search. Without one a part of `x` and `y` is
+            split off, the same share of every class, by a fixed seed.
+        test_share: that share; unused with a test set.
+        divide_by: the divisor of samples when they are used, such as 255; 1 for none. By default
+            images of integers >= 0 are divided by the first of 1, 16, 255 and 65,535 that no value
+            exceeds, so that they lie in [0, 1], and other data are not scaled.
     """
 
     name: str
@@ -186,7 +186,7 @@ class Arrays:
         return True
 
     def fetch(self, progress: Progress) -> None:
-        """Nothing is to be fetched."""
+        """Do nothing."""
 
     def load(self) -> Dataset:
         """The samples as float32."""
@@ -195,9 +195,9 @@ class Arrays:
 
 @dataclass(frozen=True)
 class DataFile:
-    """One's own samples in a file, read and checked when loaded.
+    """A user's samples in a file, read and checked when loaded.
 
-    - `.npz`: arrays `x` and `y`, perhaps `test_x` and `test_y`, as for `Arrays`; no pickles.
+    - `.npz`: arrays `x` and `y`, optionally `test_x` and `test_y`, as for `Arrays`; no pickles.
     - `.csv`, `.parquet`: a row per sample; the column `label` holds the class, all others are
       features.
 
@@ -205,7 +205,7 @@ class DataFile:
 
     Attributes:
         path: of the file; a relative one is from the folder of the study file.
-        label: the column of the classes, of a table.
+        label: the column of the classes, if the file is a table.
         name: for rows and reports; the default is the file's, without its ending.
         divide_by: as of `Arrays`.
     """
@@ -231,18 +231,18 @@ class DataFile:
         object.__setattr__(self, "name", _checked_name("DataFile", self.name))
 
     def within(self, folder: Path) -> DataFile:
-        """The same, with a relative path taken from `folder`."""
+        """The same declaration, with a relative path resolved from `folder`."""
         return replace(self, path=folder / self.path)
 
     def available(self) -> bool:
-        """Whether the file is there."""
+        """Whether the file exists."""
         return Path(self.path).is_file()
 
     def fetch(self, progress: Progress) -> None:
-        """Nothing is to be fetched.
+        """Do nothing.
 
         Raises:
-            InputError: the file is not there.
+            InputError: the file does not exist.
         """
         if not self.available():
             raise InputError(f"{absence(self)}. Check the path of DataFile.")
@@ -251,7 +251,7 @@ class DataFile:
         """The samples as float32.
 
         Raises:
-            InputError: the file is missing or broken, or what it holds is no dataset.
+            InputError: the file is missing or broken, or its content is invalid.
         """
         self.fetch(no_progress)
         path = Path(self.path)
@@ -263,24 +263,24 @@ DataSource = str | Subset | Arrays | DataFile
 
 
 def within(entry: DataSource, folder: Path) -> DataSource:
-    """An entry of a study's `datasets`, with a file's relative path taken from `folder`."""
+    """An entry of a study's `datasets`, with a file's relative path resolved from `folder`."""
     return entry.within(folder) if isinstance(entry, Subset | DataFile) else entry
 
 
 def whole(entry: DataSource) -> str | Arrays | DataFile:
-    """What an entry is a part of, or the entry itself."""
+    """The underlying dataset of a `Subset`, or the entry itself."""
     while isinstance(entry, Subset):
         entry = entry.of
     return entry
 
 
 def file_of(entry: DataSource) -> DataFile | None:
-    """The file that an entry is of, or is a part of."""
+    """The file of an entry or of its underlying dataset, if there is one."""
     found = whole(entry)
     return found if isinstance(found, DataFile) else None
 
 
 def absence(file: DataFile) -> str:
-    """That a file is not there, and where it was looked for."""
+    """The message that a file does not exist."""
     path = os.path.abspath(file.path)
     return f"{path} is {'a folder, not a' if os.path.isdir(path) else 'no'} file"

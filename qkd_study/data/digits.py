@@ -10,17 +10,17 @@ import numpy as np
 from qkd_study.common.paths import read_cached, write_cached
 from qkd_study.data.dataset import Dataset, Raw
 
-#: Test images: a third, drawn once and for all, stratified by class.
+#: Test images: a third, drawn with a fixed seed, stratified by class.
 TEST_IMAGES = 597
 _SPLIT_SEED = 20_25
 
 
 def load_digits() -> Dataset:
     """The digits with pixels in [0, 1]: a pool of 1,200 and a fixed test set of 597."""
-    return Dataset("digits", *_kept(), classes=10, white=16)
+    return Dataset("digits", *_cached_split(), classes=10, max_value=16)
 
 
-def _kept() -> tuple[Raw, Raw, Raw, Raw]:
+def _cached_split() -> tuple[Raw, Raw, Raw, Raw]:
     """The split digits from the user's cache folder: importing scikit-learn takes a second."""
     name = f"digits-{metadata.version('scikit-learn')}.npz"
     if (content := read_cached(name)) is not None:
@@ -49,7 +49,7 @@ def _split() -> tuple[Raw, Raw, Raw, Raw]:
 def load_large_digits() -> Dataset:
     """The digits resized to 28x28 by linear interpolation: offline data for models of that size.
 
-    They hold nothing that the 8x8 digits do not.
+    They have no more information than the 8x8 digits.
     """
     from scipy.ndimage import zoom
 
@@ -65,5 +65,5 @@ def load_large_digits() -> Dataset:
         resized(small.test_raw),
         small.test_labels,
         classes=10,
-        white=16,
+        max_value=16,
     )

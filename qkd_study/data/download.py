@@ -1,4 +1,4 @@
-"""Fetching one file: resumed where it stopped, checked before it is given its name."""
+"""Downloads a file: resumes interrupted downloads, and checks the file before it is renamed."""
 
 from __future__ import annotations
 
@@ -21,38 +21,35 @@ from filelock import FileLock
 from qkd_study.common.errors import InputError, StorageError
 from qkd_study.common.progress import Progress, no_progress
 
-#: Seconds until a server that does not answer counts as out of reach.
+#: Seconds after which a server that does not answer is regarded as unreachable.
 CONNECT_SECONDS = 2.0
-#: The same behind a proxy, which asks the server in its turn.
+#: The same behind a proxy, which has to connect to the server.
 PROXY_SECONDS = 8.0
-#: Seconds without a byte after which a started download gives up (and can be resumed).
+#: Seconds without a byte after which a download ends; it can be resumed.
 READ_SECONDS = 20.0
 _BLOCK = 1 << 16
-#: What a proxy answers that cannot or will not ask the server.
+#: The status codes of a proxy that cannot or will not connect to the server.
 _OF_PROXIES = (407, 502, 503, 504)
 
 
 def proxy_of(url: str) -> str | None:
-    """The proxy that an address is asked through, by the environment as Python reads it.
-
-    HTTP_PROXY, HTTPS_PROXY and NO_PROXY, in capitals or not.
-    """
+    """The proxy of an address, by HTTP_PROXY, HTTPS_PROXY and NO_PROXY, in capitals or not."""
     parts = urllib.parse.urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)
     return None if proxy is None or urllib.request.proxy_bypass(parts.netloc) else proxy
 
 
 def through(*urls: str) -> str:
-    """The first proxy of some addresses in words, without its password; empty if there is none."""
+    """The first proxy of some addresses as text, without password; empty if there is none."""
     proxy = next(filter(None, map(proxy_of, urls)), None)
     return f" through the proxy {proxy.rpartition('@')[2]}" if proxy else ""
 
 
 def reachable(*urls: str) -> bool:
-    """Whether the server of any of `urls` answers, all asked at once.
+    """Whether the server of any of `urls` answers; all are tried at once.
 
-    Without a proxy it must accept a connection within `CONNECT_SECONDS`, the look-up of its name
-    included; through a proxy, answer a request within `PROXY_SECONDS`.
+    Without a proxy it must accept a connection within `CONNECT_SECONDS`, name look-up included;
+    through a proxy, it must answer a request within `PROXY_SECONDS`.
     """
     answered = threading.Event()
     seconds = PROXY_SECONDS if any(map(proxy_of, urls)) else CONNECT_SECONDS
@@ -70,7 +67,7 @@ def reachable(*urls: str) -> bool:
                 connection.close()
             answered.set()
 
-    # A name look-up knows no time limit of its own, so it may not hold up the caller.
+    # In threads, because a name look-up has no time limit.
     threads = [threading.Thread(target=connect, args=(url,), daemon=True) for url in urls]
     for thread in threads:
         thread.start()
@@ -83,12 +80,12 @@ def reachable(*urls: str) -> bool:
 
 
 def _open(request: urllib.request.Request, seconds: float) -> Any:
-    """`urlopen` would go on using the proxies of its first call in this process."""
+    """As `urlopen`, which would always use the proxies of its first call in this process."""
     return urllib.request.build_opener().open(request, timeout=seconds)
 
 
 def _ask(url: str) -> None:
-    """Send a request, through the proxy; an `OSError` if it is the proxy that refuses."""
+    """Send a request through the proxy; raises an `OSError` if the proxy refuses."""
     request = urllib.request.Request(url, headers={"User-Agent": "qkd-study"}, method="HEAD")
     try:
         _open(request, PROXY_SECONDS).close()
@@ -98,21 +95,21 @@ def _ask(url: str) -> None:
 
 
 def download(urls: Sequence[str], target: Path, md5: str, progress: Progress = no_progress) -> Path:
-    """Fetch the first of `urls` that answers into `target`; a part left by an earlier try is kept.
+    """Download `target` from the first of `urls` that answers; resumes a partial download.
 
     Args:
         urls: the same file at several servers, http or https.
-        target: where it goes, once its checksum is right.
+        target: written when the checksum is right.
         md5: the published checksum of the file.
-        progress: called with the bytes done and in all.
+        progress: called with the bytes done and the total.
 
     Raises:
         InputError: no server could be reached, or what they sent has another checksum.
-        StorageError: the folder of `target` does not take it; the `OSError` is its cause.
+        StorageError: `target` cannot be written; the `OSError` is its cause.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(f".{target.name}.lock")):  # others may want it too
+        with FileLock(target.with_name(f".{target.name}.lock")):  # of other processes
             if target.exists() and md5_of(target) == md5:
                 return target
             return _downloaded(urls, target, md5, progress)
@@ -142,7 +139,7 @@ def _downloaded(urls: Sequence[str], target: Path, md5: str, progress: Progress)
 
 
 def _write(part: Path, mode: Literal["wb", "ab"], block: bytes = b"") -> None:
-    """A full disk raises another error here than a server that hangs up."""
+    """Write a block; a full disk raises another error than a closed connection."""
     try:
         with part.open(mode) as out:
             out.write(block)
@@ -165,7 +162,7 @@ def _fetch(url: str, part: Path, progress: Progress) -> None:
     try:
         reply = _open(request, READ_SECONDS)
     except urllib.error.HTTPError as error:
-        if error.code != 416:  # 416: nothing is left behind what we have
+        if error.code != 416:  # 416: the partial file is complete
             raise
         return
     with reply:

@@ -1,4 +1,4 @@
-"""Drawing the samples of a replicate: K for the student, M for the teacher, a validation set."""
+"""Draws the samples of a replicate: K for the student, M for the teacher, a validation set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qkd_study.data.dataset import Dataset, Ints
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """Indices into a dataset's pool; `student` is the beginning of `teacher`.
+    """Indices into a dataset's pool; `teacher` begins with `student`.
 
     Attributes:
         student: int64 (K,).
@@ -42,13 +42,13 @@ def check_draw(dataset: Dataset, samples: int, teacher_samples: int, validation:
             f"teacher_samples={teacher_samples} must be >= samples={samples}: "
             f"the teacher sees the student's samples, and more if it is given more."
         )
-    room = len(dataset.pool_labels) - validation
+    limit = len(dataset.pool_labels) - validation
     for name, value in (("samples", samples), ("teacher_samples", teacher_samples)):
-        if value > room:
+        if value > limit:
             raise InputError(
                 f"{name}={value} is larger than the dataset: {dataset.name} has "
                 f"{len(dataset.pool_labels)} samples to draw from, of which validation_samples="
-                f"{validation} are held out. Allowed: up to {max(room, 0)}."
+                f"{validation} are held out. Allowed: up to {max(limit, 0)}."
             )
 
 
@@ -63,10 +63,10 @@ def draw(
 ) -> Draw:
     """Draw a replicate's samples, stratified by class and without repetition.
 
-    Stratified is in proportion: the share of a class in the dataset times K, give or take less
-    than 2. So a class whose share is below that may be missing from a small draw.
+    The number of samples of a class differs by less than 2 from K times its share of the dataset,
+    so a small class may be missing from a small draw.
 
-    The draws of one replicate are nested: fewer samples are a beginning of more, so that
+    The draws of one replicate are nested: a larger draw begins with a smaller one, so that
     differences between values of K are paired too.
 
     Args:
@@ -87,12 +87,12 @@ def draw(
 
 
 def noisy_labels(labels: Ints, share: float, classes: int, *, seed: int, replicate: int) -> Ints:
-    """Labels of which a share is wrong, each wrong class as likely (symmetric label noise).
+    """Replace a share of the labels by wrong ones, all equally likely (symmetric label noise).
 
-    Each label is wrong with the probability `share`: a place has a number in [0, 1) and a wrong
-    class of its own, which depend on seed and replicate only, and is wrong if the number is below
-    the share. So the labels that begin longer ones (see `draw`) are wrong as those are, whatever
-    their number, and a larger share changes all that a smaller one does, to the same classes.
+    Every position has a random number in [0, 1) and a wrong class, which depend on seed and
+    replicate only; its label is replaced if the number is below `share`. So nested draws (see
+    `draw`) have the same wrong labels, and a larger share replaces all labels that a smaller one
+    does, by the same classes.
 
     Args:
         labels: int64 (n,), in 0 .. classes - 1; they are not changed.
@@ -110,7 +110,7 @@ def noisy_labels(labels: Ints, share: float, classes: int, *, seed: int, replica
         raise InputError(f"the share of noisy labels must be from 0 to 1, but got {share!r}.")
     if classes < 2:
         raise InputError(f"noisy labels need at least 2 classes, but got {classes}.")
-    # Row by row, so that the numbers of a place do not depend on how many follow.
+    # Row by row, so that the numbers of a position do not depend on how many follow.
     chance, other = generator(seed, replicate, "label noise").random((len(labels), 2)).T
     changed = np.flatnonzero(chance < share)
     shift = 1 + np.floor(other[changed] * (classes - 1)).astype(np.int64)
@@ -120,7 +120,7 @@ def noisy_labels(labels: Ints, share: float, classes: int, *, seed: int, replica
 
 
 def _stratified_order(labels: Ints, classes: int, rng: np.random.Generator) -> Ints:
-    """A random order of all indices, every stretch of which is as balanced as the labels allow.
+    """A random order of all indices such that every part of it is balanced by class.
 
     Each class spreads its shuffled members evenly over (0, 1), shifted by a random offset of its
     own; sorting by that position interleaves them.

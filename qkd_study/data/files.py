@@ -1,6 +1,6 @@
-"""Where the files of a downloaded dataset lie: the folder QKD_STUDY_DATA, and the user's cache.
+"""The folders of downloaded datasets: QKD_STUDY_DATA, and the user's cache.
 
-A cache folder that does not take them is replaced by a folder of this process.
+If the cache folder cannot be written, a temporary folder of this process is used.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from qkd_study.data.download import download
 
 
 def places(dataset: str) -> list[Path]:
-    """The folders to look into, in this order, for a dataset's files.
+    """The folders in which to look for a dataset's files, in this order.
 
-    Those with `dataset` as their last part hold its files only; the others hold any.
+    Those with `dataset` as their last part have its files only; the others have any.
     """
     given = os.environ.get("QKD_STUDY_DATA")
     roots = [Path(given)] if given else []
@@ -32,7 +32,7 @@ def fetch(dataset: str, name: str, servers: Sequence[str], md5: str, progress: P
     """Download a file of a dataset to where `places` finds it.
 
     Args:
-        dataset, name: of which, and the file's name.
+        dataset, name: of the dataset and of the file.
         servers: addresses that end in a slash; the file's name follows.
         md5: its published checksum.
         progress: called with the bytes done and in all.
@@ -53,7 +53,7 @@ def fetch(dataset: str, name: str, servers: Sequence[str], md5: str, progress: P
 
 
 def missing(dataset: str, name: str, others: Sequence[Path] = ()) -> InputError:
-    """The error of a file that is in none of the places; `others` have its name, but not more."""
+    """The error of a missing file; `others` have its name, but another content."""
     looked = ", ".join(str(folder) for folder in places(dataset))
     but = f" ({', '.join(map(str, others))} holds something else)" if others else ""
     return InputError(
@@ -63,7 +63,7 @@ def missing(dataset: str, name: str, others: Sequence[Path] = ()) -> InputError:
 
 
 def broken(dataset: str, path: Path, problem: object) -> InputError:
-    """The error of a file that is there, but is not what it should be."""
+    """The error of a file with a wrong content."""
     return InputError(
         f"{path} is broken: {str(problem).rstrip('.')}. Delete it and run "
         f"`qkd-study data fetch {dataset}`, or point QKD_STUDY_DATA elsewhere."

@@ -1,7 +1,7 @@
-"""Data made from fixed seeds, the classes of which no linear model can tell apart.
+"""Datasets generated from fixed seeds, with classes that no linear model can separate.
 
 In each, every class has the same mean. The numbers come from
-`numpy.random.RandomState`, the stream of which never changes (NEP 19), so neither do the digests.
+`numpy.random.RandomState`, whose stream never changes (NEP 19), so that digests are stable.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from qkd_study.data.dataset import Dataset, Ints
 POOL, TEST = 12_000, 4_000
 _SAMPLES = POOL + TEST
 
-#: xor4: blocks of features, features in each, and the height of a block's sign; noise has std 1.
+#: xor4: number of blocks, features of a block, and the height of a block's sign; noise has std 1.
 BLOCKS, BLOCK, HEIGHT = 4, 16, 0.75
-#: The plane of the others: features it is lifted into, their noise, and half its width.
+#: The others are in a plane: features into which it is mapped, their noise, and half its width.
 FEATURES, NOISE, RADIUS = 16, 0.05, 3.0
 #: spirals: arms, how often each winds around the centre, and where it begins, of the radius.
 ARMS, TURNS, START = 3, 1, 0.15
@@ -31,8 +31,8 @@ def load_xor4() -> Dataset:
 
     Each of 4 blocks of 16 features has a random sign s at height 0.75 on all of them, plus normal
     noise of standard deviation 1. The class is the number of negative products among s1 s2 and
-    s3 s4. Classes are left as they fall, with probabilities 1/4, 1/2, 1/4: a guess is right half
-    the time. Every class has mean 0, and so has every block alone; only products tell.
+    s3 s4. Classes have the probabilities 1/4, 1/2, 1/4: a guess is right half the time. Every class
+    has mean 0, and so has every block alone; only products separate the classes.
     """
     rng = np.random.RandomState(4_001)
     signs = rng.randint(0, 2, (_SAMPLES, BLOCKS)) * 2 - 1
@@ -46,8 +46,8 @@ def load_spirals() -> Dataset:
 
     An arm winds once around the centre, its radius growing evenly from 0.45 to 3, in a plane that
     a fixed random orthogonal map lifts into 16 features, with normal noise of standard deviation
-    0.05 on each. Points are as dense as 1 / radius: then every arm has its mean in the centre.
-    Classes are as even as 16,000 samples allow.
+    0.05 on each. Their density is 1 / radius: then every arm has its mean in the centre.
+    Class sizes differ by at most 1.
     """
     rng = np.random.RandomState(4_002)
     labels = rng.permutation(_SAMPLES) % ARMS
@@ -60,8 +60,8 @@ def load_spirals() -> Dataset:
 def load_checkerboard() -> Dataset:
     """A 4x4 board, its two colours the classes: 16 features, 12,000 + 4,000 samples.
 
-    Points fall evenly on a board of sides 6, in a plane that is lifted as for the spirals. Classes
-    are left as they fall, with probability 1/2 each.
+    Points are uniform on a board of sides 6, in a plane that is mapped as for the spirals. Classes
+    have the probability 1/2 each.
     """
     rng = np.random.RandomState(4_003)
     board = SQUARES * rng.random_sample((_SAMPLES, 2))
@@ -73,7 +73,7 @@ def load_checkerboard() -> Dataset:
 def _lift(plane: _Doubles, rng: np.random.RandomState) -> _Doubles:
     """Points (n, 2) as (n, 16): two random orthogonal directions, and noise around them."""
     first, second = rng.standard_normal((2, FEATURES))
-    # By hand and not by LAPACK, the last digits of which differ between machines.
+    # By hand, because the last digits of LAPACK differ between machines.
     first /= np.sqrt((first**2).sum())
     second -= (first * second).sum() * first
     second /= np.sqrt((second**2).sum())

@@ -21,9 +21,9 @@ from qkd_study.data.idx import parse_idx
 
 @dataclass(frozen=True)
 class File:
-    """One of the four files: checksums of the packed download and of the bytes inside.
+    """One of the four files: checksums of the packed download and of the unpacked bytes.
 
-    Who packs a file anew gets other packed bytes, so what is read is checked by its inside.
+    A file is checked by its unpacked bytes when it is read, because packing is not unique.
     """
 
     name: str
@@ -33,7 +33,7 @@ class File:
 
 @dataclass(frozen=True)
 class IdxFiles:
-    """Where the files are, and what they must hold.
+    """The files: their servers, and their expected content.
 
     Attributes:
         name: of the dataset, and of its folder.
@@ -51,15 +51,15 @@ class IdxFiles:
 
     def find(self, file: File) -> Path | None:
         """The file in `QKD_STUDY_DATA` or the user's cache, packed or not; `None` if in neither."""
-        here = (path for path in self._named(file) if self._is(file, path))
+        here = (path for path in self._candidates(file) if self._is(file, path))
         return next(here, None)
 
     def available(self) -> bool:
-        """Whether the dataset is here or a server of it answers, found out within seconds."""
+        """Whether the dataset is here or a server answers; takes a few seconds at most."""
         return all(self.find(file) for file in self.files) or reachable(*self.servers)
 
     def fetch(self, progress: Progress = no_progress) -> None:
-        """Download what is not here yet into the user's cache.
+        """Download missing files into the user's cache.
 
         Raises:
             InputError: no server could be reached, or a file arrived damaged.
@@ -69,7 +69,7 @@ class IdxFiles:
                 files.fetch(self.name, f"{file.name}.gz", self.servers, file.md5_packed, progress)
 
     def load(self) -> Dataset:
-        """The dataset: uint8 images (n, side, side) with 255 as white.
+        """The dataset: uint8 images (n, side, side).
 
         Raises:
             InputError: a file is missing or broken.
@@ -83,14 +83,14 @@ class IdxFiles:
             test_images,
             test_labels.astype(np.int64),
             classes=self.classes,
-            white=255,
+            max_value=255,
         )
 
     def read(self, file: File) -> NDArray[np.uint8]:
-        """The array in one of the files, its bytes checked.
+        """Read and check one of the files.
 
         Raises:
-            InputError: the file is missing, cannot be unpacked, or holds other bytes.
+            InputError: the file is missing, cannot be unpacked, or has other bytes.
         """
         path = self._path(file)
         content = self._content(file, path)
@@ -115,7 +115,7 @@ class IdxFiles:
     def _path(self, file: File) -> Path:
         path = self.find(file)
         if path is None:
-            raise files.missing(self.name, f"{file.name}.gz", self._named(file))
+            raise files.missing(self.name, f"{file.name}.gz", self._candidates(file))
         return path
 
     def _content(self, file: File, path: Path) -> bytes:
@@ -130,15 +130,15 @@ class IdxFiles:
             raise files.broken(self.name, path, problem)
         return content
 
-    def _named(self, file: File) -> list[Path]:
+    def _candidates(self, file: File) -> list[Path]:
         names = (f"{file.name}.gz", file.name)
         paths = (folder / name for folder in files.places(self.name) for name in names)
         return [path for path in paths if path.is_file()]
 
     def _is(self, file: File, path: Path) -> bool:
-        """Whether a path is this file: the family's have the same names, so a shared folder lies.
+        """Whether a path is this file: datasets of the family have files of the same names.
 
-        A broken file in the dataset's own folder is it, so that its reader says what is wrong.
+        A broken file in the dataset's own folder counts, so that reading it raises the error.
         """
         if path.parent.name == self.name:
             return True

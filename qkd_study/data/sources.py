@@ -1,4 +1,4 @@
-"""The datasets that have a name, and where each comes from."""
+"""The datasets that have a name, and their sources."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from qkd_study.data.mnist import MNIST
 
 @dataclass(frozen=True)
 class Source:
-    """Where a dataset comes from.
+    """The source of a dataset.
 
     Attributes:
         about: one line.
         classes: how many it has.
-        available: whether it can be had, found out within seconds.
-        fetch: makes it local; takes a progress function of bytes done and in all.
+        available: whether it is here or can be downloaded; takes a few seconds at most.
+        fetch: downloads it; takes a progress function of bytes done and in total.
         load: reads and checks it.
         servers: where it is downloaded from.
     """

@@ -1,4 +1,4 @@
-"""Students and teachers."""
+"""Torch models: students and teachers, built from declarations."""
 
 from qkd_study.common.randomness import seeded, seeded_where_drawn
 from qkd_study.models.build import BUILDERS, build_ansatz, build_model

@@ -1,4 +1,4 @@
-"""From a declared model and a configuration to a model with its initial weights."""
+"""Builds a model with its initial weights from a declaration and a configuration."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from qkd_study.study.models import Shape
 
 
 def simulator(config: Config) -> Simulator:
-    """What runs the circuits of a configuration."""
+    """The simulator of a configuration's circuits."""
     return Simulator(
         cast(str, config.device),
         cast(Precision, config.precision),
@@ -50,10 +50,10 @@ def simulator(config: Config) -> Simulator:
 
 
 def build_ansatz(config: Config, own: Ansatz | None, seed: int) -> Circuit:
-    """The circuit of a configuration, or what the study's own function gives.
+    """The circuit of a configuration, or of the study's own function.
 
     Raises:
-        InputError: the study's function gave no circuit of that many qubits.
+        InputError: the study's function did not return a circuit of that many qubits.
     """
     qubits, depth = cast(int, config.qubits), cast(int, config.depth)
     if own is not None:
@@ -146,7 +146,7 @@ def _own(of: spec.Own, config: Config, shape: Shape, classes: int, seed: int) ->
     return made
 
 
-#: What builds a declared model: the entry of its class, or of the nearest class above it.
+#: The builder of a declared model: the entry of its class, or of its nearest base class.
 BUILDERS: dict[type[spec.ModelSpec], Callable[[Any, Config, Shape, int, int], Model]] = {
     spec.Mlp: lambda of, config, shape, classes, seed: MLP(shape, classes, hidden=of.hidden),
     spec.LeNet: lambda of, config, shape, classes, seed: LeNet5(shape, classes),
@@ -165,17 +165,17 @@ BUILDERS: dict[type[spec.ModelSpec], Callable[[Any, Config, Shape, int, int], Mo
 def build_model(
     of: spec.ModelSpec, config: Config, shape: Shape, classes: int, *, seed: int
 ) -> Model:
-    """A model with its initial weights.
+    """Build a model with its initial weights.
 
     Args:
-        of: what is declared.
-        config: its parameters, with qubits and depth of its own.
+        of: the declaration.
+        config: its parameters; for a teacher, with the teacher's qubits and depth.
         shape: of a sample.
         classes: how many.
         seed: of the initial weights.
 
     Raises:
-        InputError: nothing builds it, or a part of the study's own is not what it should be.
+        InputError: there is no builder for it, or a part of the study's own is invalid.
     """
     builder = next((BUILDERS[kind] for kind in type(of).__mro__ if kind in BUILDERS), None)
     if builder is None:

@@ -1,4 +1,4 @@
-"""Models around one circuit: with a linear head, without any classical layer, and for images."""
+"""Models with one circuit: with a linear head, without classical layers, and for images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from qkd_study.quantum import (
     z_values,
 )
 
-#: Below this a probability counts as this: its logarithm stays finite in single precision.
+#: The lower limit of probabilities, so that their logarithm is finite in single precision.
 SMALLEST = 1e-12
 
 
@@ -68,12 +68,12 @@ class Inputs(TypedDict):
 
 
 class CircuitModel(QuantumModel):
-    """An embedding, a circuit with trainable angles, and what subclasses make of the outcome.
+    """An embedding and a circuit with trainable angles; subclasses define the outputs.
 
     Args:
-        circuit: n qubits; its angles are drawn evenly from [-pi, pi) by torch's random state.
-        simulator: what runs it.
-        reduction: from samples to features; `None` if a subclass makes the features.
+        circuit: n qubits; its angles are drawn uniformly from [-pi, pi) by torch's generator.
+        simulator: runs the circuit.
+        reduction: from samples to features; `None` if a subclass computes the features.
         embedding: `angle`, `amplitude` or `basis`.
         angle_range: the rotation of a feature of value 1, in radians; angle embedding only.
     """
@@ -99,7 +99,7 @@ class CircuitModel(QuantumModel):
             self.reduction.fit(samples)
 
     def prepare(self, samples: Tensor) -> Tensor:
-        """States (batch, 2^n) where nothing before the circuit is trained, else the samples."""
+        """States (batch, 2^n) if nothing before the circuit is trained, else the samples."""
         if self.reduction is None or self.reduction.trainable:
             return samples
         return self.embed(self.reduction(samples))
@@ -107,7 +107,7 @@ class CircuitModel(QuantumModel):
     def embed(self, features: Tensor) -> Tensor:
         """States (batch, 2^n) of features (batch, f), real.
 
-        Amplitudes of nothing but zeros become |0...0>; basis embedding takes features above 1/2 as
+        With amplitude embedding, zeros become |0...0>; basis embedding takes features above 1/2 as
         ones.
         """
         n = self.circuit.qubits
@@ -118,7 +118,7 @@ class CircuitModel(QuantumModel):
         return amplitude_embedding(features, n, zeros="ground")
 
     def run(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Probabilities (batch, 2^n) of prepared inputs; and the states, if `keeps_state`."""
+        """Probabilities (batch, 2^n) of prepared inputs, and the states, if `keeps_state`."""
         states = inputs
         if self.reduction is not None and self.reduction.trainable:
             states = self.embed(self.reduction(inputs))
@@ -158,7 +158,7 @@ class HybridImageModel(HybridModel):
     Args:
         shape: (height, width) or (channels, height, width).
         channels: of the two convolutions.
-        others: as for `HybridModel`; the features are tanh-bounded, and embedded as angles.
+        others: as for `HybridModel`; features pass through tanh and are embedded as angles.
     """
 
     def __init__(
@@ -192,9 +192,9 @@ class HybridImageModel(HybridModel):
 
 
 class FullyQuantumModel(CircuitModel):
-    """Basis states summed into classes: the logits are the logarithms of the sums.
+    """The logits are the logarithms of the summed probabilities of each class's basis states.
 
-    Softmax of the logits is the measured distribution itself. With `scale`, the logits are
+    The softmax of the logits is the measured distribution itself. With `scale`, the logits are
     multiplied by a trainable positive factor that starts at 1. It has P parameters, P + 1 with
     `scale`.
 

@@ -1,8 +1,7 @@
-"""Classical networks, as teachers, as students and as baselines.
+"""Classical networks: teachers, students and baselines.
 
-None has dropout or batch normalisation, also where the original had them: a forward pass is then a
-function of weights and samples alone, replicates are repeatable, and many of them can be trained
-in one vectorised step.
+None has dropout or batch normalisation, even if the original has: a forward pass is then a function
+of weights and samples alone, and replicates are reproducible and can be trained in one batch.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from qkd_study.study.models import check_images
 
 
 def sequence(*layers: nn.Module) -> nn.Sequential:
-    """Layers one after the other, with the weights of convolutions in memory channels last.
+    """Layers one after the other, with the weights of convolutions in channels-last memory format.
 
     Forward passes of `ConvNet` and `AlexNet` then take less than half the time.
     """
@@ -79,7 +78,7 @@ class MLP(_Classical):
     sum_i (w_i + 1) w_(i+1) parameters: 64-18-3 has 1,227, and 64-3 has 195.
 
     Args:
-        shape: of a sample, flattened whatever it is.
+        shape: of a sample, which is flattened.
         classes: how many.
         hidden: widths of the hidden layers; empty for a linear classifier (softmax regression).
 
@@ -110,7 +109,7 @@ class _ImageModel(_Classical):
     """A network for grey (height, width) or colour (channels, height, width) images."""
 
     smallest: ClassVar[int]
-    """The least height and width, in pixels."""
+    """The minimum height and width, in pixels."""
 
     def __init__(self, shape: tuple[int, ...], classes: int) -> None:
         super().__init__(shape, classes)

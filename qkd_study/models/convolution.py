@@ -14,8 +14,8 @@ class ConvolutionStudent(HeadedModel):
     """A convolution with tanh, then a linear layer to the classes.
 
     On 28x28 images with 10 classes, 3 filters of 2x2 at stride 2 have 15 + 5,890 = 5,905
-    parameters. tanh, because ReLU leaves a share of so few filters dead, and because its maps
-    then have the range [-1, 1] of a quanvolution's.
+    parameters. With tanh, because ReLU would leave some of so few filters dead, and because the
+    maps then have the range [-1, 1] of a quanvolution's.
 
     Args:
         patches: of an image.

@@ -1,4 +1,4 @@
-"""Several models that answer together."""
+"""Ensembles: the mean prediction of several models."""
 
 from __future__ import annotations
 

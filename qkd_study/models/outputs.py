@@ -1,4 +1,4 @@
-"""What every model gives: logits, and the feature maps that teacher and student can share."""
+"""`Model`, the base class of all models, and its `Outputs`: logits and feature maps."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from qkd_study.common.randomness import seeded_where_drawn
 
 
 class Outputs(NamedTuple):
-    """A model's answer to a batch.
+    """The outputs of a model for a batch.
 
     Attributes:
         logits: (batch, classes).
-        features: (batch, ...), what feature distillation compares.
-        state: the circuit's final states (batch, 2^n), complex, where the model has them.
+        features: (batch, ...), which feature losses compare.
+        state: the circuit's final states (batch, 2^n), complex, if the model has them.
     """
 
     logits: Tensor
@@ -28,20 +28,20 @@ class Outputs(NamedTuple):
 class Model(nn.Module, ABC):
     """A teacher or a student.
 
-    `prepare` turns samples into the model's inputs and holds all that training does not change, so
+    `prepare` turns samples into the model's inputs and does all that training does not change, so
     that it is done once per dataset; `forward` maps inputs to `Outputs`.
 
     Attributes:
-        keeps_state: whether `Outputs.state` is wanted, of models that have one.
-        uncounted: whether circuits run that the properties below do not know of: they are `None`
-            then, unless a subclass says more.
+        keeps_state: whether to return `Outputs.state`, if the model has one.
+        uncounted: whether the model may run circuits that the properties below do not count: then
+            they are `None`, unless a subclass overrides them.
     """
 
     keeps_state: bool = False
     uncounted: bool = False
 
     def fit(self, samples: Tensor) -> None:
-        """Learn what is not trained by gradient, such as principal components.
+        """Fit what is not trained by gradients, such as principal components.
 
         Called once, before training, with the raw training samples (K, ...) alone.
         """
@@ -57,7 +57,7 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def head_parameters(self) -> list[nn.Parameter]:
-        """The parameters of the last layer: what a teacher with frozen random features trains."""
+        """The parameters of the last layer, which a teacher with frozen random features trains."""
 
     @property
     def backend(self) -> str | None:
@@ -66,7 +66,7 @@ class Model(nn.Module, ABC):
 
     @property
     def plan(self) -> str | None:
-        """How the circuits were run so far: `register`, `matrix`, `plain`; `None` without any."""
+        """The execution plans so far: `register`, `matrix`, `plain`; `None` without circuits."""
         return None
 
     @property
@@ -96,16 +96,16 @@ class HeadedModel(Model):
 
 
 def count_parameters(model: nn.Module) -> int:
-    """How many numbers training adjusts."""
+    """The number of trainable parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 @torch.no_grad()
 def predict(model: Model, samples: Tensor, chunk: int = 250, *, seed: int = 0) -> Outputs:
-    """Outputs for many samples, `chunk` at a time: that bounds memory, and stays in the cache.
+    """Outputs for many samples, `chunk` at a time, to limit memory and stay in the cache.
 
     Args:
-        model: switched to evaluation.
+        model: is set to evaluation mode.
         samples: float32 (n, ...).
         seed: of random numbers that the model draws.
     """

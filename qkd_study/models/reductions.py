@@ -1,8 +1,8 @@
-"""From samples to the few numbers that a circuit can embed.
+"""Reductions: from samples to the few features that a circuit can embed.
 
 The kinds are those that Hasan and Mahdy (arXiv:2311.13810) compare: a trained linear layer,
-average and max pooling, the centre crop and principal components. All but the linear layer keep
-samples from 0 to 1 within -1 to 1; the caller scales to angles or amplitudes.
+average and max pooling, the centre crop and principal components. All but the linear layer map
+samples from 0 to 1 into -1 to 1; the caller scales to angles or amplitudes.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Reduction(nn.Module):
 
     Attributes:
         shape: of a sample.
-        features: numbers that remain of it.
-        trainable: whether it has parameters. One that has none may be applied once per dataset.
+        features: the number of features.
+        trainable: whether it has parameters. If not, it can be applied once per dataset.
     """
 
     trainable: bool = False
@@ -33,7 +33,7 @@ class Reduction(nn.Module):
         self.features = features
 
     def fit(self, samples: Tensor) -> None:
-        """Learn from the training samples (K, *shape) alone; only principal components do."""
+        """Fit to the training samples (K, *shape); only principal components do so."""
 
     def forward(self, samples: Tensor) -> Tensor:
         """The reduced samples, float32 (batch, features).
@@ -82,7 +82,7 @@ class _Pool(Reduction):
 
 
 class _Crop(Reduction):
-    """The middle window; where it cannot be in the middle, half a pixel up and left of it."""
+    """The middle window; if it cannot be in the middle, half a pixel up and left of it."""
 
     def __init__(self, shape: tuple[int, ...], features: int) -> None:
         super().__init__(shape, features)
@@ -98,10 +98,10 @@ class _Crop(Reduction):
 class _PrincipalComponents(Reduction):
     """Projections on the directions of largest variance, in falling order, about the mean.
 
-    All are divided by one number, so that the largest among the training samples is 1 in size:
-    unscaled, most angles of images lay beyond a turn. Fitted in double precision. A component's
-    sign makes its largest entry positive (the first, if several are as large). Components without
-    variance, as those past K - 1 of K samples, are zero.
+    All are divided by one number, so that the largest absolute value of the training samples is 1:
+    unscaled, most angles of images would exceed a full turn. Fitted in double precision. The sign
+    of a component makes its largest entry positive (the first of equals). Components without
+    variance, such as those beyond K - 1 of K samples, are zero.
     """
 
     mean: Tensor
@@ -133,12 +133,12 @@ class _PrincipalComponents(Reduction):
         if len(x) > x.shape[1]:  # R has the same right singular vectors, and far fewer rows
             x = torch.linalg.qr(x, mode="r").R
         _, values, vectors = torch.linalg.svd(x, full_matrices=False)
-        rank = int((values > 1e-10 * size).sum())  # float32 samples know nothing finer
-        kept = vectors[: min(rank, self.features)]
+        rank = int((values > 1e-10 * size).sum())  # the precision of float32 samples
+        axes = vectors[: min(rank, self.features)]
         self.mean.copy_(mean)
         self.components.zero_()
-        self.components[: len(kept)] = (kept * _signs(kept)).to(torch.float32)
-        self.largest.copy_((centred @ kept.T).abs().max() if len(kept) else torch.ones(()))
+        self.components[: len(axes)] = (axes * _signs(axes)).to(torch.float32)
+        self.largest.copy_((centred @ axes.T).abs().max() if len(axes) else torch.ones(()))
         self.fitted.fill_(True)
 
     def _reduce(self, samples: Tensor) -> Tensor:
@@ -169,7 +169,7 @@ def make_reduction(kind: str, shape: tuple[int, ...], features: int) -> Reductio
     Args:
         kind: one of `qkd_study.study.reductions.REDUCTIONS`.
         shape: of a sample: (n,), (height, width) or (channels, height, width).
-        features: how many are to remain.
+        features: their number.
 
     Raises:
         ValueError: as `check_reduction`.
@@ -195,7 +195,7 @@ def _planes(samples: Tensor) -> Tensor:
 
 
 def _signs(components: Tensor) -> Tensor:
-    """+1 or -1 per row (rows, 1), so that the row's first entry of largest size gets positive."""
+    """+1 or -1 per row (rows, 1), which makes the row's first entry of largest size positive."""
     sizes = components.abs()
     first = (sizes >= (1 - 1e-6) * sizes.amax(1, keepdim=True)).int().argmax(1, keepdim=True)
     return components.gather(1, first).sign()

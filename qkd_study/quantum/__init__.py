@@ -1,4 +1,4 @@
-"""Quantum circuits over whole batches, exactly, on lightning.qubit."""
+"""Exact simulation of quantum circuits on batches of states, with gradients."""
 
 from qkd_study.quantum.ansatze import (
     arbitrary_unitary,
@@ -11,7 +11,7 @@ from qkd_study.quantum.ansatze import (
 )
 from qkd_study.quantum.circuit import Circuit, Gate
 from qkd_study.quantum.embeddings import amplitude_embedding, angle_embedding, basis_embedding
-from qkd_study.quantum.passes import CircuitExecution
+from qkd_study.quantum.execution import CircuitExecution
 from qkd_study.quantum.plans import ExecutionPlan
 from qkd_study.quantum.quanvolution import Quanvolution, form_sides
 from qkd_study.quantum.readouts import class_groups, mean_z, z_values

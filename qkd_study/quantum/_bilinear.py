@@ -1,4 +1,4 @@
-"""Bilinear forms of the features of many patches, in pieces that fit the cache."""
+"""Bilinear forms of the features of many patches, computed in pieces that fit the cache."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from qkd_study.quantum._first_order import first_derivatives_only
 
-#: About the bytes of a piece: its features and their products with the forms.
+#: Bytes of a piece, approximately: its features and their products with the forms.
 PIECE = 2**20
 
 
@@ -61,7 +61,7 @@ class BilinearForms(torch.autograd.Function):
 
 
 def _pieces(features: Tensor, rows: int) -> Iterator[tuple[slice, Tensor]]:
-    """Slices of images, each with an array (images, rows, N) that the next one writes over."""
+    """Slices of images, each with a buffer (images, rows, N) that the next one overwrites."""
     total, channels, patches = features.shape
     size = (channels + rows) * patches * features.element_size()
     pieces = max(round(total * size / PIECE), 1)

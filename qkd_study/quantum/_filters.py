@@ -19,7 +19,7 @@ Floats = NDArray[np.floating[Any]]
 
 
 def halves(wires: int) -> tuple[int, int]:
-    """How many of a product state's wires belong to a form's rows, and how many to its columns."""
+    """The numbers of a product state's wires for a form's rows and for its columns."""
     return wires - wires // 2, wires // 2
 
 
@@ -58,7 +58,7 @@ def _pauli_coefficients(wires: int) -> Floats:
 
 
 class FilterForms:
-    """F filters of one circuit as forms, from one execution each, kept for their gradient.
+    """F filters of one circuit as bilinear forms, from one execution each, with their gradient.
 
     A filter's output for a real patch state x is x^T A x with A = Re(W diag(z) W^dagger), where the
     rows of W are the circuit applied to the basis states. For product states, A is expanded in
@@ -66,7 +66,7 @@ class FilterForms:
     and of the second half of the wires.
 
     Args:
-        simulators: what runs the circuit of each filter; executions are counted.
+        simulators: run the circuit of each filter, and count the executions.
         circuit: n qubits, without features.
         z: the readout's value in every basis state, (2^n,).
         theta: angles in radians, (F, P).

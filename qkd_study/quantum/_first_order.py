@@ -1,4 +1,4 @@
-"""Autograd functions that have first derivatives only say so when second ones are asked for."""
+"""Autograd functions without second derivatives, which raise an error if one is requested."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def first_derivatives_only(backward: Callable[..., Gradients]) -> Callable[..., 
     """Decorate the `backward` of an autograd function that cannot be differentiated itself.
 
     A gradient that is taken with `create_graph=True` can be used, but not differentiated. Unlike
-    `torch.autograd.function.once_differentiable`, this also holds where no incoming gradient
-    requires one, as that of a plain sum: there second derivatives would be zero without a word.
+    `torch.autograd.function.once_differentiable`, this also holds if no incoming gradient requires
+    a gradient, such as that of a plain sum: second derivatives would silently be zero.
 
     Raises:
         RuntimeError: a gradient is differentiated.

@@ -2,9 +2,9 @@
 
 At the size of a quanvolution filter's matrix (8 wires, 11 gates), one execution through PennyLane's
 operators and tape took 0.12 ms, through the bindings of `compat/lightning.py` 0.004 ms. So the gate
-list of a circuit is prepared once, and each run calls the methods of the device's own state vector
-and the library's own adjoint differentiation with new angles. Nor is PennyLane imported, which
-takes two seconds: its device would make the same state vector.
+list of a circuit is prepared once, and each run calls the methods of lightning's state vector
+and its adjoint differentiation with new angles. PennyLane is not imported, which
+takes two seconds: its device would use the same state vector.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class LightningState:
         """Re<cotangent| d final / d values>, by one adjoint sweep from the final state.
 
         Args:
-            state: gives what went in; not needed here.
+            state: returns the initial state; not needed here.
             final: what `run` returned for it, (2^(extra + n),).
             cotangent: dL/dRe(final) + i dL/dIm(final), of the same shape.
             values: as for `run`.

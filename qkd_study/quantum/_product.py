@@ -16,7 +16,7 @@ PIECE = 2**19
 class Product(torch.autograd.Function):
     """(x Re U)^2 + (x Im U)^2 as a torch function of x (B, N) and [Re U, Im U] (N, 2N).
 
-    Written out, because torch's own chain of operations walks over the batch a dozen times.
+    Written by hand, because the equivalent chain of torch operations reads the batch a dozen times.
     """
 
     @staticmethod

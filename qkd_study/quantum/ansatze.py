@@ -1,4 +1,4 @@
-"""Ansatze: circuits by number of qubits and depth, with their sizes by formula.
+"""Ansatze: circuits for any number of qubits and depth.
 
 Angles are numbered in the order of the gates that take them.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 from qkd_study.quantum.circuit import Circuit, Gate
 
-#: A gate to be: its name, its wires, and its angle if it has a fixed one.
+#: A gate without numbered parameters: its name, its wires, and its angle if that is fixed.
 _Step = tuple[str, tuple[int, ...], float | None]
 
 _ROTATIONS = ("RX", "RY", "RZ")
@@ -28,7 +28,7 @@ def _check(qubits: int, depth: int = 1) -> None:
 
 
 def _circuit(qubits: int, steps: Iterable[_Step]) -> Circuit:
-    """Number the angles of the gates that take one and have none."""
+    """Make gates of steps, and number the trainable angles."""
     counter = itertools.count()
     return Circuit(
         qubits,
@@ -195,7 +195,7 @@ def arbitrary_unitary(qubits: int) -> Circuit:
     words come in the order XI.., counting with I, X, Y, Z as digits.
 
     Args:
-        qubits: 1, 2 or 3; more make circuits that nothing trains.
+        qubits: 1, 2 or 3; circuits of more qubits are too large to train.
 
     Raises:
         ValueError: `qubits` is not 1, 2 or 3.
@@ -227,7 +227,7 @@ def _pauli_rotation(word: Sequence[str]) -> list[_Step]:
 def random_layers(qubits: int, depth: int = 1, *, seed: int) -> Circuit:
     """Fixed random rotations, each layer closed by a ring of CNOTs: nothing to train.
 
-    A layer turns each wire about a random axis by a random angle, even in [-pi, pi).
+    A layer rotates each wire about a random axis by a random angle, uniform in [-pi, pi).
 
     Args:
         qubits: n >= 1.

@@ -36,7 +36,7 @@ class Gate:
         wires: the data wires it acts on; control first.
         parameter: index of the trainable angle, or `None`.
         angle: the angle in radians of a gate that takes one but does not train it.
-        feature: index of the sample's feature that is the angle, where data enters again.
+        feature: index of the sample's feature that is the angle, if data enters again.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class Circuit:
-    """Gates on `qubits` wires, which act on a state that holds the data.
+    """Gates on `qubits` wires, which act on a state that encodes the data.
 
     Without features, the same gates act on every sample. With features, data enters again between
     the gates (Perez-Salinas et al. 2020, arXiv:1907.02085), and every sample has gates of its own.
@@ -89,7 +89,7 @@ class Circuit:
         return self._hash
 
     def __getstate__(self) -> dict[str, object]:
-        # What is computed stays behind: hashes of strings differ between processes.
+        # Without cached properties: hashes of strings differ between processes.
         return {"qubits": self.qubits, "gates": self.gates}
 
     @cached_property
@@ -148,7 +148,7 @@ class Circuit:
             values: the parameters, then a sample's features, (P + F,), in radians.
             first_wire: the label of data wire 0.
         """
-        import pennylane as qml  # takes seconds, and lightning.qubit does without
+        import pennylane as qml  # takes seconds, and lightning.qubit does not need it
 
         return [
             getattr(qml, gate.name)(*angle, wires=[first_wire + wire for wire in gate.wires])

@@ -51,13 +51,13 @@ def device_with_adjoint(name: str, wires: int, **options: object) -> qml.devices
 
 
 class DeviceState:
-    """Runs one circuit through a device's public interface; the slower twin of `LightningState`.
+    """Runs one circuit through a device's public interface; a slower `LightningState`.
 
     Args:
         device: a PennyLane device's name.
         circuit: the gates.
         extra_wires: wires in front of them that no gate touches (the batch register).
-        precision: complex64 or complex128; default.qubit knows the latter only.
+        precision: complex64 or complex128; default.qubit supports the latter only.
 
     Raises:
         ValueError: the device is unknown, cannot differentiate, or not in that precision.
@@ -103,9 +103,9 @@ class DeviceState:
     ) -> Real:
         """Re<cotangent| d final / d values>; see `LightningState.gradient`.
 
-        Adjoint differentiation reads an observable O only as O|final>, so a sparse observable that
-        maps the final state to half the cotangent does. It exists for every loss that a global
-        phase leaves alone, which all losses of probabilities are.
+        Adjoint differentiation uses an observable O only as O|final>, so any sparse observable that
+        maps the final state to half the cotangent will do. It exists for every loss that does not
+        depend on the global phase, such as all losses of probabilities.
         """
         prepare, norm = self._prepare(state())
         observable = qml.SparseHamiltonian(

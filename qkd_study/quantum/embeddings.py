@@ -1,4 +1,4 @@
-"""Embeddings: classical features as quantum states, in torch, so that gradients pass through."""
+"""Embeddings: classical features as quantum states, differentiable in torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def check_finite(x: Tensor, what: str) -> None:
         raise ValueError(f"{what} needs finite features, but got {x[tuple(where)]} at {where}")
 
 
-def _room(x: Tensor, qubits: int, itemsize: int) -> None:
+def _check_memory(x: Tensor, qubits: int, itemsize: int) -> None:
     samples = max(x.numel() // max(x.shape[-1], 1), 1)
     check_allocation(
         (samples * itemsize) << qubits, f"embedding {samples} samples in {qubits} qubits"
@@ -26,8 +26,8 @@ def _room(x: Tensor, qubits: int, itemsize: int) -> None:
 def angle_embedding(x: Tensor, qubits: int, *, axis: Literal["X", "Y", "Z"] = "Y") -> Tensor:
     """A rotation of |0> about an axis by x_i on wire i; wires without a feature stay |0>.
 
-    About Z the state only gains a phase: that embedding carries nothing to a measurement unless
-    gates come before it. It is here because PennyLane's `AngleEmbedding` has it.
+    About Z the state only gains a phase, which no measurement shows unless gates come before it. It
+    is here because PennyLane's `AngleEmbedding` has it.
 
     Args:
         x: angles in radians, (..., f) with 1 <= f <= qubits.
@@ -48,7 +48,7 @@ def angle_embedding(x: Tensor, qubits: int, *, axis: Literal["X", "Y", "Z"] = "Y
             f"angle embedding of {features} features needs as many qubits, got {qubits}"
         )
     check_finite(x, "angle embedding")
-    _room(x, qubits, x.element_size() * (1 if axis == "Y" else 2))
+    _check_memory(x, qubits, x.element_size() * (1 if axis == "Y" else 2))
     cosine, sine = torch.cos(x / 2), torch.sin(x / 2)
     if axis == "Y":
         zero, one = cosine, sine
@@ -75,7 +75,7 @@ def amplitude_embedding(
     Args:
         x: (..., f) with f <= 2^qubits.
         qubits: n.
-        zeros: what a vector of zeros becomes, which has no direction: an error, or |0...0>.
+        zeros: the result for a vector of zeros, which has no direction: an error, or |0...0>.
 
     Returns:
         Real amplitudes (..., 2^n) of unit norm.
@@ -91,7 +91,7 @@ def amplitude_embedding(
             f"{features} features do not fit into the {size} amplitudes of {qubits} qubits"
         )
     check_finite(x, "amplitude embedding")
-    _room(x, qubits, 2 * x.element_size())
+    _check_memory(x, qubits, 2 * x.element_size())
     padded = torch.nn.functional.pad(x, (0, size - features))
     norm = padded.norm(dim=-1, keepdim=True)
     if zeros == "error" and not (norm > 0).all():
@@ -99,7 +99,7 @@ def amplitude_embedding(
         raise ValueError(f"amplitude embedding of the zero vector at {where}: it has no direction")
     ground = torch.zeros_like(padded)
     ground[..., 0] = 1
-    # Where the norm is zero, the division is by one, so that no NaN enters the gradient.
+    # If the norm is zero, divide by one, so that the gradient has no NaN.
     scaled = padded / torch.where(norm > 0, norm, torch.ones_like(norm))
     return torch.where(norm > 0, scaled, ground)
 
@@ -122,7 +122,7 @@ def basis_embedding(x: Tensor, qubits: int) -> Tensor:
     if not ((x == 0) | (x == 1)).all():
         wrong = x[(x != 0) & (x != 1)][0].item()
         raise ValueError(f"basis embedding takes bits 0 and 1, but got {wrong}")
-    _room(x, qubits, 16)
+    _check_memory(x, qubits, 16)
     weights = 2 ** torch.arange(qubits - 1, -1, -1)
     index = (x.long() * weights).sum(-1)
     return torch.nn.functional.one_hot(index, 2**qubits).to(torch.float64)

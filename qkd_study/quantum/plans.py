@@ -1,4 +1,4 @@
-"""How a batch is run: a rule of fixed numbers, so that every machine picks the same."""
+"""Execution plans: a rule of fixed numbers chooses one, the same on every machine."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ CHUNK = 2**14
 
 # Microseconds of a training step, forward and backward, on one thread of an AMD EPYC, fitted to
 # both plans at 155 shapes by `benchmarks/plan_choice.py`. Only their ratios matter. They are not
-# measured where they are used: plans round differently, so rows would depend on a stopwatch.
-#: One execution of a circuit, whatever is in it.
+# measured at run time: plans round differently, so rows would depend on measured times.
+#: One execution of a circuit, without its gates.
 EXECUTION = 39.0
-#: One gate of an execution, whatever the state's size.
+#: One gate of an execution, without its amplitudes.
 GATE = 1.5
 #: One gate on one amplitude.
 AMPLITUDE = 1.5e-3
 #: One real multiply-add of a batch with the circuit's matrix.
 PRODUCT = 1.1e-4
-#: What is done once per step with a matrix: it is split, multiplied with, differentiated.
+#: Per step with a matrix: splitting, product and derivative.
 MATRIX = 150.0
 
 
@@ -34,10 +34,10 @@ def chunks(batch: int, qubits: int) -> list[tuple[int, int, int]]:
 
 
 def microseconds(plan: ExecutionPlan, circuit: Circuit, batch: int, *, real: bool = True) -> float:
-    """A training step's time by the numbers above.
+    """Estimate the time of a training step by the numbers above.
 
     Args:
-        plan: how the batch is run.
+        plan: of the batch.
         circuit: n qubits.
         batch: samples B, at least 1.
         real: whether the samples' amplitudes are real numbers.
@@ -59,7 +59,7 @@ def microseconds(plan: ExecutionPlan, circuit: Circuit, batch: int, *, real: boo
 
 
 def fastest_plan(circuit: Circuit, batch: int, *, real: bool = True) -> ExecutionPlan:
-    """The plan of a batch; see `microseconds`. `plain` only where data enters between the gates."""
+    """The fastest plan by `microseconds`; `plain` only if data enters between the gates."""
     if circuit.features:
         return "plain"
     matrix = microseconds("matrix", circuit, batch, real=real)

@@ -27,25 +27,25 @@ def form_sides(embedding: str, pixels: int) -> tuple[int, int]:
 
 
 class Quanvolution(nn.Module):
-    """Circuits that slide over an image: every filter turns a patch into one number.
+    """Circuits that slide over an image: every filter maps a patch to one number.
 
-    A patch is embedded into a state, the filter's trainable circuit acts on it, and the mean of
-    <Z> over its wires comes out (the mean, because every angle of the circuit then matters).
+    A patch is embedded into a state, the filter's trainable circuit acts on it, and the output is
+    the mean of <Z> over its wires (the mean, because it depends on every angle of the circuit).
 
     The mean is a bilinear form of features of the patch that training does not change, and a
-    filter's form follows from its circuit's matrix: one execution per filter and step, however many
-    patches (see `FilterForms`).
+    filter's form follows from its circuit's matrix: one execution per filter and step for any
+    number of patches (see `FilterForms`).
 
     Args:
-        filters: circuits, each with angles of its own.
+        filters: the number of circuits, each with its own angles.
         kernel: width and height of a patch, in pixels.
         stride: pixels between neighbouring patches.
         qubits: of a circuit.
         depth: repetitions of a circuit's trainable block.
         embedding: `angle` (a rotation per pixel) or `amplitude` (pixels as amplitudes).
         angle_range: the rotation of a pixel of value 1, in radians; angle embedding only.
-        seed: of the initial angles, even in [-pi, pi).
-        simulator: what runs the circuits; default: lightning.qubit.
+        seed: of the initial angles, uniform in [-pi, pi).
+        simulator: runs the circuits; default: lightning.qubit.
 
     Raises:
         ValueError: a patch has more pixels than qubits, or than amplitudes.
@@ -69,10 +69,10 @@ class Quanvolution(nn.Module):
         self.embedding, self.angle_range = embedding, angle_range
         self.circuit = quanvolution_filter(qubits, depth)
         self.simulator = simulator or Simulator()
-        room = qubits if embedding == "angle" else 2**qubits
-        if kernel**2 > room:
+        limit = qubits if embedding == "angle" else 2**qubits
+        if kernel**2 > limit:
             raise ValueError(
-                f"{embedding} embedding in {qubits} qubits takes up to {room} pixels, but a patch "
+                f"{embedding} embedding in {qubits} qubits takes up to {limit} pixels, but a patch "
                 f"of {kernel}x{kernel} has {kernel**2}"
             )
         rng = torch.Generator().manual_seed(seed)
@@ -81,7 +81,7 @@ class Quanvolution(nn.Module):
         self.register_buffer("z", mean_z(qubits), persistent=False)
 
     def embed(self, images: Tensor) -> Tensor:
-        """The features of all patches. They do not change in training: embed once.
+        """The features of all patches. Training does not change them: compute them once.
 
         Args:
             images: pixels in [0, 1], (batch, height, width).
@@ -92,7 +92,7 @@ class Quanvolution(nn.Module):
             embedding, its amplitudes with amplitude embedding.
 
         Raises:
-            ValueError: a pixel is not finite, or memory does not hold the features.
+            ValueError: a pixel is not finite, or the features do not fit into memory.
         """
         patches = images.unfold(1, self.kernel, self.stride).unfold(2, self.kernel, self.stride)
         pixels = patches.permute(0, 3, 4, 1, 2).flatten(1, 2)

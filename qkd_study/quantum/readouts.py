@@ -1,4 +1,4 @@
-"""Readouts: what is measured of the final state. Each is a matrix that basis-state probabilities
+"""Readouts: measured values of the final state. Each is a matrix that basis-state probabilities
 are multiplied with, (2^n, outputs); wire 0 is the most significant bit of a basis state's index."""
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""`Simulator`: a whole batch of samples in few executions of one device, with exact gradients.
+"""`Simulator`: runs a batch of samples in few executions of a device, with exact gradients.
 
-Where data enters first and the same gates act on every sample, there are two exact shortcuts:
+If data enters first and the same gates act on every sample, there are two exact shortcuts:
 
 - *register*: the sample's index becomes extra wires in front, so that one run of the circuit on
   sum_b |b>|x_b> transforms all samples at once. Large batches run in chunks that fit the cache.
 - *matrix* (the Choi state): the register over all basis states yields the circuit's whole unitary;
   torch then multiplies any number of samples with it.
 
-Where data enters again between the gates, every sample is a circuit of its own: *plain*.
+If data enters again between the gates, every sample needs its own circuit: *plain*.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from qkd_study.quantum._first_order import first_derivatives_only
 from qkd_study.quantum._lightning import LightningState
 from qkd_study.quantum._product import Product
 from qkd_study.quantum.circuit import Circuit
-from qkd_study.quantum.passes import CircuitExecution, State
+from qkd_study.quantum.execution import CircuitExecution, State
 from qkd_study.quantum.plans import ExecutionPlan, fastest_plan
 
 Precision = Literal["complex128", "complex64"]
 
-#: States of a chunk alive in a backward pass: the device's, the cotangent, three in the sweep.
+#: States of a chunk in memory in a backward pass: the device's, the cotangent, three in the sweep.
 STATES = 5
 
 
@@ -43,7 +43,7 @@ class Simulator:
             device with state preparation, adjoint derivatives and sparse observables through its
             public interface.
         precision: of the amplitudes. complex64 halves the memory; see docs/performance.md for what
-            it does to gradients.
+            its effect on gradients.
         forced: the plan of every batch; `None`: see `fastest_plan`.
         executions: circuit executions so far: forward, adjoint and inverse runs each count one.
         plans: the plans that were used so far.
@@ -68,14 +68,14 @@ class Simulator:
         _check_plan(self.forced)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Devices stay in their process.
+        # Device states cannot be pickled.
         return {**self.__dict__, "_states": {}}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Simulator:
         return self
 
-    def twin(self) -> Simulator:
-        """Another one on the same device states, with counts of its own."""
+    def shared_copy(self) -> Simulator:
+        """A simulator with the same device states and its own counts."""
         return replace(self, executions=0, plans=set())
 
     @property
@@ -110,10 +110,10 @@ class Simulator:
         return self._states[key]
 
     def plan(self, circuit: Circuit, batch: int, *, real: bool = True) -> ExecutionPlan:
-        """How a batch would be run.
+        """The plan of a batch.
 
         Args:
-            circuit: what is run.
+            circuit: to run.
             batch: samples B.
             real: whether their amplitudes are real numbers.
         """
@@ -139,13 +139,13 @@ class Simulator:
         return self._run(circuit, theta, torch.eye(size, dtype=self.dtype), None, "register")
 
     def matrix_execution(self, circuit: Circuit, theta: NDArray[Any]) -> CircuitExecution:
-        """As `unitary`, in arrays: its `final` is the matrix, kept for the gradient."""
+        """As `unitary`, in arrays: `final` is the matrix, and its gradient can be computed."""
         size = self._matrix_size(circuit)
         _check_angles(circuit, theta, None)
         return CircuitExecution(self, circuit, "register", theta, np.eye(size))
 
     def _matrix_size(self, circuit: Circuit) -> int:
-        """Rows of the circuit's matrix, once it is sure to fit into memory."""
+        """Check that the circuit's matrix fits into memory; returns its number of rows."""
         self.plans.add("matrix")
         size: int = 2**circuit.qubits
         check_allocation(
@@ -168,16 +168,15 @@ class Simulator:
             circuit: n qubits, P parameters, F features.
             theta: angles in radians, (P,).
             states: amplitudes, real or complex, (B, 2^n).
-            features: the samples' angles between the gates, in radians, (B, F); only where F > 0.
-            plan: `register`, `matrix` or `plain`; default: what `plan()` says.
+            features: the samples' angles between the gates, in radians, (B, F); only if F > 0.
+            plan: `register`, `matrix` or `plain`; default: the result of `plan()`.
 
         Returns:
             Amplitudes (B, 2^n), complex, in the precision of `states`.
 
         Raises:
-            ValueError: an angle or a feature is not finite, a shape does not fit the circuit, a
-                circuit with features is to run by another plan than `plain`, or a state does not
-                fit into memory.
+            ValueError: an angle or a feature is not finite, a shape does not fit the circuit, the
+                plan of a circuit with features is not `plain`, or a state does not fit into memory.
         """
         plan = self._chosen(circuit, states, features, plan)
         if plan != "matrix":
@@ -215,7 +214,7 @@ class Simulator:
     def _chosen(
         self, circuit: Circuit, states: Tensor, features: Tensor | None, plan: ExecutionPlan | None
     ) -> ExecutionPlan:
-        """The plan of a batch, once its shapes are checked."""
+        """Check the shapes of a batch; returns its plan."""
         if states.ndim != 2 or states.shape[1] != 2**circuit.qubits:
             raise ValueError(
                 f"states of {circuit.qubits} qubits have the shape (batch, {2**circuit.qubits}), "
@@ -285,8 +284,8 @@ def _array(tensor: Tensor) -> NDArray[Any]:
 class _Evolve(torch.autograd.Function):
     """Executions of a circuit as a torch function of the angles, the states and the features.
 
-    It returns amplitudes, or their squared absolute values: then no complex array of the batch's
-    size but the final states is ever made.
+    It returns amplitudes, or their squared absolute values: then the final states are the only
+    complex array of the batch's size.
     """
 
     @staticmethod
@@ -301,19 +300,19 @@ class _Evolve(torch.autograd.Function):
         squared: bool,
     ) -> Tensor:
         between = None if features is None else _array(features)
-        ctx.passed = CircuitExecution(
+        ctx.execution = CircuitExecution(
             simulator, circuit, plan, _array(theta), _array(states), between
         )
         ctx.squared = squared
         ctx.save_for_backward(theta, states, features)
-        return torch.from_numpy(ctx.passed.probabilities if squared else ctx.passed.final)
+        return torch.from_numpy(ctx.execution.probabilities if squared else ctx.execution.final)
 
     @staticmethod
     @first_derivatives_only
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         theta, states, features = ctx.saved_tensors
         needs = ctx.needs_input_grad
-        for_theta, for_states, for_features = ctx.passed.gradient(
+        for_theta, for_states, for_features = ctx.execution.gradient(
             _array(grads[0]),
             squared=ctx.squared,
             theta=needs[0],

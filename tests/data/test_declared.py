@@ -143,14 +143,14 @@ def test_integer_images_are_scaled(
     assert DataFile(tmp_path / "mine.npz", divide_by=divide_by).load().digest == mine.digest
     as_it_is = Arrays("mine", x, Y, x[:8], Y[:8], divide_by=1).load()
     assert (mine.digest == as_it_is.digest) == (divisor == 1)  # a run on other inputs is another
-    assert Subset(Arrays("mine", x, Y, divide_by=divide_by), (0, 1)).load().white == divisor
+    assert Subset(Arrays("mine", x, Y, divide_by=divide_by), (0, 1)).load().max_value == divisor
 
 
 def test_what_is_no_image_of_integers_is_used_as_it_is() -> None:
     for x in (X, np.arange(120).reshape(40, 3), np.arange(480).reshape(40, 3, 4) - 1):
-        assert Arrays("mine", x, Y).load().white == 1
+        assert Arrays("mine", x, Y).load().max_value == 1
     black = np.zeros((40, 4, 4), np.uint8)
-    assert Arrays("mine", black, Y, black + 255, Y).load().white == 255  # the test set counts
+    assert Arrays("mine", black, Y, black + 255, Y).load().max_value == 255  # the test set counts
 
 
 @pytest.mark.parametrize(

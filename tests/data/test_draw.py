@@ -17,7 +17,7 @@ from qkd_study.data import Dataset, draw, load, noisy_labels
 def imbalanced(counts: list[int]) -> Dataset:
     labels = np.repeat(np.arange(len(counts)), counts)
     pixels = np.zeros((len(labels), 2, 2), np.uint8)
-    return Dataset("made", pixels, labels, pixels[:2], labels[:2], len(counts), white=255)
+    return Dataset("made", pixels, labels, pixels[:2], labels[:2], len(counts), max_value=255)
 
 
 @given(

@@ -81,7 +81,7 @@ class Untouchable(Dataset):
 
 
 def test_search_runs_never_touch_the_test_set(tmp_path: Path) -> None:
-    names = ("name", "pool_raw", "pool_labels", "test_raw", "test_labels", "classes", "white")
+    names = ("name", "pool_raw", "pool_labels", "test_raw", "test_labels", "classes", "max_value")
     guarded = Untouchable(**{name: getattr(DIGITS, name) for name in names})
 
     def search(test: bool) -> Any:

@@ -18,7 +18,7 @@ from qkd_study.models import build_model, count_parameters, predict
 def images(height: int, width: int, classes: int) -> Dataset:
     labels = np.arange(2 * classes) % classes
     pixels = np.random.default_rng(0).integers(0, 255, (len(labels), height, width), np.uint8)
-    return Dataset("made", pixels, labels, pixels, labels, classes, white=255)
+    return Dataset("made", pixels, labels, pixels, labels, classes, max_value=255)
 
 
 def models(dataset: Dataset, setting: QuantumToClassical, **fixed: Any) -> tuple[Any, Any]:

@@ -35,7 +35,7 @@ class BatchedCircuit(BatchedModel):
         self._circuits = [cast(CircuitModel, model) for model in models]
         first = self._circuits[0]
         for model in self._circuits[1:]:
-            model.simulator = first.simulator.twin()
+            model.simulator = first.simulator.shared_copy()
             if model.circuit == first.circuit:
                 model.circuit = first.circuit
         self._reduced: Tensor | None = None

@@ -48,7 +48,7 @@ class BatchedQuanvolution(BatchedFilters):
         first = self._layers[0]
         for model, layer in zip(models[1:], self._layers[1:], strict=True):
             # The same circuit finds its device state without being compared gate by gate.
-            layer.simulator, layer.circuit = first.simulator.twin(), first.circuit
+            layer.simulator, layer.circuit = first.simulator.shared_copy(), first.circuit
             cast(QuanvolutionTeacher, model).simulator = layer.simulator
         self._filters = len(first.theta)
         self._left, self._right = form_sides(first.embedding, first.kernel**2)

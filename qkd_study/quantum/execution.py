@@ -1,4 +1,4 @@
-"""`CircuitExecution`: the executions of a circuit on a batch of states, kept for their gradient."""
+"""`CircuitExecution`: executes a circuit on a batch of states, and computes its gradient."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class State(Protocol):
 
 
 class Executor(Protocol):
-    """What runs circuits; see `Simulator`."""
+    """Runs circuits; see `Simulator`."""
 
     precision: Literal["complex128", "complex64"]
     executions: int
@@ -38,18 +38,18 @@ class Executor(Protocol):
 
 
 class CircuitExecution:
-    """A circuit applied to a batch of states, in arrays: what autograd would cost is left out.
+    """A circuit applied to a batch of states, in NumPy arrays, without the overhead of autograd.
 
     Args:
-        simulator: what runs it; its executions are counted.
+        simulator: runs the circuit and counts the executions.
         circuit: n qubits.
-        plan: `register`, or `plain` for one execution for each sample.
+        plan: `register`, or `plain` for one execution per sample.
         theta: angles in radians, (P,); all finite.
         states: amplitudes (B, 2^n), real or complex.
         features: the samples' angles between the gates, (B, F), if there are any.
 
     Attributes:
-        final: the amplitudes after it, (B, 2^n), in the simulator's precision.
+        final: the final amplitudes, (B, 2^n), in the simulator's precision.
     """
 
     def __init__(
@@ -107,10 +107,10 @@ class CircuitExecution:
             given: that with respect to the probabilities, real (B, 2^n), if `squared`; else that
                 with respect to the amplitudes, complex.
             squared: see there.
-            theta, states, features: what is wanted.
+            theta, states, features: which gradients to compute.
 
         Returns:
-            (P,); (B, 2^n) complex, or `None`; (B, F). What is not wanted is 0.
+            (P,); (B, 2^n) complex, or `None`; (B, F). Others are 0.
         """
         circuit, final, kind = self._circuit, self.final, self.final.dtype.type
         count = circuit.parameters
@@ -119,16 +119,16 @@ class CircuitExecution:
         for_features = np.zeros((len(final), circuit.features))
         for first, last, extra in self._parts():
             state, values = self._simulator.state(circuit, extra), self._values(first)
-            there = final[first:last]
+            chunk = final[first:last]
             if squared:
-                cotangent = _register(there * given[first:last], extra, kind)
+                cotangent = _register(chunk * given[first:last], extra, kind)
                 cotangent *= 2
             else:
                 cotangent = _register(given[first:last], extra, kind)
             if (theta and count) or features:
                 gradient = state.gradient(
                     partial(_register, self._states[first:last], extra, kind),
-                    _register(there, extra, kind),
+                    _register(chunk, extra, kind),
                     cotangent,
                     values,
                 )
