@@ -133,7 +133,7 @@ def run(options: Namespace) -> int:
         if fault is None:
             _summary(study, folder, counted, console)
         ended = read_table(folder.path, "runs", columns=failures.COLUMNS)
-    failed_searches = schedule.failed_branches()
+    failed_searches = schedule.failed_searches()
     branches = len(counted.cells) * len(counted.arms)
     lines = failures.failed_lines(ended, study.replicates.confirm)
     if fault is None:
@@ -163,7 +163,7 @@ def _search_rule(schedule: Any, folder: Any, new: bool) -> int:
         InputError: trials were pruned by another rule than this version's, and the search goes on.
     """
     rule = SEARCH_RULE if new else int(folder.manifest().get("search_rule", 1))
-    if rule == SEARCH_RULE or not schedule.gave_up:
+    if rule == SEARCH_RULE or not schedule.has_pruned:
         return SEARCH_RULE
     if not schedule.searched:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Calibration: which trainings are timed, and what follows for those that are not."""
+"""Calibration: chooses which trainings are timed, and interpolates the cost of the others."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from qkd_study.forecast.shapes import Shape, Training, shape_of
 from qkd_study.forecast.workload import suggestions_of, trainings_of
 from qkd_study.study.study import Study
 
-#: Seconds of timing, if there is so much to time.
+#: Seconds of timing, at most; the training that is going on is finished.
 BUDGET = 45.0
-#: How far apart two kinds of training are, in doublings of a size.
+#: Distance between two kinds of training, in doublings of a size.
 KINDS_APART = 8.0
-#: Below this share of a CPU for the timing, others had too much of it: the times are not kept.
+#: Where the timing had less than this share of a CPU, the times are not stored.
 QUIET = 0.85
-#: What a training's cost depends on: a change there makes all times old.
+#: Packages that the cost of a training depends on: a change there invalidates all stored times.
 PACKAGES_TIMED = ("compat", "data", "distill", "forecast", "models", "quantum")
 
 
 @dataclass
 class Calibration:
-    """What trainings of a study cost on this machine.
+    """The costs of a study's trainings on this machine.
 
     Attributes:
         costs: by shape, of those that were timed, now or before.
         shapes: all that the study has.
-        seconds: that the timing took.
-        busy: whether other processes kept the machine busy meanwhile.
+        seconds: of the timing.
+        busy: whether other processes used much of the CPU meanwhile.
     """
 
     study: Study
@@ -67,18 +67,18 @@ class Calibration:
 
     @property
     def memory(self) -> float:
-        """Bytes that a process took at its peak."""
+        """Peak memory of a process, in bytes."""
         known = {**self._others, **self.costs}
         return max(known[shape].memory for shape in self.shapes)
 
     def cost(self, training: Training) -> Cost:
-        """What a training of the study costs."""
+        """The cost of a training of the study."""
         shape = shape_of(self.study, training)
         return self.costs.get(shape) or self._others[shape]
 
 
 def _features(shapes: Sequence[Shape]) -> NDArray[np.float64]:
-    """Points (n, d) whose distances say how much the costs of two shapes may differ."""
+    """Points (n, d); the farther apart, the more the costs of two shapes may differ."""
     kinds = sorted({shape.kind for shape in shapes})
     sizes = np.log2([shape.sizes for shape in shapes])
     of = np.array([kinds.index(shape.kind) for shape in shapes])
@@ -126,15 +126,15 @@ def calibrate(
 ) -> Calibration:
     """Time trainings of a study on this machine.
 
-    Every shape once if the budget allows; otherwise those that lie farthest apart. What was timed
-    before on a quiet machine, with the same code and data of the same size, is read from the user's
-    cache folder.
+    Times every shape once if the budget allows, otherwise those that are farthest apart. Times that
+    were measured before on a quiet machine, with the same code and data of the same size, are read
+    from the user's cache folder.
 
     Args:
-        study, dataset: of which.
-        budget: seconds; the first training is timed whatever it takes.
-        refresh: whether to time what was timed before.
-        progress: told how many of how many are done.
+        study, dataset: whose trainings are timed.
+        budget: seconds of timing; one training is timed in any case.
+        refresh: whether to time again what was timed before.
+        progress: called with the number of timed shapes and of all.
     """
     examples: dict[Shape, Training] = {}
     for training in _all(study, dataset):
@@ -165,7 +165,7 @@ def _all(study: Study, dataset: Dataset) -> Iterable[Training]:
 
 
 def _machine() -> str:
-    """A hash of what a time depends on beside the code of this package."""
+    """A hash of the machine and of the versions of packages that times depend on."""
     model = platform.processor()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -173,12 +173,12 @@ def _machine() -> str:
     except OSError:
         pass
     versions = [metadata.version(name) for name in ("pennylane-lightning", "torch", "numpy")]
-    said = json.dumps([platform.node(), platform.machine(), model, os.cpu_count(), *versions])
-    return hashlib.sha256(said.encode()).hexdigest()[:16]
+    machine = json.dumps([platform.node(), platform.machine(), model, os.cpu_count(), *versions])
+    return hashlib.sha256(machine.encode()).hexdigest()[:16]
 
 
 class _TimingCache:
-    """Times of this machine, kept between commands."""
+    """Stores the times of this machine between commands."""
 
     def __init__(self, dataset: Dataset) -> None:
         root = Path(qkd_study.__file__).parent
@@ -190,8 +190,8 @@ class _TimingCache:
         self._data = [dataset.shape, dataset.classes, len(dataset.test_labels)]
 
     def _key(self, shape: Shape) -> str:
-        said = json.dumps([shape.kind, shape.sizes, self._data])
-        return hashlib.sha256(said.encode()).hexdigest()[:32]
+        key = json.dumps([shape.kind, shape.sizes, self._data])
+        return hashlib.sha256(key.encode()).hexdigest()[:32]
 
     def _read(self) -> dict[str, list[float]]:
         found: dict[str, list[float]] = json.loads(read_cached(self._name) or b"{}")

@@ -1,4 +1,4 @@
-"""How much a run writes, from files of its kind written here."""
+"""How much a run writes, computed from the sizes of a few files like those of a run."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from qkd_study.results.schema import COSTS, METRICS, REAL
 from qkd_study.study.study import Study
 from qkd_study.study.trial import Trial
 
-#: Bytes of the JSON beside a teacher's file, and of a trial in Optuna's journal; roughly.
+#: Approximate bytes of the JSON beside a teacher's file, and of a trial in Optuna's journal.
 TEACHER_JSON, JOURNAL = 1_000, 900
-#: Epochs of the files that are written to see how large they are.
+#: Epochs of the files that are written to measure their sizes.
 FEW, MANY = 10, 1000
-#: Samples of which an accuracy is a share.
+#: Validation samples: accuracies are multiples of one over this.
 VALIDATED = 400
 
 
 @dataclass(frozen=True)
 class Disk:
-    """What a run leaves on disk.
+    """What a run writes to disk.
 
     Attributes:
-        rows, curves, teachers: bytes.
+        rows, curves, teachers: bytes of tables of runs, of curves, and of teachers.
         files: how many.
-        seconds: that the rows of a report took to be on disk.
+        seconds: of writing the rows that a worker reports at once.
     """
 
     rows: float
@@ -44,13 +44,19 @@ class Disk:
 
     @property
     def bytes(self) -> float:
-        """All of it, Optuna's journal included."""
+        """Bytes of all files, Optuna's journal included."""
         return self.rows + self.curves + self.teachers
 
 
 @dataclass(frozen=True)
 class _Files:
-    """Bytes of a trial's two files, linear in replicates and in rows of the curves."""
+    """Sizes of a trial's two files, linear in replicates and in rows of the curves.
+
+    Attributes:
+        row: bytes of a table of runs without rows, and of each row.
+        curve: the same of a table of curves.
+        seconds: of writing both.
+    """
 
     row: tuple[float, float]
     curve: tuple[float, float]
@@ -58,11 +64,11 @@ class _Files:
 
 
 def disk(work: Workload, dataset: Dataset, tables: int) -> Disk:
-    """What all runs of a study leave.
+    """What all runs of a study write.
 
     Args:
         work: the runs.
-        dataset: on what.
+        dataset: whose test set the teachers' outputs are stored for.
         tables: files in `runs/`, of which each has one beside it in `curves/`.
     """
     files = _files(work.study, dataset)
@@ -87,7 +93,7 @@ def disk(work: Workload, dataset: Dataset, tables: int) -> Disk:
 
 
 def _files(study: Study, dataset: Dataset) -> _Files:
-    """Write files of trials, and see how large they are and how long they took."""
+    """Write files of trials and measure their sizes and times."""
     rng = np.random.default_rng(0)
     cell, arm, suggestions = next(suggestions_of(study, dataset.name))
 

@@ -1,4 +1,4 @@
-"""What a study will take, on this machine and on others with more CPUs."""
+"""The time, memory and disk space of a study, on this machine and on others with more CPUs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Scenario:
     Attributes:
         cpus: how many.
         timeline: of the simulated schedule.
-        bottleneck: what the wall time hangs on: `cpus`, `driver`, `storage`, `teachers`, or
+        bottleneck: what limits the wall time: `cpus`, `driver`, `storage`, `teachers`, or
             `chain`, if none of them: runs of one cell and arm that wait for each other.
         counterfactual: wall time in seconds if there were twice the CPUs, or the driver, the
             storage or the teachers took no time.
@@ -48,17 +48,17 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a study will take.
+    """The estimated cost of a study.
 
     Attributes:
         cpu_seconds: of all runs with their teachers.
-        teacher_seconds: those of them that train teachers.
+        teacher_seconds: the part that trains teachers.
         teachers: how many are trained; an ensemble counts once.
-        memory: bytes of a worker at its peak.
+        memory: peak memory of a worker, in bytes.
         disk: what is written.
         timed, interpolated: trainings that were timed on this machine, and that were not.
-        calibration_seconds: that the timing took now.
-        busy: whether other processes kept this machine busy meanwhile.
+        calibration_seconds: of the timing in this command.
+        busy: whether other processes used much of the CPU meanwhile.
         scenarios: one for every number of CPUs.
     """
 
@@ -101,7 +101,7 @@ class Forecast:
 
 
 def scenario(work: Workload, machine: Machine) -> Scenario:
-    """Simulate a schedule, and again without each of what it may hang on."""
+    """Simulate a schedule, and again without each possible bottleneck."""
     timeline = simulate(work, machine)
     counterfactual = {
         "cpus": simulate(work, replace(machine, cpus=2 * machine.cpus)).wall,
@@ -125,10 +125,10 @@ def forecast(
     """Time short trainings of a study here, and compute what all of it takes.
 
     Args:
-        study, dataset: of which.
+        study, dataset: what is forecast.
         cpus: numbers of CPUs to simulate.
-        refresh: whether to time what was timed before.
-        progress: told how many of how many trainings are timed.
+        refresh: whether to time again what was timed before.
+        progress: called with the number of timed trainings and of all.
 
     Raises:
         InputError: a trial fits on none of the CPUs.

@@ -1,6 +1,6 @@
-"""Timing short real trainings, and computing from them what long ones take.
+"""Times short real trainings and computes from them the times of long ones.
 
-Times are of this process's CPU, and the least of a few: others that use the machine meanwhile
+Times are CPU times of this process, the minimum of a few, so that other processes on the machine
 change them little.
 """
 
@@ -35,26 +35,26 @@ from qkd_study.study.study import Study
 
 #: Seconds that one measured training should take at least, for precision.
 ENOUGH = 0.1
-#: Seconds that one measured epoch, or answer to the test set, may take; what takes longer is
+#: Seconds that one measured epoch, or evaluation on the test set, may take; what takes longer is
 #: measured on fewer samples.
 LONGEST = 0.5
 #: Epochs of a measured training at most.
 MOST_EPOCHS = 25
-#: Every time is the least of so many.
+#: Every time is the minimum of so many.
 REPEATS = 3
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a training takes; of several side by side, the share of one.
+    """The cost of a training; of a batch of trainings, the share of one.
 
     Attributes:
         start: CPU seconds once: drawing samples, building and preparing.
         epoch: CPU seconds of every epoch, validation included.
-        outputs: CPU seconds of a teacher's answers to the student's samples; 0 for a student.
-        test: CPU seconds of the answers to the test set, and of their scores.
+        outputs: CPU seconds of a teacher's outputs on the student's samples; 0 for a student.
+        test: CPU seconds of the outputs on the test set, and of their scores.
         weights: bytes of the weights.
-        memory: bytes that the measuring process had taken at its peak.
+        memory: peak memory of the measuring process, in bytes.
     """
 
     start: float
@@ -72,7 +72,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _least(work: Callable[[], float]) -> float:
-    """The least of some times; of long ones, the only one."""
+    """The minimum of `REPEATS` times; a long time is measured once."""
     first = work()
     return first if first > LONGEST else min([first, *(work() for _ in range(REPEATS - 1))])
 
@@ -83,7 +83,7 @@ def _part(samples: Samples, share: float) -> Samples:
 
 
 def _share(seconds_of_two: float, samples: int, batch: int) -> float:
-    """The share of the samples that an epoch may use, from what two of them took."""
+    """The share of the samples that a measured epoch uses, from the seconds of two samples."""
     most = LONGEST / max(seconds_of_two / 2, 1e-9)
     if most >= samples:
         return 1.0
@@ -96,32 +96,34 @@ class _Measured:
     """A training that can be made shorter: fewer epochs, fewer samples.
 
     Attributes:
-        group: how many are trained at once.
-        batched: what they are declared as, if they are trained in one batch.
+        config: makes the configuration of a training with so many epochs.
+        outputs: computes the teacher's outputs on some samples.
+        group: how many are trained in one batch.
+        batched: the declaration of the models, if they are trained in one batch.
     """
 
     build: Callable[[], Model]
     training: Samples
     validation: Samples
     objective: Objective
-    recipe: Callable[[int], TrainingConfig]
-    answers: Callable[[Samples], Outputs | None]
+    config: Callable[[int], TrainingConfig]
+    outputs: Callable[[Samples], Outputs | None]
     group: int
     batched: ModelSpec | None
 
     def _trained(self, epochs: int, share: float) -> float:
-        few, judged = _part(self.training, share), _part(self.validation, share)
+        few, validation = _part(self.training, share), _part(self.validation, share)
         models = [self.build() for _ in range(self.group)]
-        teacher, recipe = self.answers(few), self.recipe(epochs)
+        teacher, config = self.outputs(few), self.config(epochs)
         if self.batched is None:
             return _seconds(
                 lambda: train(
-                    models[0], few, judged, self.objective, recipe, teacher=teacher, seed=0
+                    models[0], few, validation, self.objective, config, teacher=teacher, seed=0
                 )
             )
         count = len(models)
         teachers = None if teacher is None else [teacher] * count
-        several = ([few] * count, [judged] * count, self.objective, recipe)
+        several = ([few] * count, [validation] * count, self.objective, config)
         batch = batch_models(self.batched, models)
         seconds = _seconds(
             lambda: train_batched(batch, *several, teachers=teachers, seeds=range(count))
@@ -129,8 +131,8 @@ class _Measured:
         return seconds / count
 
     def times(self) -> tuple[float, float]:
-        """Seconds beside the epochs, and of an epoch."""
-        count, batch = len(self.training.inputs), self.recipe(1).batch_size
+        """Seconds of all but the epochs, and of an epoch."""
+        count, batch = len(self.training.inputs), self.config(1).batch_size
         share = _share(self._trained(1, 2 / count), count, batch)
         one = _least(lambda: self._trained(1, share))
         more = min(max(2, ceil(ENOUGH / max(one, 1e-4))), MOST_EPOCHS)
@@ -160,7 +162,7 @@ def _test(model: Model, dataset: Dataset) -> float:
 
 
 def peak_memory() -> int:
-    """Bytes that this process has taken at its peak."""
+    """Peak memory of this process, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
@@ -179,14 +181,14 @@ def measure(study: Study, training: Training, dataset: Dataset) -> Cost:
 
 def _student(study: Study, of: Training, dataset: Dataset) -> Cost:
     arm, config = of.arm, of.config
-    order = TeacherSpec.of(study.setting, arm, config, dataset, 0)
+    spec = TeacherSpec.of(study.setting, arm, config, dataset, 0)
     samples, _, validation = sample_splits(config, dataset, 0)
 
     def build() -> Model:
         model = build_model(
             study.setting.student_model, config, dataset.shape, dataset.classes, seed=0
         )
-        model.keeps_state = order.wants_state
+        model.keeps_state = spec.wants_state
         return model
 
     setup = _least(lambda: _seconds(lambda: (sample_splits(config, dataset, 0), build())))
@@ -196,7 +198,7 @@ def _student(study: Study, of: Training, dataset: Dataset) -> Cost:
         validation,
         Objective.of(config, arm),
         lambda epochs: TrainingConfig(config.optimizer, 1e-3, epochs, config.batch_size),
-        lambda few: _untrained(order, few) if arm.needs_teacher else None,
+        lambda few: _untrained(spec, few) if arm.needs_teacher else None,
         of.group,
         study.setting.student_model if runs_in_batch(study.setting, arm, config, dataset) else None,
     ).times()
@@ -206,10 +208,10 @@ def _student(study: Study, of: Training, dataset: Dataset) -> Cost:
     return Cost(setup + start, epoch, 0.0, test, _bytes(model), peak_memory())
 
 
-def _untrained(order: TeacherSpec, few: Samples) -> Outputs:
-    """A teacher's outputs: what they are does not change what they cost."""
-    model = order.build()
-    model.keeps_state = order.wants_state
+def _untrained(spec: TeacherSpec, few: Samples) -> Outputs:
+    """The outputs of an untrained teacher, which cost as much as those of a trained one."""
+    model = spec.build()
+    model.keeps_state = spec.wants_state
     for part in _members(model):
         part.fit(few.inputs)
     return predict(model, few.inputs)
@@ -220,21 +222,21 @@ def _members(model: Model) -> list[Model]:
 
 
 def _teacher(study: Study, of: Training, dataset: Dataset) -> Cost:
-    order = TeacherSpec(study.setting, of.arm, of.config, dataset, 0, of.generation or 1)
-    taught = order.before() is not None
-    students, training, validation = order.samples()
-    setup = _least(lambda: _seconds(lambda: (order.samples(), order.build())))
+    spec = TeacherSpec(study.setting, of.arm, of.config, dataset, 0, of.generation or 1)
+    taught = spec.before() is not None
+    students, training, validation = spec.samples()
+    setup = _least(lambda: _seconds(lambda: (spec.samples(), spec.build())))
     start, epoch = _Measured(
-        lambda: _members(order.build())[0],
+        lambda: _members(spec.build())[0],
         training,
         validation,
-        order.objective(),
+        spec.objective(),
         lambda epochs: TrainingConfig("adam", 1e-3, epochs, BATCH_SIZE),
-        lambda few: _untrained(order, few) if taught else None,
-        min(of.group, order.largest_batch),
-        order.member if order.can_batch else None,
+        lambda few: _untrained(spec, few) if taught else None,
+        min(of.group, spec.largest_batch),
+        spec.member if spec.can_batch else None,
     ).times()
-    model = order.build()
+    model = spec.build()
     members = _members(model)
     for member in members:
         member.fit(training.inputs)

@@ -1,4 +1,4 @@
-"""What decides the cost of a training: configurations of one shape cost the same per epoch."""
+"""Shapes of trainings: configurations of one shape cost the same per epoch."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from qkd_study.study.canonical import canonical
 from qkd_study.study.config import PARAMETERS, Config
 from qkd_study.study.study import Study
 
-#: What of a circuit has no order, and decides what it costs.
+#: Parameters of circuits that are no numbers and change the cost.
 UNORDERED = ("ansatz", "reduction", "embedding", "device", "precision", "plan")
-#: Every parameter that the cost of a run depends on; a search over others changes no cost.
+#: Every parameter that the cost of a run depends on.
 COSTLY = frozenset(p.name for p in PARAMETERS.values() if p.changes_time)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A kind of training.
+    """All that the cost of a training per epoch depends on.
 
     Attributes:
-        kind: all that has no order, as JSON.
+        kind: what is no number, as JSON.
         sizes: positive numbers; the cost is smooth in their logarithms.
     """
 
@@ -38,7 +38,7 @@ class Training:
     """A student or a teacher whose training can be measured.
 
     Attributes:
-        arm, config: of the student, which say which teacher there is.
+        arm, config: of the student; they determine the teacher.
         generation: of the teacher; `None` for the student.
         group: replicates that are trained in one batch.
     """

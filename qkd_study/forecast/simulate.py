@@ -19,29 +19,29 @@ from qkd_study.study.study import MINIMISED
 from qkd_study.study.trial import Trial
 from qkd_study.tune.in_flight import STEP_SECONDS
 
-#: How often a trial that is compared with earlier ones is given up after a replicate.
-GIVEN_UP = 1 - KEPT_PERCENT / 100
+#: The share of trials that is pruned after a replicate, of those that have pruning thresholds.
+PRUNED = 1 - KEPT_PERCENT / 100
 #: The validation accuracy of every simulated run.
 SCORE = 0.5
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What runs a study.
+    """The machine or cluster that runs a study.
 
     Attributes:
         cpus: how many.
-        per_trial: of these, what a trial reserves.
-        driver: seconds that the driver is busy with a trial, storage left out.
-        bundle: seconds more for the trials that a worker is given at once, few or many.
-        bundle_seconds: of work that a worker is given at once, if there is so much for each.
-        report: seconds of work after which a worker reports what has ended.
-        storage: seconds that it waits for a trial's rows to be on disk.
+        per_trial: CPUs that a trial reserves.
+        driver: seconds of the driver per trial, without storage.
+        bundle: seconds of the driver per bundle.
+        bundle_seconds: seconds of work in a bundle, if there is so much for each worker.
+        report: seconds of work after which a worker reports the runs that have ended.
+        storage: seconds of the driver per trial to write its rows to disk.
         start: seconds from the command to the first run.
-        apart: seconds from the start of a worker to that of the next.
-        warm: seconds more that the first run of a worker takes.
+        apart: seconds between the starts of two workers.
+        warm: additional seconds of the first run of a worker.
         end: seconds from the last run to the end of the command.
-        slowdown: how many times longer a run takes than on a CPU of its own.
+        slowdown: factor on the time of a run, because others run on the same machine.
     """
 
     cpus: int
@@ -60,16 +60,16 @@ class Machine:
 
 @dataclass
 class Timeline:
-    """What a simulated schedule came to, in seconds unless said otherwise.
+    """The result of a simulation. Times are in seconds.
 
     Attributes:
         wall: of the whole command.
         busy: of all runs, teachers included.
-        teaching: of the trainings of teachers and their answers to the test set.
-        waiting: that runs spent on a teacher that another run trained.
-        driver: that the driver was busy.
-        trials, runs, teachers: how many there were; a trial that was given up has fewer runs.
-        files: with rows: of search trials, of confirm trials; those reported together share one.
+        teaching: of the trainings of teachers and their outputs on the test set.
+        waiting: of runs for a teacher that another run trained.
+        driver: of the driver's work.
+        trials, runs, teachers: how many there were; a pruned trial has fewer runs.
+        files: of rows: of search trials, of confirm trials; one per report of a worker.
         peak: workers busy at once, at most.
         last: cell and arm that ended last.
     """
@@ -88,17 +88,16 @@ class Timeline:
 
 
 def simulate(work: Workload, machine: Machine, seed: int = 0) -> Timeline:
-    """Run a study's schedule through on a simulated clock.
+    """Run a study's schedule on a simulated clock.
 
-    The schedule and the size of bundles are those of a run. A worker runs the trials of its bundle
-    one replicate after the other; one that needs a teacher that nobody has trained trains it,
-    others wait for it. The driver handles one thing at a time: a trial that ended, a worker that
-    wants more.
+    The schedule and the sizes of bundles are those of a run. A worker runs the trials of its bundle
+    one replicate after the other. The first that needs a teacher trains it; others wait for it. The
+    driver handles one event at a time: a trial that ended, or a worker that has ended its bundle.
 
     Args:
         work: what is run.
-        machine: on what.
-        seed: of which later trials are given up.
+        machine: where it is run.
+        seed: of the random choice of pruned trials.
     """
     return _Simulation(work, machine, seed).run()
 
@@ -122,7 +121,7 @@ class _Simulation:
         self._started, self._starts = 0, False
         self._trained: dict[tuple[int, int], float] = {}
         self._tested: dict[tuple[int, int], float] = {}
-        self._met: set[tuple[int, ...]] = set()
+        self._used: set[tuple[int, ...]] = set()
 
     def run(self) -> Timeline:
         self._hand_out()
@@ -138,13 +137,13 @@ class _Simulation:
         heapq.heappush(self._events, (when, self._pushed, event))
 
     def _driven(self, seconds: float) -> float:
-        """When the driver has done something that takes so long, after all before it."""
+        """When the driver has handled an event that takes so long, after all events before it."""
         self._driver_free = max(self._driver_free, self._now) + seconds
         self._found.driver += seconds
         return self._driver_free
 
     def _hand_out(self) -> None:
-        """Give free workers bundles, and start a worker if there is more to do."""
+        """Give bundles to free workers, and start a worker if trials are left."""
         while self._free and (bundle := self._bundle()):
             self._resume(self._worker(self._free.pop(), bundle))
             self._found.peak = max(self._found.peak, self._started - len(self._free))
@@ -182,7 +181,7 @@ class _Simulation:
             self._at(when, partial(self._resume, worker))
 
     def _worker(self, worker: int, bundle: list[Trial]) -> Iterator[float]:
-        """Run a bundle; yields when each of its runs ends, and is resumed then."""
+        """Run a bundle; yields the time at which each of its runs ends, and is resumed then."""
         unreported, since = set[str](), self._now
         for trial in bundle:
             of_arm = self._work.arms[trial.cell.key, trial.arm.name]
@@ -192,7 +191,7 @@ class _Simulation:
             if not unreported:
                 since = self._now
             ran = 0
-            while ran < len(trial.replicates) and not (ran and self._gives_up(trial, cost)):
+            while ran < len(trial.replicates) and not (ran and self._prunes(trial, cost)):
                 yield self._run(worker, cost, trial.replicates[ran], searches)
                 ran += 1
             ended = self._driven(self._machine.driver + self._machine.storage)
@@ -207,12 +206,12 @@ class _Simulation:
                 unreported.clear()
         self._at(self._driven(self._machine.bundle), partial(self._ended_bundle, worker))
 
-    def _gives_up(self, trial: Trial, cost: RunCost) -> bool:
+    def _prunes(self, trial: Trial, cost: RunCost) -> bool:
         compared = bool(trial.pruning_thresholds) and not cost.batched
-        return compared and bool(self._rng.random() < GIVEN_UP)
+        return compared and bool(self._rng.random() < PRUNED)
 
     def _ended(self, trial: Trial, ran: int) -> None:
-        """Finish a trial with rows of equal scores: which is the best, nobody knows."""
+        """Finish a trial with rows of equal scores, as the real ones are not known."""
         self._found.wall = self._now
         self._found.last = f"{trial.cell.key} {trial.arm.name}"
         row: Row = {f"config.{n}": getattr(trial.config, n) for n in self._work.study.search}
@@ -233,11 +232,11 @@ class _Simulation:
         """Begin a run; returns when it ends."""
         slow = self._machine.slowdown
         seconds, end = (cost.seconds if searches else cost.confirm) * slow, self._now
-        if self._meets(worker):
+        if self._first_time(worker):
             seconds += self._machine.warm
         if cost.teacher is not None:
             end = self._teacher(cost.teacher, replicate, end)
-            if self._meets(worker, cost.teacher, replicate):
+            if self._first_time(worker, cost.teacher, replicate):
                 seconds += cost.outputs * slow
         self._found.busy += seconds
         self._found.runs += 1
@@ -246,14 +245,14 @@ class _Simulation:
         test = self._work.teachers[cost.teacher].test
         return self._once(self._tested, (cost.teacher, replicate), test, end + seconds)
 
-    def _meets(self, *what: int) -> bool:
-        """Whether a worker meets something, or begins, for the first time."""
-        new = what not in self._met
-        self._met.add(what)
+    def _first_time(self, *what: int) -> bool:
+        """Whether a worker uses something, or begins, for the first time."""
+        new = what not in self._used
+        self._used.add(what)
         return new
 
     def _teacher(self, teacher: int, replicate: int, now: float) -> float:
-        """When a teacher is ready; whoever asks first trains it, and its teachers before it."""
+        """When a teacher is ready; the first run that needs it trains it, and those before it."""
         key, of = (teacher, replicate), self._work.teachers[teacher]
         if key not in self._trained and of.before is not None:
             now = self._teacher(of.before, replicate, now)
@@ -262,7 +261,7 @@ class _Simulation:
     def _once(
         self, ready: dict[tuple[int, int], float], key: tuple[int, int], seconds: float, now: float
     ) -> float:
-        """When something is ready that the first who asks for it makes, and others wait for."""
+        """When something is ready that the first run that needs it makes; others wait for it."""
         if key in ready:
             self._found.waiting += max(ready[key] - now, 0.0)
         else:

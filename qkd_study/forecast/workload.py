@@ -1,4 +1,4 @@
-"""The workload of a study: what every run costs, and which teachers it waits for."""
+"""The workload of a study: the cost of every run, and the teachers that it needs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TeacherCost:
 
     Attributes:
         train: seconds of training one.
-        test: seconds of its answers to the test set, once.
+        test: seconds of its outputs on the test set, once.
         before: index of the teacher that teaches this one.
         weights: bytes of the weights of one.
     """
@@ -42,15 +42,15 @@ class TeacherCost:
 
 @dataclass(frozen=True)
 class RunCost:
-    """What the runs of a configuration cost.
+    """The cost of the runs of a configuration.
 
     Attributes:
         seconds: of one run in the search, without its teacher.
         confirm: the same of a run that confirms, the test set included.
         teacher: index of its teacher; `None` without.
-        outputs: seconds of the teacher's answers, in every process that meets it.
+        outputs: seconds of the teacher's outputs, in every process that uses it.
         epochs: of the student.
-        batched: whether its replicates are trained in one batch, so that none is given up.
+        batched: whether its replicates are trained in one batch, so that none is pruned.
     """
 
     seconds: float
@@ -62,9 +62,10 @@ class RunCost:
 
 
 class EvenSuggestions:
-    """Configurations of a cell and arm drawn evenly: which a search will prefer, nobody knows.
+    """Configurations of a cell and arm drawn uniformly, as those of a search are not known before.
 
-    One stands for all where no searched parameter changes what a run or its teacher costs.
+    One configuration is used for all trials where no searched parameter changes the cost of a run
+    or of its teacher.
 
     Attributes:
         configs: those that were drawn.
@@ -86,7 +87,7 @@ class EvenSuggestions:
         return {number: self._values[number % len(self._values)] for number in batch}
 
     def tell(self, number: int, ended: EndedTrial) -> None:
-        """Nothing is learnt."""
+        """Ignored: the draw does not depend on results."""
 
     def config(self, values: Mapping[str, Value]) -> Config:
         """See `search.suggestions.Suggestions`."""
@@ -105,12 +106,12 @@ def _drawn(space: Range, rng: np.random.Generator) -> Value:
 
 @dataclass(frozen=True)
 class ArmCost:
-    """What the search in one cell and arm costs, and its confirmation.
+    """The cost of the search in one cell and arm, and of its confirmation.
 
     Attributes:
         suggestions: its configurations.
         trials: their costs, in the order of the search.
-        confirmed: of the one that is confirmed; which it will be, nobody knows.
+        confirmed: the mean of `trials`, as it is not known which of them will be confirmed.
     """
 
     suggestions: EvenSuggestions
@@ -125,7 +126,7 @@ class Workload:
     Attributes:
         study, dataset: what is run, and the name of the data.
         arms: costs by cell key and name of the arm.
-        teachers: what `RunCost.teacher` and `TeacherCost.before` point at.
+        teachers: indexed by `RunCost.teacher` and `TeacherCost.before`.
     """
 
     study: Study
@@ -134,7 +135,7 @@ class Workload:
     teachers: tuple[TeacherCost, ...] = ()
 
     def with_free_teachers(self) -> Workload:
-        """The same where every teacher is there already."""
+        """The same workload with teachers that take no time."""
         free = tuple(replace(teacher, train=0.0, test=0.0) for teacher in self.teachers)
         return replace(self, teachers=free)
 
@@ -166,7 +167,7 @@ def trainings_of(study: Study, arm: Arm, config: Config, dataset: Dataset) -> It
 
 
 def workload_of(study: Study, dataset: Dataset, cost: Callable[[Training], Cost]) -> Workload:
-    """The workload of a study, from what its trainings cost."""
+    """The workload of a study, from the costs of its trainings."""
     arms: dict[tuple[str, str], ArmCost] = {}
     teachers: list[TeacherCost] = []
     known: dict[Any, int] = {}
@@ -212,7 +213,7 @@ def _teacher_key(study: Study, training: Training) -> tuple[Any, ...]:
 
 
 def _mean(costs: list[RunCost]) -> RunCost:
-    """Stands for one of several, of which nobody knows yet which it is."""
+    """The mean cost; the teacher is that of the last configuration."""
     count = len(costs)
     return RunCost(
         seconds=sum(cost.seconds for cost in costs) / count,

@@ -1,4 +1,4 @@
-"""The search in one cell and arm: suggestions in fixed batches, so that they repeat.
+"""The search in one cell and arm: suggestions in fixed batches, so that they can be repeated.
 
 A batch is suggested from what all batches before it gave, told in order of their numbers, with a
 sampler that is seeded by the batch. So the same declaration gives the same suggestions whatever
@@ -61,16 +61,16 @@ class ArmSearch:
 
     @property
     def name(self) -> str:
-        """Cell and arm, as Optuna's storage calls this search."""
+        """Cell and arm: the name of this search in Optuna's storage."""
         return f"{self.cell.key} {self.arm.name}"
 
     def begin(self, trial: Trial) -> None:
-        """A trial is handed out."""
+        """Note that a trial is handed out."""
         self.live.append(trial)
         self._changed()
 
     def end(self, trial: Trial, rows: list[Row] | None = None) -> None:
-        """A trial that was handed out is over, with its rows or, if interrupted, without."""
+        """Note that a trial has ended, with its rows, or was interrupted, without."""
         self.live.remove(trial)
         if rows is not None:
             self.remember(trial.phase, trial.number, rows)
@@ -96,7 +96,7 @@ class ArmSearch:
         return self._searched
 
     def remember(self, phase: str, number: int, rows: list[Row]) -> None:
-        """Keep what a trial gave."""
+        """Store the result of a trial."""
         self._changed()
         if phase == "confirm":
             self.confirmed.setdefault(number, set()).update(row["replicate"] for row in rows)
@@ -117,7 +117,7 @@ class ArmSearch:
 
     def free(self) -> list[int]:
         """Numbers of the open batch that wait to be run."""
-        if self.searched:  # Optuna need not hear of a search that is over
+        if self.searched:  # Optuna need not be told of a search that has ended
             return []
         if self._free is None:
             self._close_batches()
@@ -136,7 +136,7 @@ class ArmSearch:
 
     @property
     def pruning_thresholds(self) -> tuple[float, ...]:
-        """What the mean of a trial of the open batch must reach after each replicate but the last.
+        """The least mean score of a trial of the open batch after each replicate but the last.
 
         Empty while there are too few trials to compare with, and with two objectives.
         """
@@ -146,7 +146,7 @@ class ArmSearch:
         return range(self._first, min(self._first + self._study.batch, self.trials))
 
     def _close_batches(self) -> None:
-        """Tell of every batch that has all its rows, in order."""
+        """Report every batch that has all its rows to the suggestions, in order."""
         while (batch := self._batch()) and all(n in self.ended for n in batch):
             for number in batch:
                 ended = self.ended[number]
@@ -160,8 +160,8 @@ class ArmSearch:
     def _lower_quartiles(self) -> tuple[float, ...]:
         """Of the means after each replicate, over all trials of earlier batches that did not fail.
 
-        A trial that was given up counts, with the last mean it had: the quartile of the others
-        alone would rise with every trial that is given up.
+        A pruned trial counts with its last mean: the quartile of the others alone would rise with
+        every trial that is pruned.
         """
         if self._study.minimise:
             return ()
@@ -207,7 +207,7 @@ class ArmSearch:
 
 
 def _number(value: float | None) -> float:
-    """A size from a row; null where the arm has no such thing."""
+    """A size from a row; 0 where it is null."""
     return 0.0 if value is None or math.isnan(value) else float(value)
 
 

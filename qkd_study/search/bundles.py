@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from math import ceil
 
-#: A bundle holds trials worth about this many seconds: small beside them, its overhead is not felt.
+#: Seconds of work in a bundle: the overhead of a bundle is small beside them.
 BUNDLE_SECONDS = 2.0
-#: No bundle holds more trials than this.
+#: Trials in a bundle, at most.
 LARGEST_BUNDLE = 64
 
 
@@ -16,10 +16,10 @@ def bundle_size(
     """Trials of the next bundle: enough seconds of work, and some left for the other workers.
 
     Args:
-        seconds: that a search trial took on average; `None` while no run has ended.
-        ready: trials that could be handed out.
-        workers: how many can run at once.
-        bundle_seconds: of work, if there is so much for each worker.
+        seconds: mean time of a search trial; `None` while no run has ended.
+        ready: how many trials can be handed out now.
+        workers: how many trials can run at once.
+        bundle_seconds: seconds of work that a bundle should hold.
     """
     if seconds is None:
         return 1

@@ -57,7 +57,7 @@ class Journal:
         }
 
     def add(self, name: str, frozen: FrozenTrial) -> None:
-        """Add a finished trial of the branch called `name`."""
+        """Add a finished trial of the search called `name`, a cell and arm."""
         try:
             if name not in self._studies:
                 self._studies[name] = optuna.create_study(

@@ -1,4 +1,4 @@
-"""Search ranges in Optuna's words, and values on their way there and back."""
+"""Converts search ranges to Optuna's distributions, and values to Optuna and back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from qkd_study.study.space import Choice, Float, Int, LogFloat, Range
 
 
 def distribution(space: Range) -> BaseDistribution:
-    """Optuna's word for a range."""
+    """Optuna's distribution for a range."""
     match space:
         case Float(low, high):
             return FloatDistribution(low, high)

@@ -20,10 +20,10 @@ from qkd_study.study.arms import Arm
 from qkd_study.study.study import MINIMISED, Cell, Study
 from qkd_study.study.trial import Trial
 
-#: Confirm replicates that are scheduled together: few enough to spread, enough to pay the overhead.
+#: Confirm replicates of one trial: few enough to use many workers, enough for a small overhead.
 CONFIRM_BLOCK = 5
 
-#: Makes the source of configurations for a cell and arm of a study on a dataset of some name.
+#: Makes the suggestions for a cell and arm, given the study and the name of the dataset.
 SuggestionsOf = Callable[[Study, str, Cell, Arm], Suggestions]
 
 
@@ -37,7 +37,7 @@ class Schedule:
         suggestions: where the searched values come from.
 
     Attributes:
-        ready: how many trials could be handed out now.
+        ready: how many trials can be handed out now.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class Schedule:
             for cell in study.cells()
             for arm in study.all_arms
         }
-        # Heaps of places in a list, so that handing out takes no longer with more cells and arms.
-        # An entry that no longer holds is skipped when it is met.
+        # Heaps of places in a list: the time to hand out a trial then hardly depends on the number
+        # of cells and arms. Outdated entries are removed when they come first.
         self._in_order = list(self._arm_searches.values())
         self._places = {arm_search: place for place, arm_search in enumerate(self._in_order)}
         self._searches: list[tuple[int, int, bool, int]] = []
@@ -118,7 +118,7 @@ class Schedule:
         """The next trial to run; `None` if all that is left waits for trials that are running."""
         trial = self._next_search() or self._next_confirm()
         if trial is not None:
-            arm_search = self._branch_of(trial)
+            arm_search = self._search_of(trial)
             arm_search.begin(trial)
             self._update(arm_search)
         return trial
@@ -148,8 +148,8 @@ class Schedule:
         return not self._unfinished
 
     @property
-    def open_branches(self) -> int:
-        """Cells and arms that have something left to run, or running."""
+    def unfinished(self) -> int:
+        """How many cells and arms have something left to run, or running."""
         return len(self._unfinished)
 
     @property
@@ -158,8 +158,8 @@ class Schedule:
         return all(arm_search.searched for arm_search in self._arm_searches.values())
 
     @property
-    def gave_up(self) -> bool:
-        """Whether a configuration was given up because of its score."""
+    def has_pruned(self) -> bool:
+        """Whether a trial was pruned because of its score."""
         return any(
             ended.state == TrialState.PRUNED
             for arm_search in self._arm_searches.values()
@@ -172,7 +172,7 @@ class Schedule:
         return self._has_worked
 
     def has(self, row: Row) -> bool:
-        """Whether a run is among the rows that there were, or that `finish` was told of."""
+        """Whether a run is among the rows that the schedule was made from, or given later."""
         arm_search = self._arm_searches.get((row["cell"], row["arm"]))
         if arm_search is None:
             return False
@@ -198,7 +198,7 @@ class Schedule:
         """The largest number of search trials that a cell and arm has had."""
         return max((n + 1 for b in self._arm_searches.values() for n in b.ended), default=0)
 
-    def _branch_of(self, trial: Trial) -> ArmSearch:
+    def _search_of(self, trial: Trial) -> ArmSearch:
         return self._arm_searches[trial.cell.key, trial.arm.name]
 
     def finish(self, trial: Trial, rows: list[Row]) -> FrozenTrial | None:
@@ -207,10 +207,10 @@ class Schedule:
         Returns:
             The finished trial as Optuna keeps it, for a search trial.
         """
-        arm_search = self._branch_of(trial)
+        arm_search = self._search_of(trial)
         arm_search.end(trial, rows)
         if not self._has_worked and any(row["status"] == "ok" for row in rows):
-            self._has_worked = True  # which changes the order of all
+            self._has_worked = True  # this changes all priorities
             for other in self._in_order:
                 self._update(other)
         self._update(arm_search)
@@ -218,16 +218,16 @@ class Schedule:
 
     def drop(self, trial: Trial) -> None:
         """Forget a trial that was handed out and will not end; it will be handed out again."""
-        arm_search = self._branch_of(trial)
+        arm_search = self._search_of(trial)
         arm_search.end(trial)
         self._update(arm_search)
 
     def finished(self) -> Iterator[tuple[str, FrozenTrial]]:
-        """Name of the branch and Optuna's record of every search trial that has its rows."""
+        """Cell and arm, and Optuna's record, of every search trial that has its rows."""
         for arm_search in self._arm_searches.values():
             for number in sorted(arm_search.ended):
                 yield arm_search.name, arm_search.frozen(number)
 
-    def failed_branches(self) -> list[str]:
+    def failed_searches(self) -> list[str]:
         """Cells and arms whose search ended without a complete trial."""
         return [b.name for b in self._arm_searches.values() if b.searched and not b.chosen()]

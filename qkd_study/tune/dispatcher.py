@@ -94,7 +94,7 @@ class TrialDispatcher:
         self._pending = RunJournal(run.path, superseded)
         self._journal = Journal(run.journal, schedule)
         worked = schedule.worked or any(row["status"] == "ok" for row in self._pending.rows)
-        self._first_runs, self._workers = FirstRuns(schedule.open_branches, worked), 1
+        self._first_runs, self._workers = FirstRuns(schedule.unfinished, worked), 1
 
     def bundle(self, name: str, workers: int) -> Bundle | None:
         """Return the next trials for a worker; `None` if none can be run now."""

@@ -207,7 +207,7 @@ def test_a_branch_of_failures_is_reported_and_ends() -> None:
         )
     assert schedule.next() is None
     assert schedule.done
-    assert schedule.failed_branches() == ["all soft"]
+    assert schedule.failed_searches() == ["all soft"]
 
 
 def test_confirmation_waits_for_the_search_and_comes_in_blocks() -> None:
