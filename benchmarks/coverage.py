@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qkd_study.analysis import judge, mean_interval, share_interval
-from qkd_study.analysis.report.page import Cell, Table
+from qkd_study.analysis.report.page import Table, TableCell
 from qkd_study.analysis.report.scores import scores
 from qkd_study.analysis.statistics import data_efficiency, paired_difference
 from tests.analysis.made import made_results
@@ -132,7 +132,7 @@ def reported(repetitions: int, gain: float = 0.03) -> dict[str, tuple[float, int
     return {name: (float(np.mean(hits)), len(hits)) for name, hits in seen.items()}
 
 
-def _named(table: Table, row: Sequence[Cell]) -> dict[str, Any]:
+def _named(table: Table, row: Sequence[TableCell]) -> dict[str, Any]:
     return {column.name: cell.value for column, cell in zip(table.columns, row, strict=True)}
 
 

@@ -40,7 +40,7 @@ class BranchStatus:
 
 
 @dataclass(frozen=True)
-class Status:
+class RunStatus:
     """The progress of a run.
 
     Attributes:
@@ -124,7 +124,7 @@ def score_of(folder: RunFolder) -> Score | None:
     return Score(best[0], best[1], float(mean), int(count))
 
 
-def status_of(folder: RunFolder) -> Status:
+def status_of(folder: RunFolder) -> RunStatus:
     """The progress of a run.
 
     Raises:
@@ -140,7 +140,7 @@ def status_of(folder: RunFolder) -> Status:
     declared = int(manifest["plan"]["runs"])
     pace = _pace(runs)
     left = 0.0 if done >= declared else None if pace is None else 60 * (declared - done) / pace
-    return Status(
+    return RunStatus(
         run=folder.where,
         dataset=manifest["dataset"],
         reasons=reasons({"status": "failed", **row} for row in failed),

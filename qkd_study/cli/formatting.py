@@ -9,7 +9,7 @@ from qkd_study.tune.progress import in_words
 
 if TYPE_CHECKING:
     from qkd_study.analysis import Interval
-    from qkd_study.analysis.status import BranchStatus, Status
+    from qkd_study.analysis.status import BranchStatus, RunStatus
     from qkd_study.forecast.forecast import Forecast, Scenario
 
 
@@ -93,7 +93,7 @@ def _with_interval(mean: str, found: Interval, possible: float) -> str:
     return f"{mean} +{up:.1f} -{down:.1f}"
 
 
-def status_lines(found: Status) -> list[str]:
+def status_lines(found: RunStatus) -> list[str]:
     """The lines of `qkd-study status` before its table."""
     lines = [f"{found.run} on {found.dataset}"]
     if found.reasons:
@@ -108,7 +108,7 @@ def status_lines(found: Status) -> list[str]:
     return lines
 
 
-def status_table(found: Status) -> TerminalTable:
+def status_table(found: RunStatus) -> TerminalTable:
     """The progress of each cell and arm."""
     columns = ("arm", "search", "confirm", "best validation accuracy, %", "failed")
     return TerminalTable.of_cells(
@@ -116,7 +116,7 @@ def status_table(found: Status) -> TerminalTable:
     )
 
 
-def _now(found: Status) -> str:
+def _now(found: RunStatus) -> str:
     pace = found.runs_per_minute
     past = "" if pace is None else _pace(pace)
     if found.seconds_left == 0:

@@ -60,7 +60,7 @@ def gain_by_factor(results: RunTables, factor: str, title: str | None = None) ->
 def _along(
     results: RunTables,
     factor: str,
-    found: values.Ranges,
+    found: values.PlotIntervals,
     looks: dict[str, Style],
     y: str,
     title: str | None,
@@ -109,7 +109,7 @@ def _along(
 def line(
     axes: Axes,
     x: Sequence[float],
-    ranges: Sequence[values.Range],
+    ranges: Sequence[values.PlotInterval],
     arm: str,
     look: Style,
     *,
@@ -130,7 +130,7 @@ def line(
 
 
 def points(
-    axes: Axes, x: Sequence[float], ranges: Sequence[values.Range], arm: str, look: Style
+    axes: Axes, x: Sequence[float], ranges: Sequence[values.PlotInterval], arm: str, look: Style
 ) -> None:
     """Means as points with bars."""
     mid, low, high = np.array(ranges, dtype=float).T
@@ -149,7 +149,7 @@ def _left_out(every: int, some: int, shown: int) -> list[str]:
     return notes
 
 
-def _description(what: str, found: values.Ranges) -> str:
+def _description(what: str, found: values.PlotIntervals) -> str:
     mids = {key: value.mid for key, value in found.items()}
     most, least = max(mids, key=mids.__getitem__), min(mids, key=mids.__getitem__)
     return (

@@ -42,7 +42,7 @@ def error_scaling(results: RunTables, title: str | None = None) -> Figure:
     for axes, (_, along) in zip(panels, shown, strict=True):
         for arm, look in looks.items():
             own = [(float(k), found[cell, arm]) for k, cell in along if (cell, arm) in found]
-            own = [(k, values.Range(100 - r.mid, 100 - r.high, 100 - r.low)) for k, r in own]
+            own = [(k, values.PlotInterval(100 - r.mid, 100 - r.high, 100 - r.low)) for k, r in own]
             own = [(k, r) for k, r in own if r.mid > 0]  # no error has no logarithm
             if not own:
                 continue
@@ -137,13 +137,13 @@ def cost_scaling(
     )
 
 
-def _ready(along: list[tuple[float, str]], found: values.Ranges, arms: list[str]) -> bool:
+def _ready(along: list[tuple[float, str]], found: values.PlotIntervals, arms: list[str]) -> bool:
     return any(sum((cell, arm) in found for _, cell in along) > 1 for arm in arms)
 
 
 def _with_law(
     axes: Axes,
-    own: list[tuple[float, values.Range]],
+    own: list[tuple[float, values.PlotInterval]],
     arm: str,
     look: Style,
     law: PowerLaw | None,

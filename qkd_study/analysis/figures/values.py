@@ -20,7 +20,7 @@ class NothingToDraw(InputError):
     """The tables lack the data of a figure."""
 
 
-class Range(NamedTuple):
+class PlotInterval(NamedTuple):
     """A mean and its 95 % interval; nan where there is none."""
 
     mid: float
@@ -28,7 +28,7 @@ class Range(NamedTuple):
     high: float
 
 
-Ranges = Mapping[tuple[str, str], Range]
+PlotIntervals = Mapping[tuple[str, str], PlotInterval]
 """By cell and arm."""
 
 _WORDS = {
@@ -75,7 +75,7 @@ def looks_of(results: RunTables) -> dict[str, Style]:
     return styles(results.declaration["arms"])
 
 
-def interval(values: ArrayLike, column: str) -> Range:
+def interval(values: ArrayLike, column: str) -> PlotInterval:
     """The mean of a column's values, in the unit it is drawn in, with its interval.
 
     For shares that of `share_interval`, which stays between 0 and 100 %, else Student's.
@@ -85,12 +85,12 @@ def interval(values: ArrayLike, column: str) -> Range:
     return _scaled(share_interval(finite) if is_share(column) else mean_interval(finite), column)
 
 
-def _scaled(found: Interval, column: str) -> Range:
+def _scaled(found: Interval, column: str) -> PlotInterval:
     scale = scale_of(column)
-    return Range(scale * found.mean, scale * found.low, scale * found.high)
+    return PlotInterval(scale * found.mean, scale * found.low, scale * found.high)
 
 
-def scores(results: RunTables, metric: str) -> dict[tuple[str, str], Range]:
+def scores(results: RunTables, metric: str) -> dict[tuple[str, str], PlotInterval]:
     """A metric of the confirmed configurations, in the unit it is drawn in.
 
     Raises:
@@ -109,7 +109,7 @@ def scores(results: RunTables, metric: str) -> dict[tuple[str, str], Range]:
     )
 
 
-def gains(results: RunTables) -> dict[tuple[str, str], Range]:
+def gains(results: RunTables) -> dict[tuple[str, str], PlotInterval]:
     """Test accuracy minus the baseline's, paired by replicate, in percentage points.
 
     Intervals are Student's, cut where no difference can be.
@@ -157,5 +157,5 @@ def doubling(name: str, values: list[Any]) -> bool:
     return name not in _EXPONENTS and min(values) > 0 and max(values) >= 4 * min(values)
 
 
-def _present(found: dict[tuple[str, str], Range]) -> dict[tuple[str, str], Range]:
+def _present(found: dict[tuple[str, str], PlotInterval]) -> dict[tuple[str, str], PlotInterval]:
     return {key: value for key, value in found.items() if np.isfinite(value.mid)}

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from qkd_study.analysis.claims.evaluate import judge
 from qkd_study.analysis.report.efficiency import in_epochs, in_replicates, in_samples
-from qkd_study.analysis.report.page import Part, Picture, Section
+from qkd_study.analysis.report.page import Picture, Section, Subsection
 from qkd_study.analysis.report.prose import statement, summary
 from qkd_study.analysis.report.provenance import METHOD, provenance, reproduce
 from qkd_study.analysis.report.scaling import scaling
@@ -73,7 +73,7 @@ def _failed(results: RunTables) -> list[str]:
     return [f"{share}: {first.count} x {first.line.rstrip('.')}{others}."]
 
 
-def _says(part: Part) -> bool:
+def _says(part: Subsection) -> bool:
     return bool(part.lines or part.tables or part.figures)
 
 

@@ -7,7 +7,7 @@ import math
 import pandas as pd
 
 from qkd_study.analysis.claims.arms import power
-from qkd_study.analysis.report.page import Part, Table
+from qkd_study.analysis.report.page import Subsection, Table
 from qkd_study.analysis.report.tables import (
     ARM,
     CELL,
@@ -28,7 +28,7 @@ from qkd_study.analysis.scaling.time_to_target import epochs
 AMOUNTS = {"samples": "training samples K", "teacher_samples": "samples of the teacher"}
 
 
-def in_samples(results: RunTables) -> Part:
+def in_samples(results: RunTables) -> Subsection:
     """The data-efficiency factor, and the gain per doubling of an amount."""
     tables: list[Table] = []
     lines: list[str] = []
@@ -41,7 +41,7 @@ def in_samples(results: RunTables) -> Part:
         if not found.empty:
             lines += _growing(found, AMOUNTS[factor])
             tables.append(_slopes(found, AMOUNTS[factor]))
-    return Part("What a gain is worth in samples", lines, tables)
+    return Subsection("What a gain is worth in samples", lines, tables)
 
 
 def _efficiency(frame: pd.DataFrame, baseline: str | None) -> Table:
@@ -112,11 +112,11 @@ def _growing(frame: pd.DataFrame, amount: str) -> list[str]:
     ]
 
 
-def in_epochs(results: RunTables) -> Part:
+def in_epochs(results: RunTables) -> Subsection:
     """Epochs to a target."""
     frame = epochs(results)
     if frame.empty:
-        return Part("How soon a target is reached")
+        return Subsection("How soon a target is reached")
     declared = bool(frame["declared"].all())
     which = (
         "the target of a claim"
@@ -157,17 +157,17 @@ def in_epochs(results: RunTables) -> Part:
             )
     if not lines:
         lines = [f"No arm is shown to reach the target sooner or later than {results.baseline}."]
-    return Part(
+    return Subsection(
         "How soon a target is reached", lines, [table("Epochs to a target", note, frame, shown)]
     )
 
 
-def in_replicates(results: RunTables) -> Part:
+def in_replicates(results: RunTables) -> Subsection:
     """The differences that the replicates can detect, and the replicates that others need."""
     frame = power(results)
     title = "What the replicates could find"
     if frame.empty:
-        return Part(title)
+        return Subsection(title)
     low, high = 100 * frame["detectable"].min(), 100 * frame["detectable"].max()
     pairs = sorted({int(n) for n in frame["pairs"]})
     each = str(pairs[0]) if len(pairs) == 1 else f"{pairs[0]} to {pairs[-1]}"
@@ -190,4 +190,4 @@ def in_replicates(results: RunTables) -> Part:
         "chance of 80 %, if differences spread as they did here. Correction for many tests needs "
         "more. Arms whose differences are all equal are left out."
     )
-    return Part(title, [line], [table("Power", note, frame, shown)])
+    return Subsection(title, [line], [table("Power", note, frame, shown)])

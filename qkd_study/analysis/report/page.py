@@ -11,7 +11,7 @@ import jinja2
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """A column of a table; text is left-aligned."""
 
     name: str
@@ -19,7 +19,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """A cell: its text, and its sort key (empty: always last)."""
 
     shown: str
@@ -33,8 +33,8 @@ class Table:
 
     title: str
     note: str
-    columns: Sequence[Column]
-    rows: Sequence[Sequence[Cell]]
+    columns: Sequence[TableColumn]
+    rows: Sequence[Sequence[TableCell]]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Statement:
 
 
 @dataclass(frozen=True)
-class Part:
+class Subsection:
     """A heading, sentences, tables and figures."""
 
     title: str
@@ -82,22 +82,22 @@ class Section:
     summary: Sequence[str]
     claims: Sequence[Statement]
     problems: Sequence[str]
-    parts: Sequence[Part]
+    parts: Sequence[Subsection]
     method: Sequence[str]
     provenance: Sequence[tuple[str, str]]
     reproduce: str
 
 
-def word(text: str) -> Cell:
+def word(text: str) -> TableCell:
     """A cell of text."""
-    return Cell(text, text, text=True)
+    return TableCell(text, text, text=True)
 
 
-def number(value: float | None, form: str = "{:.1f}") -> Cell:
+def number(value: float | None, form: str = "{:.1f}") -> TableCell:
     """A cell with a number; empty if there is none."""
     if value is None or not math.isfinite(value):
-        return Cell("", "")
-    return Cell(form.format(value), value)
+        return TableCell("", "")
+    return TableCell(form.format(value), value)
 
 
 def html(title: str, subtitle: str, runs: Sequence[Section]) -> str:

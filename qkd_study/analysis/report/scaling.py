@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from qkd_study.analysis.report.page import Part, Table
+from qkd_study.analysis.report.page import Subsection, Table
 from qkd_study.analysis.report.tables import (
     ARM,
     WHERE,
@@ -26,7 +26,7 @@ COSTS = {
 }
 
 
-def scaling(results: RunTables) -> Part:
+def scaling(results: RunTables) -> Subsection:
     """Error against samples, and cost against qubits, depth and samples."""
     errors = error_laws(results)
     tables, lines = [], []
@@ -38,7 +38,7 @@ def scaling(results: RunTables) -> Part:
         if not frame.empty:
             lines += _cost_lines(frame, name, unit, results.baseline)
             tables.append(_costs(frame, name, unit))
-    return Part("Scaling laws", lines, tables)
+    return Subsection("Scaling laws", lines, tables)
 
 
 def _errors(frame: pd.DataFrame) -> Table:

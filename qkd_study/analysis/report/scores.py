@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from qkd_study.analysis.claims.arms import comparison
 from qkd_study.analysis.claims.evaluate import ClaimResult
 from qkd_study.analysis.claims.table import verdicts
-from qkd_study.analysis.report.page import Part, Table
+from qkd_study.analysis.report.page import Subsection, Table
 from qkd_study.analysis.report.prose import unit
 from qkd_study.analysis.report.tables import (
     ARM,
@@ -22,10 +22,10 @@ from qkd_study.analysis.report.tables import (
 from qkd_study.analysis.run_tables import RunTables
 
 
-def scores(results: RunTables, judged: Sequence[ClaimResult]) -> Part:
+def scores(results: RunTables, judged: Sequence[ClaimResult]) -> Subsection:
     """The scores on the test set."""
     tables = [found for found in (_scores(results), _contrasts(judged)) if found.rows]
-    return Part("Scores and gains", (), tables)
+    return Subsection("Scores and gains", (), tables)
 
 
 def _scores(results: RunTables) -> Table:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import pandas as pd
 
 from qkd_study.analysis import search_analysis
-from qkd_study.analysis.report.page import Part, Table
+from qkd_study.analysis.report.page import Subsection, Table
 from qkd_study.analysis.report.tables import ARM, CELL, Show, count, percent, points, records, table
 from qkd_study.analysis.run_tables import RunTables
 from qkd_study.analysis.summary import TRIAL
 
 
-def search(results: RunTables) -> Part:
+def search(results: RunTables) -> Subsection:
     """The search, from its own rows: validation, not the test set."""
     space = results.declaration["search"]
     used = _progress(results)
     if used.empty:
-        return Part("The search")
+        return Subsection("The search")
     lines, tables = [_converged(used)], []
     if space:
         best = search_analysis.best_configurations(results.runs, space, results.minimised)
@@ -28,7 +28,7 @@ def search(results: RunTables) -> Part:
         importance = results.importance(pooled=True)
         lines += _mattered(importance)
         tables += [_importance(importance)] if importance["importance"].notna().any() else []
-    return Part("The search", lines, [*tables, _budget(used)])
+    return Subsection("The search", lines, [*tables, _budget(used)])
 
 
 def in_order(results: RunTables, frame: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from qkd_study.analysis.report.page import Cell, Column, Table, number, word
+from qkd_study.analysis.report.page import Table, TableCell, TableColumn, number, word
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def table(title: str, note: str, frame: pd.DataFrame, shown: Sequence[Show]) -> 
     """A table of some columns; `where` is left out if it is always `all`."""
     if "where" in frame and set(frame["where"]) <= {"all"}:
         shown = [show for show in shown if show is not WHERE]
-    columns = [Column(show.name, text=not show.form) for show in shown]
+    columns = [TableColumn(show.name, text=not show.form) for show in shown]
     lines = frame.to_dict("records")
     return Table(title, note, columns, [[_cell(line[s.key], s) for s in shown] for line in lines])
 
@@ -68,12 +68,12 @@ def records(frame: pd.DataFrame) -> list[Any]:
     return list(frame.itertuples(index=False))
 
 
-def _cell(value: Any, show: Show) -> Cell:
+def _cell(value: Any, show: Show) -> TableCell:
     missing = value is None or (isinstance(value, float) and math.isnan(value))
     if missing or not show.form:
         return word("" if missing else str(value)) if not show.form else number(None)
     if show.form == "p":
         return number(value, "< 0.001" if value < 0.001 else "{:.3f}")
     if math.isinf(value):
-        return Cell("open", value)
+        return TableCell("open", value)
     return number(show.scale * value, show.form)

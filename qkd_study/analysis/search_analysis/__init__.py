@@ -1,14 +1,14 @@
 """Analysis of searches: importance of parameters, best configurations, cost, convergence."""
 
 from qkd_study.analysis.search_analysis.best import best_configurations
-from qkd_study.analysis.search_analysis.configurations import Ranges
+from qkd_study.analysis.search_analysis.configurations import DeclaredRanges
 from qkd_study.analysis.search_analysis.importance import ALL_CELLS, parameter_importance
 from qkd_study.analysis.search_analysis.pareto import confirmed_front, pareto_front, pareto_table
 from qkd_study.analysis.search_analysis.progress import convergence, search_budget
 
 __all__ = [
     "ALL_CELLS",
-    "Ranges",
+    "DeclaredRanges",
     "best_configurations",
     "confirmed_front",
     "convergence",

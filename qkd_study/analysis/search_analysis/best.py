@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from qkd_study.analysis.search_analysis.configurations import (
-    Ranges,
+    DeclaredRanges,
     column,
     configurations,
     varied,
@@ -21,7 +21,7 @@ EDGE = 0.05
 
 
 def best_configurations(
-    runs: pd.DataFrame, parameters: Ranges, minimised: str | None = None
+    runs: pd.DataFrame, parameters: DeclaredRanges, minimised: str | None = None
 ) -> pd.DataFrame:
     """The configuration that each cell and arm confirms, and whether its search was too narrow.
 

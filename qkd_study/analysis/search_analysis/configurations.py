@@ -12,7 +12,7 @@ from qkd_study.analysis.summary import TRIAL
 from qkd_study.results import mean_score
 
 #: Kind and bounds of each searched parameter, as `declaration["search"]` of study.json has them.
-Ranges = Mapping[str, Mapping[str, Any]]
+DeclaredRanges = Mapping[str, Mapping[str, Any]]
 
 CELL_ARM = ["cell", "arm"]
 #: Outcomes of a configuration, the worst last: one failed replicate makes it failed.
@@ -35,7 +35,7 @@ def configurations(runs: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def varied(found: pd.DataFrame, parameters: Ranges) -> dict[str, set[str]]:
+def varied(found: pd.DataFrame, parameters: DeclaredRanges) -> dict[str, set[str]]:
     """By arm, the parameters for which the search tried several values in any cell."""
     for name, space in parameters.items():
         if space.get("kind") not in ("Float", "LogFloat", "Int", "Choice"):

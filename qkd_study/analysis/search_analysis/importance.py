@@ -11,7 +11,7 @@ import pandas as pd
 
 from qkd_study.analysis.search_analysis.configurations import (
     CELL_ARM,
-    Ranges,
+    DeclaredRanges,
     column,
     configurations,
     varied,
@@ -28,7 +28,7 @@ ALL_CELLS = "all cells"
 
 
 def parameter_importance(
-    runs: pd.DataFrame, parameters: Ranges, *, pooled: bool = False, seed: int = 0
+    runs: pd.DataFrame, parameters: DeclaredRanges, *, pooled: bool = False, seed: int = 0
 ) -> pd.DataFrame:
     """How much of the variation of the validation scores each searched parameter explains.
 
@@ -89,7 +89,7 @@ def parameter_importance(
 
 
 def _importances(
-    found: pd.DataFrame, parameters: Ranges, seed: int
+    found: pd.DataFrame, parameters: DeclaredRanges, seed: int
 ) -> tuple[dict[str, float], str | None]:
     """Importances by parameter, or none and the reason."""
     if len(found) < LEAST_CONFIGURATIONS:

@@ -15,7 +15,7 @@ from qkd_study.analysis.statistics.paired import Equivalence, equivalence
 from qkd_study.analysis.statistics.samples import constant, finite, mean_p, share
 
 Direction = Literal["higher", "lower"]
-Status = Literal["supported", "contradicted", "equivalent", "undecided"]
+ClaimStatus = Literal["supported", "contradicted", "equivalent", "undecided"]
 
 #: The largest number of replicates that is computed; it stands for "so many, or more".
 MOST_REPLICATES = 10_000
@@ -126,7 +126,7 @@ class Verdict:
         mean, n: mean and number of the differences; mean is nan without any.
     """
 
-    status: Status
+    status: ClaimStatus
     p: float
     equivalence: Equivalence | None
     negligible: bool
@@ -184,7 +184,7 @@ def verdict(
     if within is not None and p_within is not None:
         within = replace(within, p=p_within, equivalent=n >= 2 and p_within < alpha)
     small = within is not None and within.equivalent
-    status: Status = "undecided"
+    status: ClaimStatus = "undecided"
     needed = None
     if rejected:
         status = "supported" if (mean > 0) == (direction == "higher") else "contradicted"
