@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Callable
 
+from qkd_study.cli.cache import cache
 from qkd_study.cli.data import data
 from qkd_study.cli.inspect import list_runs, report, status
 from qkd_study.cli.plan import plan
@@ -18,5 +19,6 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "status": status,
     "report": report,
     "replay": replay,
+    "cache": cache,
     "data": data,
 }

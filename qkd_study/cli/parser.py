@@ -78,6 +78,11 @@ def build_parser() -> argparse.ArgumentParser:
     _out_option(replay)
     _json_option(replay)
 
+    cache = commands.add_parser("cache", help="what is kept between runs on this machine")
+    cache.add_argument("action", nargs="?", choices=("show", "clear"), default="show")
+    cache.add_argument("name", nargs="?", help="of the part to clear (default: all)")
+    _json_option(cache)
+
     data = commands.add_parser("data", help="the datasets: list them, fetch or check one")
     data.add_argument("action", choices=("list", "fetch", "check"))
     data.add_argument(

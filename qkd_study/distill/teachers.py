@@ -16,6 +16,7 @@ from qkd_study.common.artifact_store import ArtifactStore, FolderArtifactStore
 from qkd_study.distill.batched import batch_models, train_batched
 from qkd_study.distill.objective import Objective
 from qkd_study.distill.samples import Samples
+from qkd_study.distill.teacher_cache import CachedTeacher, TeacherCache
 from qkd_study.distill.teacher_spec import TeacherSpec
 from qkd_study.distill.tensors import read_tensors, write_tensors
 from qkd_study.distill.training import Diverged, train
@@ -57,10 +58,11 @@ class TeacherStore:
     Args:
         artifacts: where they are kept; a folder is made into one.
         waiting: entered while a lock is waited for; gives what is called every few seconds then.
+        cache: of teachers of earlier runs, which are copied from there and not trained.
 
     Attributes:
-        seconds: spent on training teachers by this store, so far.
-        executions: circuit executions of teachers by this store, so far.
+        seconds: spent on training the teachers that this store trained or took from the cache.
+        executions: circuit executions of those teachers.
         waited: seconds spent on waiting for other processes that trained one, so far.
     """
 
@@ -68,7 +70,9 @@ class TeacherStore:
         self,
         artifacts: ArtifactStore | Path,
         waiting: Callable[[], AbstractContextManager[Callable[[], None]]] = _unnoticed,
+        cache: TeacherCache | None = None,
     ) -> None:
+        self._cache = cache
         self.seconds = 0.0
         self.executions = 0
         self.waited = 0.0
@@ -78,6 +82,8 @@ class TeacherStore:
         )
         self._recent: OrderedDict[tuple[str, int, bool], Teacher] = OrderedDict()
         self._fresh: dict[str, Model] = {}
+        # Executions of teachers from the cache; those of a fresh one are counted by its model.
+        self._cached_executions: dict[str, int] = {}
 
     def get(self, spec: TeacherSpec) -> Teacher:
         """The teacher, trained now if nobody has yet, with its outputs for the training samples."""
@@ -88,6 +94,7 @@ class TeacherStore:
             model.keeps_state = spec.wants_state
             outputs = predict(model, spec.samples()[0].inputs, seed=spec.seed("outputs"))
             self.executions += model.circuit_executions or 0
+            self.executions += self._cached_executions.pop(spec.name(), 0)
             size = (count_parameters(model), model.circuit_gates)
             counted = model.circuit_executions is not None
             teacher = Teacher(outputs, *size, model.backend, model.plan, counted)
@@ -120,7 +127,7 @@ class TeacherStore:
             missing = [
                 named[name]
                 for name in sorted(named.keys() - known)
-                if read_tensors(self._artifacts, name) is None
+                if self._read(named[name], name) is None
             ]
             if not missing:
                 return
@@ -153,11 +160,12 @@ class TeacherStore:
             teachers=[targets for _, targets in given if targets is not None] or None,
             seeds=[spec.order_seed() for spec, _ in given],
         )
+        seconds = time.perf_counter() - start
+        self.seconds += seconds
         for (spec, _), model, result in zip(given, models, trained, strict=True):
             if not isinstance(result, Diverged):
-                write_tensors(self._artifacts, spec.name(), model.state_dict(), spec.recipe())
+                self._write(spec, spec.name(), model.state_dict(), seconds / len(given), model)
                 self._fresh[spec.name()] = model
-        self.seconds += time.perf_counter() - start
 
     def targets(self, spec: TeacherSpec) -> Outputs | None:
         """What a teacher of a later generation is taught by the one before it; else `None`.
@@ -170,19 +178,21 @@ class TeacherStore:
             return None
         with self._lock(before):
             teacher = self._trained(before)
+        self._cached_executions.pop(before.name(), None)  # no row counts them
         return predict(teacher, spec.samples()[1].inputs, seed=before.seed("targets"))
 
     def test_logits(self, spec: TeacherSpec) -> Tensor:
         """Logits (t, classes) of the teacher for the whole test set, computed once."""
         name = f"{spec.name()}-test"
         with self._lock(spec):
-            kept = read_tensors(self._artifacts, name)
+            kept = self._read(spec, name)
             if kept is None:
                 model = self._trained(spec)
                 inputs = torch.from_numpy(spec.dataset.test_inputs())
                 kept = {"logits": predict(model, inputs, seed=spec.seed("test")).logits}
                 self.executions += model.circuit_executions or 0
-                write_tensors(self._artifacts, name, kept, spec.recipe())
+                self._write(spec, name, kept, 0.0, model)
+            self.executions += self._cached_executions.pop(name, 0)
         return kept["logits"]
 
     @contextmanager
@@ -199,7 +209,7 @@ class TeacherStore:
         if spec.name() in self._fresh:
             return self._fresh.pop(spec.name())
         model = spec.build()
-        kept = read_tensors(self._artifacts, spec.name())
+        kept = self._read(spec, spec.name())
         if kept is not None:
             model.load_state_dict(kept)
             return model
@@ -210,9 +220,36 @@ class TeacherStore:
         for number, member in enumerate(members):
             seed = spec.order_seed(number)
             _train(spec, member, training, validation, objective, targets, seed)
-        write_tensors(self._artifacts, spec.name(), model.state_dict(), spec.recipe())
-        self.seconds += time.perf_counter() - start
+        seconds = time.perf_counter() - start
+        self.seconds += seconds
+        self._write(spec, spec.name(), model.state_dict(), seconds, model)
         return model
+
+    def _read(self, spec: TeacherSpec, name: str) -> dict[str, Tensor] | None:
+        """What is kept under a name, here or in the cache; that is copied to here."""
+        kept = read_tensors(self._artifacts, name)
+        if kept is None and self._cache is not None:
+            found = self._cache.read(name)
+            if found is not None:
+                kept = found.tensors
+                write_tensors(self._artifacts, name, kept, spec.recipe())
+                self.seconds += found.seconds
+                self._cached_executions[name] = found.executions
+        return kept
+
+    def _write(
+        self,
+        spec: TeacherSpec,
+        name: str,
+        tensors: dict[str, Tensor],
+        seconds: float,
+        model: Model,
+    ) -> None:
+        """Keep tensors here and in the cache, with what they took."""
+        write_tensors(self._artifacts, name, tensors, spec.recipe())
+        if self._cache is not None:
+            found = CachedTeacher(tensors, seconds, model.circuit_executions or 0)
+            self._cache.write(name, spec.recipe(), found)
 
 
 def _train(

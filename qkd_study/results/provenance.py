@@ -46,7 +46,7 @@ def session(cpus: int | None, study_file: str | None = None) -> dict[str, Any]:
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "processor": _processor(),
+        "processor": processor(),
         "system": platform.platform(),
         "cpus": cpus,
         "threads": 1,
@@ -73,7 +73,8 @@ def _code() -> dict[str, Any] | None:
         return None
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of the processor."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

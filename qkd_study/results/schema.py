@@ -90,7 +90,8 @@ COSTS = (
         "cost.seconds_teacher",
         REAL,
         "s",
-        "wall time of training a teacher in this run, else 0; an even share likewise",
+        "wall time of training a teacher in this run, or before if it came from the cache; else 0; "
+        "an even share likewise",
     ),
     Column(
         "cost.seconds_total",

@@ -25,6 +25,7 @@ from qkd_study.common.errors import InputError, StorageError, format_error
 from qkd_study.compat.ray import last_result, starting_actor, trial_actor
 from qkd_study.data import Dataset
 from qkd_study.results import Reason, RunFolder
+from qkd_study.results.teacher_cache import teacher_cache, trim_cache
 from qkd_study.search.schedule import Schedule
 from qkd_study.study.canonical import MODULE
 from qkd_study.tune.cluster import Cluster, connect
@@ -274,6 +275,8 @@ def drive(
             f"the study cannot be sent to workers: {format_error(error)}. What it defines must not "
             f"hold open files, locks or connections."
         ) from None
+    # Workers on other machines may compute other last bits.
+    cache = teacher_cache() if address is None else None
     dispatcher = TrialDispatcher(schedule, run, display, time_limit, retry_failed)
 
     def finish() -> None:
@@ -309,6 +312,7 @@ def drive(
                         study=study,
                         dataset=dataset,
                         teachers=teachers,
+                        teacher_cache=cache,
                         run_id=run.run_id,
                         scratch=scratch,
                     ),
@@ -332,6 +336,8 @@ def drive(
             ).fit()
         finally:
             dispatcher.close()
+            if cache is not None:
+                trim_cache()
         seconds = time.monotonic() - (shared.first_started or started)
         slots = cluster.slots()
     if dispatcher.broken is not None:

@@ -52,6 +52,7 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         study: Study,
         dataset: Dataset,
         teachers: ArtifactStore,
+        teacher_cache: Path | None,
         run_id: str,
         scratch: str,
     ) -> None:
@@ -59,11 +60,12 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         # Imported here: the driver does not need torch, and starts faster without it.
         import torch
 
-        from qkd_study.distill import TeacherStore
+        from qkd_study.distill import TeacherCache, TeacherStore
 
         torch.set_num_threads(1)
         self._study, self._dataset, self._run_id = study, dataset, run_id
-        self._teachers = TeacherStore(teachers, self._waiting)
+        cache = None if teacher_cache is None else TeacherCache(teacher_cache)
+        self._teachers = TeacherStore(teachers, self._waiting, cache)
         self._waits = Waiting(Path(scratch))
         self._time = TimeLimit(_traces(Path(scratch)))
         self.reset_config(config)

@@ -106,6 +106,12 @@ def rows(out: Path) -> pd.DataFrame:
     return frame[[c for c in frame.columns if not c.startswith(("run_id", "cost.", "where."))]]
 
 
+def costs(out: Path) -> list[float]:
+    """Executions, and seconds spent on teachers, of a whole run."""
+    frame = pd.read_parquet(out / "tiny" / "latest" / "runs")
+    return [float(frame[f"cost.{c}"].sum()) for c in ("circuit_executions", "seconds_teacher")]
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a complete run that had a cache folder."""
@@ -114,10 +120,19 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = new_home()
     done = command(folder, home, *RUN, "results")
     assert (done.returncode, done.stderr) == (0, "")
-    assert [path.suffix for path in (home / ".cache" / "qkd-study").iterdir()] == [".npz"]
+    kept = home / ".cache" / "qkd-study"
+    assert sorted(path.suffix for path in kept.iterdir()) == ["", ".npz"]
     again = command(folder, home, *RUN, "again")
     assert (again.returncode, again.stderr) == (0, "")
     pd.testing.assert_frame_equal(rows(folder / "again"), rows(folder / "results"))
+    # Its teachers come from the cache, and rows say what they took.
+    assert costs(folder / "again") == pytest.approx(costs(folder / "results"))
+    for path in kept.glob("teachers/*/*.safetensors"):
+        path.write_bytes(path.read_bytes()[:-1])
+    damaged = command(folder, home, *RUN, "damaged")
+    assert (damaged.returncode, damaged.stderr) == (0, "")
+    pd.testing.assert_frame_equal(rows(folder / "damaged"), rows(folder / "results"))
+    assert costs(folder / "damaged") != pytest.approx(costs(folder / "results"))
     shutil.rmtree(home, ignore_errors=True)
     return folder
 
