@@ -35,22 +35,20 @@ def failed_lines(runs: pd.DataFrame, confirm: int) -> list[str]:
     return lines
 
 
-def unsearched_lines(branches: Sequence[str], total: int) -> list[str]:
+def unsearched_lines(names: Sequence[str], total: int) -> list[str]:
     """The cells and arms without a successful configuration, if there are any.
 
     Args:
-        branches: their names.
+        names: their names.
         total: cells and arms in all.
     """
-    if not branches:
+    if not names:
         return []
-    if len(branches) == 1:
-        return [f"no configuration of {branches[0]} ended well"]
-    named = ", ".join(branches[:MOST])
-    more = f" and {len(branches) - MOST} more" if len(branches) > MOST else ""
-    return [
-        f"no configuration ended well in {len(branches)} of {total} cells and arms: {named}{more}"
-    ]
+    if len(names) == 1:
+        return [f"no configuration of {names[0]} ended well"]
+    named = ", ".join(names[:MOST])
+    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+    return [f"no configuration ended well in {len(names)} of {total} cells and arms: {named}{more}"]
 
 
 def fault_lines(fault: Reason, command: str, where: str) -> list[str]:

@@ -134,10 +134,10 @@ def run(options: Namespace) -> int:
             _summary(study, folder, counted, console)
         ended = read_table(folder.path, "runs", columns=failures.COLUMNS)
     failed_searches = schedule.failed_searches()
-    branches = len(counted.cells) * len(counted.arms)
+    cells_and_arms = len(counted.cells) * len(counted.arms)
     lines = failures.failed_lines(ended, study.replicates.confirm)
     if fault is None:
-        lines += failures.unsearched_lines(failed_searches, branches)
+        lines += failures.unsearched_lines(failed_searches, cells_and_arms)
     if fault is not None:
         code = ERROR
         lines += failures.fault_lines(

@@ -1,1 +1,1 @@
-"""What to run next: Optuna's suggestions for every cell and arm, then their confirmation."""
+"""Decides what to run next: Optuna's suggestions for every cell and arm, then confirmation."""

@@ -25,18 +25,18 @@ from qkd_study.study.parameters import Value
 from qkd_study.study.study import MINIMISED, Cell, Study
 from qkd_study.study.trial import Trial
 
-#: A trial goes on while its mean so far is not below the quantile that this share of the trials of
-#: earlier batches reached. A change of this rule raises `study.identity.SEARCH_RULE`.
+#: A trial is pruned if its mean so far is below what this share of the trials of earlier batches
+#: reached. A change of this rule increments `study.identity.SEARCH_RULE`.
 KEPT_PERCENT = 75.0
 #: Configurations of a Pareto front that are confirmed, at most.
 FRONT = 5
 
 
 class ArmSearch:
-    """The search in one cell and arm, and the confirmation of what it found.
+    """The search in one cell and arm, and the confirmation of the chosen configurations.
 
     Attributes:
-        live: what is being run now.
+        live: the trials that are being run now.
         ended: the search trials that have rows, by number.
         confirmed: confirm replicates that have a row, by number of the trial.
     """
@@ -116,7 +116,7 @@ class ArmSearch:
         )
 
     def free(self) -> list[int]:
-        """Numbers of the open batch that wait to be run."""
+        """Numbers of the trials of the open batch that can be run."""
         if self.searched:  # Optuna need not be told of a search that has ended
             return []
         if self._free is None:
@@ -158,7 +158,7 @@ class ArmSearch:
             self._suggested = {}
 
     def _lower_quartiles(self) -> tuple[float, ...]:
-        """Of the means after each replicate, over all trials of earlier batches that did not fail.
+        """Lower quartiles of the means after each replicate, over trials of earlier batches.
 
         A pruned trial counts with its last mean: the quartile of the others alone would rise with
         every trial that is pruned.
@@ -169,11 +169,11 @@ class ArmSearch:
         return tuple(float(np.percentile(means, 100 - KEPT_PERCENT)) for means in compared)
 
     def frozen(self, number: int) -> FrozenTrial:
-        """A trial that ended, as Optuna keeps it."""
+        """Optuna's record of a trial that ended."""
         return self.ended[number].frozen(number, self._ranges, prunes=not self._study.minimise)
 
     def chosen(self) -> list[int]:
-        """Numbers of the trials to confirm: the most accurate one, the first of equals.
+        """Numbers of the trials to confirm: the most accurate one, or the first of equals.
 
         With two objectives, up to `FRONT` of those that no other beats in both, it among them.
         """
@@ -182,7 +182,7 @@ class ArmSearch:
         if not self._study.minimise:
             return order[:1]
         front: list[int] = []
-        for number in order:  # a less accurate one must be smaller than all before it
+        for number in order:  # a less accurate one must be smaller than those before it
             if not front or _size(good[number]) < _size(good[front[-1]]):
                 front.append(number)
         if len(front) <= FRONT:
@@ -190,7 +190,7 @@ class ArmSearch:
         return [front[round(i * (len(front) - 1) / (FRONT - 1))] for i in range(FRONT)]
 
     def missing(self) -> list[tuple[int, list[int]]]:
-        """Trials to confirm, each with its replicates that are neither done nor running."""
+        """Trials to confirm, with the replicates that are neither done nor running."""
         if self._missing is None:
             self._missing = list(self._to_confirm()) if self.searched else []
         return self._missing

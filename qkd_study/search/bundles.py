@@ -1,4 +1,4 @@
-"""How many trials a worker is given at once."""
+"""The number of trials in a bundle."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LARGEST_BUNDLE = 64
 def bundle_size(
     seconds: float | None, ready: int, workers: int, bundle_seconds: float = BUNDLE_SECONDS
 ) -> int:
-    """Trials of the next bundle: enough seconds of work, and some left for the other workers.
+    """Trials in the next bundle: `bundle_seconds` of work, but only a share of what is ready.
 
     Args:
         seconds: mean time of a search trial; `None` while no run has ended.

@@ -1,4 +1,4 @@
-"""Optuna's storage on disk: finished trials only, so nothing in it can be left half-done."""
+"""Optuna's storage on disk, which has complete trials only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from qkd_study.search.suggestions import directions
 
 
 class Journal:
-    """Mirrors the rows for Optuna's own tools; a run never reads it for what to do.
+    """Copies the rows for Optuna's own tools; a run does not depend on it.
 
     A trial that a killed driver wrote but did not add is added at the next start. Call it under the
     run's lock.
@@ -29,11 +29,11 @@ class Journal:
         self._path = path
         self._directions = directions(schedule.study)
         try:
-            # A lock file in the way was left by a process that died.
+            # Lock files are of processes that died.
             for stale in path.parent.glob(f"{path.name}.lock*"):
                 stale.unlink(missing_ok=True)
             if not _is_whole(path):
-                path.unlink()  # cut off by a full disk or a power failure: the rows have it all
+                path.unlink()  # incomplete after a full disk or a power failure: rebuilt from rows
             known = self._open()
         except OSError as error:
             raise StorageError.of(path, error) from None

@@ -40,7 +40,7 @@ def default_in(name: str, space: Range) -> Value:
 
 
 def as_suggested(value: Any, name: str, space: Range) -> Value:
-    """A searched value as it was suggested, from a table that may have made it a float."""
+    """A searched value as it was suggested, from a table, which may have made it a float."""
     if isinstance(space, Choice):
         return next(v for v in space.values if v == value)
     return int(value) if PARAMETERS[name].kind == "int" else float(value)

@@ -1,7 +1,7 @@
-"""What to run next: suggestions for every cell and arm, then their confirmation.
+"""Decides what to run next: suggestions for every cell and arm, then confirmation.
 
-The schedule knows nothing of Ray. It is rebuilt from the rows of a run whenever a driver starts, so
-rows are all that must survive a crash; Optuna's in-memory studies follow from them.
+The schedule does not depend on Ray. It is rebuilt from the rows of a run whenever a driver starts,
+and so are Optuna's in-memory studies: only rows must survive a crash.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ SuggestionsOf = Callable[[Study, str, Cell, Arm], Suggestions]
 
 
 class Schedule:
-    """Hands out trials and takes in their rows.
+    """Hands out trials and receives their rows.
 
     Args:
-        study: what to run; kept as an attribute.
+        study: to run; also an attribute.
         dataset: its name, for the configurations.
         rows: the rows of the run so far; empty at its beginning.
-        suggestions: where the searched values come from.
+        suggestions: the source of the searched values.
 
     Attributes:
         ready: how many trials can be handed out now.
@@ -84,14 +84,14 @@ class Schedule:
 
     @staticmethod
     def columns(study: Study) -> list[str]:
-        """The columns of `rows` that it needs."""
+        """The columns of `rows` that the schedule needs."""
         keys = ["phase", "cell", "arm", "trial", "replicate", "status", "metric.val_accuracy"]
         searched = [f"config.{name}" for name in study.search]
         minimised = [MINIMISED[study.minimise]] if study.minimise else []
         return list(dict.fromkeys([*keys, *searched, *minimised]))
 
     def _update(self, arm_search: ArmSearch) -> None:
-        """Queue what a cell and arm has to run, after any change of it."""
+        """Update the queues after a change of a cell and arm."""
         searches = len(arm_search.free())
         blocks = sum(-(-len(left) // CONFIRM_BLOCK) for _, left in arm_search.missing())
         self.ready += searches + blocks - self._counts[arm_search]
@@ -104,18 +104,18 @@ class Schedule:
             self._unfinished.discard(arm_search)
 
     def _priority(self, arm_search: ArmSearch) -> tuple[int, int, bool, int]:
-        """The least comes first.
+        """The sort key of a cell and arm; the smallest is next.
 
-        Fewest running first, so that all go on alike; then fewest done: round-robin. Until a run
-        ended well, those that need no teacher come before the others: a student that cannot be
-        trained is found before teachers are trained for it.
+        Those with the fewest running trials come first, then those with the fewest ended ones.
+        Until a run has succeeded, arms without a teacher come before others, so that a student that
+        cannot be trained is found before its teachers are trained.
         """
         late = arm_search.arm.needs_teacher and not self._has_worked
         running, ended = len(arm_search.searching), len(arm_search.ended)
         return running, ended, late, self._places[arm_search]
 
     def next(self) -> Trial | None:
-        """The next trial to run; `None` if all that is left waits for trials that are running."""
+        """The next trial to run; `None` if all others depend on trials that are running."""
         trial = self._next_search() or self._next_confirm()
         if trial is not None:
             arm_search = self._search_of(trial)
@@ -168,7 +168,7 @@ class Schedule:
 
     @property
     def worked(self) -> bool:
-        """Whether any search run ended well."""
+        """Whether any search run succeeded."""
         return self._has_worked
 
     def has(self, row: Row) -> bool:
@@ -195,17 +195,17 @@ class Schedule:
 
     @property
     def most_trials(self) -> int:
-        """The largest number of search trials that a cell and arm has had."""
+        """The largest number of search trials of a cell and arm so far."""
         return max((n + 1 for b in self._arm_searches.values() for n in b.ended), default=0)
 
     def _search_of(self, trial: Trial) -> ArmSearch:
         return self._arm_searches[trial.cell.key, trial.arm.name]
 
     def finish(self, trial: Trial, rows: list[Row]) -> FrozenTrial | None:
-        """Take in the rows of a trial that ended.
+        """Add the rows of a trial that ended.
 
         Returns:
-            The finished trial as Optuna keeps it, for a search trial.
+            Optuna's record of the trial, for a search trial.
         """
         arm_search = self._search_of(trial)
         arm_search.end(trial, rows)
@@ -217,7 +217,7 @@ class Schedule:
         return arm_search.frozen(trial.number) if trial.phase == "search" else None
 
     def drop(self, trial: Trial) -> None:
-        """Forget a trial that was handed out and will not end; it will be handed out again."""
+        """Put back a trial that was handed out and will not end."""
         arm_search = self._search_of(trial)
         arm_search.end(trial)
         self._update(arm_search)

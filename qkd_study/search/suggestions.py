@@ -1,4 +1,4 @@
-"""Where the configurations of a cell and arm come from: Optuna's TPE, asked batch by batch."""
+"""The source of configurations of a cell and arm: Optuna's TPE, in batches."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class EndedTrial:
     """A search trial that has its rows.
 
     Attributes:
-        params: what was suggested for it.
-        means: running means of its scores, over its replicates that ended well.
+        params: the suggested values.
+        means: running means of its scores, over its successful replicates.
         minimised: the mean of what the study minimises, if anything.
     """
 
@@ -40,7 +40,7 @@ class EndedTrial:
 
     @property
     def values(self) -> list[float] | None:
-        """What Optuna is told; `None` of a trial that did not end well."""
+        """The objectives for Optuna; `None` if the trial is not complete."""
         if self.state != TrialState.COMPLETE:
             return None
         return [self.means[-1], *([] if self.minimised is None else [self.minimised])]
@@ -48,7 +48,7 @@ class EndedTrial:
     def frozen(
         self, number: int, ranges: Mapping[str, BaseDistribution], *, prunes: bool
     ) -> FrozenTrial:
-        """The trial as Optuna keeps it.
+        """Optuna's record of the trial.
 
         Args:
             number: of the trial within its cell and arm.
@@ -66,16 +66,16 @@ class EndedTrial:
 
 
 class Suggestions(Protocol):
-    """The configurations of one cell and arm. `Schedule` says when which are needed."""
+    """The configurations of one cell and arm, for `Schedule`."""
 
     def ask(self, batch: range) -> Mapping[int, Mapping[str, Value]]:
-        """The searched values of the trials of a batch; `tell` has had all trials before it."""
+        """The searched values of the trials of a batch, after `tell` for all trials before it."""
 
     def tell(self, number: int, ended: EndedTrial) -> None:
-        """Take in what a trial gave; in order of the numbers."""
+        """Use the result of a trial; called in the order of numbers."""
 
     def config(self, values: Mapping[str, Value]) -> Config:
-        """The whole configuration that follows from searched values."""
+        """The configuration with these searched values."""
 
 
 class TpeSuggestions:
@@ -94,7 +94,7 @@ class TpeSuggestions:
         self._optuna.sampler = optuna.samplers.TPESampler(
             seed=seed % 2**32,
             n_startup_trials=RANDOM_TRIALS,
-            # A batch is asked for before any of it is told: keep its trials apart.
+            # The trials of a batch have no results yet: make them different.
             constant_liar=True,
         )
         if batch.start == 0:
@@ -111,7 +111,7 @@ class TpeSuggestions:
                 asked.report(mean, step)
             self._optuna.tell(asked, ended.values, state=ended.state)
             return
-        if asked is not None:  # rows of another Optuna, which suggested otherwise
+        if asked is not None:  # another version of Optuna suggested other values
             self._optuna.tell(asked, state=TrialState.FAIL)
         self._optuna.add_trial(ended.frozen(number, self._ranges, prunes=prunes))
 
@@ -121,6 +121,6 @@ class TpeSuggestions:
 
 
 def directions(study: Study) -> list[StudyDirection]:
-    """What Optuna is to do with each objective."""
+    """The direction of each objective."""
     both = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
     return both if study.minimise else both[:1]

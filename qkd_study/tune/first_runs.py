@@ -14,12 +14,12 @@ class FirstRuns:
     Arms that work, however slowly, occupy all workers before enough trials of other arms failed.
 
     Args:
-        branches: how many pairs of cell and arm have trials left to run.
+        searches: how many pairs of cell and arm have trials left to run.
         worked: whether a run of the study succeeded in an earlier command.
     """
 
-    def __init__(self, branches: int, worked: bool) -> None:
-        self._branches, self._over = branches, worked
+    def __init__(self, searches: int, worked: bool) -> None:
+        self._searches, self._over = searches, worked
         self._failed: dict[str, list[Row]] = {}
 
     def add(self, row: Row) -> None:
@@ -41,7 +41,7 @@ class FirstRuns:
         wanted = max(MIN_FAILED_TRIALS, workers)
         for rows in () if self._over else self._failed.values():
             trials = {(row["cell"], row["arm"], row["phase"], row["trial"]) for row in rows}
-            branches = {(row["cell"], row["arm"]) for row in rows}
-            if len(trials) >= wanted and len(branches) >= min(wanted, self._branches):
+            searches = {(row["cell"], row["arm"]) for row in rows}
+            if len(trials) >= wanted and len(searches) >= min(wanted, self._searches):
                 return reasons(rows)[0]
         return None

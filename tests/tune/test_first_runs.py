@@ -16,8 +16,8 @@ def row(branch: int, trial: int = 0, status: str = "failed", reason: Any = "E: 1
     }  # fmt: skip
 
 
-def fault(rows: list[Any], workers: int = 2, branches: int = 6, worked: bool = False) -> bool:
-    first = FirstRuns(branches, worked)
+def fault(rows: list[Any], workers: int = 2, searches: int = 6, worked: bool = False) -> bool:
+    first = FirstRuns(searches, worked)
     for one in rows:
         first.add(one)
     return first.fault(workers) is not None
@@ -35,11 +35,11 @@ STOPPED = row(0, status="stopped", reason="another replicate of this configurati
         (FOUR[:3], {}, False),
         ([FOUR[0]] * 9, {}, False),  # replicates of one trial, trained side by side
         ([row(0, trial) for trial in range(9)], {}, False),  # one cell of six
-        ([row(0, trial) for trial in range(4)], {"branches": 1}, True),
-        ([row(n % 2, n) for n in range(4)], {"branches": 2}, True),
+        ([row(0, trial) for trial in range(4)], {"searches": 1}, True),
+        ([row(n % 2, n) for n in range(4)], {"searches": 2}, True),
         (FOUR, {"workers": 5}, False),
         ([*FOUR, row(4)], {"workers": 5}, True),
-        ([*FOUR, *(row(n, 1) for n in range(4))], {"workers": 8, "branches": 4}, True),
+        ([*FOUR, *(row(n, 1) for n in range(4))], {"workers": 8, "searches": 4}, True),
         ([*FOUR, row(5, status="ok", reason=None)], {}, False),
         ([row(5, status="ok", reason=None), *FOUR], {}, False),
         ([*FOUR, row(5, reason="diverged: the loss was nan")], {}, False),
