@@ -86,7 +86,7 @@ class TrialDispatcher:
         self._run, self._display, self._time_limit = run, display, time_limit
         self._requeued: deque[InFlightTrial] = deque()
         self._runs, self._deaths, self._longest = 0, 0, 0.0
-        self._fatal_trials: set[int] = set()
+        self._fatal_trials: set[tuple[str, str, str, int]] = set()
 
         def superseded(row: Row) -> bool:
             return schedule.has(row) or (retry_failed and may_be_retried(row))
@@ -180,7 +180,8 @@ class TrialDispatcher:
             return
         blamed.deaths += 1
         self._deaths += 1
-        self._fatal_trials.add(id(blamed.trial))
+        trial = blamed.trial
+        self._fatal_trials.add((trial.phase, trial.cell.key, trial.arm.name, trial.number))
         # With a single trial, that trial may be the cause, not the machine.
         if self._runs == 0 and self._deaths > RETRIES and len(self._fatal_trials) > 1:
             self._fail(f"{self._deaths} workers ended before any run did: {death}")
