@@ -1,4 +1,4 @@
-"""Declaring a question, and checking the declaration."""
+"""Declarations of studies, and their checks; imports no torch."""
 
 from qkd_study.study.arms import ARMS, Arm
 from qkd_study.study.circuits import FullyQuantum, HybridCircuit, HybridImage, Quanvolution

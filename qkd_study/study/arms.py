@@ -18,7 +18,7 @@ OwnTerm = Callable[[Any, Any, Any], Any]
 Teacher = Literal["own", "classical", "random", "self"]
 Spoiled = Literal["nothing", "shuffled features", "constant features", "shuffled labels"]
 
-#: What an arm may name: a term of the study's own stands there as a function.
+#: The terms that an arm may name; a term of the study's own is given as a function.
 _NAMES = tuple(name for name in TERMS if name != OWN)
 
 
@@ -27,14 +27,14 @@ class Arm:
     """A way to train the student: cross-entropy and the listed terms.
 
     Attributes:
-        name: as it stands in the tables.
+        name: in the tables.
         terms: names out of `TERMS`, such as `soft`, and functions of the study's own.
         teacher: `own` (the setting's), or a control: `classical` (the counterpart of a quantum
             teacher), `random` (only the last layer is trained, all before it stays as drawn),
             `self` (the student's own architecture).
-        spoiled: what of the teacher's answer is made worthless, as a control: `shuffled features`
-            and `shuffled labels` hand each sample those of another, `constant features` hand all
-            of them the mean.
+        spoiled: which outputs of the teacher are made useless, as a control: `shuffled features`
+            and `shuffled labels` give each sample those of another, `constant features` give every
+            sample the mean.
     """
 
     name: str
@@ -90,16 +90,16 @@ class Arm:
 
     @property
     def needs_teacher(self) -> bool:
-        """Whether there are any."""
+        """Whether a term compares the student with a teacher."""
         return bool(self.comparisons)
 
     def compares(self, part: Part, *, same_shape: bool = False) -> bool:
-        """Whether any of them compares a part of the outputs, such as must have one shape."""
+        """Whether a term compares a part of the outputs; optionally, one that needs one shape."""
         found = (term for term in self.comparisons if term.compares == part)
         return any(term.same_shape or not same_shape for term in found)
 
 
-#: The arms that a study gets by naming them.
+#: The arms that a study can use by name.
 ARMS: Mapping[str, Arm] = MappingProxyType(
     {
         arm.name: arm

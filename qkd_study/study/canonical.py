@@ -1,4 +1,4 @@
-"""Any part of a declaration as JSON values, the same in every process while it does the same."""
+"""Converts any part of a declaration to JSON values, which are the same in every process."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-#: The module of a study file, as `study.load` makes it: what it defines is described by what it
-#: does; of others' modules, a name and a source are enough.
+#: The module of a study file, as `study.load` makes it. What it defines is described with all that
+#: it uses; functions and classes of other modules by name and source.
 MODULE = "qkd_study_file"
 _OWN = (MODULE, "__main__")
 _PLAIN = (str, int, float, bool, type(None))
@@ -23,11 +23,11 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def canonical(value: Any) -> Any:
-    """Declared objects by kind; functions and classes by source, and what they use of the file."""
-    return _described(value, ())
+    """Convert a value: declared objects by kind, functions and classes by source and uses."""
+    return _canonical(value, ())
 
 
-def _described(value: Any, within: tuple[int, ...]) -> Any:
+def _canonical(value: Any, within: tuple[int, ...]) -> Any:
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if id(value) in within:
@@ -36,20 +36,20 @@ def _described(value: Any, within: tuple[int, ...]) -> Any:
     if isinstance(value, type) or inspect.isfunction(value):
         return _code(value, inside)
     if dataclasses.is_dataclass(value):
-        kept = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.compare}
+        members = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.compare}
         kind = type(value)
         code = {"code": _code(kind, inside)} if kind.__module__ in _OWN else {}
-        fields = {name: _described(v, inside) for name, v in kept.items()}
+        fields = {name: _canonical(v, inside) for name, v in members.items()}
         return {"kind": kind.__name__, **code, **fields}
     if isinstance(value, Mapping):
-        return {str(name): _described(v, inside) for name, v in value.items()}
+        return {str(name): _canonical(v, inside) for name, v in value.items()}
     if isinstance(value, tuple | list):
-        return [_described(v, inside) for v in value]
+        return [_canonical(v, inside) for v in value]
     if isinstance(value, set | frozenset):
-        return sorted((_described(v, inside) for v in value), key=json.dumps)
+        return sorted((_canonical(v, inside) for v in value), key=json.dumps)
     if isinstance(value, functools.partial):
         parts = {"args": value.args, "keywords": value.keywords}
-        return {"partial": _described(value.func, inside), **_described(parts, inside)}
+        return {"partial": _canonical(value.func, inside), **_canonical(parts, inside)}
     if isinstance(value, ModuleType):
         return {"module": value.__name__}
     if hasattr(value, "detach"):  # a tensor
@@ -58,16 +58,16 @@ def _described(value: Any, within: tuple[int, ...]) -> Any:
         return _digest(pickle.dumps(value))
     if hasattr(value, "__dict__"):
         state = {name: v for name, v in vars(value).items() if not name.startswith("__")}
-        return {"object": _code(type(value), inside), "state": _described(state, inside)}
+        return {"object": _code(type(value), inside), "state": _canonical(state, inside)}
     return _ADDRESS.sub("", repr(value))
 
 
-def _digest(said: str | bytes) -> str:
-    return hashlib.sha256(said.encode() if isinstance(said, str) else said).hexdigest()
+def _digest(content: str | bytes) -> str:
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
 
 
 def _code(value: Any, inside: tuple[int, ...]) -> dict[str, Any]:
-    """A function or class: its source, and what the source does not show."""
+    """A function or class: its source, and values that the source does not show."""
     try:
         source: str | bytes = inspect.getsource(value)
     except (OSError, TypeError):  # on a machine without the file
@@ -77,14 +77,14 @@ def _code(value: Any, inside: tuple[int, ...]) -> dict[str, Any]:
     if isinstance(value, FunctionType):
         found |= _values(value, inside)
     own = value.__module__ in _OWN
-    uses = {name: _described(v, inside) for name, v in sorted(_used(value))} if own else {}
+    uses = {name: _canonical(v, inside) for name, v in sorted(_used(value))} if own else {}
     return found | ({"uses": uses} if uses else {})
 
 
 def _values(function: FunctionType, inside: tuple[int, ...]) -> dict[str, Any]:
     cells = [cell.cell_contents for cell in function.__closure__ or () if _is_set(cell)]
     hidden = [*cells, *(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).items()]
-    return {"values": _described(hidden, inside)} if hidden else {}
+    return {"values": _canonical(hidden, inside)} if hidden else {}
 
 
 def _is_set(cell: Any) -> bool:
@@ -95,14 +95,14 @@ def _is_set(cell: Any) -> bool:
 
 
 def _used(value: Any) -> Iterator[tuple[str, Any]]:
-    """What a function or class takes from the study file: its other definitions, and plain values.
+    """The definitions and plain values of the study file that a function or class uses.
 
-    Of a class: of its methods, its attributes, and the classes that it inherits from.
+    For a class: those of its methods, its attributes, and its base classes.
     """
     if isinstance(value, FunctionType):
         there = value.__globals__
         names = _globals_of(value.__code__) & there.keys()
-        yield from ((name, there[name]) for name in names if _counts(there[name]))
+        yield from ((name, there[name]) for name in names if _is_part(there[name]))
         return
     for base in value.__mro__[1:]:
         if base.__module__ in _OWN:
@@ -112,7 +112,7 @@ def _used(value: Any) -> Iterator[tuple[str, Any]]:
         if isinstance(function, FunctionType):
             yield from ((f"{name}.{used}", v) for used, v in _used(function))
             yield f"{name}()", [*(function.__defaults__ or ()), function.__kwdefaults__]
-        elif not name.startswith("__") and _counts(member):
+        elif not name.startswith("__") and _is_part(member):
             yield name, member
 
 
@@ -124,19 +124,19 @@ def _globals_of(code: CodeType) -> set[str]:
     return names.union(*map(_globals_of, inner))
 
 
-def _counts(value: Any) -> bool:
-    """Whether it is part of what a study file's code does: not what others define."""
+def _is_part(value: Any) -> bool:
+    """Whether a value belongs to the code of a study file, not to other modules."""
     if isinstance(value, type | FunctionType):
         return value.__module__ in _OWN
     if isinstance(value, tuple | list | set | frozenset):
-        return all(map(_counts, value))
+        return all(map(_is_part, value))
     if isinstance(value, Mapping):
-        return all(map(_counts, value.values()))
+        return all(map(_is_part, value.values()))
     if isinstance(value, functools.partial) or hasattr(value, "tobytes"):
         return True
     kind = type(value)
     declared = dataclasses.is_dataclass(value) and kind.__module__.startswith("qkd_study.")
-    # A study is the whole of which this is a part.
+    # The study itself contains the value.
     return (
         isinstance(value, _PLAIN)
         or kind.__module__ in _OWN

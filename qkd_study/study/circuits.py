@@ -33,13 +33,13 @@ class Quanvolution(Convolution):
     """One quanvolution, then a linear layer (Henderson et al., arXiv:1904.04767).
 
     Attributes:
-        trainable: whether the circuits' angles are trained, or stay as they were drawn.
+        trainable: whether the circuits' angles are trained, or keep their initial values.
     """
 
     trainable: bool = True
 
     quantum: ClassVar[bool] = True
-    # One matrix per filter and step, whatever the plan.
+    # The plan is always one matrix per filter and step.
     reads: ClassVar[frozenset[str]] = CIRCUIT - {"plan"}
 
     def __post_init__(self) -> None:
@@ -47,7 +47,7 @@ class Quanvolution(Convolution):
         check_bool(self, "trainable")
 
     def embedding(self, values: Values) -> str:
-        """`auto` is angle where every pixel of a patch has a qubit, else amplitude."""
+        """`auto` is angle if every pixel of a patch has a qubit, else amplitude."""
         embedding, qubits = values["embedding"], values["qubits"]
         inputs = self.kernel**2
         if embedding == "auto":
@@ -67,12 +67,12 @@ class Quanvolution(Convolution):
         return prod(self.patches(shape))
 
     def expects(self, values: Values) -> Sizes | None:
-        """What the embedding tells apart."""
+        """The sizes that the embedding can distinguish."""
         return embeddable(values)
 
 
 class _OneCircuit(ModelSpec):
-    """A model around one circuit, whose samples are reduced and embedded."""
+    """A model with one circuit, whose samples are reduced and embedded."""
 
     quantum: ClassVar[bool] = True
     inputs: ClassVar[frozenset[str]] = frozenset({"embedding", "reduction"})
@@ -80,7 +80,7 @@ class _OneCircuit(ModelSpec):
 
     @property
     def reads(self) -> frozenset[str]:  # type: ignore[override]
-        """All of circuits; an ansatz of the study's own takes the place of the named one."""
+        """All parameters of circuits, but not `ansatz` if the study has its own."""
         own = frozenset() if self.ansatz is not None else frozenset({"ansatz"})
         return (CIRCUIT - {"embedding"}) | self.inputs | own
 
@@ -108,7 +108,7 @@ class _OneCircuit(ModelSpec):
         return 1
 
     def expects(self, values: Values) -> Sizes | None:
-        """What the embedding tells apart; principal components are scaled to it."""
+        """The sizes that the embedding can distinguish; principal components are scaled to it."""
         if values["reduction"] == "linear":
             return super().expects(values)
         return None if values["reduction"] == "pca" else embeddable(values)
@@ -134,7 +134,7 @@ class HybridCircuit(_OneCircuit):
     48 + 21 = 69 parameters; strongly entangling, 72 + 21 = 93.
 
     Attributes:
-        ansatz: a function of qubits and depth that gives a `Circuit`, in place of the parameter
+        ansatz: a function of qubits and depth that returns a `Circuit`, instead of the parameter
             `ansatz`.
     """
 
@@ -146,13 +146,13 @@ class HybridCircuit(_OneCircuit):
 
 @dataclass(frozen=True)
 class FullyQuantum(_OneCircuit):
-    """Reduction, embedding and ansatz; basis states summed into classes; no classical layer.
+    """Reduction, embedding and ansatz; probabilities are summed per class; no classical layer.
 
     Attributes:
         scale: whether the logits are the log-probabilities times a trainable factor, instead of
             the log-probabilities themselves.
-        assignment: the class of every basis state, 2^qubits entries; default: neighbouring ones,
-            as evenly as can be.
+        assignment: the class of every basis state, 2^qubits entries; default: neighbouring states,
+            in groups of equal size as far as possible.
         ansatz: as for `HybridCircuit`.
     """
 
@@ -236,12 +236,12 @@ class HybridImage(_OneCircuit):
         check_images(type(self).__name__, shape, self.smallest)
 
     def expects(self, values: Values) -> Sizes | None:
-        """What its convolutions can be trained on."""
+        """The sizes on which its convolutions can be trained."""
         return ModelSpec.expects(self, values)
 
 
 def embeddable(values: Values) -> Sizes | None:
-    """The sizes of features that the embedding can tell apart; `None` where any will do."""
+    """The sizes of features that the embedding can distinguish; `None` if all are allowed."""
     match values["embedding"]:
         case "angle":  # beyond a full turn
             of = f"angle embedding with angle_range={values['angle_range']:.3g}"
@@ -252,7 +252,7 @@ def embeddable(values: Values) -> Sizes | None:
 
 
 def capacity(values: Values) -> int:
-    """Features that an embedding takes: 2^n amplitudes, or one angle or bit per qubit."""
+    """The number of features of an embedding: 2^n amplitudes, or one angle or bit per qubit."""
     return int(2 ** values["qubits"] if values["embedding"] == "amplitude" else values["qubits"])
 
 
@@ -260,19 +260,19 @@ def check_inputs(values: Values, shape: Shape) -> None:
     """Check that samples fit into the circuit, reduced or not.
 
     Raises:
-        InputError: they do not, or the reduction would have to invent features.
+        InputError: they do not, or have fewer features than the reduction would return.
     """
-    room, reduction, inputs = capacity(values), values["reduction"], prod(shape)
-    by = f"{values['embedding']} embedding on qubits={values['qubits']} takes {room} features"
+    limit, reduction, inputs = capacity(values), values["reduction"], prod(shape)
+    by = f"{values['embedding']} embedding on qubits={values['qubits']} takes {limit} features"
     if reduction != "none":
         try:
-            check_reduction(reduction, shape, room)
+            check_reduction(reduction, shape, limit)
         except ValueError as error:
             raise InputError(
                 f"{by}: {error}. Choose other qubits, another reduction or embedding."
             ) from None
-    short = values["embedding"] == "basis" and inputs < room
-    if reduction == "none" and (inputs > room or short):
+    short = values["embedding"] == "basis" and inputs < limit
+    if reduction == "none" and (inputs > limit or short):
         raise InputError(
             f"{by}, but the samples have {inputs}: choose another number of qubits, or a reduction "
             f"({', '.join(map(repr, REDUCTIONS[1:]))})."

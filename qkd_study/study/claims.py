@@ -1,4 +1,4 @@
-"""Claims: contrasts that a study commits to before it runs."""
+"""Claims: contrasts that a study declares before it runs."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Claim:
     Attributes:
         says: the claim in one sentence.
         better, than: two arms by name; or two values of factors, such as `{"qubits": 8}`.
-        arm: of both sides where they are factor values.
+        arm: of both sides if they are factor values.
         metric: one of `MORE_IS_BETTER`. Better is higher, but lower for losses and epochs.
-        target: the validation accuracy that `epochs_to_target` counts the epochs to.
-        where: factor -> values that the claim is about; default: all cells.
-        margin: a difference, in the metric's unit, that would not matter in practice.
+        target: the validation accuracy of `epochs_to_target`.
+        where: factor -> values to which the claim is restricted; default: all cells.
+        margin: a difference, in the metric's unit, that does not matter in practice.
         controls: arms that must not match the gain. A quantum teacher's is `classical-teacher`.
     """
 
@@ -91,9 +91,9 @@ class Claim:
                         f"{about} must name values of factors, but got {shown(name)}: "
                         f"{shown(value)}."
                     )
-        for name, said in (("better", self.better), ("than", self.than)):
-            if isinstance(said, Mapping):
-                object.__setattr__(self, name, {k: _plain(k, v) for k, v in said.items()})
+        for name, given_side in (("better", self.better), ("than", self.than)):
+            if isinstance(given_side, Mapping):
+                object.__setattr__(self, name, {k: _plain(k, v) for k, v in given_side.items()})
         if self.better == self.than:
             raise InputError(f"{about} contrasts {shown(self.better)} with itself.")
         by_name = isinstance(self.controls, Sequence) and not isinstance(self.controls, str)
@@ -116,13 +116,13 @@ class Claim:
 
     @property
     def arms(self) -> list[str]:
-        """All arms that the claim is about."""
+        """All arms of the claim."""
         sides = [self.arm] if self.arm is not None else [self.better, self.than]
         return [str(side) for side in (*sides, *self.controls)]
 
     @property
     def values(self) -> list[Mapping[str, Value]]:
-        """Both sides, where they are factor values."""
+        """Both sides, if they are factor values."""
         return [side for side in (self.better, self.than) if isinstance(side, Mapping)]
 
     def check(self, arms: Sequence[str], factors: Mapping[str, Sequence[Any]]) -> None:
@@ -160,20 +160,20 @@ class Claim:
             )
 
     def having(self, name: str, value: Value) -> Claim | None:
-        """The claim where a factor has one value for all; `None` if nothing of it is left."""
+        """The claim if a factor is fixed to a value; `None` if nothing of it is left."""
         if any(name in side for side in self.values) or value not in self.where.get(name, (value,)):
             return None
         return replace(self, where={k: v for k, v in self.where.items() if k != name})
 
     def within(self, factors: Mapping[str, Sequence[Any]]) -> Claim | None:
-        """The claim on a part of the factors' values; `None` if nothing of it is left."""
+        """The claim restricted to some values of the factors; `None` if nothing of it is left."""
         where = {k: tuple(v for v in vs if v in factors[k]) for k, vs in self.where.items()}
         gone = any(v not in factors[k] for side in self.values for k, v in side.items())
         return None if gone or not all(where.values()) else replace(self, where=where)
 
 
 def _plain(name: str, value: Any) -> Any:
-    """A value as the parameter has it, such as an int for NumPy's; as it is if it cannot be."""
+    """A value in the parameter's type; unchanged if it is not valid."""
     with contextlib.suppress(InputError, KeyError, TypeError):
         return PARAMETERS[name].check(value)
     return value

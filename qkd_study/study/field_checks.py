@@ -1,4 +1,4 @@
-"""Checks of the fields of what a study declares."""
+"""Checks of the fields of declared objects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from qkd_study.common.errors import InputError, shown
 
 
 def check_field(owner: object, name: str, fits: bool, allowed: str) -> None:
-    """Refuse the value of a field unless it `fits`.
+    """Check that a field `fits`.
 
     Raises:
         InputError: it does not; the message says what is `allowed`.
@@ -17,12 +17,12 @@ def check_field(owner: object, name: str, fits: bool, allowed: str) -> None:
 
 
 def is_integer(value: object, least: int = 1) -> bool:
-    """Whether a value is an integer, which `True` and `False` are not, and at least `least`."""
+    """Whether a value is an integer, not a bool, and at least `least`."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def are_integers(values: object, least: int = 1) -> bool:
-    """Whether a value is a tuple of such."""
+    """Whether a value is a tuple of such integers."""
     return isinstance(values, tuple) and all(is_integer(value, least) for value in values)
 
 
@@ -45,7 +45,7 @@ def check_callable(owner: object, name: str) -> None:
 
 
 def keep_tuple(owner: object, name: str) -> None:
-    """Make a tuple of a field that is a list."""
+    """Convert a field that is a list to a tuple."""
     value = getattr(owner, name)
     if isinstance(value, list):
         object.__setattr__(owner, name, tuple(value))

@@ -1,4 +1,4 @@
-"""What makes two runs the same: a study as JSON, and a fingerprint of it."""
+"""The identity of a run: the declaration of its study as JSON, and a fingerprint."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from qkd_study.study.config import PARAMETERS
 from qkd_study.study.space import Range
 from qkd_study.study.study import Study
 
-#: The rule by which a search gives configurations up (`tune.branch`). By another rule, the same
-#: declaration and seed may lead to other trials. 1: compared with complete trials alone.
+#: The version of the pruning rule (`search.arm_search`): another rule may lead to other trials for
+#: the same declaration and seed. 1: compared with complete trials alone.
 SEARCH_RULE = 2
 
 
@@ -23,7 +23,7 @@ def _range(space: Range) -> dict[str, Any]:
 
 
 def declaration(study: Study) -> dict[str, Any]:
-    """A study as JSON values, every default spelt out."""
+    """A study as JSON values, with all defaults."""
     return {
         "name": study.name,
         "question": study.question,
@@ -48,20 +48,20 @@ def declaration(study: Study) -> dict[str, Any]:
     }
 
 
-#: What may differ between two declarations whose rows belong into one table: how much is run.
+#: Entries that may differ between declarations of one run: they say how much is run.
 _AMOUNTS = ("question", "datasets", "trials", "replicates", "arms", "claims")
-#: And where it runs.
+#: Entries that say where it runs.
 _RESOURCES = ("trial_cpus", "trial_memory")
 
 
 def fingerprint(study: Study, dataset_digest: str) -> str:
-    """A hash of all that a row's meaning depends on, beyond what the row says itself.
+    """A hash of everything that rows depend on and that is not in the row itself.
 
     Trials, confirm replicates, factor values and arms are left out: more of them extend a run.
     """
     left_out = (*_AMOUNTS, *_RESOURCES)
-    kept: dict[str, Any] = {k: v for k, v in declaration(study).items() if k not in left_out}
-    kept["factors"] = list(kept["factors"])  # their order is that of the cells' names
-    kept["search_replicates"] = study.replicates.search
-    kept["data"] = dataset_digest
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+    relevant: dict[str, Any] = {k: v for k, v in declaration(study).items() if k not in left_out}
+    relevant["factors"] = list(relevant["factors"])  # their order is that of the cells' names
+    relevant["search_replicates"] = study.replicates.search
+    relevant["data"] = dataset_digest
+    return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Loading a study file: a Python file that binds `study = Study(...)`. It is code, and is run."""
+"""Loads a study file: a Python file with `study = Study(...)`, which is executed."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _EXAMPLE = 'It must bind one, as in: study = Study(question="...", factors={"sam
 def load_study(path: str | Path, original: str | None = None) -> Study:
     """Run the file at `path` and return its `study`, named after the file.
 
-    Relative paths of its data files are taken from its folder.
+    Relative paths of its data files are resolved from its folder.
 
     Args:
         path: of the file.
-        original: where it was copied from, if it was: the files that it names are beside that.
+        original: the file that it is a copy of, if so: relative paths are resolved from there.
 
     Raises:
         InputError: there is no such file, it is not Python, it fails, or it binds no `Study`.
@@ -38,9 +38,9 @@ def load_study(path: str | Path, original: str | None = None) -> Study:
         raise InputError(f"{path}: there is no such study file.{_others(path)}") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder. Name a study file in it.{_others(path)}") from None
-    except (OSError, ValueError) as error:  # the latter: a name that no file can have
-        said = getattr(error, "strerror", None) or error
-        raise InputError(f"{path} cannot be read: {said}.") from None
+    except (OSError, ValueError) as error:  # ValueError: an impossible file name
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read: {reason}.") from None
     try:
         code = compile(source, str(path), "exec", dont_inherit=True)
     except SyntaxError as error:
@@ -52,19 +52,19 @@ def load_study(path: str | Path, original: str | None = None) -> Study:
 
     module = ModuleType(MODULE)
     module.__file__ = original or str(path)
-    sys.modules[module.__name__] = module  # dataclasses and pickles of the file's classes look here
+    sys.modules[module.__name__] = module  # dataclasses and pickle look here
     limit = sys.getrecursionlimit()
     try:
         try:
             with _seeded(source):
                 exec(code, module.__dict__)
-        finally:  # a low one would fail the code that says what is wrong
+        finally:  # a lower limit could break the error handling
             sys.setrecursionlimit(max(limit, sys.getrecursionlimit()))
-    except (InputError, StudyWarning) as error:  # the latter where the file made them errors
+    except (InputError, StudyWarning) as error:  # warnings, if the file made them errors
         raise InputError(f"{_place(path, error)}: {error}") from None
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # whatever is raised in it, SystemExit too
+    except BaseException as error:  # SystemExit, too
         raise _failed(path, error) from None
 
     study = module.__dict__.get("study")
@@ -80,10 +80,10 @@ def load_study(path: str | Path, original: str | None = None) -> Study:
 
 @contextmanager
 def _seeded(source: bytes) -> Iterator[None]:
-    """Around the study file: data that it draws are the same whenever it is loaded."""
+    """Seed the generators while the study file runs: its data are the same at every load."""
     with ExitStack() as seeds:
         seeds.enter_context(seeded_globals(0))
-        if b"torch" in source:  # only then: it takes long to import
+        if b"torch" in source:  # importing torch takes long
             from qkd_study.common.randomness import seeded
 
             seeds.enter_context(seeded(0))
@@ -92,7 +92,7 @@ def _seeded(source: bytes) -> Iterator[None]:
 
 @contextmanager
 def running(path: str | Path) -> Iterator[None]:
-    """Around all that may call what the study file at `path` defines: its errors name it.
+    """Name the study file at `path` in errors of a `with` block that may call its code.
 
     Raises:
         InputError: one was raised inside, or the file's own code failed.
@@ -113,7 +113,7 @@ def _failed(path: Path, error: BaseException) -> InputError:
 
 
 def _name(path: Path) -> str:
-    """The file's name without `.py`, as far as a folder can have it."""
+    """The file's name without `.py`, with characters that are valid in a folder's name."""
     name = "".join(c if c.isalnum() or c in "_.+-" else "-" for c in path.stem)
     return name.lstrip(".")[:100] or "study"
 
@@ -131,6 +131,6 @@ def _place(path: Path, error: BaseException) -> str:
 
 
 def _lines(path: Path, error: BaseException) -> list[int]:
-    """The lines of the file that were at work when the error arose, the innermost last."""
+    """The lines of the file in the error's traceback, the innermost last."""
     walked = traceback.walk_tb(error.__traceback__)
     return [line for frame, line in walked if frame.f_code.co_filename == str(path)]

@@ -1,4 +1,4 @@
-"""Models as a study declares them; `qkd_study.models` builds them. Nothing here imports torch."""
+"""Declarations of models; `qkd_study.models` builds them. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CIRCUIT = frozenset({"qubits", "depth", "embedding", "angle_range", "device", "p
 
 
 class ModelSpec(ABC):
-    """A model, declared.
+    """The declaration of a model.
 
     Attributes:
         quantum: whether it runs circuits.
@@ -38,7 +38,7 @@ class ModelSpec(ABC):
     reads: ClassVar[frozenset[str]] = frozenset()
 
     def embedding(self, values: Values) -> str:
-        """The embedding that `auto` stands for, checked against what is known without data.
+        """Resolve `auto`, and check the embedding as far as that is possible without data.
 
         Raises:
             InputError: the circuit cannot work.
@@ -59,14 +59,14 @@ class ModelSpec(ABC):
 
     @abstractmethod
     def feature_shape(self, values: Values, shape: Shape) -> Shape | None:
-        """The shape of one sample's features; `None` where only the model itself knows."""
+        """The shape of one sample's features; `None` if only the built model knows it."""
 
     def embedded(self, shape: Shape) -> int:
         """States per sample that are embedded at once; 0 without circuits."""
         return 0
 
     def expects(self, values: Values) -> Sizes | None:
-        """The sizes of features that it can be trained on; `None` where any will do."""
+        """The sizes of features that it can be trained on; `None` if all are allowed."""
         return Sizes(type(self).__name__, 0.01, 10)
 
 
@@ -171,7 +171,7 @@ class Convolution(ModelSpec):
         """Patches down and across an image, without padding.
 
         Raises:
-            InputError: the samples are no grey images, or there is no room for a patch.
+            InputError: the samples are not grey images, or smaller than a patch.
         """
         if len(shape) != 2:
             raise InputError(
@@ -194,11 +194,11 @@ class Convolution(ModelSpec):
 
 @dataclass(frozen=True)
 class Ensemble(ModelSpec):
-    """Several models of one kind, each trained on its own, that answer together. A teacher only.
+    """Several models of one kind, trained separately, whose outputs are averaged. A teacher only.
 
     Attributes:
         of: the kind of its members.
-        members: how many, each with initial weights and an order of samples of its own.
+        members: how many, each with its own initial weights and order of samples.
         mean: of their `logits`, or of their `probabilities`.
     """
 
@@ -251,9 +251,9 @@ class Own(ModelSpec):
 
     Attributes:
         build: a function, or a class, that takes the run's `Config`, the shape of a sample and the
-            number of classes, and gives a `qkd_study.models.Model`.
-        is_quantum: whether it runs circuits; then it gets those parameters of circuits that the
-            study sets in `factors`, `search` or `fixed`; the others are `None`.
+            number of classes, and returns a `qkd_study.models.Model`.
+        is_quantum: whether it runs circuits; then it gets the parameters of circuits that the study
+            sets in `factors`, `search` or `fixed`; the others are `None`.
     """
 
     build: Callable[[Any, Shape, int], Any]
@@ -275,9 +275,9 @@ class Own(ModelSpec):
         return CIRCUIT | {"ansatz", "reduction"} if self.is_quantum else frozenset()
 
     def feature_shape(self, values: Values, shape: Shape) -> Shape | None:
-        """Known to the model."""
+        """`None`: only the built model knows."""
         return None
 
     def expects(self, values: Values) -> Sizes | None:
-        """Known to the model."""
+        """`None`: only the built model knows."""
         return None

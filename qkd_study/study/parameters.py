@@ -1,4 +1,4 @@
-"""What is declared of a parameter of a run, and of a term of the loss."""
+"""`Parameter` and `Term`: the declarations of parameters and loss terms."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Term:
     """A term of the loss. `qkd_study.distill.losses.LOSSES` has its function under the same name.
 
     Attributes:
-        name: as it is written in the terms of an arm. Its column is `loss.NAME`.
+        name: in the terms of an arm. Its column is `loss.NAME`.
         meaning: what the function computes.
-        unit: of its value; empty where it has none.
-        compares: what of student and teacher the function takes, one after the other; `None` for
-            a term that changes the cross-entropy: it needs no teacher and has no function.
-        same_shape: whether these must be of one shape.
-        labels: whether the function takes the labels (batch,) after them.
-        reads: parameters that the function takes after those, in this order.
-        weight: the parameter that weighs the term; `None` where the function takes its weights.
+        unit: of its value; empty if there is none.
+        compares: the part of student's and teacher's outputs that the function takes first; `None`
+            for a term that changes the cross-entropy, without teacher and function.
+        same_shape: whether these parts must have the same shape.
+        labels: whether the function takes the labels (batch,) next.
+        reads: parameters that the function takes last, in this order.
+        weight: the parameter that is its weight; `None` if the function takes its weights.
     """
 
     name: str
@@ -47,26 +47,26 @@ class Term:
 
 @dataclass(frozen=True)
 class Parameter:
-    """What a value of one parameter may be, and who reads it.
+    """The allowed values of a parameter, and which runs read it.
 
     Attributes:
-        name: as it is written in study files and, behind `config.`, in the tables.
+        name: in study files and, after `config.`, in the tables.
         kind: `int`, `float`, `choice`, or `text`, which is any word without spaces.
         meaning: one sentence.
-        default: the value when a study says nothing; `None` where it follows from others.
+        default: the value if a study does not set it; `None` if it follows from others.
         nullable: whether it is null in runs that do not read it.
-        neutral: what it is in arms without its terms, where it is not null.
-        terms: the loss terms that alone read this parameter; arms without any ignore it.
-        only_with: another parameter, and the values of it beside which alone this one is read.
-        role: whose parameter it is; `circuit` belongs to whichever of the two is quantum.
-        follows: the parameter whose value it takes where a study gives it none.
-        decides_fit: whether it decides if data and models fit together.
-        changes_time: whether how long a run takes depends on it.
-        unit: of its column; empty where it has none.
+        neutral: its value in arms without its terms, if it is not null there.
+        terms: the loss terms that read it, if only they do; other arms ignore it.
+        only_with: another parameter and those of its values with which this one is read.
+        role: the model that reads it; `circuit`: each of the two that is quantum.
+        follows: the parameter whose value it has if a study does not set it.
+        decides_fit: whether it affects which data and models fit together.
+        changes_time: whether the time of a run depends on it.
+        unit: of its column; empty if there is none.
         low, high: inclusive bounds of numbers.
         above: an exclusive lower bound.
         choices: the allowed words of a `choice`.
-        cost: what a larger value costs, for parameters that buy accuracy with it.
+        cost: the cost of a larger value, if that improves the accuracy.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Parameter:
 
     @property
     def allowed(self) -> str:
-        """The allowed values, in words for a message."""
+        """The allowed values, as text for messages."""
         if self.kind == "choice":
             return "one of " + ", ".join(repr(choice) for choice in self.choices)
         if self.kind == "text":
@@ -135,14 +135,14 @@ class Parameter:
         return int(number) if self.kind == "int" else number
 
     def unread(self, value: Value | None) -> Value | None:
-        """What stands for `value` in the row of a run that does not read the parameter."""
+        """The value in rows of runs that do not read the parameter."""
         if self.nullable:
             return None
         return self.neutral if self.terms else value
 
     @property
     def note(self) -> str:
-        """What the meaning of its column adds: when it says nothing."""
+        """The end of its column's meaning: when the value is not used."""
         if self.terms:
             return f"; {'null' if self.nullable else f'{self.neutral:g}'} in arms without it"
         own = ", or only a model of the study's own while the study does not set it"

@@ -1,4 +1,4 @@
-"""Which parameters a run reads. What nothing reads is null in its row."""
+"""Which parameters a run reads. Others are null in its row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qkd_study.study.space import Range
 
 
 class Study(Protocol):
-    """What is asked of a `qkd_study.study.study.Study`."""
+    """The part of `qkd_study.study.study.Study` that this module uses."""
 
     @property
     def setting(self) -> Setting: ...
@@ -71,7 +71,7 @@ def reads_with(study: Study, arm: Arm, name: str, values: Mapping[str, Any]) -> 
 def _is_known(study: Study, arm: Arm, name: str) -> bool:
     """Whether a declared model reads a parameter of circuits, or the study itself sets it.
 
-    Which ones a quantum model of the study's own reads, nobody knows.
+    It is unknown which ones a quantum model of the study's own reads.
     """
     base = name.removeprefix("teacher_") if name in TEACHERS.values() else name
     if PARAMETERS[base].role != "circuit":
@@ -86,16 +86,16 @@ def _is_known(study: Study, arm: Arm, name: str) -> bool:
 
 
 def only_read(study: Study, arm: Arm, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a run, null where nothing reads them. What an arm searches stays."""
-    kept, space = dict(values), study.space(arm)
+    """The values of a run, null if nothing reads them; searched values stay."""
+    result, space = dict(values), study.space(arm)
     for name, what in PARAMETERS.items():
         if name not in space and not reads_with(study, arm, name, values):
-            kept[name] = what.unread(values[name])
-    return kept
+            result[name] = what.unread(values[name])
+    return result
 
 
 def unread(study: Study) -> list[str]:
-    """What a study searches or crosses although no run of any arm depends on it."""
+    """Searched parameters and factors on which no run of any arm depends."""
     found = []
     for name in (*study.search, *study.factors):
         arms = [arm for arm in study.all_arms if reads(study, arm, PARAMETERS[name])]

@@ -1,4 +1,4 @@
-"""What an input reduction can do, without torch: `qkd_study.models.reductions` does it."""
+"""Checks of input reductions, without torch; `qkd_study.models.reductions` implements them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ def check_reduction(kind: str, shape: tuple[int, ...], features: int) -> None:
     """Check that a reduction can work.
 
     Raises:
-        ValueError: an unknown kind; a shape that is none; features below 1 or more than a sample
-            has numbers (pixels, where channels are averaged); kind "none" where the two differ; no
-            grid of so many cells fits into the image.
+        ValueError: an unknown kind; an invalid shape; features below 1 or more than a sample has
+            numbers (pixels, if channels are averaged); kind "none" if the two differ; no grid of so
+            many cells fits into the image.
     """
     if kind not in REDUCTIONS:
         raise ValueError(f"unknown reduction {kind!r}; choose one of {', '.join(REDUCTIONS)}")
@@ -56,7 +56,7 @@ def _grids(shape: tuple[int, ...], cells: int) -> list[tuple[int, int]]:
 
 
 def grid(shape: tuple[int, ...], cells: int) -> tuple[int, int]:
-    """Rows and columns with so many cells: as square as fits, rather wide than high."""
+    """Rows and columns of so many cells: as square as possible, rather wide than high."""
     return _grids(shape, cells)[0]
 
 

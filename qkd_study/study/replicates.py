@@ -1,4 +1,4 @@
-"""How many seeds score a configuration."""
+"""The numbers of seeds that score a configuration."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from qkd_study.common.errors import InputError, shown
 from qkd_study.common.python_values import keep_python_values
 
-#: Confirm replicates are numbered from here, so that no search ever saw them.
+#: Confirm replicates are numbered from here, so that no search uses them.
 FIRST_CONFIRM_REPLICATE = 1000
 
 
@@ -15,7 +15,7 @@ def count(name: str, value: object, low: int, high: int) -> int:
     """An integer from `low` to `high`.
 
     Raises:
-        InputError: the value is none.
+        InputError: the value is not.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise InputError(f"{name} must be an integer from {low} to {high}, but got {shown(value)}.")
@@ -24,11 +24,11 @@ def count(name: str, value: object, low: int, high: int) -> int:
 
 @dataclass(frozen=True)
 class Replicates:
-    """How many seeds score a configuration.
+    """The numbers of seeds that score a configuration.
 
     Attributes:
-        search: replicates 0, 1, ... that every trial of the search is averaged over.
-        confirm: replicates 1000, 1001, ... that only the best configurations meet.
+        search: replicates 0, 1, ... over which every trial of the search is averaged.
+        confirm: replicates 1000, 1001, ... of the best configurations only.
     """
 
     search: int = 3

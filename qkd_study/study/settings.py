@@ -1,4 +1,4 @@
-"""Settings: who teaches whom. They declare; `qkd_study.models` builds."""
+"""Settings: who teaches whom. `qkd_study.models` builds the models."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from qkd_study.study.models import (
     ModelSpec,
 )
 
-#: Parameters that each has its own of where both are quantum: the student's -> the teacher's.
+#: Parameters of which both models have their own if both are quantum: student's -> teacher's.
 TEACHERS = {
     p.follows: p.name
     for p in PARAMETERS.values()
     if p.follows and PARAMETERS[p.follows].role == "circuit"
 }
-#: The term by which teachers in a row teach each other.
+#: The term by which successive teachers teach each other.
 TEACHING = TERMS["soft"]
 #: Parameters that a teacher reads if it was taught itself.
 TAUGHT = frozenset(TEACHING.reads)
 
-#: Of samples: features, grey images, images of three channels.
+#: Shapes of samples: features, grey images, images of three channels.
 TYPICAL_SHAPES = ((64,), (28, 28), (3, 32, 32))
 
 
@@ -40,7 +40,7 @@ class Setting(ABC):
     """Who teaches whom.
 
     Attributes:
-        kind: in words.
+        kind: for messages.
     """
 
     kind: ClassVar[str]
@@ -48,12 +48,12 @@ class Setting(ABC):
     @property
     @abstractmethod
     def student_model(self) -> ModelSpec:
-        """What is trained in every run."""
+        """The model that is trained in every run."""
 
     @property
     @abstractmethod
     def teacher_model(self) -> ModelSpec:
-        """What teaches it."""
+        """The model that teaches it."""
 
     @property
     def classical_teacher(self) -> ModelSpec | None:
@@ -79,24 +79,24 @@ class Setting(ABC):
         return self.classical_teacher
 
     def features_alike(self, values: Mapping[str, Any], arm: Arm) -> bool:
-        """Whether feature maps of student and teacher have one shape, on samples of any shape."""
+        """Whether feature maps of student and teacher have the same shape for all samples."""
         models = (self.student_model, values), (self.teacher_of(arm), self.of_teacher(values, arm))
-        alike = []
+        same = []
         for shape in TYPICAL_SHAPES:
-            with contextlib.suppress(InputError):  # one of them takes no such samples
+            with contextlib.suppress(InputError):  # a model does not take such samples
                 student, teacher = (model.feature_shape(own, shape) for model, own in models)
-                alike.append(student is not None and student == teacher)
-        return bool(alike) and all(alike)
+                same.append(student is not None and student == teacher)
+        return bool(same) and all(same)
 
     def read_by_teacher(self, arm: Arm, generation: int) -> list[str]:
-        """The parameters that decide what the teacher of an arm is, as a study names them."""
+        """The parameters on which the teacher of an arm depends, by their names in a study."""
         reads, own = self.teacher_of(arm).reads, self.has_own_circuit(arm)
         circuit = (teachers for name, teachers in TEACHERS.items() if own and name in reads)
         return [*self._teacher_reads(arm, generation), *circuit]
 
     def _teacher_reads(self, arm: Arm, generation: int) -> list[str]:
         reads = self.teacher_of(arm).reads | (TAUGHT if generation > 1 else frozenset())
-        apart = {*TEACHERS.values(), "generations"}  # a teacher does not depend on those after it
+        apart = {*TEACHERS.values(), "generations"}  # a teacher does not depend on later ones
         return [
             name
             for name, what in PARAMETERS.items()
@@ -104,12 +104,12 @@ class Setting(ABC):
         ]
 
     def decided_by(self, values: Mapping[str, Any], arm: Arm, generation: int) -> dict[str, Any]:
-        """What a teacher of an arm follows from: its own values of all that it reads.
+        """The values of all parameters on which a teacher of an arm depends.
 
         Args:
             values: parameters by name.
-            arm: whose teacher.
-            generation: of teachers in a row, counted from 1.
+            arm: of the teacher.
+            generation: of the teacher, counted from 1.
         """
         own = self.of_teacher(values, arm)
         return {name: own[name] for name in self._teacher_reads(arm, generation)}
@@ -119,10 +119,10 @@ class Setting(ABC):
         return self.student_model.quantum and self.teacher_of(arm).quantum and arm.teacher != "self"
 
     def of_teacher(self, values: Mapping[str, Any], arm: Arm) -> dict[str, Any]:
-        """The parameters as the teacher of an arm reads them: with its own circuit.
+        """The parameters of an arm's teacher, with those of its own circuit.
 
-        Where only the teacher is quantum, `qubits`, `depth` and `reduction` are its own; where both
-        are, `teacher_qubits`, `teacher_depth` and `teacher_reduction` are, which default to those.
+        If only the teacher is quantum, `qubits`, `depth` and `reduction` are its own; if both are,
+        `teacher_qubits`, `teacher_depth` and `teacher_reduction` are, which default to the former.
         """
         own = dict(values)
         if self.has_own_circuit(arm):
@@ -274,7 +274,7 @@ class QuantumToQuantum(_Alike):
 
 @dataclass(frozen=True)
 class SelfDistillation(_Alike):
-    """Teacher and student are alike; `generations` of them teach each other in turn.
+    """Teacher and student are the same model; `generations` of them teach each other in turn.
 
     Attributes:
         model: of both.

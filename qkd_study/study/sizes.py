@@ -1,4 +1,4 @@
-"""Which sizes of features a model can be trained on, and what to say of data that have others."""
+"""Sizes of features that models can be trained on, and a warning for data with other sizes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Sizes:
     """Mean absolute values that the largest feature of a dataset may have.
 
     Attributes:
-        of: what expects them, in words.
-        low, high: beyond them training fails, or features are no longer told apart.
+        of: the model or embedding, for messages.
+        low, high: beyond them training fails, or features cannot be distinguished.
     """
 
     of: str
@@ -25,7 +25,7 @@ class Sizes:
 
 
 def misfit(dataset: Dataset, expected: Iterable[Sizes]) -> str | None:
-    """One line if features are far larger or smaller than expected; `None` if not."""
+    """A warning if features are far larger or smaller than expected; `None` if not."""
     low, high, size = dataset.extent()
     sizes = list(expected)
     large = min(sizes, key=lambda one: (one.high, one.of), default=None)

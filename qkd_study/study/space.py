@@ -40,21 +40,21 @@ class _Interval:
             object.__setattr__(self, name, self.kind(getattr(self, name)))
 
     def _check(self, given: str) -> None:
-        """Check what else must hold."""
+        """Further checks of a subclass."""
 
     def ends(self) -> tuple[Value, ...]:
-        """The values whose validity implies that of all others."""
+        """Values whose validity implies that of all others."""
         return (self.low, self.high)
 
 
 @dataclass(frozen=True)
 class Float(_Interval):
-    """A real number between `low` and `high`, both included, drawn evenly."""
+    """A real number between `low` and `high`, both included, drawn uniformly."""
 
 
 @dataclass(frozen=True)
 class LogFloat(_Interval):
-    """A positive number between `low` and `high`, both included, drawn evenly in its logarithm."""
+    """A positive number from `low` to `high`, both included, drawn uniformly in its logarithm."""
 
     def _check(self, given: str) -> None:
         if self.low <= 0:
@@ -63,7 +63,7 @@ class LogFloat(_Interval):
 
 @dataclass(frozen=True)
 class Int(_Interval):
-    """An integer between `low` and `high`, both included, drawn evenly."""
+    """An integer between `low` and `high`, both included, drawn uniformly."""
 
     low: int
     high: int
@@ -86,25 +86,25 @@ class Choice:
     values: tuple[Value, ...]
 
     def __init__(self, *values: Value | Sequence[Value]) -> None:
-        kept: tuple[Any, ...] = as_python(values)
-        if len(kept) == 1 and isinstance(kept[0], list | tuple | range):
-            kept = tuple(itertools.islice(kept[0], MOST_CHOICES + 1))
-        if len(kept) > MOST_CHOICES:
+        choices: tuple[Any, ...] = as_python(values)
+        if len(choices) == 1 and isinstance(choices[0], list | tuple | range):
+            choices = tuple(itertools.islice(choices[0], MOST_CHOICES + 1))
+        if len(choices) > MOST_CHOICES:
             raise InputError(f"Choice has more than {MOST_CHOICES:,} values. Use Int(low, high).")
-        if not kept:
+        if not choices:
             raise InputError("Choice() is empty: it needs at least one value, as in Choice(1, 2).")
-        for value in kept:
+        for value in choices:
             if not isinstance(value, int | float | str):
                 raise InputError(
                     f"Choice takes numbers and words, as in Choice(1, 2) or Choice([1, 2]), but "
                     f"got {shown(value)}."
                 )
-        if len(set(kept)) < len(kept):
-            raise InputError(f"Choice{shown(kept)} names a value twice.")
-        object.__setattr__(self, "values", kept)
+        if len(set(choices)) < len(choices):
+            raise InputError(f"Choice{shown(choices)} names a value twice.")
+        object.__setattr__(self, "values", choices)
 
     def ends(self) -> tuple[Value, ...]:
-        """The values whose validity implies that of all others."""
+        """Values whose validity implies that of all others."""
         return self.values
 
 
@@ -112,10 +112,10 @@ Range = Float | LogFloat | Int | Choice
 
 
 def check_range(parameter: Parameter, space: object) -> Range:
-    """Return `space` if every value in it is one that `parameter` may take.
+    """Return `space` if every value in it is valid for `parameter`.
 
     Raises:
-        InputError: it is no range, reaches outside the bounds, or has the wrong kind.
+        InputError: it is not a range, exceeds the bounds, or has the wrong kind.
     """
     if not isinstance(space, Float | LogFloat | Int | Choice):
         raise InputError(

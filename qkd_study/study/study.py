@@ -23,14 +23,14 @@ from qkd_study.study.replicates import Replicates, count
 from qkd_study.study.settings import TEACHERS, QuantumToClassical, Setting
 from qkd_study.study.space import Range, check_range
 
-#: What a study may minimise beside maximising the validation accuracy, and its column.
+#: Second objectives that a study may minimise, and their columns.
 MINIMISED = {
     "parameters": "cost.parameters",
     "qubits": "config.qubits",
     "gates": "cost.gates",
 }
 
-#: Cells that a study may have: a product of factors grows fast, and nobody runs more.
+#: Cells that a study may have.
 MOST_CELLS = 10_000
 
 
@@ -42,7 +42,7 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """The cell as it stands in the tables, such as `samples=20,depth=2`."""
+        """The cell in the tables, such as `samples=20,depth=2`."""
         return ",".join(f"{name}={value}" for name, value in self.values) or "all"
 
 
@@ -54,28 +54,28 @@ class Study:
         question: one sentence that the report answers.
         setting: who teaches whom.
         datasets: names or declarations (`Subset`, `Arrays`, `DataFile`) in order of preference; the
-            first that can be had is used.
+            first one that is available is used.
         factors: parameter -> values; all combinations are run, each is a cell.
         search: parameter -> range; Optuna tunes these inside every cell and arm.
         fixed: parameter -> value; all others keep their defaults (see `PARAMETERS`).
         arms: names out of `ARMS`, or `Arm` objects; by default `scratch`, `scaled-ce`, `soft`, and
-            `soft+features` where student and teacher have feature maps of one shape.
+            `soft+features` if feature maps of student and teacher have the same shape.
         claims: contrasts that get a verdict, declared before the run.
         trials: configurations tried per cell and arm.
-        batch: configurations that are suggested at once, from what all batches before them gave;
-            the same table comes out on one worker or many. At least as many workers per cell and
-            arm as this can be kept busy.
+        batch: configurations that are suggested at once, from the results of all earlier batches;
+            so tables do not depend on the number of workers. As many workers per cell and arm can
+            be busy.
         minimise: a second objective, `"parameters"`, `"qubits"` or `"gates"`: the search then looks
-            for the Pareto front with the validation accuracy, gives no trial up, and confirms up
-            to five configurations of the front instead of one.
+            for the Pareto front with the validation accuracy, without pruning, and confirms up to
+            five configurations of the front instead of one.
         replicates: seeds per configuration, of the search and of the confirmation.
-        trial_cpus, trial_memory: CPUs, and bytes of memory, that a trial reserves where it runs.
-            It computes in one thread all the same; what it reserves keeps others off.
-        seed: where all randomness starts.
+        trial_cpus, trial_memory: CPUs, and bytes of memory, that a trial reserves on its node. It
+            still computes in one thread.
+        seed: of all random numbers.
         name: default: the study file's name without `.py`.
 
     Raises:
-        InputError: a value that cannot work; the message says what is allowed.
+        InputError: an invalid value; the message says what is allowed.
     """
 
     question: str
@@ -99,7 +99,7 @@ class Study:
         keep_python_values(self)
         if not is_text(self.question):
             raise InputError(f"question must be a sentence, but got {shown(self.question)}.")
-        self._keep("question", str(self.question))
+        self._set("question", str(self.question))
         if not isinstance(self.setting, Setting):
             raise InputError(
                 f"setting must be one such as QuantumToClassical(...), but got "
@@ -114,11 +114,11 @@ class Study:
                 f"name must be letters, digits and `_.+-`, at most 100 and no dot first, but got "
                 f"{shown(self.name)}."
             )
-        self._keep("name", str(self.name))
-        self._keep("trials", count("trials", self.trials, 1, 1_000_000))
-        self._keep("trial_cpus", count("trial_cpus", self.trial_cpus, 1, 4096))
-        self._keep("trial_memory", count("trial_memory", self.trial_memory, 0, 2**50))
-        self._keep("batch", count("batch", self.batch, 1, 1000))
+        self._set("name", str(self.name))
+        self._set("trials", count("trials", self.trials, 1, 1_000_000))
+        self._set("trial_cpus", count("trial_cpus", self.trial_cpus, 1, 4096))
+        self._set("trial_memory", count("trial_memory", self.trial_memory, 0, 2**50))
+        self._set("batch", count("batch", self.batch, 1, 1000))
         if self.minimise is not None and not (
             isinstance(self.minimise, str) and str(self.minimise) in MINIMISED
         ):
@@ -126,15 +126,15 @@ class Study:
                 f"minimise must be None or one of {', '.join(MINIMISED)}, but got "
                 f"{shown(self.minimise)}."
             )
-        self._keep("seed", count("seed", self.seed, 0, 2**63 - 1))
+        self._set("seed", count("seed", self.seed, 0, 2**63 - 1))
         entries = self._sequence("datasets", self.datasets)
-        self._keep("datasets", tuple(str(e) if isinstance(e, str) else e for e in entries))
-        self._keep("factors", {p.name: self._factor(p, v) for p, v in self._named("factors")})
-        self._keep("search", {p.name: check_range(p, v) for p, v in self._named("search")})
-        self._keep("fixed", {p.name: p.check(v) for p, v in self._named("fixed")})
+        self._set("datasets", tuple(str(e) if isinstance(e, str) else e for e in entries))
+        self._set("factors", {p.name: self._factor(p, v) for p, v in self._named("factors")})
+        self._set("search", {p.name: check_range(p, v) for p, v in self._named("search")})
+        self._set("fixed", {p.name: p.check(v) for p, v in self._named("fixed")})
         self._check_size()
         arms = self._default_arms() if self.arms is None else self._sequence("arms", self.arms)
-        self._keep("arms", tuple(map(resolve_arm, arms)))
+        self._set("arms", tuple(map(resolve_arm, arms)))
         names = [arm.name for arm in self.all_arms]
         if len(set(names)) < len(names):
             raise InputError(f"arms must have different names, but got {shown(names)}.")
@@ -150,10 +150,10 @@ class Study:
     def _default_arms(self) -> tuple[str, ...]:
         arm = resolve_arm("soft+features")
         every = (values for cell in self.cells() for values in self.extremes(cell))
-        alike = all(self.setting.features_alike(values, arm) for values in every)
-        return ("scratch", "scaled-ce", "soft", *((arm.name,) if alike else ()))
+        same_shape = all(self.setting.features_alike(values, arm) for values in every)
+        return ("scratch", "scaled-ce", "soft", *((arm.name,) if same_shape else ()))
 
-    def _keep(self, name: str, value: object) -> None:
+    def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
     def _named(self, where: str) -> list[tuple[Parameter, Any]]:
@@ -164,15 +164,15 @@ class Study:
 
     @staticmethod
     def _sequence(name: str, values: object) -> tuple[Any, ...]:
-        kept: tuple[Any, ...] = ()
+        entries: tuple[Any, ...] = ()
         if isinstance(values, Sequence) and not isinstance(values, str | bytes):
-            kept = tuple(itertools.islice(values, MOST_CELLS + 1))
-        if not kept or len(kept) > MOST_CELLS:
-            most = f" and at most {MOST_CELLS:,}" if kept else ""
+            entries = tuple(itertools.islice(values, MOST_CELLS + 1))
+        if not entries or len(entries) > MOST_CELLS:
+            most = f" and at most {MOST_CELLS:,}" if entries else ""
             raise InputError(
                 f"{name} must be a tuple with at least one entry{most}, but got {shown(values)}."
             )
-        return kept
+        return entries
 
     def _factor(self, what: Parameter, values: object) -> tuple[Value, ...]:
         checked = tuple(map(what.check, self._sequence(f"factors[{what.name!r}]", values)))
@@ -183,7 +183,7 @@ class Study:
     def _check_claims(self) -> None:
         if isinstance(self.claims, str) or not isinstance(self.claims, Sequence):
             raise InputError(f"claims must be a tuple of Claim(...), but got {shown(self.claims)}.")
-        self._keep("claims", tuple(self.claims))
+        self._set("claims", tuple(self.claims))
         for claim in self.claims:
             if not isinstance(claim, Claim):
                 raise InputError(f"claims must be a tuple of Claim(...), but got {shown(claim)}.")
@@ -254,12 +254,12 @@ class Study:
         return reads(self, arm, what)
 
     def sets(self, name: str) -> bool:
-        """Whether a parameter has no default here."""
+        """Whether the study sets a parameter."""
         return name in self.fixed or name in self.factors or name in self.search
 
     @property
     def generations(self) -> int:
-        """Teachers in a row, at most."""
+        """The number of successive teachers, at most."""
         name = "generations"
         if name in self.search:
             return max(map(int, self.search[name].ends()))
@@ -267,11 +267,11 @@ class Study:
         return max(value for value in values if isinstance(value, int))
 
     def space(self, arm: Arm) -> dict[str, Range]:
-        """What is searched for `arm`: the ranges that it reads."""
+        """The search space of `arm`: the ranges that it reads."""
         return {name: r for name, r in self.search.items() if self.uses(arm, PARAMETERS[name])}
 
     def trials_of(self, arm: Arm) -> int:
-        """Configurations tried per cell: one where nothing is left to search."""
+        """Configurations per cell: one if nothing is searched."""
         return self.trials if self.space(arm) else 1
 
     def _values(self, cell: Cell, chosen: Mapping[str, Value]) -> dict[str, Any]:
@@ -282,10 +282,9 @@ class Study:
         return values
 
     def extremes(self, cell: Cell) -> list[dict[str, Any]]:
-        """The parameters of a cell at the ends of every searched range, to check what fits.
+        """The parameters of a cell at the ends of the searched ranges, for checks.
 
-        Only numbers of samples and what shapes circuits are crossed: others do not decide what
-        fits.
+        Only parameters with `decides_fit` are crossed.
         """
         names = self._searched_sizes()
         ends = itertools.product(*(self.search[name].ends() for name in names))
@@ -298,7 +297,7 @@ class Study:
         return Config(**only_read(self, arm, values), dataset=dataset, seed=self.seed)
 
     def resolved(self, values: Mapping[str, Any], arm: Arm) -> dict[str, Any]:
-        """What follows from other parameters: `embedding`, checked for student and teacher.
+        """Values that follow from other parameters, such as `embedding`, checked.
 
         Raises:
             InputError: a circuit cannot work, or the arm's teacher does not exist.
@@ -316,11 +315,11 @@ class Study:
         return found
 
     def replaced(self, **changes: Any) -> Study:
-        """A copy with some fields changed, checked anew."""
+        """A copy with some fields changed, which is checked again."""
         return dataclasses.replace(self, **changes)
 
     def with_fixed(self, name: str, value: Value) -> Study:
-        """A copy in which one parameter has one value, wherever it stood before."""
+        """A copy in which one parameter is fixed to a value, wherever it was before."""
         parameter(name)
         claims = [claim.having(name, value) for claim in self.claims]
         return self.replaced(

@@ -17,10 +17,10 @@ class Trial:
     """One configuration of one arm in one cell, to be scored on some replicates.
 
     Attributes:
-        number: of the configuration within its cell and arm; a confirmed one keeps its number.
-        replicates: those to run now.
-        pruning_thresholds: what its mean validation score must reach after the first replicate,
-            the first two, ..., to go on; empty where nothing is pruned.
+        number: of the configuration within its cell and arm, in both phases.
+        replicates: to run now.
+        pruning_thresholds: the least mean validation score after the first replicate, the first
+            two, ...; empty if nothing is pruned.
     """
 
     phase: Phase

@@ -190,8 +190,8 @@ def test_what_is_no_file_of_the_study_is_left_out(
         assert read_by(tmp_path, act) == {}
     (tmp_path / "a.txt").read_text()  # nothing records now
     installed = Path(sys.prefix) / "a.txt"
-    assert FilesRead.by(tmp_path / "s.py")._counts(tmp_path / "a.txt", [])
-    assert not FilesRead.by(tmp_path / "s.py")._counts(installed, [sys.prefix])
+    assert FilesRead.by(tmp_path / "s.py")._is_input(tmp_path / "a.txt", [])
+    assert not FilesRead.by(tmp_path / "s.py")._is_input(installed, [sys.prefix])
 
 
 @pytest.mark.parametrize(
