@@ -15,6 +15,7 @@ import psutil
 
 from qkd_study.analysis.summary import SUMMARISED, best_trials, confirmed
 from qkd_study.results import Reason, RunFolder, failed_share, mean_score, read_table, reasons
+from qkd_study.results.schema import RUN_KEY
 from qkd_study.study.study import MINIMISED
 
 #: The pace is measured over so many minutes before the last row.
@@ -197,7 +198,7 @@ def _command(manifest: dict[str, Any]) -> str:
 
 
 def _failed(runs: pd.DataFrame) -> list[dict[str, Any]]:
-    keys = ["phase", "cell", "arm", "trial", "replicate", "reason"]
+    keys = [*RUN_KEY, "reason"]
     rows: list[Any] = runs.loc[runs["status"] == "failed", keys].to_dict("records")
     return rows
 

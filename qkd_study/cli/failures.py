@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from qkd_study.results import Reason, failed_share, reasons
-from qkd_study.results.reasons import KEYS
+from qkd_study.results.schema import RUN_KEY
 
 #: Columns of `runs` that this module reads.
-COLUMNS = (*KEYS, "status", "reason")
+COLUMNS = (*RUN_KEY, "status", "reason")
 #: Reasons, or cells and arms, that are named at most.
-MOST = 10
+MOST_SHOWN = 10
 
 
 def failed_lines(runs: pd.DataFrame, confirm: int) -> list[str]:
@@ -27,9 +27,9 @@ def failed_lines(runs: pd.DataFrame, confirm: int) -> list[str]:
         return []
     found = reasons(failed.to_dict("records"))
     lines = [f"{failed_share(runs)}:"]
-    lines += [f"  {r.count} x {r.line}; first: {r.run}" for r in found[:MOST]]
-    if len(found) > MOST:
-        lines.append(f"  and {len(found) - MOST} more reasons")
+    lines += [f"  {r.count} x {r.line}; first: {r.run}" for r in found[:MOST_SHOWN]]
+    if len(found) > MOST_SHOWN:
+        lines.append(f"  and {len(found) - MOST_SHOWN} more reasons")
     if (failed["phase"] == "confirm").any():
         lines.append(f"Where n is less than {confirm}, the score is that of the survivors.")
     return lines
@@ -46,8 +46,8 @@ def unsearched_lines(names: Sequence[str], total: int) -> list[str]:
         return []
     if len(names) == 1:
         return [f"no configuration of {names[0]} ended well"]
-    named = ", ".join(names[:MOST])
-    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+    named = ", ".join(names[:MOST_SHOWN])
+    more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
     return [f"no configuration ended well in {len(names)} of {total} cells and arms: {named}{more}"]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qkd_study.common.errors import InputError, shown
 from qkd_study.common.exit_codes import DONE, ERROR
+from qkd_study.results.schema import RUN_KEY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,9 +29,7 @@ def replay(options: Namespace) -> int:
     torch.set_num_threads(1)
     folder = find_run(options.run, options.out)
     rows = read_table(folder.path, "runs")
-    given = {
-        name: getattr(options, name) for name in ("phase", "cell", "arm", "trial", "replicate")
-    }
+    given = {name: getattr(options, name) for name in RUN_KEY}
     rows = _chosen_rows(
         rows, {name: value for name, value in given.items() if value is not None}, folder
     )

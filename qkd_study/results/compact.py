@@ -13,8 +13,7 @@ import pyarrow.parquet as pq
 
 from qkd_study.common.atomic import replace_file, replaced, sync_folder
 from qkd_study.common.errors import InputError, StorageError
-from qkd_study.results.duplicates import KEYS
-from qkd_study.results.schema import TABLES, schema
+from qkd_study.results.schema import RUN_KEY, TABLES, schema
 from qkd_study.results.tables import BATCH, PLAN, files_of, joined, plan_of, read_once, temp_path
 
 #: A phase with fewer files is not compacted.
@@ -42,7 +41,7 @@ def compact_tables(folder: Path, min_files: int = COMPACT_FROM) -> None:
         digest = hashlib.sha256("/".join(names).encode()).hexdigest()[:16]
         target = f"{phase}-packed-{digest}.parquet"
         try:
-            if read_once(folder, "runs", files_of(folder, "runs"), KEYS)[1] is not None:
+            if read_once(folder, "runs", files_of(folder, "runs"), RUN_KEY)[1] is not None:
                 return  # duplicates are told apart by their files
             for table in TABLES:
                 _concatenate([folder / table / name for name in names], folder / table, target)

@@ -9,16 +9,14 @@ import numpy as np
 import pandas as pd
 
 from qkd_study.common.errors import InputError
-from qkd_study.results.schema import RUNS
+from qkd_study.results.schema import RUN_KEY, RUNS
 
-#: The key of a row of runs; with the epoch, of a row of curves.
-KEYS = ("phase", "cell", "arm", "trial", "replicate")
 #: Of two rows the one with the better status is used, then the one that ended first.
 _STATUSES = {"ok": 0, "stopped": 1, "failed": 2}
 _CONFIG = [column.name for column in RUNS if column.name.startswith("config.")]
 _METRICS = [column.name for column in RUNS if column.name.startswith("metric.")]
 #: The columns of runs that decide which row is used.
-DECIDING_COLUMNS = (*KEYS, "status", "where.ended_at", *_CONFIG, *_METRICS)
+DECIDING_COLUMNS = (*RUN_KEY, "status", "where.ended_at", *_CONFIG, *_METRICS)
 _FILE = "in file"
 
 #: Reads columns of some files of a table, unsorted.
@@ -63,16 +61,16 @@ def without_duplicates(
         InputError: two rows of one trial have different configurations.
     """
     rows = _with_files(runs, read_runs, DECIDING_COLUMNS)
-    doubled = rows[rows.duplicated(list(KEYS), keep=False)]
+    doubled = rows[rows.duplicated(list(RUN_KEY), keep=False)]
     _check_configurations(doubled, runs)
     order = doubled.assign(rank=doubled["status"].map(_STATUSES))
     order = order.sort_values(["rank", "where.ended_at", _FILE], kind="stable")
-    chosen = order.drop_duplicates(list(KEYS))
-    wanted = chosen.set_index(list(KEYS))[_FILE].map(lambda number: runs[number].name)
+    chosen = order.drop_duplicates(list(RUN_KEY))
+    wanted = chosen.set_index(list(RUN_KEY))[_FILE].map(lambda number: runs[number].name)
 
     found = _with_files(files, read, columns)
-    chosen_file = found[list(KEYS)].merge(
-        wanted.rename("wanted").reset_index(), on=list(KEYS), how="left"
+    chosen_file = found[list(RUN_KEY)].merge(
+        wanted.rename("wanted").reset_index(), on=list(RUN_KEY), how="left"
     )["wanted"]  # fmt: skip
     names = np.array([path.name for path in files], dtype=object)
     listed = chosen_file.isin(set(names)).to_numpy()
@@ -89,7 +87,7 @@ def _with_files(files: Sequence[Path], read: Read, columns: Sequence[str] | None
 
 
 def _check_configurations(doubled: pd.DataFrame, files: Sequence[Path]) -> None:
-    for key, rows in doubled.groupby(list(KEYS[:-1])):
+    for key, rows in doubled.groupby(list(RUN_KEY[:-1])):
         if len(rows[_CONFIG].drop_duplicates()) > 1:
             phase, cell, arm, trial = key
             names = " and ".join(f"runs/{files[number].name}" for number in rows[_FILE].unique())
@@ -101,7 +99,7 @@ def _check_configurations(doubled: pd.DataFrame, files: Sequence[Path]) -> None:
 
 
 def _message(doubled: pd.DataFrame, count: int) -> str:
-    both = doubled[doubled["status"] == "ok"].groupby(list(KEYS))
+    both = doubled[doubled["status"] == "ok"].groupby(list(RUN_KEY))
     differing = [key for key, rows in both if len(rows[_METRICS].drop_duplicates()) > 1]
     message = (
         f"{count} rows of runs/ stand there twice, as where two drivers wrote to one run: one of "

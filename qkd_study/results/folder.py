@@ -21,7 +21,7 @@ from qkd_study.common.errors import InputError, StorageError
 from qkd_study.results.claim_history import updated_history
 from qkd_study.results.manifest import check_manifest
 from qkd_study.results.remote_sync import RemoteSync
-from qkd_study.results.tables import COLUMNS, start_tables
+from qkd_study.results.tables import COLUMNS_FILE, start_tables
 from qkd_study.study.files import may_be_one_run
 from qkd_study.study.identity import SEARCH_RULE, declaration, fingerprint
 from qkd_study.study.study import Study
@@ -174,7 +174,7 @@ def has_rows(folder: Path) -> bool:
     """Whether a folder has rows of a run, not only the file with the columns."""
     if not os.path.isdir(folder / "runs"):
         return False
-    return any(path.name != COLUMNS for path in (folder / "runs").glob("[!.]*.parquet"))
+    return any(path.name != COLUMNS_FILE for path in (folder / "runs").glob("[!.]*.parquet"))
 
 
 def same_run(

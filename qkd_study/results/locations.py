@@ -20,11 +20,11 @@ from qkd_study.results.folder import RunFolder, has_rows, runs_of
 from qkd_study.results.lease import Lease, holder
 from qkd_study.results.object_store import ObjectStore, is_address
 from qkd_study.results.remote_sync import RemoteSync, was_sent
-from qkd_study.results.tables import COLUMNS
+from qkd_study.results.tables import COLUMNS_FILE
 
 _THREADS = 8
 #: The files that a reader needs.
-_COLUMNS = f"runs/{COLUMNS}"
+_COLUMNS = f"runs/{COLUMNS_FILE}"
 _TABLES = ("study.json", "study.py", "runs", "curves")
 
 

@@ -10,9 +10,8 @@ from typing import Any
 import pandas as pd
 
 from qkd_study.results.rows import Row
+from qkd_study.results.schema import RUN_KEY
 
-#: The key of a run in a study.
-KEYS = ("phase", "cell", "arm", "trial", "replicate")
 #: Numbers may differ between two runs that fail for the same reason: sizes, limits, losses.
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
@@ -78,7 +77,7 @@ def reasons(rows: Iterable[Row] | Iterable[Mapping[Any, Any]]) -> tuple[Reason, 
         if row["status"] == "failed":
             groups.setdefault(reason_key(str(row["reason"])), []).append(row)
     found = [
-        Reason(str(own[0]["reason"]), len(own), {name: own[0][name] for name in KEYS})
+        Reason(str(own[0]["reason"]), len(own), {name: own[0][name] for name in RUN_KEY})
         for own in groups.values()
     ]
     return tuple(sorted(found, key=lambda reason: -reason.count))

@@ -41,6 +41,9 @@ KEYS = (
     Column("replicate", INT, "", "the seed's number; confirm replicates start at 1000"),
 )
 
+#: The columns that identify a run in its study.
+RUN_KEY = ("phase", "cell", "arm", "trial", "replicate")
+
 STATUS = (
     Column(
         "status", TEXT, "", "`ok`, `stopped` (the search gave the configuration up) or `failed`"

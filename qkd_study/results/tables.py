@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 
 from qkd_study.common.atomic import PARTIAL, replaced
 from qkd_study.common.errors import InputError, StudyWarning, format_error
-from qkd_study.results.duplicates import KEYS, has_duplicates, without_duplicates
+from qkd_study.results.duplicates import has_duplicates, without_duplicates
 from qkd_study.results.rows import Record, Row
-from qkd_study.results.schema import TABLE_VERSION, TABLES, schema
+from qkd_study.results.schema import RUN_KEY, TABLE_VERSION, TABLES, schema
 from qkd_study.study.trial import Trial
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ T = TypeVar("T")
 #: In the folder of a run: the plan of a compaction; see `compact_tables`.
 PLAN = ".packing.json"
 #: A file without rows that gives a table its columns.
-COLUMNS = "columns.parquet"
+COLUMNS_FILE = "columns.parquet"
 #: Attempts to read a table while its files are being joined.
 ATTEMPTS = 10
 
@@ -55,7 +55,7 @@ def start_tables(folder: Path) -> None:
         if not (folder / "runs" / path.name).exists():
             path.unlink()
     for table in TABLES:
-        path = folder / table / COLUMNS
+        path = folder / table / COLUMNS_FILE
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(path, table, [])
@@ -181,7 +181,7 @@ def read_once(
     folder: Path, table: str, files: Sequence[Path], columns: Sequence[str] | None = None
 ) -> tuple[pd.DataFrame, str | None]:
     """As `read_table`, but returns the warning, if any."""
-    keys = [*KEYS, *(["epoch"] if table == "curves" else [])]
+    keys = [*RUN_KEY, *(["epoch"] if table == "curves" else [])]
     rows = _frame(folder, table, files, columns).sort_values(keys, ignore_index=True)
     if not has_duplicates(rows, keys):
         return rows, None
@@ -209,7 +209,7 @@ def _frame(
         frame: pd.DataFrame = data.to_pandas()
     except (pa.ArrowException, ValueError, OverflowError) as error:
         raise BrokenFile(f"{folder / table} has a broken file: {format_error(error)}.") from None
-    for name in [*KEYS, *(["status"] if table == "runs" else ["epoch"])]:
+    for name in [*RUN_KEY, *(["status"] if table == "runs" else ["epoch"])]:
         if name in frame and frame[name].isna().any():
             raise InputError(f"{folder / table} has a broken file: a row in it has no {name}.")
     return frame

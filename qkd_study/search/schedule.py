@@ -14,6 +14,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from qkd_study.results import Row
+from qkd_study.results.schema import RUN_KEY
 from qkd_study.search.arm_search import ArmSearch
 from qkd_study.search.suggestions import Suggestions, TpeSuggestions
 from qkd_study.study.arms import Arm
@@ -85,7 +86,7 @@ class Schedule:
     @staticmethod
     def columns(study: Study) -> list[str]:
         """The columns of `rows` that the schedule needs."""
-        keys = ["phase", "cell", "arm", "trial", "replicate", "status", "metric.val_accuracy"]
+        keys = [*RUN_KEY, "status", "metric.val_accuracy"]
         searched = [f"config.{name}" for name in study.search]
         minimised = [MINIMISED[study.minimise]] if study.minimise else []
         return list(dict.fromkeys([*keys, *searched, *minimised]))

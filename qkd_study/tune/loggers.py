@@ -20,6 +20,7 @@ from ray.tune.logger import LoggerCallback, TBXLoggerCallback
 
 from qkd_study.common.errors import InputError
 from qkd_study.results import Record
+from qkd_study.results.schema import RUN_KEY
 
 
 class _Run:
@@ -27,12 +28,9 @@ class _Run:
 
     def __init__(self, record: Record, folder: Path) -> None:
         row = record.row
-        self.trial_id = "/".join(
-            quote(str(row[name]), safe="=,.+ ")
-            for name in ("phase", "cell", "arm", "trial", "replicate")
-        )
+        self.trial_id = "/".join(quote(str(row[name]), safe="=,.+ ") for name in RUN_KEY)
         self.local_path = str(folder / self.trial_id)
-        keys = ("study", "run_id", "phase", "cell", "arm", "trial", "replicate", "status")
+        keys = ("study", "run_id", *RUN_KEY, "status")
         known = {name: row[name] for name in keys}
         known |= {n: v for n, v in row.items() if n.startswith("config.") and v is not None}
         self.config = self.evaluated_params = known

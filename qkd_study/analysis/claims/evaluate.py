@@ -127,14 +127,14 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
     return judged
 
 
-Pair = pd.DataFrame  # index replicate, columns better and than; nan where a side lacks one
+PairedValues = pd.DataFrame  # index replicate, columns better and than; nan where a side lacks one
 
 
-def _sides(results: RunTables, claim: Mapping[str, Any]) -> dict[str, Pair]:
+def _sides(results: RunTables, claim: Mapping[str, Any]) -> dict[str, PairedValues]:
     """The scores of both sides of a claim in each of its cells, by replicate."""
     scores, limits = _scores(results, claim)
     better, than = claim["better"], claim["than"]
-    found: dict[str, Pair] = {}
+    found: dict[str, PairedValues] = {}
     by_cell = {frozenset(values.items()): cell for cell, values in results.cells.items()}
     for cell, values in results.cells.items():
         if any(values[name] not in allowed for name, allowed in claim["where"].items()):
@@ -180,7 +180,7 @@ def _by_side(table: pd.Series[float]) -> Scores:
     return {key: group.droplevel([0, 1]) for key, group in groups}
 
 
-def _mean(pairs: Mapping[str, Pair]) -> Pair:
+def _mean(pairs: Mapping[str, PairedValues]) -> PairedValues:
     """The mean over cells; nan for replicates that are not complete in all cells."""
     if not pairs:
         return pd.DataFrame({"better": [], "than": []}, dtype=float)
@@ -191,7 +191,7 @@ def _mean(pairs: Mapping[str, Pair]) -> Pair:
 
 
 def _evaluate_family(
-    family: Sequence[tuple[str, Pair, Mapping[str, Any]]], alpha: float
+    family: Sequence[tuple[str, PairedValues, Mapping[str, Any]]], alpha: float
 ) -> list[Contrast]:
     """Contrasts of a family, with Holm's correction over its tests, and over its margins."""
     found: list[Contrast] = []

@@ -10,7 +10,7 @@ from qkd_study.analysis.run_tables import RunTables
 
 #: Rows of dots, at most: cells times arms.
 DOTS = 60
-METRICS = ("metric.test_ece", "metric.test_nll")
+CALIBRATION_METRICS = ("metric.test_ece", "metric.test_nll")
 
 
 def calibration(results: RunTables, title: str | None = None) -> Figure:
@@ -22,7 +22,7 @@ def calibration(results: RunTables, title: str | None = None) -> Figure:
     Raises:
         InputError: no confirm run has either.
     """
-    found = {metric: values.scores(results, metric) for metric in METRICS}
+    found = {metric: values.scores(results, metric) for metric in CALIBRATION_METRICS}
     measured = {cell for ranges in found.values() for cell, _ in ranges}
     cells = [cell for cell in results.cells if cell in measured]
     if not cells:
@@ -31,7 +31,7 @@ def calibration(results: RunTables, title: str | None = None) -> Figure:
     shown = cells[: min(12, max(3, DOTS // len(looks)))]
     tall = 1.8 + len(shown) * max(0.9, 0.26 * len(looks), 0.45 * max(1, len(results.factors)))
     figure, panels = layout.sheet(["", ""], title=title, height=tall, share=False, sharey=True)
-    for axes, metric in zip(panels, METRICS, strict=True):
+    for axes, metric in zip(panels, CALIBRATION_METRICS, strict=True):
         drawn = found[metric]
         for i, (arm, look) in enumerate(looks.items()):
             own = [

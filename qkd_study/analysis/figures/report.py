@@ -12,8 +12,8 @@ from qkd_study.analysis.run_tables import COST, RunTables
 from qkd_study.common.errors import InputError
 
 #: Cells with learning curves, at most.
-CURVES = 4
-Entry = tuple[str, str, Callable[[], Figure]]
+MOST_CELLS = 4
+Drawable = tuple[str, str, Callable[[], Figure]]
 
 
 def for_report(results: RunTables) -> list[tuple[str, str, Figure]]:
@@ -33,7 +33,7 @@ def for_report(results: RunTables) -> list[tuple[str, str, Figure]]:
     return found
 
 
-def _entries(results: RunTables) -> Iterator[Entry]:
+def _entries(results: RunTables) -> Iterator[Drawable]:
     if not results.runs.empty:
         yield from _by_factor(results)
         yield from _scaling(results)
@@ -41,7 +41,7 @@ def _entries(results: RunTables) -> Iterator[Entry]:
         yield from _curves(results)
 
 
-def _by_factor(results: RunTables) -> Iterator[Entry]:
+def _by_factor(results: RunTables) -> Iterator[Drawable]:
     measured = set(results.confirmed["cell"])
     for factor in results.factors:
         there = {named[factor] for cell, named in results.cells.items() if cell in measured}
@@ -63,7 +63,7 @@ def _by_factor(results: RunTables) -> Iterator[Entry]:
         )
 
 
-def _scaling(results: RunTables) -> Iterator[Entry]:
+def _scaling(results: RunTables) -> Iterator[Drawable]:
     if results.confirmed["config.samples"].nunique() > 2:
         yield (
             "error-scaling",
@@ -86,7 +86,7 @@ def _scaling(results: RunTables) -> Iterator[Entry]:
         )
 
 
-def _others(results: RunTables) -> Iterator[Entry]:
+def _others(results: RunTables) -> Iterator[Drawable]:
     yield (
         "importance",
         "Share of the variation of the validation accuracy that each searched parameter explains "
@@ -105,10 +105,10 @@ def _importance(results: RunTables) -> Figure:
     return tradeoff.importance(results.importance(pooled=True), values.looks_of(results))
 
 
-def _curves(results: RunTables) -> Iterator[Entry]:
+def _curves(results: RunTables) -> Iterator[Drawable]:
     measured = set(results.confirmed["cell"])
     cells = [cell for cell in results.cells if cell in measured]
-    if len(cells) > CURVES:
+    if len(cells) > MOST_CELLS:
         cells = [cells[0], cells[-1]]
     for cell in cells:
         yield (

@@ -11,7 +11,7 @@ from qkd_study.analysis.report.page import Subsection, Table
 from qkd_study.analysis.report.tables import (
     ARM,
     CELL,
-    WHERE,
+    SHOW_WHERE,
     Show,
     count,
     p_values,
@@ -46,7 +46,7 @@ def in_samples(results: RunTables) -> Subsection:
 
 def _efficiency(frame: pd.DataFrame, baseline: str | None) -> Table:
     shown = [
-        WHERE,
+        SHOW_WHERE,
         ARM,
         count("samples", "K"),
         Show("shown", "factor"),
@@ -84,7 +84,7 @@ def _most_efficient(frame: pd.DataFrame, baseline: str | None) -> list[str]:
 
 def _slopes(frame: pd.DataFrame, amount: str) -> Table:
     shown = [
-        WHERE,
+        SHOW_WHERE,
         ARM,
         points("slope", "points per doubling"),
         points("low", "from"),

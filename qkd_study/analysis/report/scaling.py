@@ -7,7 +7,7 @@ import pandas as pd
 from qkd_study.analysis.report.page import Subsection, Table
 from qkd_study.analysis.report.tables import (
     ARM,
-    WHERE,
+    SHOW_WHERE,
     Show,
     count,
     percent,
@@ -20,7 +20,7 @@ from qkd_study.analysis.scaling.cost_table import cost_laws
 from qkd_study.analysis.scaling.data import error_laws
 
 #: Costs that laws are fitted to, what they are called, and their unit.
-COSTS = {
+COST_UNITS = {
     "cost.seconds_train": ("Time to train a student", "s"),
     "cost.peak_rss_mb": ("Peak memory of the worker", "MB"),
 }
@@ -33,7 +33,7 @@ def scaling(results: RunTables) -> Subsection:
     if not errors.empty:
         lines += _predicted(errors, results.baseline)
         tables.append(_errors(errors))
-    for cost, (name, unit) in COSTS.items():
+    for cost, (name, unit) in COST_UNITS.items():
         frame = cost_laws(results, cost)
         if not frame.empty:
             lines += _cost_lines(frame, name, unit, results.baseline)
@@ -46,7 +46,7 @@ def _errors(frame: pd.DataFrame) -> Table:
     run = ["not run" if outside else "run" for outside in frame["extrapolated"]]
     holds = ["" if holds else "no power law fits" for holds in frame["law_holds"]]
     shown = [
-        WHERE,
+        SHOW_WHERE,
         ARM,
         percent("floor", "floor, %"),
         percent("floor_low", "from"),
@@ -85,7 +85,7 @@ def _predicted(frame: pd.DataFrame, baseline: str | None) -> list[str]:
 
 def _costs(frame: pd.DataFrame, name: str, unit: str) -> Table:
     shown = [
-        WHERE,
+        SHOW_WHERE,
         ARM,
         count("runs", "runs"),
         Show("overhead", f"overhead, {unit}", "{:.3g}"),

@@ -31,7 +31,7 @@ class Show:
 
 CELL, ARM = Show("cell", "cell"), Show("arm", "arm")
 #: The column of the combination of factors.
-WHERE = Show("where", "where")
+SHOW_WHERE = Show("where", "where")
 
 
 def points(key: Any, name: str) -> Show:
@@ -57,7 +57,7 @@ def p_values(key: Any, name: str) -> Show:
 def table(title: str, note: str, frame: pd.DataFrame, shown: Sequence[Show]) -> Table:
     """A table of some columns; `where` is left out if it is always `all`."""
     if "where" in frame and set(frame["where"]) <= {"all"}:
-        shown = [show for show in shown if show is not WHERE]
+        shown = [show for show in shown if show is not SHOW_WHERE]
     columns = [TableColumn(show.name, text=not show.form) for show in shown]
     lines = frame.to_dict("records")
     return Table(title, note, columns, [[_cell(line[s.key], s) for s in shown] for line in lines])
