@@ -1,4 +1,4 @@
-"""Losses, teachers, and the training of students. Knows nothing of Ray or Optuna."""
+"""Losses, teachers, and the training of students; independent of Ray and Optuna."""
 
 from qkd_study.distill.losses import (
     angle_loss,

@@ -1,4 +1,4 @@
-"""Loss functions: each a formula with its source, from tensors to a scalar."""
+"""Loss functions: each computes a formula, with its source, from tensors to a scalar."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def feature_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """Mean squared error between feature maps of one shape (batch, ...): the Q2C feature term.
 
     Raises:
-        ValueError: the shapes differ; they would broadcast into a number without meaning.
+        ValueError: the shapes differ, which would broadcast.
     """
     if student.shape != teacher.shape:
         raise ValueError(
@@ -110,8 +110,8 @@ def distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """Huber loss (delta 1) between relative distances, averaged over pairs of distinct samples.
 
     The relative distance of samples i and j is |x_i - x_j| over its mean in the batch: RKD-D (Park
-    et al. 2019, arXiv:1904.05068, where it is a sum; a mean keeps its size at any batch). Where
-    samples coincide their distance has gradient 0; where all do, every distance is 0.
+    et al. 2019, arXiv:1904.05068, where it is a sum; a mean does not depend on the batch size). If
+    samples coincide, their distance has gradient 0; if all do, every distance is 0.
 
     Args:
         student: features (batch, ...), flattened.
@@ -132,9 +132,9 @@ def angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """Huber loss (delta 1) between cosines of angles, averaged over triplets of distinct samples.
 
     The cosine at j is <x_i - x_j, x_k - x_j> / (|x_i - x_j| |x_k - x_j|): RKD-A (Park et al. 2019,
-    arXiv:1904.05068, where it is a sum). It is taken as 0, with gradient 0, where i or k is nearer
-    to j than sqrt(machine epsilon) of the batch's mean distance: the direction there is rounding,
-    and its gradient would be without bound. Needs memory of order batch^3.
+    arXiv:1904.05068, where it is a sum). It is 0, with gradient 0, if i or k is nearer to j than
+    sqrt(machine epsilon) of the batch's mean distance, because the direction is then dominated by
+    rounding, and its gradient unbounded. Needs memory of order batch^3.
 
     Args:
         student: features (batch, ...), flattened.
@@ -153,7 +153,7 @@ def angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def fidelity_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """1 - |<teacher|student>|^2 of pure states, averaged over samples; blind to a global phase.
+    """1 - |<teacher|student>|^2 of pure states, averaged over samples, whatever the global phase.
 
     This fidelity is the square of that in Nielsen and Chuang 2010, section 9.2.2.
 
@@ -223,7 +223,7 @@ def _relative_distances(features: Tensor) -> Tensor:
 def _cosines(features: Tensor) -> Tensor:
     """Cosines [j, i, k] (batch, batch, batch) of the angles at j; 0 where two indices agree.
 
-    By the law of cosines, so that nothing of size batch^2 times the features is kept.
+    By the law of cosines, which needs no array of batch^2 times the features.
     """
     n = len(features)
     pairs = _relative_distances(features)

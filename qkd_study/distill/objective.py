@@ -1,4 +1,4 @@
-"""The loss that a student is trained on: cross-entropy and weighted terms."""
+"""The loss of a student: cross-entropy and weighted terms."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Terms:
     total: Tensor
 
     def by_name(self) -> dict[str, Tensor]:
-        """All of them."""
+        """All values by name."""
         return {"cross_entropy": self.cross_entropy, "total": self.total, **self.parts}
 
 
@@ -43,8 +43,8 @@ class Objective:
     Attributes:
         scale_cross_entropy: factor on the cross-entropy.
         label_smoothing: share of the label spread over all classes.
-        weights: of the terms that are on, by name out of `TERMS`. A weight of 0 keeps a term in the
-            record and out of the gradient. A term whose function takes its weights has 1 here.
+        weights: of the terms that are on, by name in `TERMS`. A term with weight 0 is recorded, but
+            has no gradient. A term whose function takes its weights has 1 here.
         values: of the parameters that these terms read, by name.
         own: the study's own term.
     """
@@ -73,9 +73,9 @@ class Objective:
         """The loss of a batch.
 
         Args:
-            student: logits (batch, classes), features, and states where a term needs them.
+            student: logits (batch, classes), features, and states if a term needs them.
             labels: int64 (batch,).
-            teacher: the same of the teacher, without gradient; `None` if no term needs it.
+            teacher: those of the teacher, without gradient; `None` if no term needs them.
         """
         if self.label_smoothing:
             cross_entropy = smoothed_cross_entropy(student.logits, labels, self.label_smoothing)
@@ -109,7 +109,7 @@ def _part(outputs: Outputs, part: Part | None) -> Any:
 
 
 def detached(outputs: Outputs, index: Tensor | None = None) -> Outputs:
-    """The outputs of some samples (all if `index` is None), cut off from the graph."""
+    """The outputs of some samples (all if `index` is None), detached from the graph."""
 
     def part(tensor: Tensor) -> Tensor:
         return tensor.detach() if index is None else tensor.detach()[index]
@@ -119,7 +119,7 @@ def detached(outputs: Outputs, index: Tensor | None = None) -> Outputs:
 
 
 def spoiled(outputs: Outputs, how: str, *, seed: int) -> Outputs:
-    """What a control makes of a teacher's outputs for the training samples.
+    """Spoil a teacher's outputs for the training samples, as a control does.
 
     Args:
         outputs: logits (K, classes), features (K, ...).
@@ -135,7 +135,7 @@ def spoiled(outputs: Outputs, how: str, *, seed: int) -> Outputs:
         return outputs._replace(features=mean.expand_as(outputs.features))
     count = len(outputs.logits)
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    # Along one random cycle through all samples, nobody keeps their own.
+    # A random cycle through all samples has no fixed point.
     other = torch.empty_like(order)
     other[order] = order.roll(1)
     if how == "shuffled features":

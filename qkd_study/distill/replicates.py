@@ -1,4 +1,4 @@
-"""Several replicates of one configuration: in one batch where they can, or one by one."""
+"""Runs several replicates of a configuration: in one batch if possible, else one by one."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from qkd_study.study.settings import Setting
 
 
 def runs_in_batch(setting: Setting, arm: Arm, config: Config, dataset: Dataset) -> bool:
-    """Whether replicates of an arm are trained in one batch: its student and its loss terms can."""
+    """Whether an arm's student and loss terms can be trained in one batch."""
     return can_batch(setting.student_model, arm.comparisons, config, dataset.shape)
 
 
 def replicates_held(setting: Setting, config: Config, dataset: Dataset) -> int:
-    """How many replicates of students that run in a batch are held in memory at once at most."""
+    """How many replicates of students that run in a batch are in memory at once, at most."""
     samples = config.samples + config.validation_samples
     return largest_batch(setting.student_model, config, dataset.shape, samples)
 
@@ -48,30 +48,30 @@ def run_replicates(
     replicates: Sequence[int],
     test: bool,
 ) -> list[RunResult | Exception]:
-    """Run some replicates of one configuration: as `run` for each, but in one batch if it can.
+    """Run some replicates of one configuration: as `run` for each, but in one batch if possible.
 
-    A replicate's numbers do not depend on which others are in the batch, bit for bit. In a batch
-    they differ from those of `run` by rounding, so a row is computed again by this function, with
-    its replicate alone. Times are those of the batch, shared out evenly over its replicates.
+    The numbers of a replicate do not depend on the others in the batch, bit for bit. They differ
+    from those of `run` by rounding, so a replay calls this function with a single replicate. Times
+    are those of the batch divided by its replicates.
 
     Args:
         setting, arm, config: what to train.
-        dataset: where the samples are drawn from.
-        teachers: asked for teachers if the arm needs them.
+        dataset: from which the samples are drawn.
+        teachers: the store of teachers, if the arm needs them.
         replicates: all different.
-        test: whether to score on the test set: in the confirm phase only.
+        test: whether to evaluate the test set: in the confirm phase only.
 
     Returns:
-        For each replicate its result, or the error that left it without one, such as `Diverged`.
+        For each replicate its result, or the error, such as `Diverged`.
 
     Raises:
-        StorageError: a folder does not take or give files.
+        StorageError: a folder cannot be read or written.
     """
     call = _Call(setting, arm, config, dataset, teachers, test)
     if not runs_in_batch(setting, arm, config, dataset):
         return [call.alone(replicate) for replicate in replicates]
-    room = replicates_held(setting, config, dataset)
-    parts = [replicates[i : i + room] for i in range(0, len(replicates), room)]
+    limit = replicates_held(setting, config, dataset)
+    parts = [replicates[i : i + limit] for i in range(0, len(replicates), limit)]
     with one_thread():
         return [result for part in parts for result in call.group(part)]
 
@@ -105,7 +105,7 @@ class _Call:
             return error
 
     def group(self, replicates: Sequence[int]) -> list[RunResult | Exception]:
-        """Some replicates, all held in memory."""
+        """Run replicates in one batch."""
         start, waited_before = time.perf_counter(), self.teachers.waited
         seconds_before = self.teachers.seconds
         given = (self.setting, self.arm, self.config, self.dataset)

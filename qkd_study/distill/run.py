@@ -1,4 +1,4 @@
-"""One run: one student of one replicate, from the draw to its scores."""
+"""A run: trains one student of one replicate, from the draw to its scores."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from qkd_study.study.settings import Setting
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run found, what it cost, and how it got there.
+    """The result of a run: metrics, costs and learning curve.
 
     Attributes:
-        metrics, costs: by the names that the tables give them.
-        backend: the device that ran circuits; `torch` where there were none; `None` if a model of
-            the study's own does not say.
-        plan: how it ran them; `None` where there were none.
+        metrics, costs: by the names of their columns.
+        backend: the device that ran circuits; `torch` if there were none; `None` if it is not known
+            of a model of the study's own.
+        plan: the execution plans; `None` if there were no circuits.
         curve: one entry per epoch.
     """
 
@@ -43,7 +43,7 @@ class RunResult:
 
 
 def training_config(config: Config) -> TrainingConfig:
-    """How a configuration trains its student."""
+    """The training parameters of a configuration's student."""
     return TrainingConfig(
         optimizer=config.optimizer,
         learning_rate=config.learning_rate,
@@ -70,13 +70,13 @@ def run(
 
     Args:
         setting, arm, config: what to train.
-        dataset: where the samples are drawn from.
-        teachers: asked for a teacher if the arm needs one.
+        dataset: from which the samples are drawn.
+        teachers: the store of teachers, if the arm needs one.
         replicate: fixes the draw, the initial weights and the order of the samples.
-        test: whether to score on the test set: in the confirm phase only.
+        test: whether to evaluate the test set: in the confirm phase only.
 
     Raises:
-        Diverged: the loss is no longer a number.
+        Diverged: the loss is not finite.
     """
     start, waited_before = time.perf_counter(), teachers.waited
     seconds_before, executions_before = teachers.seconds, teachers.executions
@@ -109,14 +109,14 @@ def run(
 
 @dataclass(frozen=True)
 class RunSetup:
-    """A student before its training, with all that the training needs.
+    """A student before its training, with everything that the training needs.
 
     Attributes:
         student: with its initial weights.
         training, validation: its samples.
         teacher_spec: of its teacher.
         teacher: `None` if the arm needs none.
-        targets: the teacher's outputs for the training samples, spoiled if the arm corrupts them.
+        targets: the teacher's outputs for the training samples, spoiled if the arm says so.
         seed: of the order of the samples.
     """
 
@@ -192,7 +192,7 @@ def set_up_run(
     teachers: TeacherStore,
     replicate: int,
 ) -> RunSetup:
-    """The student of a run before its training; arguments as for `run`."""
+    """Prepare the training of a run's student; arguments as for `run`."""
     spec = TeacherSpec.of(setting, arm, config, dataset, replicate)
     teacher = teachers.get(spec) if arm.needs_teacher else None
     training, _, validation = sample_splits(config, dataset, replicate)

@@ -28,7 +28,7 @@ def sample_splits(
 ) -> tuple[Samples, Samples, Samples]:
     """The student's K training samples, the teacher's M, and the validation samples.
 
-    Wrong labels, if any, are the same for teacher and student; validation labels stay right.
+    Wrong labels, if any, are the same for teacher and student; validation labels are not changed.
     """
     index = draw(
         dataset,

@@ -1,4 +1,4 @@
-"""Teachers that earlier runs of a user trained, of any study."""
+"""The cache of teachers that earlier runs of any study trained."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from qkd_study.common.errors import StorageError
 from qkd_study.distill.tensors import read_tensors, write_tensors
 
 _SECONDS, _EXECUTIONS = "cost.seconds", "cost.executions"
-#: Keys of a description that stand for code; see `study.canonical`.
+#: Keys of a description that mark code; see `study.canonical`.
 _CODE = {"code", "function", "object", "module", "partial"}
 
 
 @dataclass(frozen=True)
 class CachedTeacher:
-    """What a teacher left in the cache, and what it took.
+    """A teacher in the cache, and the cost of its training.
 
     Attributes:
         tensors: by name.
@@ -40,17 +40,17 @@ class CachedTeacher:
 class TeacherCache:
     """A folder of trained teachers under the hashes of their recipes, with checksums.
 
-    Where it fails, nothing is found and nothing is kept: the teacher is trained. Teachers with code
-    of a study's own are not kept, because what that code reads and calls is not in the recipe.
+    If it cannot be used, teachers are trained. Teachers with code of a study's own are not cached,
+    because the recipe does not have everything that such code reads and calls.
 
     Attributes:
-        folder: for one version of everything that a last bit depends on.
+        folder: for one version of everything on which results depend bit for bit.
     """
 
     folder: Path
 
     def read(self, name: str) -> CachedTeacher | None:
-        """The teacher of a name, and a sign for `trim_cache` that it is in use."""
+        """Read a teacher, and mark it as used for `trim_cache`."""
         store = FolderArtifactStore(self.folder)
         try:
             tensors = read_tensors(store, name)
@@ -64,7 +64,7 @@ class TeacherCache:
         return CachedTeacher(tensors, float(seconds), int(executions))
 
     def write(self, name: str, recipe: Mapping[str, Any], teacher: CachedTeacher) -> None:
-        """Keep a teacher, unless there is code of a study's own in its recipe."""
+        """Write a teacher, unless there is code of a study's own in its recipe."""
         if has_code(recipe):
             return
         cost = {
@@ -76,8 +76,8 @@ class TeacherCache:
             write_tensors(store, name, {**teacher.tensors, **cost}, recipe)
 
 
-def has_code(described: Any) -> bool:
+def has_code(description: Any) -> bool:
     """Whether a description by `study.canonical` has code in it."""
-    if isinstance(described, Mapping):
-        return not _CODE.isdisjoint(described) or any(map(has_code, described.values()))
-    return isinstance(described, list) and any(map(has_code, described))
+    if isinstance(description, Mapping):
+        return not _CODE.isdisjoint(description) or any(map(has_code, description.values()))
+    return isinstance(description, list) and any(map(has_code, description))

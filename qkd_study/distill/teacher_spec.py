@@ -1,4 +1,4 @@
-"""Which teacher is wanted, and all that it depends on."""
+"""`TeacherSpec`: everything on which a teacher depends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from qkd_study.study.models import Ensemble, ModelSpec
 from qkd_study.study.parameters import Term
 from qkd_study.study.settings import TEACHING, Setting
 
-#: Raised when the training of teachers changes, so that old files are not mistaken for new ones.
+#: Incremented when the training of teachers changes, so that old files are not used.
 RECIPE_VERSION = 6
 #: Samples per step.
 BATCH_SIZE = 32
@@ -29,10 +29,10 @@ BATCH_SIZE = 32
 
 @dataclass(frozen=True)
 class TeacherSpec:
-    """Which teacher is wanted: everything that it depends on.
+    """Everything on which a teacher depends.
 
     Attributes:
-        generation: of teachers in a row; the first is trained without a teacher.
+        generation: counted from 1; the first is trained without a teacher.
     """
 
     setting: Setting
@@ -50,7 +50,7 @@ class TeacherSpec:
         return cls(setting, arm, config, dataset, replicate, config.generations)
 
     def recipe(self) -> dict[str, Any]:
-        """All that the teacher depends on, as JSON values."""
+        """Everything on which the teacher depends, as JSON values."""
         own = self.setting.decided_by(vars(self.config), self.arm, self.generation)
         return {
             "version": RECIPE_VERSION,
@@ -70,8 +70,8 @@ class TeacherSpec:
 
     def name(self) -> str:
         """A hash of the recipe."""
-        said = json.dumps(self.recipe(), sort_keys=True)
-        return hashlib.sha256(said.encode()).hexdigest()[:32]
+        content = json.dumps(self.recipe(), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:32]
 
     def before(self) -> TeacherSpec | None:
         """The teacher of this teacher; `None` for the first generation."""
@@ -79,17 +79,17 @@ class TeacherSpec:
 
     @property
     def model(self) -> ModelSpec:
-        """The teacher as it is declared."""
+        """The declaration of the teacher."""
         return self.setting.teacher_of(self.arm)
 
     @property
     def member(self) -> ModelSpec:
-        """What is trained at a time: the teacher, or a member of an ensemble."""
+        """The declaration that is trained: the teacher, or a member of an ensemble."""
         return self.model.of if isinstance(self.model, Ensemble) else self.model
 
     @property
     def terms(self) -> tuple[Term, ...]:
-        """The terms of its loss: from the second generation on it is taught itself."""
+        """The terms of its loss: from the second generation on it has a teacher itself."""
         return () if self.generation == 1 else (TEACHING,)
 
     @property
@@ -99,7 +99,7 @@ class TeacherSpec:
 
     @property
     def largest_batch(self) -> int:
-        """How many such members memory holds at once; 1 if they are not trained in one batch."""
+        """How many such members fit into memory; 1 if they are not trained in one batch."""
         if not self.can_batch:
             return 1
         samples = self.config.teacher_samples + self.config.validation_samples
@@ -109,7 +109,7 @@ class TeacherSpec:
         return Config(**self.setting.of_teacher(vars(self.config), self.arm))
 
     def objective(self) -> Objective:
-        """What it is trained on: the labels, and from the second generation on soft targets."""
+        """Its loss: on the labels, and from the second generation on also on soft targets."""
         weights = {term.name: 1.0 for term in self.terms}
         return Objective(weights=weights, values=values_of(self.config, self.terms))
 
@@ -119,7 +119,7 @@ class TeacherSpec:
         return derive(self.config.seed, self.replicate, f"{whose} {purpose}")
 
     def build(self) -> Model:
-        """The teacher before training. Of frozen random ones, only the last layer is trained."""
+        """Build the untrained teacher. Of random teachers, only the last layer is trainable."""
         purpose = "teacher weights" + (f" {self.generation}" if self.generation > 1 else "")
         model = build_model(
             self.model,
@@ -139,7 +139,7 @@ class TeacherSpec:
         return sample_splits(self.config, self.dataset, self.replicate)
 
     def training_config(self) -> TrainingConfig:
-        """How it is trained."""
+        """The parameters of its training."""
         config = self.config
         rate, epochs = config.teacher_learning_rate, config.teacher_epochs
         return TrainingConfig("adam", rate, epochs, BATCH_SIZE)

@@ -1,4 +1,4 @@
-"""Teachers: trained once per recipe, data and replicate; kept under a hash of all three."""
+"""Teachers: trained once per recipe, data and replicate; stored under a hash of all three."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from qkd_study.distill.training import Diverged, train
 from qkd_study.models import EnsembleModel, Model, Outputs, count_parameters, predict
 from qkd_study.study.models import Ensemble
 
-#: Bytes of teacher outputs that a process keeps.
+#: Bytes of teacher outputs in the memory of a process, at most.
 MEMORY_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """A trained teacher, as a student meets it.
+    """A trained teacher and its outputs for a student.
 
     Attributes:
         train: its outputs for the student's K training samples.
-        parameters: how many numbers were trained.
-        gates: gates of one of its circuits; `None` if it does not say.
-        backend: the device that ran them; `torch` for a classical teacher; `None` as above.
-        plan: how it ran them; `None` for a classical teacher.
+        parameters: the number of trained parameters.
+        gates: gates of one of its circuits; `None` if unknown.
+        backend: the device of its circuits; `torch` for a classical teacher; `None` if unknown.
+        plan: their execution plans; `None` for a classical teacher.
         counted: whether its circuit executions are known.
     """
 
@@ -48,28 +48,29 @@ class Teacher:
     counted: bool
 
 
-def _unnoticed() -> AbstractContextManager[Callable[[], None]]:
+def _no_waiting() -> AbstractContextManager[Callable[[], None]]:
     return nullcontext(lambda: None)
 
 
 class TeacherStore:
-    """Trained teachers in a store that several processes may share: a lock lets one train each.
+    """Trained teachers in a store that processes share; by locks each is trained once.
 
     Args:
-        artifacts: where they are kept; a folder is made into one.
-        waiting: entered while a lock is waited for; gives what is called every few seconds then.
-        cache: of teachers of earlier runs, which are copied from there and not trained.
+        artifacts: the store, or a folder for one.
+        waiting: a context for the time of waiting for a lock; it yields a function that is called
+            every few seconds.
+        cache: of teachers of earlier runs, which are copied instead of trained.
 
     Attributes:
-        seconds: spent on training the teachers that this store trained or took from the cache.
+        seconds: of training of the teachers that this store trained or copied from the cache.
         executions: circuit executions of those teachers.
-        waited: seconds spent on waiting for other processes that trained one, so far.
+        waited: seconds of waiting for other processes that trained a teacher.
     """
 
     def __init__(
         self,
         artifacts: ArtifactStore | Path,
-        waiting: Callable[[], AbstractContextManager[Callable[[], None]]] = _unnoticed,
+        waiting: Callable[[], AbstractContextManager[Callable[[], None]]] = _no_waiting,
         cache: TeacherCache | None = None,
     ) -> None:
         self._cache = cache
@@ -86,7 +87,7 @@ class TeacherStore:
         self._cached_executions: dict[str, int] = {}
 
     def get(self, spec: TeacherSpec) -> Teacher:
-        """The teacher, trained now if nobody has yet, with its outputs for the training samples."""
+        """Get a teacher with its outputs for the training samples; train it if necessary."""
         key = (spec.name(), spec.config.samples, spec.wants_state)
         if key not in self._recent:
             with self._lock(spec):
@@ -105,10 +106,10 @@ class TeacherStore:
         return self._recent[key]
 
     def train(self, specs: Sequence[TeacherSpec]) -> None:
-        """Train in batches those teachers that nobody has trained yet, and their own teachers.
+        """Train missing teachers in batches, after their own teachers.
 
-        The teachers are those that `get` would train, to the last bit. What cannot be trained so,
-        or diverges, is left to `get`.
+        They are bit for bit those that `get` would train. Teachers that cannot be batched, or
+        diverge, are left to `get`.
 
         Args:
             specs: of one arm and configuration.
@@ -120,8 +121,8 @@ class TeacherStore:
             if not isinstance(spec.model, Ensemble) and spec.can_batch
         }
         with ExitStack() as locks:
-            # In one order everywhere, so that no two processes wait for each other: later
-            # generations first, as in `_trained`.
+            # Locks are acquired in the same order everywhere, to avoid deadlocks: later generations
+            # first, as in `_trained`.
             for name in sorted(named.keys() - known):
                 locks.enter_context(self._lock(named[name]))
             missing = [
@@ -133,17 +134,17 @@ class TeacherStore:
                 return
             before = [spec.before() for spec in missing]
             self.train([spec for spec in before if spec is not None])
-            room = missing[0].largest_batch
-            for first in range(0, len(missing), room):
-                self._train_batch(missing[first : first + room])
+            batch_size = missing[0].largest_batch
+            for first in range(0, len(missing), batch_size):
+                self._train_batch(missing[first : first + batch_size])
 
     def _train_batch(self, specs: Sequence[TeacherSpec]) -> None:
-        """Train and keep teachers. Call it under their locks."""
+        """Train and store teachers. Call it under their locks."""
         given = []
         for spec in specs:
             try:
                 given.append((spec, self.targets(spec)))
-            except Diverged:  # its own teacher: `get` will say so
+            except Diverged:  # of its own teacher: `get` raises it
                 continue
         if not given:
             return
@@ -168,50 +169,50 @@ class TeacherStore:
                 self._fresh[spec.name()] = model
 
     def targets(self, spec: TeacherSpec) -> Outputs | None:
-        """What a teacher of a later generation is taught by the one before it; else `None`.
+        """The outputs of the previous generation's teacher; `None` for the first generation.
 
         Raises:
-            Diverged: the one before it has no weights.
+            Diverged: the training of the previous teacher.
         """
         before = spec.before()
         if before is None:
             return None
         with self._lock(before):
             teacher = self._trained(before)
-        self._cached_executions.pop(before.name(), None)  # no row counts them
+        self._cached_executions.pop(before.name(), None)  # not counted in rows
         return predict(teacher, spec.samples()[1].inputs, seed=before.seed("targets"))
 
     def test_logits(self, spec: TeacherSpec) -> Tensor:
         """Logits (t, classes) of the teacher for the whole test set, computed once."""
         name = f"{spec.name()}-test"
         with self._lock(spec):
-            kept = self._read(spec, name)
-            if kept is None:
+            tensors = self._read(spec, name)
+            if tensors is None:
                 model = self._trained(spec)
                 inputs = torch.from_numpy(spec.dataset.test_inputs())
-                kept = {"logits": predict(model, inputs, seed=spec.seed("test")).logits}
+                tensors = {"logits": predict(model, inputs, seed=spec.seed("test")).logits}
                 self.executions += model.circuit_executions or 0
-                self._write(spec, name, kept, 0.0, model)
+                self._write(spec, name, tensors, 0.0, model)
             self.executions += self._cached_executions.pop(name, 0)
-        return kept["logits"]
+        return tensors["logits"]
 
     @contextmanager
     def _lock(self, spec: TeacherSpec) -> Iterator[None]:
         start = time.perf_counter()
         with ExitStack() as held:
-            with self._waiting() as tell:
-                held.enter_context(self._artifacts.lock(spec.name(), tell))
+            with self._waiting() as notify:
+                held.enter_context(self._artifacts.lock(spec.name(), notify))
             self.waited += time.perf_counter() - start
             yield
 
     def _trained(self, spec: TeacherSpec) -> Model:
-        """The model with its kept weights, or trained and kept. Call it under the lock."""
+        """The model with stored weights; trains and stores it if necessary. Call under the lock."""
         if spec.name() in self._fresh:
             return self._fresh.pop(spec.name())
         model = spec.build()
-        kept = self._read(spec, spec.name())
-        if kept is not None:
-            model.load_state_dict(kept)
+        tensors = self._read(spec, spec.name())
+        if tensors is not None:
+            model.load_state_dict(tensors)
             return model
         objective, targets = spec.objective(), self.targets(spec)
         start = time.perf_counter()
@@ -226,16 +227,16 @@ class TeacherStore:
         return model
 
     def _read(self, spec: TeacherSpec, name: str) -> dict[str, Tensor] | None:
-        """What is kept under a name, here or in the cache; that is copied to here."""
-        kept = read_tensors(self._artifacts, name)
-        if kept is None and self._cache is not None:
+        """Read tensors from the store, or from the cache, from which they are copied."""
+        tensors = read_tensors(self._artifacts, name)
+        if tensors is None and self._cache is not None:
             found = self._cache.read(name)
             if found is not None:
-                kept = found.tensors
-                write_tensors(self._artifacts, name, kept, spec.recipe())
+                tensors = found.tensors
+                write_tensors(self._artifacts, name, tensors, spec.recipe())
                 self.seconds += found.seconds
                 self._cached_executions[name] = found.executions
-        return kept
+        return tensors
 
     def _write(
         self,
@@ -245,7 +246,7 @@ class TeacherStore:
         seconds: float,
         model: Model,
     ) -> None:
-        """Keep tensors here and in the cache, with what they took."""
+        """Write tensors to the store and, with the cost of the training, to the cache."""
         write_tensors(self._artifacts, name, tensors, spec.recipe())
         if self._cache is not None:
             found = CachedTeacher(tensors, seconds, model.circuit_executions or 0)
@@ -263,7 +264,7 @@ def _train(
 ) -> None:
     """Train a teacher or a member of an ensemble.
 
-    Where several could be trained in one batch it is a batch of one: so its numbers are the same.
+    If several could be trained in one batch, it is trained as a batch of one, with equal results.
     """
     if not spec.can_batch:
         given = (training, validation, objective, spec.training_config())

@@ -13,7 +13,7 @@ from qkd_study.common.artifact_store import ArtifactStore
 
 
 def read_tensors(artifacts: ArtifactStore, name: str) -> dict[str, Tensor] | None:
-    """The tensors that `write_tensors` left under a name; `None` if they are missing or damaged.
+    """Read the tensors under a name; `None` if they are missing or damaged.
 
     Raises:
         StorageError: the store fails.
@@ -31,15 +31,15 @@ def read_tensors(artifacts: ArtifactStore, name: str) -> dict[str, Tensor] | Non
 def write_tensors(
     artifacts: ArtifactStore, name: str, tensors: Mapping[str, Tensor], about: Mapping[str, Any]
 ) -> None:
-    """Keep tensors under a name.
+    """Store tensors under a name.
 
     Args:
-        artifacts, name: where.
+        artifacts, name: the store, and the name in it.
         tensors: by name.
-        about: JSON values that say what they are.
+        about: JSON values that describe them.
 
     Raises:
-        StorageError: the store refuses them.
+        StorageError: the store fails.
     """
     # Cloned: safetensors refuses tensors that share memory, such as tied weights.
     body = save({name: value.detach().clone().contiguous() for name, value in tensors.items()})

@@ -1,4 +1,4 @@
-"""The training loop, the same for teachers and students."""
+"""The training loop of teachers and students."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ NO_WEIGHTS = "the weights after epoch {} are no longer numbers"
 
 
 class Diverged(Exception):
-    """The loss, or a weight of the chosen epoch, is no longer a number."""
+    """The loss, or a weight of the chosen epoch, is not finite."""
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch left behind: means over its samples, each loss term before its weight."""
+    """Means over the samples of an epoch; loss terms without their weights."""
 
     epoch: int
     cross_entropy: float
@@ -42,7 +42,7 @@ class Epoch:
     def of(
         cls, epoch: int, means: Mapping[str, float], val_accuracy: float, seconds: float
     ) -> Epoch:
-        """From means by name: cross_entropy, total, accuracy, and the other terms."""
+        """Make one of means by name: cross_entropy, total, accuracy, and the other terms."""
         parts = dict(means)
         first, total, accuracy = map(parts.pop, ("cross_entropy", "total", "accuracy"))
         return cls(epoch, first, parts, total, accuracy, val_accuracy, seconds)
@@ -50,7 +50,7 @@ class Epoch:
 
 @dataclass
 class TrainingResult:
-    """The result of `train`; the model holds the weights of the chosen epoch.
+    """The result of `train`; the model has the weights of the chosen epoch.
 
     Attributes:
         curve: one entry per epoch.
@@ -76,7 +76,7 @@ class TrainingConfig:
         momentum: of sgd.
         weight_decay: of adamw.
         schedule: `constant`, or `cosine`: the step size falls to 0 along half a cosine, by epochs.
-        epoch_choice: `best` keeps the weights of the best epoch on validation, `last` the last.
+        epoch_choice: `best` chooses the best epoch on validation, `last` the last.
     """
 
     optimizer: str
@@ -89,7 +89,7 @@ class TrainingConfig:
     epoch_choice: str = "best"
 
     def make(self, parameters: Sequence[nn.Parameter]) -> Optimizer:
-        """The optimiser."""
+        """Make the optimiser."""
         decay = self.weight_decay
         return Optimizer(self.optimizer, parameters, momentum=self.momentum, weight_decay=decay)
 
@@ -105,28 +105,28 @@ def train(
     training: Samples,
     validation: Samples,
     objective: Objective,
-    recipe: TrainingConfig,
+    config: TrainingConfig,
     *,
     teacher: Outputs | None = None,
     seed: int,
 ) -> TrainingResult:
-    """Train `model` in place and leave it with the weights of the chosen epoch.
+    """Train `model` in place, and set it to the weights of the chosen epoch.
 
     Args:
-        model: teacher or student; its parameters that need no gradient stay as they are.
-        training: the samples to learn from.
-        validation: the samples that score every epoch.
+        model: teacher or student; parameters without `requires_grad` are not changed.
+        training: the training samples.
+        validation: the samples on which every epoch is scored.
         objective: the loss.
-        recipe: how it is minimised.
+        config: of the training.
         teacher: outputs of the teacher for the training samples, computed once.
-        seed: of the order of the samples, and of what the model or the loss draws.
+        seed: of the order of the samples, and of random numbers of the model or the loss.
 
     Raises:
         Diverged: a loss is NaN or infinite, or a weight of the chosen epoch.
     """
     order = torch.Generator().manual_seed(seed)
     trained = [p for p in model.parameters() if p.requires_grad and p.numel()]
-    optimizer = recipe.make(trained) if trained else None
+    optimizer = config.make(trained) if trained else None
     noise = _Noise(seed, [model, objective.own])
     with noise("preparation"), torch.no_grad():
         model.fit(training.inputs)
@@ -134,11 +134,11 @@ def train(
     targets = None if teacher is None else detached(teacher)
     result, best, weights = TrainingResult(), -1.0, {}
     with noise("training"):
-        for epoch in range(1, recipe.epochs + 1):
+        for epoch in range(1, config.epochs + 1):
             start = time.perf_counter()
             model.train()
-            sums, rate = _Sums(), recipe.rate(epoch)
-            for index in torch.randperm(len(inputs), generator=order).split(recipe.batch_size):
+            sums, rate = _Sums(), config.rate(epoch)
+            for index in torch.randperm(len(inputs), generator=order).split(config.batch_size):
                 labels = training.labels[index]
                 outputs = model(inputs[index])
                 batch_targets = None if targets is None else detached(targets, index)
@@ -156,7 +156,7 @@ def train(
                 val_logits = model(val_inputs).logits
             score = accuracy(val_logits, validation.labels)
             result.curve.append(Epoch.of(epoch, means, score, time.perf_counter() - start))
-            if score > best or recipe.epoch_choice == "last":
+            if score > best or config.epoch_choice == "last":
                 best, result.best_epoch, result.val_logits = score, epoch, val_logits
                 weights = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(weights)
@@ -166,9 +166,9 @@ def train(
 
 
 class _Noise(NamedTuple):
-    """What a model or loss of the study's own draws, by a seed for each purpose.
+    """Seeds for the random numbers of a study's own model or loss, one for each purpose.
 
-    Every validation draws the same, and takes nothing from the training.
+    Every validation draws the same numbers, and does not affect those of the training.
     """
 
     seed: int
@@ -179,7 +179,7 @@ class _Noise(NamedTuple):
 
 
 class _Sums:
-    """Sums over the samples of an epoch, kept as tensors: `.item()` in every step costs time."""
+    """Sums over the samples of an epoch, as tensors: `.item()` in every step costs time."""
 
     def __init__(self) -> None:
         self.samples = 0

@@ -1,8 +1,8 @@
-"""Replicates of one configuration, trained in one batch: overhead is paid once.
+"""Trains replicates of one configuration in one batch, to share overhead.
 
-At the sizes of these studies a training step costs Python and autograd far more than arithmetic. So
-the parameters of R models stand in one array, gradients are written by hand, and one optimiser step
-serves all. `BatchedModel` says what a kind of model has to bring; `KINDS` lists those that do.
+At the sizes of these studies most of a training step is Python and autograd, not arithmetic. So the
+parameters of R models are in one array, gradients are written by hand, and there is one optimiser
+step for all. `BatchedModel` is the interface of a kind of model; `KINDS` lists its implementations.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,9 +31,9 @@ __all__ = [
     "train_batched",
 ]
 
-#: Bytes of samples that are held at once; a larger group is trained in parts.
+#: Bytes of samples in memory; a larger group is trained in parts.
 MEMORY_BYTES = 2**28
-#: What holds the models of a declaration.
+#: The implementation for each type of declaration.
 KINDS: dict[type[ModelSpec], type[BatchedModel]] = {
     kind.spec: kind
     for kind in (
@@ -51,7 +51,7 @@ def can_batch(spec: ModelSpec, terms: Iterable[Term], config: Config, shape: Sha
 
     Args:
         spec, config, shape: as for `BatchedModel.accepts`.
-        terms: of the loss, beside the cross-entropy.
+        terms: of the loss, without the cross-entropy.
     """
     kind = KINDS.get(type(spec))
     with_gradients = all(term.name in BATCHED_TERMS for term in terms)
@@ -59,11 +59,11 @@ def can_batch(spec: ModelSpec, terms: Iterable[Term], config: Config, shape: Sha
 
 
 def largest_batch(spec: ModelSpec, config: Config, shape: Shape, samples: int) -> int:
-    """How many models of a declaration that `can_batch`, with so many samples each, memory holds.
+    """How many models of a declaration that `can_batch`, with so many samples, fit into memory.
 
     Args:
         spec, config, shape: as for `BatchedModel.accepts`.
-        samples: for training and validation together.
+        samples: of training and validation together.
     """
     numbers = KINDS[type(spec)].numbers(spec, config, shape)
     return max(MEMORY_BYTES // (4 * numbers * samples), 1)

@@ -1,11 +1,12 @@
-"""Arrays of several replicates in which no replicate's numbers depend on the others.
+"""Arrays of several replicates whose results do not depend on each other.
 
-They do not, bit for bit, because
+They are equal bit for bit, because
 
 - every matrix of a replicate begins at a multiple of 64 bytes, so that the library's products take
-  the same path for each (and no matrix is a vector: a batch of one would be multiplied otherwise);
+  the same path for each (and no matrix is a vector, which would be multiplied in another way);
 - a replicate's part of a tensor has a multiple of 32 numbers, so that no vector instruction spans
-  two of them or leaves a rest that is computed otherwise. So batches are padded with zeros.
+  two of them or leaves a remainder, which would be computed in another way. Batches are padded
+  with zeros.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from torch import Tensor, nn
 
 #: Samples of a batch are padded to a multiple of this, rows of parameters too.
 LANES = 32
-#: Bytes that a matrix begins at a multiple of.
+#: Every matrix begins at a multiple of so many bytes.
 ALIGNED = 64
 
 
 def round_up(count: int, lanes: int = LANES) -> int:
-    """The least multiple of `lanes` that is not below `count`."""
+    """The smallest multiple of `lanes` that is at least `count`."""
     return -(-count // lanes) * lanes
 
 
@@ -38,13 +39,13 @@ class ParameterRows:
 
     Args:
         models: the parameters of each by name.
-        frozen: names of those that stay as they are.
+        frozen: names of parameters that are not trained.
 
     Attributes:
         values: by name, (R, ...): views of the rows.
-        gradients: by name; what a backward pass writes to.
+        gradients: by name; written by a backward pass.
         rows: for the optimiser, one (R, P) for each type of number, with their gradients; without
-            what is frozen.
+            frozen parameters.
         frozen: see above.
     """
 
@@ -77,15 +78,15 @@ class ParameterRows:
 
 
 class PaddedSamples:
-    """Numbers of samples of R replicates, from which batches are taken.
+    """The samples of R replicates, from which batches are taken.
 
     Args:
         replicates: R.
-        parts: of every replicate, (planes, samples, width), made one after the other: only one is
-            held beside the whole.
+        parts: of every replicate, (planes, samples, width); an iterator, so that only one at a time
+            is in memory beside the whole.
 
     Attributes:
-        data: (R, planes, at least one sample more, width), zeros where nobody has a sample.
+        data: (R, planes, at least one sample more, width), zeros beyond the samples.
     """
 
     def __init__(self, replicates: int, parts: Iterable[Tensor]) -> None:

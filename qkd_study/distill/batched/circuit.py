@@ -1,4 +1,4 @@
-"""What batched models around one circuit share: embedding, circuit, probabilities."""
+"""Base class of batched models with one circuit: embedding, circuit, probabilities."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from qkd_study.quantum import CircuitExecution, ExecutionPlan
 from qkd_study.study.config import Config
 from qkd_study.study.models import Shape
 
-#: Beyond so many qubits a step is all arithmetic, and there is nothing to share.
+#: With more qubits a step is almost only arithmetic, and a batch saves nothing.
 MAX_QUBITS = 10
 #: Weights and biases of a trained reduction.
 WEIGHT, BIAS = "reduction.layer.weight", "reduction.layer.bias"
@@ -41,35 +41,35 @@ class BatchedCircuit(BatchedModel):
         self._reduced: Tensor | None = None
 
     def _probabilities(self, inputs: Tensor, count: int) -> Tensor:
-        """Probabilities (R, B, 2^n) of basis states, kept for `_backward_probabilities`.
+        """Probabilities (R, B, 2^n) of basis states, stored for `_backward_probabilities`.
 
-        NaN where angles or features are no numbers; arguments as for `forward`.
+        NaN for models whose angles or features are not finite; arguments as for `forward`.
         """
         first, self._count = self._circuits[0], count
         self._embed(inputs[:, 0])
         states, found = self._states, torch.zeros_like(self._states)
         self._plan = first.simulator.plan(first.circuit, count)
         self._by_matrix = self._plan == "matrix"
-        self._passes = [self._pass(number, states) for number in range(len(states))]
+        self._executions = [self._execute(number, states) for number in range(len(states))]
         if self._by_matrix:
             size = states.shape[2]
             self._parts = torch.full((len(states), size, 2 * size), torch.nan)
-            for mine, passed in zip(self._parts, self._passes, strict=True):
-                if passed is not None:
-                    mine[:, :size] = torch.from_numpy(passed.final.real)
-                    mine[:, size:] = torch.from_numpy(passed.final.imag)
+            for mine, execution in zip(self._parts, self._executions, strict=True):
+                if execution is not None:
+                    mine[:, :size] = torch.from_numpy(execution.final.real)
+                    mine[:, size:] = torch.from_numpy(execution.final.imag)
             self._products = torch.bmm(states, self._parts)
             real, imaginary = self._products[..., :size], self._products[..., size:]
             torch.mul(real, real, out=found).addcmul_(imaginary, imaginary)
         else:
-            for mine, passed in zip(found, self._passes, strict=True):
+            for mine, execution in zip(found, self._executions, strict=True):
                 mine[:count] = (
-                    torch.nan if passed is None else torch.from_numpy(passed.probabilities)
+                    torch.nan if execution is None else torch.from_numpy(execution.probabilities)
                 )
         return found
 
     def _embed(self, inputs: Tensor) -> None:
-        """States (R, B, 2^n): the inputs, or what a trained reduction makes of them."""
+        """Set the states (R, B, 2^n): the inputs, or embedded features of a trained reduction."""
         self._failed = [False] * len(inputs)
         if WEIGHT not in self.parameters.values:
             self._states = inputs
@@ -85,8 +85,8 @@ class BatchedCircuit(BatchedModel):
             self._embedded = self._circuits[0].embed(self._reduced.flatten(0, 1))
         self._states = self._embedded.detach().unflatten(0, inputs.shape[:2])
 
-    def _pass(self, number: int, states: Tensor) -> CircuitExecution | None:
-        """The circuit of one model on its states, or on all basis states for its matrix."""
+    def _execute(self, number: int, states: Tensor) -> CircuitExecution | None:
+        """Run the circuit of one model on its states, or on all basis states for its matrix."""
         theta, model = self.parameters.values["theta"][number], self._circuits[number]
         if self._failed[number] or not theta.isfinite().all():
             return None
@@ -108,11 +108,11 @@ class BatchedCircuit(BatchedModel):
                 torch.bmm(cotangents, self._parts.transpose(1, 2), out=for_states).mul_(2)
         else:
             arrays = found[:, : self._count].numpy()
-        rows = zip(self.parameters.gradients["theta"], self._passes, arrays, strict=True)
-        for number, (mine, passed, array) in enumerate(rows):
-            if passed is None:
+        rows = zip(self.parameters.gradients["theta"], self._executions, arrays, strict=True)
+        for number, (mine, execution, array) in enumerate(rows):
+            if execution is None:
                 continue
-            gradient, back, _ = passed.gradient(
+            gradient, back, _ = execution.gradient(
                 array, squared=not self._by_matrix, states=trained and not self._by_matrix
             )
             mine.copy_(torch.from_numpy(gradient))

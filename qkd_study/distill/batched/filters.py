@@ -1,4 +1,4 @@
-"""What batched convolutions and quanvolutions share: maps, and the linear layer after them."""
+"""Base class of batched convolutions and quanvolutions: maps and the linear layer after them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 from qkd_study.distill.batched.arrays import round_up
 from qkd_study.distill.batched.model import BatchedModel
 
-#: Samples of the test set that pass at once, so that their maps stay in the cache.
+#: Samples of the test set in a chunk, whose maps stay in the cache.
 TEST_CHUNK = 320
 
 
 class BatchedFilters(BatchedModel):
-    """R models whose filters slide over an image, and whose linear layer reads the maps.
+    """R models with filters that slide over an image, and a linear layer on the maps.
 
     `parameters_of` of a subclass gives the linear layer as `head` (classes, filters, patches) and
     `head.bias` (classes,).
@@ -41,7 +41,7 @@ class BatchedFilters(BatchedModel):
 
         Args:
             maps: (R, filters, B, patches).
-            logits, features, factor: as for `backward`; what is returned may share the memory of
+            logits, features, factor: as for `backward`; the result may share the memory of
                 `features`.
         """
         gradients = self.parameters.gradients
@@ -57,7 +57,7 @@ class BatchedFilters(BatchedModel):
 
     @abstractmethod
     def _weights(self) -> Tensor:
-        """What a model's inputs are multiplied with: (R, ...)."""
+        """The matrices that multiply a model's inputs: (R, ...)."""
 
     @abstractmethod
     def _logits(self, number: int, weights: Tensor, inputs: Tensor) -> Tensor:
@@ -70,12 +70,12 @@ class BatchedFilters(BatchedModel):
         """
 
     def evaluate(self, inputs: Tensor, count: int) -> Tensor:
-        """See `BatchedModel.evaluate`. One model after the other: its maps stay in the cache."""
+        """See `BatchedModel.evaluate`. One model after the other, so that its maps stay cached."""
         weights = self._weights()
         return torch.stack([self._logits(r, weights[r], x) for r, x in enumerate(inputs)])
 
     def test(self, samples: Tensor) -> list[Tensor]:
-        """See `BatchedModel.test`; the patches are cut once."""
+        """See `BatchedModel.test`; patches are extracted once for all models."""
         logits: list[list[Tensor]] = [[] for _ in self.models]
         weights = self._weights()
         for part in samples.split(TEST_CHUNK):

@@ -1,4 +1,4 @@
-"""Circuits whose basis states are summed into classes in one batch."""
+"""Fully quantum models in one batch."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from qkd_study.study.circuits import FullyQuantum
 
 
 class BatchedFullyQuantum(BatchedCircuit):
-    """R circuits without classical layers, but for a trained factor of the logits, if there is one.
+    """R circuits without classical layers, optionally with a trained factor of the logits.
 
-    Each factor is a number of Python: arrays of R numbers would be rounded by where one stands.
+    Factors are computed as Python numbers: in an array of R, rounding depends on the position.
     """
 
     spec = FullyQuantum

@@ -33,11 +33,11 @@ class BatchedMLP(BatchedModel):
     def forward(self, inputs: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """See `BatchedModel.forward`."""
         values = self.parameters.values
-        self._passed = [inputs[:, 0].transpose(1, 2)]
+        self._activations = [inputs[:, 0].transpose(1, 2)]
         for layer in self._layers[:-1]:
-            x = linear(values[f"{layer}.weight"], values[f"{layer}.bias"], self._passed[-1])
-            self._passed.append(x.relu_())
-        last = self._passed[-1]
+            x = linear(values[f"{layer}.weight"], values[f"{layer}.bias"], self._activations[-1])
+            self._activations.append(x.relu_())
+        last = self._activations[-1]
         logits = linear(values["head.weight"], values["head.bias"], last)
         return logits, last[..., None]
 
@@ -46,7 +46,7 @@ class BatchedMLP(BatchedModel):
         values, gradients = self.parameters.values, self.parameters.gradients
         given = logits
         for number in reversed(range(len(self._layers))):
-            layer, x = self._layers[number], self._passed[number]
+            layer, x = self._layers[number], self._activations[number]
             torch.bmm(given, x.transpose(1, 2), out=gradients[f"{layer}.weight"])
             gradients[f"{layer}.bias"].copy_(given.sum(2))
             if number:

@@ -1,4 +1,4 @@
-"""What a kind of model has to bring so that its replicates are trained in one batch."""
+"""`BatchedModel`: the interface of models that can be trained in one batch."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from qkd_study.models import Model, predict
 from qkd_study.study.config import Config
 from qkd_study.study.models import ModelSpec, Shape
 
-#: Numbers held for each number of a sample: as inputs, patches and maps.
+#: Numbers in memory for each number of a sample: inputs, patches and maps.
 COPIES = 4
 
 
 class BatchedModel(ABC):
     """R models of one kind, with gradients written by hand.
 
-    Parameters that need no gradient stay as they are, as in teachers with frozen random features.
+    Parameters without `requires_grad` are not changed, as in teachers with frozen random features.
 
-    A subclass says which declared models it holds (`spec`, `accepts`) and brings `forward` and
-    `backward`. It overrides `parameters_of`, `inputs` and `features` where it lays out a model's
-    parameters, inputs or features in another way than the model itself.
+    A subclass defines the declarations that it implements (`spec`, `accepts`), `forward` and
+    `backward`. It overrides `parameters_of`, `inputs` and `features` if its layout of parameters,
+    inputs or features differs from the model's.
 
     Activations are (R, units, B): the samples of a step come last. Of a step's B samples the first
     `count` are real, the others are zeros (see `arrays`).
 
     Args:
-        models: as they were built, fitted to their training samples; `store` writes to them.
+        models: untrained, but fitted to their training samples; `store` writes to them.
 
     Attributes:
         spec: the declaration of the models.
@@ -43,7 +43,7 @@ class BatchedModel(ABC):
 
     def __init__(self, models: Sequence[Model]) -> None:
         self.models = list(models)
-        with torch.enable_grad():  # else a view of a parameter would seem frozen
+        with torch.enable_grad():  # else views of parameters have requires_grad False
             found = [self.parameters_of(model) for model in models]
             frozen = [name for name, value in found[0].items() if not value.requires_grad]
         self.parameters = ParameterRows(found, frozen)
@@ -51,7 +51,7 @@ class BatchedModel(ABC):
     @classmethod
     @abstractmethod
     def accepts(cls, spec: Any, config: Config, shape: Shape) -> bool:
-        """Whether models of a declaration can be held: no matrix of theirs may be a vector.
+        """Whether models of a declaration can be batched: none of their matrices may be a vector.
 
         Args:
             spec: a declaration of the type `cls.spec`.
@@ -61,17 +61,17 @@ class BatchedModel(ABC):
 
     @classmethod
     def numbers(cls, spec: Any, config: Config, shape: Shape) -> int:
-        """How many numbers are held for each sample at most; arguments as for `accepts`."""
+        """Numbers in memory for each sample, at most; arguments as for `accepts`."""
         return COPIES * max(prod(shape), 1 << (config.qubits or 0))
 
     @property
     def classes(self) -> int:
-        """How many there are."""
+        """The number of classes."""
         return self.parameters.values["head.bias"].shape[1]
 
     @staticmethod
     def parameters_of(model: Model) -> dict[str, Tensor]:
-        """The parameters of one model by name, as they are kept here."""
+        """The parameters of one model by name, in the layout of this class."""
         return dict(model.named_parameters())
 
     @torch.no_grad()
@@ -84,16 +84,16 @@ class BatchedModel(ABC):
                 value.copy_(self.parameters.values[name][number])
 
     def inputs(self, prepared: Tensor) -> Tensor:
-        """What `forward` takes a batch from, (planes, n, width), of prepared samples (n, ...)."""
+        """Prepared samples (n, ...) in the layout of `forward`: (planes, n, width)."""
         return prepared.flatten(1)[None]
 
     def features(self, features: Tensor) -> Tensor:
-        """A teacher's feature maps (n, ...) in the order of `forward`: (planes, n, width)."""
+        """A teacher's feature maps (n, ...) in the layout of `forward`: (planes, n, width)."""
         return features.flatten(1).T[:, :, None]
 
     @abstractmethod
     def forward(self, inputs: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """Logits (R, classes, B) and features (R, planes, B, width), kept for `backward`.
+        """Logits (R, classes, B) and features (R, planes, B, width), stored for `backward`.
 
         Args:
             inputs: (R, planes, B, width) of a `PaddedSamples` of `inputs`.
@@ -105,7 +105,7 @@ class BatchedModel(ABC):
         """Set all gradients.
 
         Args:
-            logits: gradient of the loss with respect to the logits; 0 for samples not real.
+            logits: gradient of the loss with respect to the logits; 0 for padding samples.
             features: `factor` times this is the gradient with respect to the features, or `None`.
         """
 

@@ -1,4 +1,4 @@
-"""The loss of several students side by side, with its gradient written out."""
+"""The loss of several students in one batch, with its gradient written by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional
 from qkd_study.distill.objective import Objective, Terms
 from qkd_study.models import Outputs
 
-#: The terms that there are gradients for.
+#: The terms that have gradients here.
 BATCHED_TERMS = frozenset({"soft", "features"})
 
 
@@ -31,7 +31,7 @@ class BatchedTerms(Terms):
 
 
 def targets(objective: Objective, labels: Tensor, classes: int, teacher: Outputs | None) -> Tensor:
-    """What a student's samples are compared with, as a part of a `PaddedSamples`.
+    """The targets of a student's samples, as a part of a `PaddedSamples`.
 
     Args:
         objective: the loss.
@@ -40,8 +40,8 @@ def targets(objective: Objective, labels: Tensor, classes: int, teacher: Outputs
         teacher: outputs for the same samples.
 
     Returns:
-        The label's distribution over the classes, and, if there are soft targets, the teacher's
-        at the temperature, and its logarithm: (planes, n, 1), classes planes each.
+        The label's distribution over the classes and, with soft targets, the teacher's at the
+        temperature and its logarithm: (planes, n, 1), `classes` planes each.
     """
     of_labels = functional.one_hot(labels, classes).to(torch.float32)
     if objective.label_smoothing:
@@ -66,7 +66,7 @@ def losses(
     """The loss of a batch of every student.
 
     Args:
-        objective: with terms out of `BATCHED_TERMS`.
+        objective: with terms in `BATCHED_TERMS`.
         logits: (R, classes, B).
         features: (R, planes, B, width).
         targets: of the same samples, (R, planes, B, 1); see `targets`.

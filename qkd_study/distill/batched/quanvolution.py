@@ -17,7 +17,7 @@ from qkd_study.study.circuits import Quanvolution
 from qkd_study.study.config import Config
 from qkd_study.study.models import Shape
 
-#: Samples of a validation or test set that pass at once, so that their products stay in the cache.
+#: Samples of a validation or test set in a chunk, whose products stay in the cache.
 CHUNK = 32
 
 
@@ -47,7 +47,7 @@ class BatchedQuanvolution(BatchedFilters):
         self._layers = [cast(QuanvolutionTeacher, model).quanvolution for model in models]
         first = self._layers[0]
         for model, layer in zip(models[1:], self._layers[1:], strict=True):
-            # The same circuit finds its device state without being compared gate by gate.
+            # The identical object finds its device state without a comparison of all gates.
             layer.simulator, layer.circuit = first.simulator.shared_copy(), first.circuit
             cast(QuanvolutionTeacher, model).simulator = layer.simulator
         self._filters = len(first.theta)
@@ -73,7 +73,7 @@ class BatchedQuanvolution(BatchedFilters):
     def _weights(self) -> Tensor:
         """The filters' forms, transposed: (R, filters * right, left).
 
-        Angles that are no numbers give NaN. Frozen filters are run once.
+        Angles that are not finite give NaN. Frozen filters are run once.
         """
         if self._frozen is not None:
             return self._frozen
@@ -101,7 +101,7 @@ class BatchedQuanvolution(BatchedFilters):
         torch.sum(by_filter.mul_(features[-self._right :]), 1, out=out)
 
     def _products(self, width: int) -> Tensor:
-        """Memory for (filters * right, width) numbers, always the same: new pages cost time."""
+        """A buffer for (filters * right, width) numbers, which is reused: new pages cost time."""
         if self._scratch.shape[1] != width:
             self._scratch = aligned_zeros(1, self._filters * self._right, width)[0]
         return self._scratch

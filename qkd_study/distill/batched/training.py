@@ -1,4 +1,4 @@
-"""The training loop for several models side by side; `training.train` is the one for one."""
+"""The training loop of several models in one batch; `training.train` is that of a single one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from qkd_study.models import Outputs
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One thread inside: where torch splits work among threads depends on the size of the group."""
+    """Use one thread: how torch splits work among threads depends on the size of the group."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -42,32 +42,32 @@ def train_batched(
     training: Sequence[Samples],
     validation: Sequence[Samples],
     objective: Objective,
-    recipe: TrainingConfig,
+    config: TrainingConfig,
     *,
     teachers: Sequence[Outputs] | None = None,
     seeds: Sequence[int],
 ) -> list[TrainingResult | Diverged]:
-    """Train every model as `train` would, and leave them with the weights of their chosen epochs.
+    """Train every model as `train` would, and set it to the weights of its chosen epoch.
 
     A model's numbers do not depend on the others, bit for bit. They differ from those of `train` by
-    rounding: sums run in another order. The seconds of an epoch are shared out evenly.
+    rounding, because sums have another order. The seconds of an epoch are divided equally.
 
     Args:
         models: R of one kind.
-        training, validation: samples of each, as many for one as for another.
-        objective: the loss, with terms out of `BATCHED_TERMS`.
-        recipe: how it is minimised.
-        teachers: outputs of each one's teacher for its training samples.
-        seeds: of each one's order of samples.
+        training, validation: samples of each, equally many.
+        objective: the loss, with terms in `BATCHED_TERMS`.
+        config: of the training.
+        teachers: outputs of the teacher of each for its training samples.
+        seeds: of the order of samples of each.
 
     Returns:
-        For each model its training, or why it has none: its loss is no longer a number.
+        For each model its result, or `Diverged` if its loss is not finite.
     """
     with one_thread(), torch.no_grad():
         group = _Group(models, training, validation, objective, teachers, seeds)
-        optimizer = recipe.make(models.parameters.rows)
-        for epoch in range(1, recipe.epochs + 1):
-            if not group.epoch(epoch, recipe, optimizer):
+        optimizer = config.make(models.parameters.rows)
+        for epoch in range(1, config.epochs + 1):
+            if not group.epoch(epoch, config, optimizer):
                 break
         models.store(group.weights)
         group.check_weights()
@@ -78,7 +78,7 @@ def train_batched(
 
 
 class _Group:
-    """The state of such a training."""
+    """The state of a training of several models."""
 
     def __init__(
         self,
@@ -126,12 +126,12 @@ class _Group:
         self.best = [-1.0 for _ in seeds]
         self.weights = [rows.detach().clone() for rows in models.parameters.rows]
 
-    def epoch(self, number: int, recipe: TrainingConfig, optimizer: Optimizer) -> bool:
-        """Train one epoch and score it; whether any model's loss is still a number."""
+    def epoch(self, number: int, config: TrainingConfig, optimizer: Optimizer) -> bool:
+        """Train one epoch and score it; returns whether any model's loss is still finite."""
         start = time.perf_counter()
-        sums, rate = _Sums(), recipe.rate(number)
+        sums, rate = _Sums(), config.rate(number)
         order = torch.stack([torch.randperm(self.samples, generator=g) for g in self.orders])
-        for index in order.split(recipe.batch_size, dim=1):
+        for index in order.split(config.batch_size, dim=1):
             terms, hits = self._step(index)
             optimizer.step(rate)
             sums.add(terms, hits, index.shape[1])
@@ -147,24 +147,24 @@ class _Group:
                 continue
             score = right[model] / self.validated
             result.curve.append(Epoch.of(number, mean, score, seconds))
-            if score > self.best[model] or recipe.epoch_choice == "last":
+            if score > self.best[model] or config.epoch_choice == "last":
                 self.best[model], result.best_epoch = score, number
                 result.val_logits = logits[model].T.contiguous()
-                for kept, rows in zip(self.weights, self.models.parameters.rows, strict=True):
-                    kept[model] = rows[model]
+                for best_rows, rows in zip(self.weights, self.models.parameters.rows, strict=True):
+                    best_rows[model] = rows[model]
         return None in self.failures
 
     def check_weights(self) -> None:
-        """Fail the models whose chosen weights are no longer numbers, as in the last epoch."""
+        """Fail the models whose chosen weights are not finite, such as after the last step."""
         for model, result in enumerate(self.results):
             finite = all(bool(rows[model].isfinite().all()) for rows in self.weights)
             if self.failures[model] is None and not finite:
                 self.failures[model] = Diverged(NO_WEIGHTS.format(result.best_epoch))
 
     def _step(self, index: Tensor) -> tuple[BatchedTerms, Tensor]:
-        """Gradients of a batch (R, B), its loss, and how many samples each model got right."""
+        """Compute the gradients of a batch (R, B), its loss, and the hits of each model."""
         count = index.shape[1]
-        # Beyond the samples stand zeros.
+        # The index of a zero sample.
         padded = torch.full((self.size, round_up(count)), self.samples)
         padded[:, :count] = index
         logits, features = self.models.forward(self.inputs.take(padded), count)
@@ -180,7 +180,7 @@ class _Group:
 
 
 class _Sums:
-    """What the steps of an epoch found, until it ends."""
+    """Values of the steps of an epoch."""
 
     def __init__(self) -> None:
         self.counts: list[int] = []
