@@ -13,12 +13,12 @@ from qkd_study.common.exit_codes import BAD_INPUT, DONE, ERROR
 from qkd_study.common.paths import cache_folder
 from qkd_study.results.teacher_cache import LIMIT, NAME, cache_limit
 
-#: Copies of runs in object stores: rows that could not be sent yet are there alone.
+#: Local copies of runs in object stores, which may have rows that were not sent yet.
 _COPIES = "stores"
 
 
 def cache(options: Namespace) -> int:
-    """`qkd-study cache`: say what is kept between runs, or remove it."""
+    """`qkd-study cache`: show the files in the user's cache, or remove them."""
     folder = cache_folder()
     parts = {path.name: path for path in sorted(folder.iterdir())} if folder.is_dir() else {}
     if options.action == "clear":

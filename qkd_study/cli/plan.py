@@ -96,12 +96,12 @@ def _forecast(study: Study, dataset: Dataset, cpus: Sequence[int], *, refresh: b
 
     live = is_live(sys.stderr)
 
-    def tell(done: int, of: int) -> None:
+    def show_progress(done: int, of: int) -> None:
         if live:
             print(f"\rshort trainings: {done} of {of} ", end="", file=sys.stderr, flush=True)
 
     try:
-        return forecast(study, dataset, cpus, refresh=refresh, progress=tell)
+        return forecast(study, dataset, cpus, refresh=refresh, progress=show_progress)
     except Diverged as error:
         raise InputError(
             f"a short training to forecast from diverged: {error}. Try a smaller learning rate, or "

@@ -4,5 +4,5 @@ DONE = 0
 #: Anything else.
 ERROR = 1
 BAD_INPUT = 2
-#: Interrupted or not complete: the same command goes on.
+#: Interrupted or not complete: the same command continues.
 INCOMPLETE = 3

@@ -163,9 +163,9 @@ def _set(found: Any, seed: int) -> Restore:
         found.seed(seed % 2**32)
         return partial(found.set_state, state)
     if isinstance(found, torch.Generator):
-        kept = found.get_state()
+        previous = found.get_state()
         found.manual_seed(seed)
-        return partial(found.set_state, kept)
+        return partial(found.set_state, previous)
     if isinstance(found, random.Random):
         before = partial(found.setstate, found.getstate())
         found.seed(seed)

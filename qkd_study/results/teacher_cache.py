@@ -1,4 +1,4 @@
-"""The user's cache of trained teachers: where it is, and how large it may get."""
+"""The folder of the user's cache of trained teachers, and its size limit."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from qkd_study.common.errors import InputError
 from qkd_study.common.paths import cache_folder, temporary_folder, writable_folder
 from qkd_study.results.provenance import processor
 
-#: The environment variable that says how large the cache may get; 0 turns it off.
+#: The environment variable with the limit of the cache; 0 disables it.
 LIMIT = "QKD_STUDY_TEACHER_CACHE"
 DEFAULT_LIMIT = "2 GB"
-#: Below the user's cache folder.
+#: The name in the user's cache folder.
 NAME = "teachers"
 
 _UNITS = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(B|[kKMGT]B)?\s*")
-#: Packages whose version may change the last bit of a teacher.
+#: Packages whose version may change a teacher.
 _PACKAGES = ("numpy", "pennylane", "pennylane-lightning", "scikit-learn", "scipy", "torch")
 
 
 def teacher_cache() -> Path | None:
-    """Where teachers that this code trains on this machine are kept; `None` without a cache.
+    """The cache for teachers that this code trains on this machine; `None` if it is disabled.
 
     Raises:
-        InputError: the environment variable `LIMIT` is no size.
+        InputError: the environment variable `LIMIT` is not a size.
     """
     if cache_limit() == 0:
         return None
@@ -44,24 +44,24 @@ def teacher_cache() -> Path | None:
 
 
 def cache_limit() -> int:
-    """Bytes that the cache may take after a run.
+    """The limit of the cache in bytes, which is applied after a run.
 
     Raises:
-        InputError: the environment variable `LIMIT` is no size.
+        InputError: the environment variable `LIMIT` is not a size.
     """
-    said = os.environ.get(LIMIT, DEFAULT_LIMIT)
-    match = _SIZE.fullmatch(said)
+    text = os.environ.get(LIMIT, DEFAULT_LIMIT)
+    match = _SIZE.fullmatch(text)
     unit = (match[2] or "").upper() if match else ""
     if match is None:
         raise InputError(
-            f"{LIMIT} must be a size such as '500 MB' or '2 GB', or 0 for no cache, got {said!r}."
+            f"{LIMIT} must be a size such as '500 MB' or '2 GB', or 0 for no cache, got {text!r}."
         )
     return int(float(match[1]) * _UNITS[unit])
 
 
 @functools.cache
 def environment() -> str:
-    """A hash of all that a teacher's last bit depends on beside its recipe.
+    """A hash of everything on which a teacher depends bit for bit, beside its recipe.
 
     That is the source of this package, the versions of what computes, Python, and the processor.
     """
@@ -79,7 +79,7 @@ def environment() -> str:
 
 
 def trim_cache() -> None:
-    """Remove the teachers that were not used for longest, until the rest is within the limit."""
+    """Remove the least recently used teachers until the cache is within the limit."""
     limit = cache_limit()
     found = []
     for path in (cache_folder() / NAME).glob("*/*.safetensors"):

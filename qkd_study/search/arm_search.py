@@ -1,8 +1,8 @@
 """The search in one cell and arm: suggestions in fixed batches, so that they can be repeated.
 
-A batch is suggested from what all batches before it gave, told in order of their numbers, with a
-sampler that is seeded by the batch. So the same declaration gives the same suggestions whatever
-the number of workers, the order in which they finish, and however often a run was interrupted.
+For a batch, Optuna gets the results of all earlier batches in the order of their numbers, and a
+sampler that is seeded by the batch. So suggestions do not depend on the number of workers, the
+order in which trials end, or interruptions.
 """
 
 from __future__ import annotations

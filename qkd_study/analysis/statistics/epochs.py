@@ -18,7 +18,7 @@ class EpochsCompared:
 
     Attributes:
         treated, control: restricted mean: the mean of min(epochs, limit), in epochs. It is no mean
-            time to the target, which nobody knows while some have not reached it.
+            time to the target, which is unknown as long as some have not reached it.
         difference: treated - control, paired; negative if treated is faster.
         low, high: t interval of the difference; nan if n < 2.
         treated_reached, control_reached: share of replicates that reach the target by the limit.

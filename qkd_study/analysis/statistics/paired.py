@@ -35,8 +35,8 @@ class Paired:
         mean: of the differences; nan without pairs.
         low, high: bootstrap interval of the mean; nan if n < 2.
         method: how low and high were found: `bca`; `percentile` where BCa has no solution;
-            `constant` if all differences are equal, and both intervals are that point, which
-            tells nothing of their true width; `none` if n < 2.
+            `constant` if all differences are equal, and both intervals are that point, with
+            unknown true width; `none` if n < 2.
         t_low, t_high: Student's t interval of the mean, cut at `most`; nan if n < 2.
         sd: standard deviation, n - 1 in the denominator; nan if n < 2.
         n: pairs.
