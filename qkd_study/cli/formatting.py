@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qkd_study.common.terminal_table import TerminalTable
-from qkd_study.tune.progress import in_words
+from qkd_study.tune.progress import format_duration
 
 if TYPE_CHECKING:
     from qkd_study.analysis import Interval
@@ -28,9 +28,13 @@ def forecast_lines(found: Forecast) -> list[str]:
     lines = [
         f"forecast from {found.timed} short trainings on this machine"
         + (f", and {found.interpolated} that lie between them" if found.interpolated else "")
-        + (f" ({in_words(found.calibration_seconds)})" if found.calibration_seconds >= 1 else ""),
-        f"  CPU time: {in_words(found.cpu_seconds)}, of it {in_words(found.teacher_seconds)} for "
-        f"{found.teachers} teachers",
+        + (
+            f" ({format_duration(found.calibration_seconds)})"
+            if found.calibration_seconds >= 1
+            else ""
+        ),
+        f"  CPU time: {format_duration(found.cpu_seconds)}, of it "
+        f"{format_duration(found.teacher_seconds)} for {found.teachers} teachers",
         f"  memory: {size(found.memory)} per worker",
         f"  disk: {size(found.disk.bytes)} in {found.disk.files:,} files",
     ]
@@ -43,7 +47,10 @@ def forecast_lines(found: Forecast) -> list[str]:
 
 
 def _scenario(at: Scenario) -> str:
-    wall, without = in_words(at.timeline.wall), in_words(at.counterfactual.get(at.bottleneck, 0))
+    wall, without = (
+        format_duration(at.timeline.wall),
+        format_duration(at.counterfactual.get(at.bottleneck, 0)),
+    )
     match at.bottleneck:
         case "cpus":
             why = f"the runs themselves, twice the CPUs would take {without}"
@@ -70,12 +77,12 @@ NOTES = {
 }
 
 
-def share_in_words(found: Interval) -> str:
+def format_share(found: Interval) -> str:
     """A mean share in per cent with its interval, such as `69.1 ± 1.9` or `98.2 +0.9 -1.9`."""
     return _with_interval(f"{100 * found.mean:.1f}", found, 1.0)
 
 
-def gain_in_words(found: Interval) -> str:
+def format_gain(found: Interval) -> str:
     """A mean difference of shares in percentage points with its interval."""
     return _with_interval(f"{100 * found.mean:+.1f}", found, 2.0)
 
@@ -126,7 +133,7 @@ def _now(found: RunStatus) -> str:
         return f"nothing works on it now{f', {past} at last' if past else ''}{how}"
     if pace is None or found.seconds_left is None:
         return f"{found.writer} works on it, no run has ended yet"
-    return f"{found.writer} works on it, {past}, about {in_words(found.seconds_left)} left"
+    return f"{found.writer} works on it, {past}, about {format_duration(found.seconds_left)} left"
 
 
 def _pace(per_minute: float) -> str:

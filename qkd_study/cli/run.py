@@ -185,7 +185,7 @@ def _drive(
     options: Namespace,
     address: str | None,
 ) -> Outcome:
-    from qkd_study.tune.progress import Display, in_words
+    from qkd_study.tune.progress import Display, format_duration
 
     start = time.monotonic()
     done = counted.runs - schedule.missing_runs()
@@ -207,7 +207,7 @@ def _drive(
             callbacks=loggers(options.log, folder.path, schedule.study.name),
         )
     cpus = cpus or outcome.slots
-    line = f"took {in_words(time.monotonic() - start)}"
+    line = f"took {format_duration(time.monotonic() - start)}"
     if cpus and outcome.compute:  # a cluster may have lost all its nodes
         line += (
             f"; wall time was {outcome.seconds / (outcome.compute / cpus):.2f} times the "
@@ -231,7 +231,7 @@ def _submit(options: Namespace) -> int:
 def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> None:
     """Show test scores and gains."""
     from qkd_study.analysis.summary import SUMMARISED, summarise
-    from qkd_study.cli.formatting import NOTES, gain_in_words, share_in_words
+    from qkd_study.cli.formatting import NOTES, format_gain, format_share
     from qkd_study.common.terminal_table import TerminalTable
     from qkd_study.results import read_table
 
@@ -245,8 +245,8 @@ def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> None:
             line.cell,
             line.arm,
             str(line.score.count),
-            share_in_words(line.score),
-            gain_in_words(line.gain) if line.gain else "",
+            format_share(line.score),
+            format_gain(line.gain) if line.gain else "",
         )
         for line in shown
     ]

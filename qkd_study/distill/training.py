@@ -127,13 +127,13 @@ def train(
     order = torch.Generator().manual_seed(seed)
     trained = [p for p in model.parameters() if p.requires_grad and p.numel()]
     optimizer = config.make(trained) if trained else None
-    noise = _Noise(seed, [model, objective.own])
-    with noise("preparation"), torch.no_grad():
+    seeded_draws = _SeededDraws(seed, [model, objective.own])
+    with seeded_draws("preparation"), torch.no_grad():
         model.fit(training.inputs)
         inputs, val_inputs = model.prepare(training.inputs), model.prepare(validation.inputs)
     targets = None if teacher is None else detached(teacher)
     result, best, weights = TrainingResult(), -1.0, {}
-    with noise("training"):
+    with seeded_draws("training"):
         for epoch in range(1, config.epochs + 1):
             start = time.perf_counter()
             model.train()
@@ -152,7 +152,7 @@ def train(
             if not math.isfinite(means["total"]):
                 raise Diverged(f"the loss was {means['total']} in epoch {epoch}")
             model.eval()
-            with noise("validation"), torch.no_grad():
+            with seeded_draws("validation"), torch.no_grad():
                 val_logits = model(val_inputs).logits
             score = accuracy(val_logits, validation.labels)
             result.curve.append(Epoch.of(epoch, means, score, time.perf_counter() - start))
@@ -165,7 +165,7 @@ def train(
     return result
 
 
-class _Noise(NamedTuple):
+class _SeededDraws(NamedTuple):
     """Seeds for the random numbers of a study's own model or loss, one for each purpose.
 
     Every validation draws the same numbers, and does not affect those of the training.

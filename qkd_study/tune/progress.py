@@ -139,7 +139,7 @@ class Display:
     def time_left(self) -> str:
         """The estimated remaining time, as text."""
         seconds = self._pace.left(max(self._total - self._done, 0))
-        return "time left not known yet" if seconds is None else f"{in_words(seconds)} left"
+        return "time left not known yet" if seconds is None else f"{format_duration(seconds)} left"
 
     def _view(self) -> Group:
         bar = Progress(
@@ -152,7 +152,7 @@ class Display:
         bar.add_task(self.time_left(), total=self._total, completed=self._done)
         parts: list[Progress | Text | TerminalTable] = [bar]
         if self._activity:
-            parts.append(Text(f"{self._activity}, {in_words(self._now() - self._since)}"))
+            parts.append(Text(f"{self._activity}, {format_duration(self._now() - self._since)}"))
         if self._best:
             parts.append(self._table())
         return Group(*parts)
@@ -171,7 +171,7 @@ class Display:
         return TerminalTable.of_cells(title, self._arms, rows)
 
 
-def in_words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A duration such as `45 s`, `3 min 05 s` or `2 h 10 min`."""
     whole = round(seconds)
     if whole < 60:

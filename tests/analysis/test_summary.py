@@ -19,7 +19,7 @@ from qkd_study.analysis import (
     share_interval,
     summarise,
 )
-from qkd_study.cli.formatting import gain_in_words, share_in_words
+from qkd_study.cli.formatting import format_gain, format_share
 from qkd_study.results import mean_score, read_table, start_tables
 
 
@@ -108,8 +108,8 @@ def test_intervals_of_differences_are_cut_where_no_difference_can_be() -> None:
     ],
 )
 def test_intervals_in_words(values: list[float], score: str, gain: str) -> None:
-    assert share_in_words(share_interval(values)) == score
-    assert gain_in_words(mean_interval(values, most=1.0)) == gain
+    assert format_share(share_interval(values)) == score
+    assert format_gain(mean_interval(values, most=1.0)) == gain
 
 
 def test_the_best_is_complete_and_the_first_of_equals() -> None:
