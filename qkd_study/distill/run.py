@@ -53,6 +53,7 @@ def training_config(config: Config) -> TrainingConfig:
         weight_decay=config.weight_decay or 0.0,
         schedule=config.schedule,
         epoch_choice=config.epoch_choice,
+        validate_every=config.validate_every or 1,
     )
 
 

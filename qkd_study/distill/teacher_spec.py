@@ -142,7 +142,8 @@ class TeacherSpec:
         """The parameters of its training."""
         config = self.config
         rate, epochs = config.teacher_learning_rate, config.teacher_epochs
-        return TrainingConfig("adam", rate, epochs, BATCH_SIZE)
+        every = config.validate_every or 1
+        return TrainingConfig("adam", rate, epochs, BATCH_SIZE, validate_every=every)
 
     def order_seed(self, member: int = 0) -> int:
         """The seed of a member's order of samples."""

@@ -28,19 +28,22 @@ class Diverged(Exception):
 
 @dataclass(frozen=True)
 class Epoch:
-    """Means over the samples of an epoch; loss terms without their weights."""
+    """Means over the samples of an epoch; loss terms without their weights.
+
+    `val_accuracy` is `None` if the epoch was not validated.
+    """
 
     epoch: int
     cross_entropy: float
     parts: dict[str, float]
     total: float
     train_accuracy: float
-    val_accuracy: float
+    val_accuracy: float | None
     seconds: float
 
     @classmethod
     def of(
-        cls, epoch: int, means: Mapping[str, float], val_accuracy: float, seconds: float
+        cls, epoch: int, means: Mapping[str, float], val_accuracy: float | None, seconds: float
     ) -> Epoch:
         """Make one of means by name: cross_entropy, total, accuracy, and the other terms."""
         parts = dict(means)
@@ -54,8 +57,8 @@ class TrainingResult:
 
     Attributes:
         curve: one entry per epoch.
-        best_epoch: the chosen epoch, counted from 1: the first with the highest validation
-            accuracy, or the last.
+        best_epoch: the chosen epoch, counted from 1: of those that were validated the first with
+            the highest accuracy.
         val_logits: (V, classes), of that epoch.
     """
 
@@ -76,7 +79,9 @@ class TrainingConfig:
         momentum: of sgd.
         weight_decay: of adamw.
         schedule: `constant`, or `cosine`: the step size falls to 0 along half a cosine, by epochs.
-        epoch_choice: `best` chooses the best epoch on validation, `last` the last.
+        epoch_choice: `best` chooses the best epoch on validation, `last` the last, and no other is
+            validated.
+        validate_every: epochs between validations; the last epoch is always validated.
     """
 
     optimizer: str
@@ -87,11 +92,18 @@ class TrainingConfig:
     weight_decay: float = 0.0
     schedule: str = "constant"
     epoch_choice: str = "best"
+    validate_every: int = 1
 
     def make(self, parameters: Sequence[nn.Parameter]) -> Optimizer:
         """Make the optimiser."""
         decay = self.weight_decay
         return Optimizer(self.optimizer, parameters, momentum=self.momentum, weight_decay=decay)
+
+    def validates(self, epoch: int) -> bool:
+        """Whether an epoch, counted from 1, is validated."""
+        if epoch == self.epochs:
+            return True
+        return self.epoch_choice == "best" and epoch % self.validate_every == 0
 
     def rate(self, epoch: int) -> float:
         """The step size in an epoch, counted from 1."""
@@ -115,7 +127,7 @@ def train(
     Args:
         model: teacher or student; parameters without `requires_grad` are not changed.
         training: the training samples.
-        validation: the samples on which every epoch is scored.
+        validation: the samples on which epochs are scored.
         objective: the loss.
         config: of the training.
         teacher: outputs of the teacher for the training samples, computed once.
@@ -151,12 +163,14 @@ def train(
             means = sums.means()
             if not math.isfinite(means["total"]):
                 raise Diverged(f"the loss was {means['total']} in epoch {epoch}")
-            model.eval()
-            with seeded_draws("validation"), torch.no_grad():
-                val_logits = model(val_inputs).logits
-            score = accuracy(val_logits, validation.labels)
+            score = None
+            if config.validates(epoch):
+                model.eval()
+                with seeded_draws("validation"), torch.no_grad():
+                    val_logits = model(val_inputs).logits
+                score = accuracy(val_logits, validation.labels)
             result.curve.append(Epoch.of(epoch, means, score, time.perf_counter() - start))
-            if score > best or config.epoch_choice == "last":
+            if score is not None and score > best:
                 best, result.best_epoch, result.val_logits = score, epoch, val_logits
                 weights = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(weights)

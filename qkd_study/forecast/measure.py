@@ -10,7 +10,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import torch
@@ -50,7 +50,8 @@ class Cost:
 
     Attributes:
         start: CPU seconds once: drawing samples, building and preparing.
-        epoch: CPU seconds of every epoch, validation included.
+        epoch: CPU seconds of every epoch; its validation is included if all are validated.
+        validation: CPU seconds of a validation if not all epochs are validated; else 0.
         outputs: CPU seconds of a teacher's outputs on the student's samples; 0 for a student.
         test: CPU seconds of the outputs on the test set, and of their scores.
         weights: bytes of the weights.
@@ -59,10 +60,16 @@ class Cost:
 
     start: float
     epoch: float
+    validation: float
     outputs: float
     test: float
     weights: float
     memory: float
+
+    def seconds(self, training: Training) -> float:
+        """CPU seconds of a training of this cost, with all its epochs."""
+        apart = 0 if training.validates_all else training.validations
+        return self.start + training.epochs * self.epoch + apart * self.validation
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -100,6 +107,7 @@ class _Measured:
         outputs: computes the teacher's outputs on some samples.
         group: how many are trained in one batch.
         batched: the declaration of the models, if they are trained in one batch.
+        validates_all: whether every epoch is validated.
     """
 
     build: Callable[[], Model]
@@ -110,11 +118,12 @@ class _Measured:
     outputs: Callable[[Samples], Outputs | None]
     group: int
     batched: ModelSpec | None
+    validates_all: bool
 
-    def _trained(self, epochs: int, share: float) -> float:
+    def _trained(self, epochs: int, share: float, choice: str = "best") -> float:
         few, validation = _part(self.training, share), _part(self.validation, share)
         models = [self.build() for _ in range(self.group)]
-        teacher, config = self.outputs(few), self.config(epochs)
+        teacher, config = self.outputs(few), replace(self.config(epochs), epoch_choice=choice)
         if self.batched is None:
             return _seconds(
                 lambda: train(
@@ -130,15 +139,20 @@ class _Measured:
         )
         return seconds / count
 
-    def times(self) -> tuple[float, float]:
-        """Seconds of all but the epochs, and of an epoch."""
+    def times(self) -> tuple[float, float, float]:
+        """Seconds of all but the epochs, of an epoch, and of a validation; see `Cost`."""
         count, batch = len(self.training.inputs), self.config(1).batch_size
         share = _share(self._trained(1, 2 / count), count, batch)
         one = _least(lambda: self._trained(1, share))
         more = min(max(2, ceil(ENOUGH / max(one, 1e-4))), MOST_EPOCHS)
         many = _least(lambda: self._trained(1 + more, share))
-        epoch = max(many - one, 1e-6) / more
-        return max(one - epoch, 1e-6) / share, epoch / share
+        epoch, validation = max(many - one, 1e-6) / more, 0.0
+        start = max(one - epoch, 1e-6)
+        if not self.validates_all:
+            few = _least(lambda: self._trained(1 + more, share, "last"))
+            validation = max(many - few, 1e-6) / more
+            epoch = max(few - one, 1e-6) / more
+        return start / share, epoch / share, validation / share
 
 
 def _test(model: Model, dataset: Dataset) -> float:
@@ -182,7 +196,7 @@ def measure(study: Study, training: Training, dataset: Dataset) -> Cost:
 def _student(study: Study, of: Training, dataset: Dataset) -> Cost:
     arm, config = of.arm, of.config
     spec = TeacherSpec.of(study.setting, arm, config, dataset, 0)
-    samples, _, validation = sample_splits(config, dataset, 0)
+    samples, _, validated = sample_splits(config, dataset, 0)
 
     def build() -> Model:
         model = build_model(
@@ -192,20 +206,21 @@ def _student(study: Study, of: Training, dataset: Dataset) -> Cost:
         return model
 
     setup = _least(lambda: _seconds(lambda: (sample_splits(config, dataset, 0), build())))
-    start, epoch = _Measured(
+    start, epoch, validation = _Measured(
         build,
         samples,
-        validation,
+        validated,
         Objective.of(config, arm),
         lambda epochs: TrainingConfig(config.optimizer, 1e-3, epochs, config.batch_size),
         lambda few: _untrained(spec, few) if arm.needs_teacher else None,
         of.group,
         study.setting.student_model if runs_in_batch(study.setting, arm, config, dataset) else None,
+        of.validates_all,
     ).times()
     model = build()
     model.fit(samples.inputs)
     test = _test(model, dataset)
-    return Cost(setup + start, epoch, 0.0, test, _bytes(model), peak_memory())
+    return Cost(setup + start, epoch, validation, 0.0, test, _bytes(model), peak_memory())
 
 
 def _untrained(spec: TeacherSpec, few: Samples) -> Outputs:
@@ -224,17 +239,18 @@ def _members(model: Model) -> list[Model]:
 def _teacher(study: Study, of: Training, dataset: Dataset) -> Cost:
     spec = TeacherSpec(study.setting, of.arm, of.config, dataset, 0, of.generation or 1)
     taught = spec.before() is not None
-    students, training, validation = spec.samples()
+    students, training, validated = spec.samples()
     setup = _least(lambda: _seconds(lambda: (spec.samples(), spec.build())))
-    start, epoch = _Measured(
+    start, epoch, validation = _Measured(
         lambda: _members(spec.build())[0],
         training,
-        validation,
+        validated,
         spec.objective(),
         lambda epochs: TrainingConfig("adam", 1e-3, epochs, BATCH_SIZE),
         lambda few: _untrained(spec, few) if taught else None,
         min(of.group, spec.largest_batch),
         spec.member if spec.can_batch else None,
+        of.validates_all,
     ).times()
     model = spec.build()
     members = _members(model)
@@ -245,6 +261,7 @@ def _teacher(study: Study, of: Training, dataset: Dataset) -> Cost:
     return Cost(
         start=setup + len(members) * start,
         epoch=len(members) * epoch,
+        validation=len(members) * validation,
         outputs=setup + outputs * len(students.inputs) / len(some.inputs),
         test=setup + _test(model, dataset),
         weights=_bytes(model),

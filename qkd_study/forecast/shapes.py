@@ -48,6 +48,23 @@ class Training:
     generation: int | None = None
     group: int = 1
 
+    @property
+    def epochs(self) -> int:
+        """How many it has."""
+        return self.config.epochs if self.generation is None else self.config.teacher_epochs
+
+    @property
+    def validations(self) -> int:
+        """How many of them are validated: the last is."""
+        if self.generation is None and self.config.epoch_choice == "last":
+            return 1
+        return ceil(self.epochs / (self.config.validate_every or 1))
+
+    @property
+    def validates_all(self) -> bool:
+        """Whether every epoch is validated."""
+        return self.validations == self.epochs
+
 
 def shape_of(study: Study, training: Training) -> Shape:
     """The shape of a training; all arms with the same loss terms share that of the student."""
@@ -65,6 +82,7 @@ def shape_of(study: Study, training: Training) -> Shape:
         kind = {"frozen": arm.teacher == "random", "taught": training.generation > 1}
         samples, batch, answered = own["teacher_samples"], BATCH_SIZE, config.samples
         validation = own["validation_samples"]
+    kind["validates_all"] = training.validates_all
     kind |= {"model": canonical(model), **{name: own.get(name) for name in UNORDERED}}
     wires, depth = 2.0 ** (own.get("qubits") or 0), own.get("depth") or 1
     sizes = samples, ceil(samples / batch), answered, validation, wires, depth, training.group

@@ -181,14 +181,14 @@ def workload_of(study: Study, dataset: Dataset, cost: Callable[[Training], Cost]
                 of = cost(training)
                 if key not in known:
                     known[key] = len(teachers)
-                    seconds = of.start + config.teacher_epochs * of.epoch
+                    seconds = of.seconds(training)
                     teachers.append(TeacherCost(seconds, of.test, teacher, of.weights))
                 teacher, outputs = known[key], of.outputs
             of, last = cost(search), cost(confirm)
             costs.append(
                 RunCost(
-                    seconds=of.start + config.epochs * of.epoch,
-                    confirm=last.start + config.epochs * last.epoch + last.test,
+                    seconds=of.seconds(search),
+                    confirm=last.seconds(confirm) + last.test,
                     teacher=teacher,
                     outputs=outputs,
                     epochs=config.epochs,

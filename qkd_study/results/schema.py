@@ -60,7 +60,12 @@ METRICS = (
     Column("metric.test_ece", REAL, "share", "expected calibration error, 15 bins; confirm only"),
     Column("metric.teacher_test_accuracy", REAL, "share", "accuracy of the teacher; confirm only"),
     Column("metric.teacher_agreement", REAL, "share", "test samples that both put into one class"),
-    Column("metric.best_epoch", INT, "epochs", "epoch with the highest validation accuracy"),
+    Column(
+        "metric.best_epoch",
+        INT,
+        "epochs",
+        "the chosen epoch: the last, or of those validated the first with the highest accuracy",
+    ),
 )
 
 COSTS = (
@@ -156,7 +161,12 @@ CURVES = (
     *(_loss_column(term) for term in TERMS.values() if term.compares is not None),
     Column("loss.total", REAL, "", "the weighted sum that was minimised"),
     Column("metric.train_accuracy", REAL, "share", "on the training samples, during the epoch"),
-    Column("metric.val_accuracy", REAL, "share", "on the validation samples, after the epoch"),
+    Column(
+        "metric.val_accuracy",
+        REAL,
+        "share",
+        "on the validation samples, after the epoch; null if it was not validated",
+    ),
     Column("seconds", REAL, "s", "wall time of the epoch; of replicates trained together, a share"),
 )
 

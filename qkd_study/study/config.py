@@ -153,8 +153,19 @@ class Config:
     )
     epoch_choice: str = _parameter(
         "best",
-        "which epoch's weights the student keeps: the best on validation, or the last",
+        "which epoch's weights the student keeps: the best on validation, or the last, of which "
+        "alone there is a validation then; teachers keep the best",
         choices=("best", "last"),
+        changes_time=True,
+    )
+    validate_every: int | None = _parameter(
+        1,
+        "epochs between validations; the last epoch is always validated, and epochs are chosen "
+        "from those that are",
+        low=1,
+        role="both",
+        changes_time=True,
+        only_with=("epoch_choice", ("best",)),
     )
     learning_rate: float = _parameter(3e-3, "step size of the student's optimiser", above=0)
     epochs: int = _parameter(

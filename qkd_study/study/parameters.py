@@ -57,7 +57,8 @@ class Parameter:
         nullable: whether it is null in runs that do not read it.
         neutral: its value in arms without its terms, if it is not null there.
         terms: the loss terms that read it, if only they do; other arms ignore it.
-        only_with: another parameter and those of its values with which this one is read.
+        only_with: another parameter, of the student, and those of its values with which this one
+            is read. A teacher reads one with the role `both` with every value.
         role: the model that reads it; `circuit`: each of the two that is quantum.
         follows: the parameter whose value it has if a study does not set it.
         decides_fit: whether it affects which data and models fit together.

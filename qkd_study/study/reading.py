@@ -62,7 +62,7 @@ def reads_with(study: Study, arm: Arm, name: str, values: Mapping[str, Any]) -> 
         return False
     if what.only_with is not None:
         other, allowed = what.only_with
-        return values[other] in allowed
+        return values[other] in allowed or (what.role == "both" and arm.needs_teacher)
     if name in TAUGHT and set(what.terms).isdisjoint(arm.term_names):
         return bool(values["generations"] > 1)
     return True

@@ -21,7 +21,7 @@ from qkd_study.study.parameters import Parameter, Value
 from qkd_study.study.reading import only_read, reads, unread
 from qkd_study.study.replicates import Replicates, count
 from qkd_study.study.settings import TEACHERS, QuantumToClassical, Setting
-from qkd_study.study.space import Range, check_range
+from qkd_study.study.space import Choice, Range, check_range
 
 #: Second objectives that a study may minimise, and their columns.
 MINIMISED = {
@@ -195,6 +195,19 @@ class Study:
                         f"claim {shown(claim.says)} is about the agreement with a teacher, but arm "
                         f"{shown(alone[0])} has none."
                     )
+            if claim.metric == "epochs_to_target" and "last" in self._epoch_choices(claim):
+                raise InputError(
+                    f"claim {shown(claim.says)} counts the epochs to a validation accuracy, but "
+                    f"with epoch_choice='last' only the last epoch is validated. Allowed: 'best'."
+                )
+
+    def _epoch_choices(self, claim: Claim) -> Sequence[Value]:
+        """The values of `epoch_choice` in the cells of a claim."""
+        name = "epoch_choice"
+        if isinstance(searched := self.search.get(name), Choice):
+            return searched.values
+        fixed = self.fixed.get(name, "best")
+        return claim.where.get(name) or self.factors.get(name) or [fixed]
 
     def _check_size(self) -> None:
         cells = math.prod(map(len, self.factors.values()))

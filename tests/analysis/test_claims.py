@@ -273,6 +273,13 @@ def test_markdown_has_the_verdicts_and_the_tables(written: Written) -> None:
             lambda: made_study(claims=(replace(CLAIM, metric="teacher_agreement"),)),
             "is about the agreement with a teacher, but arm 'scratch' has none",
         ),
+        (
+            lambda: made_study(
+                claims=(replace(CLAIM, metric="epochs_to_target", target=0.5, margin=None),),
+                fixed={"epoch_choice": "last"},
+            ),
+            "with epoch_choice='last' only the last epoch is validated. Allowed: 'best'.",
+        ),
     ],
 )
 def test_bad_claims(build: Any, message: str) -> None:

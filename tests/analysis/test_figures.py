@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,19 @@ def test_learning_curves_are_means_of_confirmed_replicates() -> None:
         if scale == 100:
             ends = ends_of_shares(values)
         assert band(axes, "soft")[3] == pytest.approx(ends)
+
+
+@pytest.mark.parametrize("validated", [(5,), (1, 3, 5)])
+def test_learning_curves_pass_over_epochs_without_validation(validated: tuple[int, ...]) -> None:
+    results = made()
+    known = results.curves["epoch"].isin(validated)
+    scores = results.curves["metric.val_accuracy"].where(known)
+    some = replace(results, curves=results.curves.assign(**{"metric.val_accuracy": scores}))
+    cell = "samples=20,ansatz=random"
+    top, bottom = figures.learning_curves(some, cell).axes
+    (line,), (whole,) = lines(top, "soft"), lines(bottom, "soft")
+    assert np.array_equal(line.get_xdata(), validated)
+    assert np.array_equal(whole.get_xdata(), (1, 2, 3, 4, 5))
 
 
 def test_pareto_draws_costs_and_scores() -> None:

@@ -170,6 +170,27 @@ def test_epochs_are_those_of_the_curves() -> None:
     assert target.to_numpy() == pytest.approx(0.95 * base.max())
 
 
+def test_epochs_that_were_not_validated_do_not_count() -> None:
+    results = made_results({"soft": 0.1}, epochs=6)
+    curves = results.curves
+
+    def validated(*epochs: int) -> pd.DataFrame:
+        kept = curves["metric.val_accuracy"].where(curves["epoch"].isin(epochs))
+        known = replace(results, curves=curves.assign(**{"metric.val_accuracy": kept}))
+        return known.epochs(0.7)
+
+    whole, some = results.epochs(0.7), validated(2, 4, 6)
+    assert (some["limit"] == 6).all()
+    for name in ("reached", "base_reached"):
+        assert (some[name] <= whole[name]).all()
+    confirm = curves[(curves["phase"] == "confirm") & curves["epoch"].isin((2, 4, 6))]
+    for _, row in some.iterrows():
+        own = confirm[(confirm["cell"] == row["cell"]) & (confirm["arm"] == row["arm"])]
+        reached = own["epoch"].where(own["metric.val_accuracy"] >= 0.7, 6)
+        assert row["epochs"] == pytest.approx(reached.groupby(own["replicate"]).min().mean())
+    assert validated(6).empty  # when they got there, nobody knows
+
+
 def test_verdicts_are_the_numbers_behind_the_claims() -> None:
     results = without(made_results(), cell="samples=50", arm="soft", replicate=1003)
     table = results.verdicts()

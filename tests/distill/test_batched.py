@@ -86,6 +86,7 @@ CASES: dict[str, tuple[Setting, Dataset, str, dict[str, Any]]] = {
     "Q2C shuffled": (Q2C, DIGITS, "shuffled-features", {"weight_soft": 0.0}),
     "Q2C classical": (Q2C, DIGITS, "classical-teacher", {"label_noise": 0.2}),
     "Q2C random": (Q2C, DIGITS, "random-teacher", {}),
+    "Q2C every second": (Q2C, DIGITS, "classical-teacher", {"validate_every": 2}),
     "odd filters": (QuantumToClassical(filters=5, kernel=3, stride=1), DIGITS, "scratch", {}),
     "C2Q soft": (C2Q, XOR, "soft", CIRCUIT),
     "C2Q labels": (C2Q, XOR, "shuffled-labels", CIRCUIT),
@@ -182,6 +183,9 @@ def test_a_batch_is_one_by_one(tmp_path: Path, name: str) -> None:
     batched, alone = both(tmp_path, name, (1000, 1001, 1002))
     for mine, other in zip(batched, alone, strict=True):
         compare(mine, other, len(dataset.test_labels))
+        validated = [epoch.epoch for epoch in mine.curve if epoch.val_accuracy is not None]
+        every = {"Q2C soft": [5], "Q2C every second": [2, 4, 5]}
+        assert validated == every.get(name, [1, 2, 3, 4, 5])
         assert len(mine.curve) == config.epochs
         if not arm.needs_teacher:  # else the first to need it counts the teacher's
             counts = [result.costs["circuit_executions"] for result in (mine, other)]
@@ -194,6 +198,7 @@ def test_a_batch_is_one_by_one(tmp_path: Path, name: str) -> None:
     "name",
     [
         *("Q2C both", "Q2C smoothed", "Q2C random", "odd filters", "C2C", "quantum"),
+        "Q2C every second",
         *("quanvolution", "quanvolution amplitudes", "quanvolution frozen", "quantum scaled"),
         *("C2Q soft", "C2Q matrix", "C2Q pca", "C2Q linear angles", "C2Q linear register"),
     ],

@@ -34,6 +34,7 @@ from qkd_study.distill import (
     training_config,
 )
 from qkd_study.distill.tensors import read_tensors
+from qkd_study.distill.training import TrainingResult
 from qkd_study.models import Model, Outputs, build_model, predict
 from qkd_study.study import (
     Arm,
@@ -572,8 +573,8 @@ def test_the_last_epoch_or_the_best() -> None:
         logits = predict(model, validation.inputs).logits
         torch.testing.assert_close(logits, result.val_logits)
     best, last = kept["best"][0], kept["last"][0]
-    scores = [epoch.val_accuracy for epoch in best.curve]
-    assert scores == [epoch.val_accuracy for epoch in last.curve]
+    scores = [epoch.val_accuracy or 0 for epoch in best.curve]
+    assert [epoch.val_accuracy for epoch in last.curve] == [None] * 11 + scores[11:]
     assert (best.best_epoch, last.best_epoch) == (1 + scores.index(max(scores)), 12)
     assert best.best_epoch < 12
     epochs = by_hand(
@@ -592,12 +593,45 @@ def test_of_equally_good_epochs_the_first_is_kept() -> None:
     assert result.best_epoch == 1
 
 
+@pytest.mark.parametrize(
+    ("choice", "every", "expected"),
+    [("best", 5, [5, 10, 12]), ("best", 40, [12]), ("last", 5, [12])],
+)
+def test_only_some_epochs_are_validated(choice: str, every: int, expected: list[int]) -> None:
+    """The training is the same, and epochs are chosen from the validated ones."""
+    passes: list[int] = []
+
+    def trained(**chosen: Any) -> tuple[TrainingResult, dict[str, Tensor]]:
+        model, training, validation = taught_samples()
+        model.register_forward_hook(lambda model, *_: passes.append(int(not model.training)))
+        recipe = TrainingConfig("sgd", 3.0, epochs=12, batch_size=5, momentum=0.9, **chosen)
+        result = train(model, training, validation, Objective(), recipe, seed=7)
+        return result, model.state_dict()
+
+    whole, _ = trained()
+    passes.clear()
+    result, weights = trained(epoch_choice=choice, validate_every=every)
+    assert sum(passes) == len(expected)
+    scores = [epoch.val_accuracy or 0 for epoch in whole.curve]
+    assert [epoch.total for epoch in result.curve] == [epoch.total for epoch in whole.curve]
+    assert [epoch.val_accuracy for epoch in result.curve] == [
+        scores[number - 1] if number in expected else None for number in range(1, 13)
+    ]
+    assert result.best_epoch == max(expected, key=lambda number: scores[number - 1])
+    epochs = by_hand(
+        lambda p: torch.optim.SGD(p, lr=3.0, momentum=0.9, fused=False), SCHEDULES["constant"], 12
+    )
+    for name, value in weights.items():
+        kept = epochs[result.best_epoch - 1][name]
+        torch.testing.assert_close(value, kept, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("choice", ["best", "last"])
 def test_the_chosen_epoch_is_in_the_result(tmp_path: Path, choice: str) -> None:
     result = go(
         TeacherStore(tmp_path), QuantumToClassical(), "scratch", epochs=9, epoch_choice=choice
     )
-    scores = [epoch.val_accuracy for epoch in result.curve]
+    scores = [epoch.val_accuracy or 0 for epoch in result.curve]
     expected = 9 if choice == "last" else 1 + scores.index(max(scores))
     assert result.metrics["best_epoch"] == expected
     assert result.metrics["val_accuracy"] == scores[expected - 1]

@@ -11,7 +11,7 @@ from qkd_study.cli.main import main
 from qkd_study.data import load
 from qkd_study.forecast.calibrate import calibrate, interpolated, spread
 from qkd_study.forecast.disk import disk
-from qkd_study.forecast.measure import Cost
+from qkd_study.forecast.measure import Cost, measure
 from qkd_study.forecast.shapes import Shape, Training, shape_of
 from qkd_study.forecast.workload import suggestions_of, workload_of
 from qkd_study.study.load import load_study
@@ -117,7 +117,7 @@ def test_a_search_over_what_costs_is_drawn(tmp_path: Path) -> None:
     )
     with pytest.warns(UserWarning, match="epochs is searched"):
         study = load_study(path)
-    cost = Cost(1.0, 0.5, 0.0, 0.25, 0.0, 0.0)
+    cost = Cost(1.0, 0.5, 0.0, 0.0, 0.25, 0.0, 0.0)
     work = workload_of(study, load("digits"), lambda training: cost)
     arm = next(iter(work.arms.values()))
     assert len(arm.trials) == 300
@@ -126,6 +126,28 @@ def test_a_search_over_what_costs_is_drawn(tmp_path: Path) -> None:
     assert max(cost.epochs for cost in arm.trials) == 40
     assert sum(cost.epochs for cost in arm.trials) / 300 == pytest.approx(21, abs=2)
     assert arm.confirmed.epochs == pytest.approx(21, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "student", "teacher"),
+    [({"validate_every": 2}, 2, 1), ({"epoch_choice": "last", "validate_every": 1}, 1, 2)],
+)
+def test_validations_are_counted_apart_where_not_every_epoch_has_one(
+    tmp_path: Path, chosen: dict[str, str | int], student: int, teacher: int
+) -> None:
+    path = tmp_path / "tiny.py"
+    path.write_text(TINY.replace('fixed={"epochs"', f'fixed={{**{chosen}, "epochs"'))
+    study, data = load_study(path), load("digits")
+    _, arm, drawn = next(found for found in suggestions_of(study, "digits") if found[1].terms)
+    config = drawn.configs[0]
+    assert (config.epochs, config.teacher_epochs) == (3, 2)
+    for generation, epochs, validations in ((None, 3, student), (1, 2, teacher)):
+        training = Training(arm, config, generation)
+        assert training.validations == validations
+        apart = 0 if validations == epochs else validations
+        cost = Cost(1.0, 0.5, 0.125, 0.0, 0.25, 0.0, 0.0)
+        assert cost.seconds(training) == 1 + 0.5 * epochs + 0.125 * apart
+        assert (measure(study, training, data).validation > 0) == (validations != epochs)
 
 
 def test_points_far_apart_come_first() -> None:
@@ -139,7 +161,7 @@ def test_points_far_apart_come_first() -> None:
 def test_interpolation() -> None:
     def cost(samples: float, width: float, kind: str) -> Cost:
         seconds = 1e-3 * samples + 1e-4 * width * samples ** (0.5 if kind == "a" else 0.7)
-        return Cost(seconds, 2 * seconds, seconds, seconds, 1.0, 1.0)
+        return Cost(seconds, 2 * seconds, seconds, seconds, seconds, 1.0, 1.0)
 
     grid = [(s, w, k) for s in (10, 40, 160, 640) for w in (4, 16, 64, 256) for k in "ab"]
     known = [Shape(k, (float(s), float(w))) for s, w, k in grid]

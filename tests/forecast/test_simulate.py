@@ -205,7 +205,7 @@ def test_every_trial_costs_what_its_configuration_does(minimise: str | None) -> 
         trials=12,
         replicates=Replicates(search=3, confirm=12),
     )
-    cost = Cost(1.0, 0.5, 0.0, 0.25, 0.0, 0.0)
+    cost = Cost(1.0, 0.5, 0.0, 0.0, 0.25, 0.0, 0.0)
     of = workload_of(study, load("digits"), lambda training: cost)
     (arm,) = of.arms.values()
     assert {cost.seconds for cost in arm.trials} == {

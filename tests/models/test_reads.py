@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from qkd_study.data import Arrays, load
-from qkd_study.distill import TeacherStore, run
+from qkd_study.distill import TeacherSpec, TeacherStore, run
 from qkd_study.quantum import Circuit, hardware_efficient
 from qkd_study.study import (
     AlexNet,
@@ -78,7 +78,7 @@ def did(of: ModelSpec, config: Config, folder: Path) -> tuple[Any, ...]:
     result = run(setting, arm, config, DATASET, TeacherStore(folder), replicate=0, test=True)
     counts = {name: n for name, n in result.costs.items() if not name.startswith("seconds")}
     return (
-        [epoch.total for epoch in result.curve],
+        [(epoch.total, epoch.val_accuracy) for epoch in result.curve],
         result.metrics["test_nll"],
         counts,
         result.backend,
@@ -126,9 +126,29 @@ def test_what_is_read_beside_another_value_is_null_beside_the_rest(
             continue
         values = {**{n: v[0] for n, v in VALUES.items()}, other: choice}
         study, config = of_study(of, **values)
-        both: list[dict[str, Any]] = [{name: 0.5}, {name: 0.9}]
+        pair = (1, 2) if PARAMETERS[name].kind == "int" else (0.5, 0.9)
+        both: list[dict[str, Any]] = [{name: value} for value in pair]
         changed = [did(of, replace(config, **one), tmp_path) for one in both]
         assert (changed[0] != changed[1]) == (choice in allowed)
         assert (getattr(config, name) is not None) == (choice in allowed)
         (arm,) = study.all_arms
         assert reads_with(study, arm, name, vars(config)) == (choice in allowed)
+
+
+def test_a_teacher_is_validated_as_said_whatever_the_student_keeps() -> None:
+    setting = ClassicalToClassical(Mlp(()), Mlp(()))
+    fixed: dict[str, Any] = {
+        **FIXED,
+        "teacher_epochs": 7,
+        "epoch_choice": "last",
+        "validate_every": 3,
+    }
+    study = Study(question="?", setting=setting, arms=("scratch", "soft"), fixed=fixed)
+    scratch, soft = (
+        study.config(study.cells()[0], arm, {}, DATASET.name) for arm in study.all_arms
+    )
+    assert (scratch.validate_every, soft.validate_every) == (None, 3)
+    spec = TeacherSpec.of(setting, study.arm("soft"), soft, DATASET, 0)
+    assert spec.recipe()["validate_every"] == 3
+    recipe = spec.training_config()
+    assert [epoch for epoch in range(1, 8) if recipe.validates(epoch)] == [3, 6, 7]

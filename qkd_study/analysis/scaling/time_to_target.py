@@ -18,6 +18,7 @@ SHARE = 0.95
 def epochs(results: RunTables, target: float | None = None) -> pd.DataFrame:
     """Epochs until validation accuracy first reaches a target, every arm against the baseline.
 
+    Only epochs that were validated count; where that is the last alone, nothing is said.
     Runs that never reach it are censored; arms are compared by restricted means, see
     `statistics.compare_epochs`.
 
@@ -68,11 +69,11 @@ def _targets(
 
 def _compared(arm: pd.DataFrame, base: pd.DataFrame, target: float) -> dict[str, Any] | None:
     shared = arm.index.intersection(base.index)
-    if shared.empty:
-        return None
     ours, theirs = arm.loc[shared], base.loc[shared]
+    if min((int(side.notna().sum(axis=1).min()) for side in (ours, theirs)), default=0) < 2:
+        return None
     # Shorter curves end in nan: all runs are observed as long as the shortest.
-    limit = min(int(side.notna().sum(axis=1).min()) for side in (ours, theirs))
+    limit = min(_last(ours), _last(theirs))
     found = compare_epochs(_first(ours, target), _first(theirs, target), limit)
     return {
         "pairs": found.n,
@@ -86,6 +87,13 @@ def _compared(arm: pd.DataFrame, base: pd.DataFrame, target: float) -> dict[str,
         "high": found.high,
         "p": found.p,
     }
+
+
+def _last(curves: pd.DataFrame) -> int:
+    """The last epoch of the shortest curve."""
+    there = curves.notna().to_numpy()
+    last = there.shape[1] - 1 - there[:, ::-1].argmax(axis=1)
+    return int(curves.columns.to_numpy()[last].min())
 
 
 def _first(curves: pd.DataFrame, target: float) -> list[float | None]:

@@ -127,7 +127,7 @@ class _Group:
         self.weights = [rows.detach().clone() for rows in models.parameters.rows]
 
     def epoch(self, number: int, config: TrainingConfig, optimizer: Optimizer) -> bool:
-        """Train one epoch and score it; returns whether any model's loss is still finite."""
+        """Train and, if configured, score an epoch; returns whether any loss is still finite."""
         start = time.perf_counter()
         sums, rate = _Sums(), config.rate(number)
         order = torch.stack([torch.randperm(self.samples, generator=g) for g in self.orders])
@@ -135,8 +135,10 @@ class _Group:
             terms, hits = self._step(index)
             optimizer.step(rate)
             sums.add(terms, hits, index.shape[1])
-        logits = self.models.evaluate(self.validation, self.validated)[..., : self.validated]
-        right = (logits.max(1).indices == self.val_labels).sum(1).tolist()
+        logits, right = None, []
+        if config.validates(number):
+            logits = self.models.evaluate(self.validation, self.validated)[..., : self.validated]
+            right = (logits.max(1).indices == self.val_labels).sum(1).tolist()
         means = sums.means(self.samples)
         seconds = (time.perf_counter() - start) / self.size
         for model, result in enumerate(self.results):
@@ -145,9 +147,9 @@ class _Group:
                 self.failures[model] = Diverged(f"the loss was {mean['total']} in epoch {number}")
             if self.failures[model] is not None:
                 continue
-            score = right[model] / self.validated
+            score = None if logits is None else right[model] / self.validated
             result.curve.append(Epoch.of(number, mean, score, seconds))
-            if score > self.best[model] or config.epoch_choice == "last":
+            if logits is not None and score is not None and score > self.best[model]:
                 self.best[model], result.best_epoch = score, number
                 result.val_logits = logits[model].T.contiguous()
                 for best_rows, rows in zip(self.weights, self.models.parameters.rows, strict=True):
