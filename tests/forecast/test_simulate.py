@@ -211,6 +211,9 @@ def test_every_trial_costs_what_its_configuration_does(minimise: str | None) -> 
     assert {cost.seconds for cost in arm.trials} == {
         1 + 0.5 * config.epochs for config in arm.suggestions.configs
     }
+    suggestions = arm.suggestions
+    asked = [suggestions.config(v) for v in suggestions.ask(range(5, 10)).values()]
+    assert asked == suggestions.configs[5:10]
     found = simulate(of, replace(FAST, cpus=3))
     assert found.trials == 12 + 3
     whole = 3 * sum(cost.seconds for cost in arm.trials) + 12 * arm.confirmed.confirm
