@@ -56,11 +56,11 @@ def list_runs(options: Namespace) -> int:
     elif not rows:
         print(f"no runs in {options.out}")
     else:
-        console().print(TerminalTable("", LISTED, [_listed(row) for row in rows]))
+        console().print(TerminalTable("", LISTED, [_table_row(row) for row in rows]))
     return DONE
 
 
-def _listed(row: dict[str, Any]) -> tuple[str, ...]:
+def _table_row(row: dict[str, Any]) -> tuple[str, ...]:
     """A run as a row of the table."""
     runs, score = row["runs"], row["score"]
     started = (row["started_at"] or "")[: len("2026-01-01T00:00")].replace("T", " ")

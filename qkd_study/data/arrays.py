@@ -70,7 +70,7 @@ def build(
     if unknown := [label for label in np.unique(test_labels).tolist() if label not in known]:
         raise InputError(
             f"{who}: test_y holds {shown(unknown[0])}, which is no class of y. "
-            f"Allowed: {_some(values.tolist())}."
+            f"Allowed: {_join_first(values.tolist())}."
         )
     test_y = np.searchsorted(values, test_labels).astype(np.int64)
     return Dataset(name, x, y, test_x, test_y, len(values), divisor)
@@ -196,6 +196,6 @@ def _split(who: str, y: Ints, values: _Labels, share: float) -> tuple[Ints, Ints
     return np.setdiff1d(np.arange(len(y), dtype=np.int64), test), test
 
 
-def _some(values: Sequence[object], most: int = 10) -> str:
+def _join_first(values: Sequence[object], most: int = 10) -> str:
     shown = ", ".join(repr(value) for value in values[:most])
     return shown + (", ..." if len(values) > most else "")

@@ -69,11 +69,11 @@ def run_replicates(
     """
     call = _Call(setting, arm, config, dataset, teachers, test)
     if not runs_in_batch(setting, arm, config, dataset):
-        return [call.alone(replicate) for replicate in replicates]
+        return [call.run_alone(replicate) for replicate in replicates]
     limit = replicates_held(setting, config, dataset)
     parts = [replicates[i : i + limit] for i in range(0, len(replicates), limit)]
     with one_thread():
-        return [result for part in parts for result in call.group(part)]
+        return [result for part in parts for result in call.run_batch(part)]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class _Call:
     teachers: TeacherStore
     test: bool
 
-    def alone(self, replicate: int) -> RunResult | Exception:
+    def run_alone(self, replicate: int) -> RunResult | Exception:
         """One replicate by `run`."""
         try:
             return run(
@@ -104,7 +104,7 @@ class _Call:
         except Exception as error:
             return error
 
-    def group(self, replicates: Sequence[int]) -> list[RunResult | Exception]:
+    def run_batch(self, replicates: Sequence[int]) -> list[RunResult | Exception]:
         """Run replicates in one batch."""
         start, waited_before = time.perf_counter(), self.teachers.waited
         seconds_before = self.teachers.seconds
@@ -112,55 +112,55 @@ class _Call:
         if self.arm.needs_teacher:
             self.teachers.train([TeacherSpec.of(*given, replicate) for replicate in replicates])
         results: dict[int, RunResult | Exception] = {}
-        ready: dict[int, RunSetup] = {}
+        setups: dict[int, RunSetup] = {}
         executions: dict[int, int] = {}
         for replicate in replicates:
             before = self.teachers.executions
             try:
-                ready[replicate] = set_up_run(*given, self.teachers, replicate)
+                setups[replicate] = set_up_run(*given, self.teachers, replicate)
             except StorageError:
                 raise
             except Exception as error:
                 results[replicate] = error
             executions[replicate] = self.teachers.executions - before
-        if not ready:
+        if not setups:
             return [results[replicate] for replicate in replicates]
-        students = [one.student for one in ready.values()]
+        students = [setup.student for setup in setups.values()]
         batch = batch_models(self.setting.student_model, students)
-        targets = [one.targets for one in ready.values() if one.targets is not None]
+        targets = [setup.targets for setup in setups.values() if setup.targets is not None]
         started = time.perf_counter()
         trained = train_batched(
             batch,
-            [one.training for one in ready.values()],
-            [one.validation for one in ready.values()],
+            [setup.training for setup in setups.values()],
+            [setup.validation for setup in setups.values()],
             Objective.of(self.config, self.arm),
             training_config(self.config),
             teachers=targets or None,
-            seeds=[one.seed for one in ready.values()],
+            seeds=[setup.seed for setup in setups.values()],
         )
         seconds_train = time.perf_counter() - started
         done = {}
-        logits: Sequence[Tensor | None] = [None] * len(ready)
+        logits: Sequence[Tensor | None] = [None] * len(setups)
         if self.test:
             labels = torch.from_numpy(self.dataset.test_labels.copy())
             logits = batch.test(torch.from_numpy(self.dataset.test_inputs()))
-        rows = zip(ready.items(), trained, logits, strict=True)
-        for (replicate, one), training, answer in rows:
+        rows = zip(setups.items(), trained, logits, strict=True)
+        for (replicate, setup), training, answer in rows:
             if isinstance(training, Exception):
                 results[replicate] = training
                 continue
             before = self.teachers.executions
-            metrics = one.validated(training)
+            metrics = setup.validation_metrics(training)
             if answer is not None:
-                metrics |= one.tested(answer, labels, self.teachers)
+                metrics |= setup.test_metrics(answer, labels, self.teachers)
             executions[replicate] += self.teachers.executions - before
-            done[replicate] = (one, training, metrics)
+            done[replicate] = (setup, training, metrics)
         waited = self.teachers.waited - waited_before
         seconds = {
-            "seconds_train": seconds_train / len(ready),
+            "seconds_train": seconds_train / len(setups),
             "seconds_teacher": (self.teachers.seconds - seconds_before) / len(replicates),
             "seconds_total": (time.perf_counter() - start - waited) / len(replicates),
         }
-        for replicate, (one, training, metrics) in done.items():
-            results[replicate] = one.result(training, metrics, executions[replicate], seconds)
+        for replicate, (setup, training, metrics) in done.items():
+            results[replicate] = setup.result(training, metrics, executions[replicate], seconds)
         return [results[replicate] for replicate in replicates]

@@ -81,31 +81,31 @@ def run(
     """
     start, waited_before = time.perf_counter(), teachers.waited
     seconds_before, executions_before = teachers.seconds, teachers.executions
-    ready = set_up_run(setting, arm, config, dataset, teachers, replicate)
+    setup = set_up_run(setting, arm, config, dataset, teachers, replicate)
     started = time.perf_counter()
     trained = train(
-        ready.student,
-        ready.training,
-        ready.validation,
+        setup.student,
+        setup.training,
+        setup.validation,
         Objective.of(config, arm),
         training_config(config),
-        teacher=ready.targets,
-        seed=ready.seed,
+        teacher=setup.targets,
+        seed=setup.seed,
     )
     seconds_train = time.perf_counter() - started
-    metrics = ready.validated(trained)
+    metrics = setup.validation_metrics(trained)
     if test:
         labels = torch.from_numpy(dataset.test_labels.copy())
         inputs = torch.from_numpy(dataset.test_inputs())
         seed = derive(config.seed, replicate, "student test")
-        logits = predict(ready.student, inputs, seed=seed).logits
-        metrics |= ready.tested(logits, labels, teachers)
+        logits = predict(setup.student, inputs, seed=seed).logits
+        metrics |= setup.test_metrics(logits, labels, teachers)
     seconds = {
         "seconds_train": seconds_train,
         "seconds_teacher": teachers.seconds - seconds_before,
         "seconds_total": time.perf_counter() - start - (teachers.waited - waited_before),
     }
-    return ready.result(trained, metrics, teachers.executions - executions_before, seconds)
+    return setup.result(trained, metrics, teachers.executions - executions_before, seconds)
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class RunSetup:
     targets: Outputs | None
     seed: int
 
-    def validated(self, trained: TrainingResult) -> dict[str, float | int | None]:
+    def validation_metrics(self, trained: TrainingResult) -> dict[str, float | int | None]:
         """Metrics on the validation samples."""
         labels = self.validation.labels
         return {
@@ -138,7 +138,7 @@ class RunSetup:
             "best_epoch": trained.best_epoch,
         }
 
-    def tested(
+    def test_metrics(
         self, logits: Tensor, labels: Tensor, teachers: TeacherStore
     ) -> dict[str, float | int | None]:
         """Metrics on the test set, from the student's logits (t, classes) and the labels (t,)."""

@@ -75,7 +75,10 @@ def pareto(results: RunTables, cost: str | None = None, title: str | None = None
         layout.logarithmic(axes, "x", table["cost"])
         axes.margins(x=0.15, y=0.1)
     layout.label(panels, values.axis_of(cost), "test accuracy (%)")
-    notes = ["Grey line: the front; no other point is as accurate for less", *_named(fronts)]
+    notes = [
+        "Grey line: the front; no other point is as accurate for less",
+        *_number_points(fronts),
+    ]
     if len(every) > PANELS:
         notes.append(f"The first {PANELS} of {len(every)} amounts of data are shown")
     layout.arm_key(figure, looks, notes, lines=False)
@@ -104,7 +107,7 @@ def _points(axes: Axes, table: pd.DataFrame, looks: dict[str, Style]) -> None:
         axes.plot(own["cost"].to_numpy(), own["mid"].to_numpy(), label=arm, **look.points(5.5))
 
 
-def _named(fronts: list[tuple[Axes, pd.DataFrame]]) -> list[str]:
+def _number_points(fronts: list[tuple[Axes, pd.DataFrame]]) -> list[str]:
     """Number the points of fronts, or the best of each if there are many; returns the names."""
     if sum(len(front) for _, front in fronts) > NAMED:
         fronts = [(axes, front.tail(1)) for axes, front in fronts]

@@ -26,7 +26,7 @@ def search(results: RunTables) -> Subsection:
         tables.append(_winners(results, best))
         tables += [] if results.minimised is None else [_front(results, results.minimised)]
         importance = results.importance(pooled=True)
-        lines += _mattered(importance)
+        lines += _importance_lines(importance)
         tables += [_importance(importance)] if importance["importance"].notna().any() else []
     return Subsection("The search", lines, [*tables, _budget(used)])
 
@@ -100,7 +100,7 @@ def _importance(frame: pd.DataFrame) -> Table:
     return table("Importance of parameters", note, wide, shown)
 
 
-def _mattered(frame: pd.DataFrame) -> list[str]:
+def _importance_lines(frame: pd.DataFrame) -> list[str]:
     known = frame.dropna(subset=["importance"])
     several = known.groupby("arm")["parameter"].transform("size") > 1
     top = known[several].sort_values("importance", ascending=False).drop_duplicates("arm")
