@@ -565,6 +565,8 @@ def test_a_term_and_its_gradient_are_those_of_its_function(name: str) -> None:
     [
         ("Q2C both", {"epochs": 150}),
         ("C2Q soft", {"epochs": 100, "depth": 4}),
+        ("quanvolution", {"epochs": 60}),
+        ("quantum", {"epochs": 60}),
     ],
 )
 def test_a_full_training(tmp_path: Path, name: str, more: dict[str, Any]) -> None:
