@@ -27,7 +27,13 @@ def test_there_is_an_example_of_each() -> None:
     assert [title for title, _ in BLOCKS] == ["model", "loss term", "dataset", "ansatz"]
 
 
-@pytest.mark.parametrize(("title", "code"), BLOCKS, ids=[title for title, _ in BLOCKS])
+@pytest.mark.parametrize(
+    ("title", "code"),
+    [
+        pytest.param(title, code, id=title, marks=[] if title == "model" else [pytest.mark.slow])
+        for title, code in BLOCKS
+    ],
+)
 def test_parts_of_ones_own_run(tmp_path: Path, cli: Cli, title: str, code: str) -> None:
     (tmp_path / "own.py").write_text(code)
     few = ["--set", "epochs=2", "--set", "teacher_epochs=2", "--trials", "1", "--replicates", "2"]

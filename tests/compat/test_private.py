@@ -79,7 +79,7 @@ def private(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 found = hidden(node.arg, INHERITED)
             case ast.Call(func, [_, ast.Constant(name), *_]):
                 by_name = ast.unparse(func) in ("getattr", "setattr", "hasattr")
-                found = by_name and hidden(name, INHERITED)
+                found = by_name and hidden(name, own)
             case ast.Import(names):
                 found = any(hidden(part) for alias in names for part in alias.name.split("."))
             case ast.ImportFrom(str(module), names):
