@@ -53,6 +53,7 @@ def measured(study: Path, options: list[str]) -> dict[str, float]:
 
 def main() -> None:
     """Compare the studies named on the command line, or all."""
+    os.environ["QKD_STUDY_TEACHER_CACHE"] = "0"  # teachers of earlier runs do not count
     options = [] if "--full" in sys.argv else ["--quick"]
     named = [Path(name) for name in sys.argv[1:] if not name.startswith("-")]
     print(f"load before: {os.getloadavg()[0]:.1f}")
