@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import optuna
@@ -69,6 +71,9 @@ class Journal:
             self._studies[name].add_trial(frozen)
         except OSError as error:
             raise StorageError.of(self._path, error) from None
+        except RuntimeError as error:  # Optuna's lock file is gone: the folder was moved or removed
+            gone = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            raise StorageError.of(self._path, gone) from error
 
 
 def _is_whole(journal: Path) -> bool:

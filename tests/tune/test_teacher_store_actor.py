@@ -166,6 +166,7 @@ def test_all_workers_of_a_node_read_one_copy_of_the_data(ray_: Any, tmp_path: Pa
         study=STUDY,
         dataset=datasets.load("digits"),
         teachers=FolderArtifactStore(tmp_path),
+        teacher_cache=None,
         run_id="x",
         scratch=str(tmp_path),
     )
