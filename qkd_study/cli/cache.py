@@ -9,7 +9,8 @@ from argparse import Namespace
 from pathlib import Path
 
 from qkd_study.cli.formatting import size
-from qkd_study.common.exit_codes import BAD_INPUT, DONE, ERROR
+from qkd_study.common.errors import InputError
+from qkd_study.common.exit_codes import DONE, ERROR
 from qkd_study.common.paths import cache_folder
 from qkd_study.results.teacher_cache import LIMIT, NAME, cache_limit
 
@@ -21,6 +22,13 @@ def cache(options: Namespace) -> int:
     """`qkd-study cache`: show the files in the user's cache, or remove them."""
     folder = cache_folder()
     parts = {path.name: path for path in sorted(folder.iterdir())} if folder.is_dir() else {}
+    if options.action == "show" and options.name is not None:
+        raise InputError(
+            f"cache show takes no name, but got {options.name!r}. `qkd-study cache clear "
+            f"{options.name}` removes that part."
+        )
+    if options.action == "clear" and options.json:
+        raise InputError("--json belongs to `qkd-study cache`; cache clear prints no JSON.")
     if options.action == "clear":
         return _clear(parts, options.name)
     sizes = {name: _size(path) for name, path in parts.items()}
@@ -38,11 +46,7 @@ def cache(options: Namespace) -> int:
 def _clear(parts: dict[str, Path], name: str | None) -> int:
     if name is not None and name not in parts:
         there = f"one of {', '.join(map(repr, parts))}" if parts else "nothing, the cache is empty"
-        print(
-            f"qkd-study: cache clear: there is no {name!r}; there is {there}.",
-            file=sys.stderr,
-        )
-        return BAD_INPUT
+        raise InputError(f"cache clear: there is no {name!r}; there is {there}.")
     for path in parts.values() if name is None else [parts[name]]:
         if name is None and path.name == _COPIES:
             print(

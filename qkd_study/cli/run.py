@@ -39,6 +39,7 @@ def run(options: Namespace) -> int:
         start_tables,
         write_manifest,
     )
+    from qkd_study.results.teacher_cache import cache_limit
     from qkd_study.tune.environment import prepare_driver
     from qkd_study.tune.jobs import is_remote
     from qkd_study.tune.probe import probe
@@ -60,6 +61,7 @@ def run(options: Namespace) -> int:
     if address is None:
         with ray_folder():  # raises if there is none
             pass
+        cache_limit()  # raises if it is none
     if options.time_limit is not None and not 0 < options.time_limit < 1e7:
         raise InputError(
             f"--time-limit must be seconds from above 0 to below 1e7, but got {options.time_limit}."

@@ -41,6 +41,16 @@ def test_what_is_no_size(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
         cache_limit()
 
 
+def test_a_run_with_a_bad_limit_begins_nothing(
+    monkeypatch: pytest.MonkeyPatch, tiny_study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(LIMIT, "lots")
+    out = tiny_study.parent / "results"
+    assert main(["run", str(tiny_study), "--out", str(out)]) == 2
+    assert f"{LIMIT} must be a size" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_what_was_not_used_for_longest_goes_first(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,6 +96,10 @@ def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "there is no 'teacher'; there is one of 'digits.npz', 'teachers'" in (
         capsys.readouterr().err
     )
+    assert main(["cache", "show", "teachers"]) == 2
+    assert "cache show takes no name, but got 'teachers'" in capsys.readouterr().err
+    assert main(["cache", "clear", "--json"]) == 2
+    assert "cache clear prints no JSON" in capsys.readouterr().err
     assert main(["cache", "clear", "teachers"]) == 0
     assert [path.name for path in folder.iterdir()] == ["digits.npz"]
     (folder / "stores" / "bucket").mkdir(parents=True)
