@@ -7,7 +7,7 @@ import os
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from qkd_study.common.errors import InputError, shown
+from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.common.exit_codes import DONE, ERROR
 from qkd_study.results.schema import RUN_KEY
 
@@ -87,7 +87,7 @@ def _chosen_rows(rows: pd.DataFrame, given: dict[str, Any], folder: RunFolder) -
 def _values(values: list[Any]) -> str:
     """A list of values as text; consecutive numbers as a range."""
     if isinstance(values[0], str):
-        return ", ".join(map(shown, values[:20])) + (", ..." if len(values) > 20 else "")
+        return ", ".join(map(safe_repr, values[:20])) + (", ..." if len(values) > 20 else "")
     ranges: list[list[int]] = []
     for number in values:
         if ranges and number == ranges[-1][1] + 1:

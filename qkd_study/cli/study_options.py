@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from qkd_study import data as datasets
-from qkd_study.common.errors import InputError, shown
+from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.common.names import unknown
 from qkd_study.planning.plan import Plan, make_plan
 from qkd_study.study.config import PARAMETERS, parameter
@@ -42,13 +42,15 @@ def _with_options(study: Study, options: Namespace) -> Study:
     for assignment in options.set:
         name, equals, text = assignment.partition("=")
         if not equals:
-            raise InputError(f"--set takes NAME=VALUE, but got {shown(assignment)}.")
+            raise InputError(f"--set takes NAME=VALUE, but got {safe_repr(assignment)}.")
         claims = study.claims
         study = study.with_fixed(name, _value(name, text))
         remaining = {claim.says for claim in study.claims}
         for claim in claims:
             if claim.says not in remaining:
-                print(f"with {assignment} there is no claim {shown(claim.says)}", file=sys.stderr)
+                print(
+                    f"with {assignment} there is no claim {safe_repr(claim.says)}", file=sys.stderr
+                )
     changes: dict[str, Any] = {}
     if options.dataset is not None:
         declared = [entry for entry in study.datasets if datasets.name_of(entry) == options.dataset]

@@ -36,7 +36,7 @@ class StudyWarning(UserWarning):
     """A study can run, but probably not as its author intends."""
 
 
-class _Shown(reprlib.Repr):
+class _SafeRepr(reprlib.Repr):
     def __init__(self) -> None:
         super().__init__()
         self.maxlevel = 4
@@ -69,10 +69,10 @@ def is_text(value: object) -> TypeGuard[str]:
     return not any("\ud800" <= c <= "\udfff" or c == "\0" for c in value)
 
 
-def shown(value: object) -> str:
+def safe_repr(value: object) -> str:
     """The repr of a value for a message: short, and safe if the repr fails."""
     try:
-        text = _Shown().repr(value)
+        text = _SafeRepr().repr(value)
     except Exception:  # in the repr of a subclass of a container
         text = f"<{type(value).__name__} whose repr fails>"
     return text if len(text) <= _MOST else text[:_MOST] + "..."

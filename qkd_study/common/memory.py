@@ -8,9 +8,9 @@ from qkd_study.common.errors import InputError
 
 #: Complex matrices of 2^n x 2^n in memory during a gradient: the circuit's unitary, the identity it
 #: is computed from, their gradients, and products with the observable.
-MATRICES = 6
+GRADIENT_MATRICES = 6
 #: States in memory if the circuit's matrix is not needed: those of a sweep and of a batch.
-STATES = 5 + 3 * 32
+GRADIENT_STATES = 5 + 3 * 32
 #: Samples that are embedded at once when many are predicted.
 PREDICTED_SAMPLES = 1000
 
@@ -42,7 +42,7 @@ def circuit_bytes(qubits: int, states: int, samples: int, *, matrices: bool) -> 
         samples: in the training and validation draws together.
         matrices: whether the model needs the circuit's matrix of 4^n complex128 entries.
     """
-    held = MATRICES * 16 << 2 * qubits if matrices else STATES * 16 << qubits
+    held = GRADIENT_MATRICES * 16 << 2 * qubits if matrices else GRADIENT_STATES * 16 << qubits
     return held + (2 * 4 << qubits) * states * max(samples, PREDICTED_SAMPLES)
 
 

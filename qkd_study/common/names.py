@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 
-from qkd_study.common.errors import shown
+from qkd_study.common.errors import safe_repr
 
 #: Common other names of parameters, datasets and arms.
 _ELSEWHERE: Mapping[str, str] = {
@@ -68,7 +68,7 @@ def unknown(kind: str, name: object, known: Iterable[str], or_else: str = "") ->
     """
     names = list(known)
     near = did_you_mean(name, names)
-    return f"unknown {kind} {shown(name)}. " + (
+    return f"unknown {kind} {safe_repr(name)}. " + (
         near or f"Known {kind}s: {', '.join(names)}{or_else}."
     )
 

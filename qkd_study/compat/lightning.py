@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Complex = NDArray[np.complexfloating]
+ComplexArray = NDArray[np.complexfloating]
+RealArray = NDArray[np.float64]
 #: Applies a gate: wires, whether its adjoint, angles in radians.
 Gate = Callable[[Sequence[int], bool, Sequence[float]], None]
 
@@ -41,8 +42,8 @@ class StateVector:
         self._suffix = "C64" if precision == "complex64" else "C128"
         self._dtype = np.dtype(precision).type
         self._vector: Any = getattr(ops, f"StateVector{self._suffix}")(wires)
-        self.load: Callable[[Complex], None] = self._vector.updateData
-        self.read: Callable[[Complex], None] = self._vector.getState
+        self.load: Callable[[ComplexArray], None] = self._vector.updateData
+        self.read: Callable[[ComplexArray], None] = self._vector.getState
 
     def gate(self, name: str) -> Gate:
         """The method that applies a gate, by PennyLane's name of it, such as `RX`."""
@@ -51,7 +52,9 @@ class StateVector:
 
     def derivatives(
         self, names: Sequence[str], wires: Sequence[Sequence[int]]
-    ) -> Callable[[Sequence[Sequence[float]], Complex, Complex, Sequence[int]], Complex]:
+    ) -> Callable[
+        [Sequence[Sequence[float]], ComplexArray, ComplexArray, Sequence[int]], ComplexArray
+    ]:
         """The adjoint differentiation of a circuit.
 
         Args:
@@ -71,10 +74,10 @@ class StateVector:
 
         def derive(
             angles: Sequence[Sequence[float]],
-            final: Complex,
-            cotangent: Complex,
+            final: ComplexArray,
+            cotangent: ComplexArray,
             varied: Sequence[int],
-        ) -> Complex:
+        ) -> ComplexArray:
             gates = create(names, angles, wires, forward, no_matrices, no_controls, no_controls)
             load(final)
             return np.asarray(product(vector, gates, cotangent, varied))

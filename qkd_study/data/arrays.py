@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qkd_study.common.errors import InputError, StudyWarning, shown
+from qkd_study.common.errors import InputError, StudyWarning, safe_repr
 from qkd_study.data.dataset import Dataset, Floats, Ints
 
 #: The share of a user's samples that is the test set, if none is given.
@@ -69,7 +69,7 @@ def build(
     known = set(values.tolist())
     if unknown := [label for label in np.unique(test_labels).tolist() if label not in known]:
         raise InputError(
-            f"{who}: test_y holds {shown(unknown[0])}, which is no class of y. "
+            f"{who}: test_y holds {safe_repr(unknown[0])}, which is no class of y. "
             f"Allowed: {_join_first(values.tolist())}."
         )
     test_y = np.searchsorted(values, test_labels).astype(np.int64)
@@ -81,7 +81,8 @@ def _divisor(who: str, given: Sequence[Any], divide_by: float | None) -> float:
         real = isinstance(divide_by, float | int) and not isinstance(divide_by, bool)
         if not real or not 0 < divide_by < math.inf:
             raise InputError(
-                f"{who}: divide_by must be a number > 0, but got {shown(divide_by)}. It is 255 for "
+                f"{who}: divide_by must be a number > 0, but got {safe_repr(divide_by)}. It is "
+                f"255 for "
                 f"bytes of images, and 1 for samples to be used as they are."
             )
         return int(divide_by) if divide_by == int(divide_by) else divide_by
@@ -170,7 +171,7 @@ def _labels(who: str, name: str, given: Any) -> _Labels:
         odd = np.array([i for i, label in enumerate(y) if not isinstance(label, int)])
     at = int(odd[0]) if len(odd) else 0
     raise InputError(
-        f"{who}: {name} holds {shown(y.tolist()[at])} at [{at}]. Allowed: classes as integers, "
+        f"{who}: {name} holds {safe_repr(y.tolist()[at])} at [{at}]. Allowed: classes as integers, "
         f"or all as text."
     )
 
@@ -180,7 +181,7 @@ def _split(who: str, y: Ints, values: _Labels, share: float) -> tuple[Ints, Ints
     real = isinstance(share, float | int) and not isinstance(share, bool)
     if not real or not 0 < share < 1:
         raise InputError(
-            f"{who}: test_share must be a number between 0 and 1, but got {shown(share)}."
+            f"{who}: test_share must be a number between 0 and 1, but got {safe_repr(share)}."
         )
     rng = np.random.RandomState(_SPLIT_SEED)
     held = []
@@ -197,5 +198,5 @@ def _split(who: str, y: Ints, values: _Labels, share: float) -> tuple[Ints, Ints
 
 
 def _join_first(values: Sequence[object], most: int = 10) -> str:
-    shown = ", ".join(repr(value) for value in values[:most])
-    return shown + (", ..." if len(values) > most else "")
+    listed = ", ".join(repr(value) for value in values[:most])
+    return listed + (", ..." if len(values) > most else "")

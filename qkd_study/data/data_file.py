@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qkd_study.common.errors import InputError, shown
+from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.data.arrays import Pair
 
 if TYPE_CHECKING:
@@ -110,7 +110,8 @@ def _check_column(path: Path, name: str, column: pd.Series[Any]) -> None:
         odd = np.flatnonzero(pd.to_numeric(column, errors="coerce").isna().to_numpy())
         at = int(odd[0]) if len(odd) else 0
         raise InputError(
-            f"{path}: column {name!r} is not of numbers: it holds {shown(column.iloc[at])} in row "
+            f"{path}: column {name!r} is not of numbers: it holds {safe_repr(column.iloc[at])} "
+            f"in row "
             f"{at + 1}. Allowed: finite numbers in every column but the label's."
         )
     values = column.to_numpy(np.float64, na_value=np.nan)

@@ -6,7 +6,7 @@ import functools
 import sys
 from collections.abc import Sequence
 
-from qkd_study.common.errors import InputError, shown
+from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.common.progress import Progress, no_progress
 from qkd_study.common.terminal import is_live
 from qkd_study.data.dataset import Dataset
@@ -28,7 +28,7 @@ def source(entry: DataSource) -> Source | Subset | Arrays | DataFile:
     if not isinstance(entry, str):
         raise InputError(
             f"a dataset must be a name ({', '.join(SOURCES)}) or one of Subset(...), Arrays(...) "
-            f"and DataFile(...), but got {shown(entry)}."
+            f"and DataFile(...), but got {safe_repr(entry)}."
         )
     return named(entry)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qkd_study.common.errors import InputError, is_text, shown
+from qkd_study.common.errors import InputError, is_text, safe_repr
 from qkd_study.common.progress import Progress, no_progress
 from qkd_study.common.python_values import as_python
 from qkd_study.data.arrays import TEST_SHARE, build
@@ -20,10 +20,10 @@ from qkd_study.data.sources import SOURCES, Source, named
 
 def _checked_name(kind: str, name: object) -> str:
     if not is_text(name) or not name.isprintable() or len(name) > 100:
-        raise InputError(f"name of {kind} must be a line of text, but got {shown(name)}.")
+        raise InputError(f"name of {kind} must be a line of text, but got {safe_repr(name)}.")
     if name in SOURCES:
         raise InputError(
-            f"name of {kind} must not be that of a known dataset, but got {shown(name)}."
+            f"name of {kind} must not be that of a known dataset, but got {safe_repr(name)}."
         )
     return str(name)
 
@@ -46,14 +46,16 @@ class Subset:
         if not isinstance(self.of, str | Subset | Arrays | DataFile):
             raise InputError(
                 f"Subset is of a dataset's name, Subset(...), Arrays(...) or DataFile(...), "
-                f"but got {shown(self.of)}."
+                f"but got {safe_repr(self.of)}."
             )
         chosen = as_python(self.classes)
         if isinstance(chosen, str) or not isinstance(chosen, Sequence):
-            raise InputError(f"classes of Subset must be such as (3, 8), but got {shown(chosen)}.")
+            raise InputError(
+                f"classes of Subset must be such as (3, 8), but got {safe_repr(chosen)}."
+            )
         for label in chosen:
             if isinstance(label, bool) or not isinstance(label, int):
-                raise InputError(f"classes of Subset must be integers, but got {shown(label)}.")
+                raise InputError(f"classes of Subset must be integers, but got {safe_repr(label)}.")
         chosen = tuple(chosen)
         if len(chosen) < 2 or len(set(chosen)) < len(chosen):
             raise InputError(
@@ -218,14 +220,16 @@ class DataFile:
     def __post_init__(self) -> None:
         if not isinstance(self.path, str | Path) or not str(self.path):
             raise InputError(
-                f"path of DataFile must be that of a file, but got {shown(self.path)}."
+                f"path of DataFile must be that of a file, but got {safe_repr(self.path)}."
             )
         object.__setattr__(self, "path", Path(self.path))
         if Path(self.path).suffix.lower() not in ENDINGS:
             raise InputError(f"{self.path} must end in one of {', '.join(ENDINGS)}.")
         object.__setattr__(self, "divide_by", as_python(self.divide_by))
         if not isinstance(self.label, str) or not self.label:
-            raise InputError(f"label of DataFile must name a column, but got {shown(self.label)}.")
+            raise InputError(
+                f"label of DataFile must name a column, but got {safe_repr(self.label)}."
+            )
         if not self.name:
             object.__setattr__(self, "name", Path(self.path).stem)
         object.__setattr__(self, "name", _checked_name("DataFile", self.name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from qkd_study.common.errors import InputError, shown
+from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.common.randomness import seeded
 from qkd_study.common.seeds import derive
 from qkd_study.models.circuits import (
@@ -61,7 +61,7 @@ def build_ansatz(config: Config, own: Ansatz | None, seed: int) -> Circuit:
         if not isinstance(made, Circuit) or made.qubits != qubits or made.features:
             raise InputError(
                 f"ansatz({qubits}, {depth}) must give a Circuit on {qubits} qubits without "
-                f"features, but gave {shown(made)}."
+                f"features, but gave {safe_repr(made)}."
             )
         return made
     match config.ansatz:
@@ -139,7 +139,7 @@ def _own(of: spec.Own, config: Config, shape: Shape, classes: int, seed: int) ->
     made = of.build(config, shape, classes)
     if not isinstance(made, Model):
         raise InputError(
-            f"build of {shown(of)} must give a qkd_study.models.Model, but gave "
+            f"build of {safe_repr(of)} must give a qkd_study.models.Model, but gave "
             f"{type(made).__name__}."
         )
     made.uncounted = of.is_quantum

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from qkd_study.common.errors import InputError, StorageError, StudyWarning, format_error, shown
+from qkd_study.common.errors import InputError, StorageError, StudyWarning, format_error, safe_repr
 from qkd_study.data import Dataset
 from qkd_study.distill.replicates import run_replicates
 from qkd_study.distill.run import RunResult
@@ -107,7 +107,7 @@ def _try(
     with tempfile.TemporaryDirectory(prefix="qkd-study-") as folder:
         if arm.needs_teacher:
             spec = TeacherSpec.of(setting, arm, config, dataset, 0)
-            of = f"{shown(setting.teacher_of(arm))}, the teacher of arm {arm.name!r},"
+            of = f"{safe_repr(setting.teacher_of(arm))}, the teacher of arm {arm.name!r},"
             _attempt(of, _sizes(config.teacher_samples, BATCH_SIZE), lambda: _teacher(folder, spec))
 
         def run() -> RunResult:
@@ -118,13 +118,14 @@ def _try(
                 raise result
             return result
 
-        of = f"{shown(setting.student_model)} with the loss of arm {arm.name!r}"
+        of = f"{safe_repr(setting.student_model)} with the loss of arm {arm.name!r}"
         sizes = _sizes(config.samples, config.batch_size) + why
         first, second = (_attempt(of, sizes, run) for _ in range(2))
     counts = {"qubits": config.qubits, "gates": first.costs["gates"]}
     if study.minimise in counts and counts[study.minimise] is None:
         raise InputError(
-            f"minimise={study.minimise!r} needs a number that {shown(setting.student_model)} does "
+            f"minimise={study.minimise!r} needs a number that "
+            f"{safe_repr(setting.student_model)} does "
             f"not say: set qubits in `search`, `factors` or `fixed`, and give the model a property "
             f"circuit_gates."
         )

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor
 
-from qkd_study.common.errors import InputError, format_error, shown
+from qkd_study.common.errors import InputError, format_error, safe_repr
 from qkd_study.data import Dataset
 from qkd_study.distill.objective import Objective
 from qkd_study.models import Model, Outputs, build_model
@@ -54,7 +54,7 @@ def check_built(study: Study, arm: Arm, config: Config, dataset: Dataset) -> Non
         if not _is_tensor(value) or value.ndim != 0 or not value.isfinite():
             raise InputError(
                 f"{name} of arm {arm.name!r} must give one finite number as a tensor, but gave "
-                f"{shown(value)}."
+                f"{safe_repr(value)}."
             )
     try:
         Objective.of(config, arm)(student, labels, teacher)
@@ -80,21 +80,23 @@ def _outputs(
         raise
     except Exception as error:
         raise InputError(
-            f"{shown(of)} failed on {TRIED} samples of shape {dataset.shape}: {format_error(error)}"
+            f"{safe_repr(of)} failed on {TRIED} samples of shape {dataset.shape}: "
+            f"{format_error(error)}"
         ) from None
     logits = outputs.logits if isinstance(outputs, Outputs) else outputs
     wanted = (len(inputs), dataset.classes)
     if not isinstance(outputs, Outputs) or not _is_tensor(logits) or logits.shape != wanted:
-        gave = tuple(logits.shape) if _is_tensor(logits) else shown(logits)
+        gave = tuple(logits.shape) if _is_tensor(logits) else safe_repr(logits)
         raise InputError(
-            f"{shown(of)} must give Outputs with logits of shape {wanted}: one number for each "
+            f"{safe_repr(of)} must give Outputs with logits of shape {wanted}: one number for each "
             f"class of {dataset.name}; but gave {gave}."
         )
     features = outputs.features
     if not _is_tensor(features) or features.ndim < 1 or len(features) != len(inputs):
-        gave = tuple(features.shape) if _is_tensor(features) else shown(features)
+        gave = tuple(features.shape) if _is_tensor(features) else safe_repr(features)
         raise InputError(
-            f"{shown(of)} must give Outputs with features of shape ({len(inputs)}, ...), a row for "
+            f"{safe_repr(of)} must give Outputs with features of shape ({len(inputs)}, ...), a "
+            f"row for "
             f"each sample; but gave {gave}."
         )
     return outputs

@@ -12,13 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from qkd_study.compat.lightning import StateVector
+from qkd_study.compat.lightning import ComplexArray, RealArray, StateVector
 from qkd_study.quantum.circuit import Circuit
-
-Complex = NDArray[np.complexfloating]
-Real = NDArray[np.float64]
 
 
 class LightningState:
@@ -40,7 +36,7 @@ class LightningState:
         self._derive = vector.derivatives(names, self._wires)
         self._varied, self._slots = circuit.varied, circuit.slots
 
-    def _apply(self, state: Complex, values: Real, inverse: bool) -> Complex:
+    def _apply(self, state: ComplexArray, values: RealArray, inverse: bool) -> ComplexArray:
         self._load(state)
         angles = self._circuit.angles(values.tolist())
         steps = list(zip(self._methods, self._wires, angles, strict=True))
@@ -50,7 +46,7 @@ class LightningState:
         self._read(out)
         return out
 
-    def run(self, state: Complex, values: Real) -> Complex:
+    def run(self, state: ComplexArray, values: RealArray) -> ComplexArray:
         """Apply the circuit.
 
         Args:
@@ -59,13 +55,17 @@ class LightningState:
         """
         return self._apply(state, values, inverse=False)
 
-    def run_inverse(self, state: Complex, values: Real) -> Complex:
+    def run_inverse(self, state: ComplexArray, values: RealArray) -> ComplexArray:
         """Apply the adjoint of the circuit; arguments as for `run`."""
         return self._apply(state, values, inverse=True)
 
     def gradient(
-        self, state: Callable[[], Complex], final: Complex, cotangent: Complex, values: Real
-    ) -> Real:
+        self,
+        state: Callable[[], ComplexArray],
+        final: ComplexArray,
+        cotangent: ComplexArray,
+        values: RealArray,
+    ) -> RealArray:
         """Re<cotangent| d final / d values>, by one adjoint sweep from the final state.
 
         Args:
@@ -81,5 +81,5 @@ class LightningState:
             return np.zeros(len(values))
         angles = self._circuit.angles(values.tolist())
         products = self._derive(angles, final, cotangent, self._varied)
-        out: Real = np.bincount(self._slots, products.real, len(values))  # type: ignore[assignment]
+        out: RealArray = np.bincount(self._slots, products.real, len(values))  # type: ignore[assignment]
         return out

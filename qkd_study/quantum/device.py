@@ -8,15 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pennylane as qml
 import scipy.sparse
-from numpy.typing import NDArray
 from pennylane.devices import ExecutionConfig
 from pennylane.exceptions import DeviceError
 from pennylane.tape import QuantumScript
 
+from qkd_study.compat.lightning import ComplexArray, RealArray
 from qkd_study.quantum.circuit import Circuit
-
-Complex = NDArray[np.complexfloating]
-Real = NDArray[np.float64]
 
 
 def check_device(name: str) -> None:
@@ -78,29 +75,35 @@ class DeviceState:
             self._device.setup_execution_config(adjoint), use_device_jacobian_product=False
         )
 
-    def _prepare(self, state: Complex) -> tuple[qml.StatePrep, float]:
+    def _prepare(self, state: ComplexArray) -> tuple[qml.StatePrep, float]:
         norm = float(np.linalg.norm(state)) or 1.0
         return qml.StatePrep(state / norm, wires=self._wires, validate_norm=False), norm
 
-    def _execute(self, state: Complex, operators: list[qml.operation.Operation]) -> Complex:
+    def _execute(
+        self, state: ComplexArray, operators: list[qml.operation.Operation]
+    ) -> ComplexArray:
         prepare, norm = self._prepare(state)
         script = QuantumScript([prepare, *operators], [qml.state()])
         (out,) = self._device.execute([script], self._config)
-        final: Complex = np.asarray(out, self._type) * self._type.type(norm)
+        final: ComplexArray = np.asarray(out, self._type) * self._type.type(norm)
         return final
 
-    def run(self, state: Complex, values: Real) -> Complex:
+    def run(self, state: ComplexArray, values: RealArray) -> ComplexArray:
         """Apply the circuit; see `LightningState.run`."""
         return self._execute(state, self._circuit.operators(values, first_wire=self._first))
 
-    def run_inverse(self, state: Complex, values: Real) -> Complex:
+    def run_inverse(self, state: ComplexArray, values: RealArray) -> ComplexArray:
         """Apply the adjoint of the circuit; see `LightningState.run_inverse`."""
         operators = self._circuit.operators(values, first_wire=self._first)
         return self._execute(state, [qml.adjoint(gate) for gate in reversed(operators)])
 
     def gradient(
-        self, state: Callable[[], Complex], final: Complex, cotangent: Complex, values: Real
-    ) -> Real:
+        self,
+        state: Callable[[], ComplexArray],
+        final: ComplexArray,
+        cotangent: ComplexArray,
+        values: RealArray,
+    ) -> RealArray:
         """Re<cotangent| d final / d values>; see `LightningState.gradient`.
 
         Adjoint differentiation uses an observable O only as O|final>, so any sparse observable that
@@ -125,7 +128,7 @@ class DeviceState:
         return out
 
 
-def _arrow(state: Complex, image: Complex) -> scipy.sparse.csr_matrix:
+def _arrow(state: ComplexArray, image: ComplexArray) -> scipy.sparse.csr_matrix:
     """A Hermitian matrix with 2N - 1 entries that maps `state` to `image`, both (N,).
 
     One row, one column and one diagonal entry meet in the largest amplitude p:

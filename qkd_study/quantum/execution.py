@@ -9,23 +9,25 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from qkd_study.compat.lightning import ComplexArray, RealArray
 from qkd_study.quantum.circuit import Circuit
 from qkd_study.quantum.plans import ExecutionPlan, chunks
-
-Complex = NDArray[np.complexfloating]
-Real = NDArray[np.float64]
 
 
 class State(Protocol):
     """A device's state vector, and one circuit that acts on it; see `LightningState`."""
 
-    def run(self, state: Complex, values: Real) -> Any: ...
+    def run(self, state: ComplexArray, values: RealArray) -> Any: ...
 
-    def run_inverse(self, state: Complex, values: Real) -> Any: ...
+    def run_inverse(self, state: ComplexArray, values: RealArray) -> Any: ...
 
     def gradient(
-        self, state: Callable[[], Complex], final: Complex, cotangent: Complex, values: Real
-    ) -> Real: ...
+        self,
+        state: Callable[[], ComplexArray],
+        final: ComplexArray,
+        cotangent: ComplexArray,
+        values: RealArray,
+    ) -> RealArray: ...
 
 
 class Executor(Protocol):
@@ -66,7 +68,7 @@ class CircuitExecution:
         self._theta = theta.astype(np.float64)
         self._features = None if features is None else features.astype(np.float64)
         kind = np.dtype(simulator.precision).type
-        self.final: Complex = np.empty(states.shape, kind)
+        self.final: ComplexArray = np.empty(states.shape, kind)
         for first, last, extra in self._parts():
             register = _register(states[first:last], extra, kind)
             out = simulator.state(circuit, extra).run(register, self._values(first))
@@ -74,9 +76,9 @@ class CircuitExecution:
             simulator.executions += 1
 
     @property
-    def probabilities(self) -> Real:
+    def probabilities(self) -> RealArray:
         """Of the basis states, (B, 2^n)."""
-        squares: Real = self.final.real**2 + self.final.imag**2
+        squares: RealArray = self.final.real**2 + self.final.imag**2
         return squares
 
     def _parts(self) -> list[tuple[int, int, int]]:
@@ -86,7 +88,7 @@ class CircuitExecution:
             return chunks(batch, self._circuit.qubits)
         return [(b, b + 1, 0) for b in range(batch)]
 
-    def _values(self, sample: int) -> Real:
+    def _values(self, sample: int) -> RealArray:
         """The angles of an execution: the parameters, then a sample's features."""
         if self._features is None:
             return self._theta
@@ -100,7 +102,7 @@ class CircuitExecution:
         theta: bool = True,
         states: bool = False,
         features: bool = False,
-    ) -> tuple[Real, Complex | None, Real]:
+    ) -> tuple[RealArray, ComplexArray | None, RealArray]:
         """Gradients with respect to the angles, the states and the features.
 
         Args:
@@ -142,7 +144,7 @@ class CircuitExecution:
         return for_theta, for_states, for_features
 
 
-def _register(rows: NDArray[Any], extra_wires: int, kind: type) -> Complex:
+def _register(rows: NDArray[Any], extra_wires: int, kind: type) -> ComplexArray:
     """Stacked states (b, 2^n) as one complex vector of (2^extra * 2^n,), unused rows zero."""
     if len(rows) == 2**extra_wires:
         return np.ascontiguousarray(rows, kind).reshape(-1)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from qkd_study.common.atomic import replace_file
-from qkd_study.common.errors import InputError, StorageError, shown
+from qkd_study.common.errors import InputError, StorageError, safe_repr
 from qkd_study.common.paths import writable_folder
 from qkd_study.results.folder import RunFolder, has_rows, runs_of
 from qkd_study.results.lease import Lease, holder
@@ -189,4 +189,4 @@ def _local_run(name: str, out: Path, folders: tuple[Path, ...], where: str) -> R
     if newest := runs_of(out, name):  # some file systems have no link `latest`
         return newest[-1]
     there = ", ".join(f"{run.path.parent.name}/{run.run_id}" for run in runs_of(out))
-    raise InputError(f"{shown(name)} is no run. Runs in {where}: {there or 'none'}.")
+    raise InputError(f"{safe_repr(name)} is no run. Runs in {where}: {there or 'none'}.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from qkd_study.common.errors import InputError, shown
+from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.study.claims import Claim
 from qkd_study.study.config import parameter
 from qkd_study.study.space import Choice, Float, Int, LogFloat, check_range
@@ -60,7 +60,7 @@ def check_manifest(manifest: Any) -> None:
         try:
             check_range(parameter(name), _RANGES[space["kind"]](*space.get("values", ()), **given))
         except (KeyError, TypeError):
-            raise InputError(f"search.{name} is {shown(space)}, no range") from None
+            raise InputError(f"search.{name} is {safe_repr(space)}, no range") from None
     for entry in manifest.get("claims", []):
         _claim(entry, "claims").check(list(declared["arms"]), declared["factors"])
     for entry in manifest.get("withdrawn", []):  # its arms and factor values may be gone
@@ -76,7 +76,7 @@ def _claim(entry: Any, place: str) -> Claim:
         _check(entry["scope"], scope, f"{place}.scope")
     given = {name: value for name, value in entry["claim"].items() if name != "kind"}
     if set(given) != {part.name for part in fields(Claim)}:
-        raise InputError(f"{shown(given)} is no claim")
+        raise InputError(f"{safe_repr(given)} is no claim")
     return Claim(**given)
 
 
@@ -100,4 +100,4 @@ def _is(value: Any, kinds: Any, place: str) -> None:
     allowed = kinds if isinstance(kinds, tuple) else (kinds,)
     if not isinstance(value, allowed) or isinstance(value, bool):
         names = " or ".join(kind.__name__ for kind in allowed)
-        raise InputError(f"{place or 'all of it'} is {shown(value)}, not {names}")
+        raise InputError(f"{place or 'all of it'} is {safe_repr(value)}, not {names}")

@@ -16,7 +16,7 @@ import qkd_study
 #: A run repeats bit for bit as long as these agree.
 REPRODUCIBILITY_KEYS = ("qkd_study", "code", "packages", "python", "machine", "processor")
 
-PACKAGES = (
+RECORDED_PACKAGES = (
     "numpy",
     "optuna",
     "pandas",
@@ -43,7 +43,7 @@ def session(cpus: int | None, study_file: str | None = None) -> dict[str, Any]:
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "qkd_study": qkd_study.__version__,
         "code": _code(),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": {name: metadata.version(name) for name in RECORDED_PACKAGES},
         "python": platform.python_version(),
         "machine": platform.machine(),
         "processor": processor(),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from qkd_study.common.errors import InputError, is_text, shown
+from qkd_study.common.errors import InputError, is_text, safe_repr
 from qkd_study.common.names import unknown
 from qkd_study.common.python_values import keep_python_values
 from qkd_study.study.config import OWN, TERMS
@@ -49,7 +49,7 @@ class Arm:
         right = is_text(self.name) and self.name.isprintable() and len(self.name) <= 100
         if not right or set(self.name) & set("/\\ "):
             raise InputError(
-                f"an arm's name must be a word without spaces, but got {shown(self.name)}."
+                f"an arm's name must be a word without spaces, but got {safe_repr(self.name)}."
             )
         object.__setattr__(self, "name", str(self.name))
         if not isinstance(self.terms, tuple) or not all(
@@ -57,14 +57,14 @@ class Arm:
         ):
             raise InputError(
                 f"terms of an arm are a tuple of {', '.join(map(repr, _NAMES))} or functions, "
-                f"but got {shown(self.terms)}."
+                f"but got {safe_repr(self.terms)}."
             )
         for name, allowed in (("teacher", get_args(Teacher)), ("spoiled", get_args(Spoiled))):
             given = getattr(self, name)
             if not isinstance(given, str) or given not in allowed:
                 raise InputError(
                     f"{name} of arm {self.name!r} must be one of {', '.join(map(repr, allowed))}, "
-                    f"but got {shown(given)}."
+                    f"but got {safe_repr(given)}."
                 )
         if len(self.own_terms) > 1:
             raise InputError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import pi, prod
 from typing import Any, ClassVar
 
-from qkd_study.common.errors import InputError, shown
+from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.common.python_values import keep_python_values
 from qkd_study.study.field_checks import (
     are_integers,
@@ -190,7 +190,7 @@ class FullyQuantum(_OneCircuit):
             wrong = f"no basis state for class {missing[0]}" if missing else "a class too many"
             raise InputError(
                 f"assignment of FullyQuantum has {wrong}: it needs every class from 0 to "
-                f"{classes - 1}, but got {shown(self.assignment)}."
+                f"{classes - 1}, but got {safe_repr(self.assignment)}."
             )
 
     def feature_shape(self, values: Values, shape: Shape) -> Shape:

@@ -9,7 +9,7 @@ from numbers import Real
 from types import MappingProxyType
 from typing import Any
 
-from qkd_study.common.errors import InputError, is_text, shown
+from qkd_study.common.errors import InputError, is_text, safe_repr
 from qkd_study.common.python_values import keep_python_values
 from qkd_study.study.config import PARAMETERS
 from qkd_study.study.parameters import Value
@@ -57,49 +57,51 @@ class Claim:
     def __post_init__(self) -> None:
         keep_python_values(self)
         if not is_text(self.says):
-            raise InputError(f"says of a claim must be a sentence, but got {shown(self.says)}.")
-        about = f"claim {shown(self.says)}"
+            raise InputError(f"says of a claim must be a sentence, but got {safe_repr(self.says)}.")
+        about = f"claim {safe_repr(self.says)}"
         if not isinstance(self.metric, str) or str(self.metric) not in MORE_IS_BETTER:
             raise InputError(
                 f"metric of {about} must be one of {', '.join(MORE_IS_BETTER)}, but got "
-                f"{shown(self.metric)}."
+                f"{safe_repr(self.metric)}."
             )
         timed = self.metric == "epochs_to_target"
         given = isinstance(self.target, int | float) and 0 < self.target <= 1
         if not (given if timed else self.target is None):
             raise InputError(
                 f"{about} needs a target between 0 and 1 if its metric is epochs_to_target, and "
-                f"none otherwise, but got metric={shown(self.metric)}, target={shown(self.target)}."
+                f"none otherwise, but got metric={safe_repr(self.metric)}, "
+                f"target={safe_repr(self.target)}."
             )
         if self.margin is not None and not (
             isinstance(self.margin, int | float) and 0 < self.margin < float("inf")
         ):
             raise InputError(
-                f"margin of {about} must be a number > 0, but got {shown(self.margin)}."
+                f"margin of {about} must be a number > 0, but got {safe_repr(self.margin)}."
             )
         by_arm = isinstance(self.better, str) and isinstance(self.than, str)
         by_value = isinstance(self.better, Mapping) and isinstance(self.than, Mapping)
         if not (by_arm and self.arm is None) and not (by_value and isinstance(self.arm, str)):
             raise InputError(
                 f"{about} contrasts two arms by name, or two factor values of one `arm`, but got "
-                f"better={shown(self.better)}, than={shown(self.than)}, arm={shown(self.arm)}."
+                f"better={safe_repr(self.better)}, than={safe_repr(self.than)}, "
+                f"arm={safe_repr(self.arm)}."
             )
         for side in self.values:
             for name, value in side.items():
                 if not isinstance(value, Real | str):
                     raise InputError(
-                        f"{about} must name values of factors, but got {shown(name)}: "
-                        f"{shown(value)}."
+                        f"{about} must name values of factors, but got {safe_repr(name)}: "
+                        f"{safe_repr(value)}."
                     )
         for name, given_side in (("better", self.better), ("than", self.than)):
             if isinstance(given_side, Mapping):
                 object.__setattr__(self, name, {k: _plain(k, v) for k, v in given_side.items()})
         if self.better == self.than:
-            raise InputError(f"{about} contrasts {shown(self.better)} with itself.")
+            raise InputError(f"{about} contrasts {safe_repr(self.better)} with itself.")
         by_name = isinstance(self.controls, Sequence) and not isinstance(self.controls, str)
         if not by_name or not all(isinstance(arm, str) for arm in self.controls):
             raise InputError(
-                f"controls of {about} are a tuple of arms, got {shown(self.controls)}."
+                f"controls of {about} are a tuple of arms, got {safe_repr(self.controls)}."
             )
         if by_value and self.controls:
             raise InputError(f"{about} contrasts factor values: controls are for arms.")
@@ -109,7 +111,7 @@ class Claim:
         ):
             raise InputError(
                 f"where of {about} is a dictionary from a factor to a tuple of values, but got "
-                f"{shown(self.where)}."
+                f"{safe_repr(self.where)}."
             )
         where = {k: tuple(_plain(k, v) for v in vs) for k, vs in self.where.items()}
         object.__setattr__(self, "where", where)
@@ -131,23 +133,23 @@ class Claim:
         Raises:
             InputError: an arm or a factor value is not in the study.
         """
-        about = f"claim {shown(self.says)}"
+        about = f"claim {safe_repr(self.says)}"
         for arm in self.arms:
             if arm not in arms:
                 raise InputError(
-                    f"{about} is about arm {shown(arm)}, but the arms are {list(arms)}."
+                    f"{about} is about arm {safe_repr(arm)}, but the arms are {list(arms)}."
                 )
         sides = self.values
         named = [*self.where.items(), *((k, (v,)) for side in sides for k, v in side.items())]
         for name, values in named:
             if name not in factors:
                 raise InputError(
-                    f"{about} is about {shown(name)}, but the factors are {list(factors)}."
+                    f"{about} is about {safe_repr(name)}, but the factors are {list(factors)}."
                 )
             for value in values:
                 if not isinstance(value, Real | str) or value not in factors[name]:
                     raise InputError(
-                        f"{about} is about {name}={shown(value)}, but the study runs "
+                        f"{about} is about {name}={safe_repr(value)}, but the study runs "
                         f"{name} in {tuple(factors[name])}."
                     )
         if len(sides) == 2 and set(sides[0]) != set(sides[1]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qkd_study.common.errors import InputError, shown
+from qkd_study.common.errors import InputError, safe_repr
 
 
 def check_field(owner: object, name: str, fits: bool, allowed: str) -> None:
@@ -12,7 +12,7 @@ def check_field(owner: object, name: str, fits: bool, allowed: str) -> None:
         InputError: it does not; the message says what is `allowed`.
     """
     if not fits:
-        kind, value = type(owner).__name__, shown(getattr(owner, name))
+        kind, value = type(owner).__name__, safe_repr(getattr(owner, name))
         raise InputError(f"{name} of {kind} must be {allowed}, but got {value}.")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Literal
 
-from qkd_study.common.errors import InputError, is_text, shown
+from qkd_study.common.errors import InputError, is_text, safe_repr
 from qkd_study.common.python_values import as_python
 
 Value = int | float | str
@@ -113,7 +113,7 @@ class Parameter:
             InputError: the value has another type or lies outside the bounds.
         """
         value = as_python(value)
-        problem = f"{self.name} must be {self.allowed}, but got {self.name}={shown(value)}."
+        problem = f"{self.name} must be {self.allowed}, but got {self.name}={safe_repr(value)}."
         if self.kind == "choice":
             if not isinstance(value, str) or value not in self.choices:
                 raise InputError(problem)

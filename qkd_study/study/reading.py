@@ -13,7 +13,7 @@ from qkd_study.study.settings import TAUGHT, TEACHERS, Setting
 from qkd_study.study.space import Range
 
 
-class Study(Protocol):
+class Declaration(Protocol):
     """The part of `qkd_study.study.study.Study` that this module uses."""
 
     @property
@@ -34,7 +34,7 @@ class Study(Protocol):
     def resolved(self, values: Mapping[str, Any], arm: Arm) -> Mapping[str, Any]: ...
 
 
-def reads(study: Study, arm: Arm, what: Parameter) -> bool:
+def reads(study: Declaration, arm: Arm, what: Parameter) -> bool:
     """Whether some runs of an arm depend on a parameter."""
     if not set(what.terms).isdisjoint(arm.term_names):
         return True
@@ -53,7 +53,7 @@ def reads(study: Study, arm: Arm, what: Parameter) -> bool:
     return what.role == "teacher" or what.name in study.setting.teacher_of(arm).reads
 
 
-def reads_with(study: Study, arm: Arm, name: str, values: Mapping[str, Any]) -> bool:
+def reads_with(study: Declaration, arm: Arm, name: str, values: Mapping[str, Any]) -> bool:
     """Whether a run of an arm depends on a parameter, given all values of that run."""
     what = PARAMETERS[name]
     if not reads(study, arm, what):
@@ -68,7 +68,7 @@ def reads_with(study: Study, arm: Arm, name: str, values: Mapping[str, Any]) -> 
     return True
 
 
-def _is_known(study: Study, arm: Arm, name: str) -> bool:
+def _is_known(study: Declaration, arm: Arm, name: str) -> bool:
     """Whether a declared model reads a parameter of circuits, or the study itself sets it.
 
     It is unknown which ones a quantum model of the study's own reads.
@@ -85,7 +85,7 @@ def _is_known(study: Study, arm: Arm, name: str) -> bool:
     return study.sets(name) or study.sets(base)
 
 
-def only_read(study: Study, arm: Arm, values: Mapping[str, Any]) -> dict[str, Any]:
+def only_read(study: Declaration, arm: Arm, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a run, null if nothing reads them; searched values stay."""
     result, space = dict(values), study.space(arm)
     for name, what in PARAMETERS.items():
@@ -94,7 +94,7 @@ def only_read(study: Study, arm: Arm, values: Mapping[str, Any]) -> dict[str, An
     return result
 
 
-def unread(study: Study) -> list[str]:
+def unread(study: Declaration) -> list[str]:
     """Searched parameters and factors on which no run of any arm depends."""
     found = []
     for name in (*study.search, *study.factors):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qkd_study.common.errors import InputError, shown
+from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.common.python_values import keep_python_values
 
 #: Confirm replicates are numbered from here, so that no search uses them.
@@ -18,7 +18,9 @@ def count(name: str, value: object, low: int, high: int) -> int:
         InputError: the value is not.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InputError(f"{name} must be an integer from {low} to {high}, but got {shown(value)}.")
+        raise InputError(
+            f"{name} must be an integer from {low} to {high}, but got {safe_repr(value)}."
+        )
     return int(value)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from qkd_study.common.errors import InputError, shown
+from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.common.python_values import keep_python_values
 from qkd_study.study.arms import Arm
 from qkd_study.study.circuits import FullyQuantum, HybridCircuit, Quanvolution
@@ -137,7 +137,9 @@ def _models(setting: object, *names: str) -> None:
         fits = isinstance(value, ModelSpec) or (name == "classical" and value is None)
         check_field(setting, name, fits, "a model such as Mlp()")
         if name != "teacher" and isinstance(value, Ensemble):
-            raise InputError(f"an Ensemble can only teach, but stands as {name}: {shown(value)}.")
+            raise InputError(
+                f"an Ensemble can only teach, but stands as {name}: {safe_repr(value)}."
+            )
 
 
 class _Pair(Setting):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from qkd_study.common.errors import InputError, shown
+from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.common.python_values import as_python, keep_python_values
 from qkd_study.study.parameters import Parameter, Value
 
@@ -28,10 +28,12 @@ class _Interval:
         owner = type(self).__name__
         for name, bound in (("low", self.low), ("high", self.high)):
             if isinstance(bound, bool) or not isinstance(bound, int | float):
-                raise InputError(f"{owner} takes numbers, but got {name}={shown(bound)}.")
+                raise InputError(f"{owner} takes numbers, but got {name}={safe_repr(bound)}.")
             if not abs(bound) <= sys.float_info.max:
-                raise InputError(f"{owner} takes finite numbers, but got {name}={shown(bound)}.")
-        given = f"{owner}(low={shown(self.low)}, high={shown(self.high)})."
+                raise InputError(
+                    f"{owner} takes finite numbers, but got {name}={safe_repr(bound)}."
+                )
+        given = f"{owner}(low={safe_repr(self.low)}, high={safe_repr(self.high)})."
         if not self.low < self.high:
             equal = " Use fixed={...} for one value." if self.low == self.high else ""
             raise InputError(f"`low < high` must hold, but got {given}{equal}")
@@ -97,10 +99,10 @@ class Choice:
             if not isinstance(value, int | float | str):
                 raise InputError(
                     f"Choice takes numbers and words, as in Choice(1, 2) or Choice([1, 2]), but "
-                    f"got {shown(value)}."
+                    f"got {safe_repr(value)}."
                 )
         if len(set(choices)) < len(choices):
-            raise InputError(f"Choice{shown(choices)} names a value twice.")
+            raise InputError(f"Choice{safe_repr(choices)} names a value twice.")
         object.__setattr__(self, "values", choices)
 
     def ends(self) -> tuple[Value, ...]:
@@ -120,23 +122,23 @@ def check_range(parameter: Parameter, space: object) -> Range:
     if not isinstance(space, Float | LogFloat | Int | Choice):
         raise InputError(
             f"search[{parameter.name!r}] must be Float, LogFloat, Int or Choice, but got "
-            f"{shown(space)}. A value to keep goes into fixed={{...}}, values to cross go into "
+            f"{safe_repr(space)}. A value to keep goes into fixed={{...}}, values to cross go into "
             f"factors={{...}}."
         )
     if parameter.kind == "choice" and not isinstance(space, Choice):
         raise InputError(
-            f"{parameter.name} takes words: search it with Choice(...), not {shown(space)}."
+            f"{parameter.name} takes words: search it with Choice(...), not {safe_repr(space)}."
         )
     if parameter.kind == "int" and isinstance(space, Float | LogFloat):
         raise InputError(
-            f"{parameter.name} is an integer: search it with Int(...), not {shown(space)}."
+            f"{parameter.name} is an integer: search it with Int(...), not {safe_repr(space)}."
         )
     checked = [parameter.check(value) for value in space.ends()]
     if isinstance(space, Choice):
         if "auto" in checked:
             raise InputError(
                 f"{parameter.name}='auto' follows from other parameters and cannot be searched: "
-                f"name the values, but got {shown(space)}."
+                f"name the values, but got {safe_repr(space)}."
             )
         return Choice(*checked)
     return space

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from qkd_study.common.errors import InputError, StudyWarning, is_text, shown
+from qkd_study.common.errors import InputError, StudyWarning, is_text, safe_repr
 from qkd_study.common.python_values import keep_python_values
 from qkd_study.data import DataSource
 from qkd_study.study.arms import Arm, resolve_arm
@@ -98,21 +98,21 @@ class Study:
     def __post_init__(self) -> None:
         keep_python_values(self)
         if not is_text(self.question):
-            raise InputError(f"question must be a sentence, but got {shown(self.question)}.")
+            raise InputError(f"question must be a sentence, but got {safe_repr(self.question)}.")
         self._set("question", str(self.question))
         if not isinstance(self.setting, Setting):
             raise InputError(
                 f"setting must be one such as QuantumToClassical(...), but got "
-                f"{shown(self.setting)}."
+                f"{safe_repr(self.setting)}."
             )
         if not isinstance(self.replicates, Replicates):
             raise InputError(
-                f"replicates must be Replicates(...), but got {shown(self.replicates)}."
+                f"replicates must be Replicates(...), but got {safe_repr(self.replicates)}."
             )
         if not isinstance(self.name, str) or not re.fullmatch(r"([\w+-][\w.+-]{,99})?", self.name):
             raise InputError(
                 f"name must be letters, digits and `_.+-`, at most 100 and no dot first, but got "
-                f"{shown(self.name)}."
+                f"{safe_repr(self.name)}."
             )
         self._set("name", str(self.name))
         self._set("trials", count("trials", self.trials, 1, 1_000_000))
@@ -124,7 +124,7 @@ class Study:
         ):
             raise InputError(
                 f"minimise must be None or one of {', '.join(MINIMISED)}, but got "
-                f"{shown(self.minimise)}."
+                f"{safe_repr(self.minimise)}."
             )
         self._set("seed", count("seed", self.seed, 0, 2**63 - 1))
         entries = self._sequence("datasets", self.datasets)
@@ -137,7 +137,7 @@ class Study:
         self._set("arms", tuple(map(resolve_arm, arms)))
         names = [arm.name for arm in self.all_arms]
         if len(set(names)) < len(names):
-            raise InputError(f"arms must have different names, but got {shown(names)}.")
+            raise InputError(f"arms must have different names, but got {safe_repr(names)}.")
         self._check_places()
         self._check_claims()
         for cell in self.cells():
@@ -159,7 +159,9 @@ class Study:
     def _named(self, where: str) -> list[tuple[Parameter, Any]]:
         given = getattr(self, where)
         if not isinstance(given, Mapping):
-            raise InputError(f"{where} must be a dictionary by parameter, but got {shown(given)}.")
+            raise InputError(
+                f"{where} must be a dictionary by parameter, but got {safe_repr(given)}."
+            )
         return [(parameter(name), value) for name, value in given.items()]
 
     @staticmethod
@@ -170,34 +172,41 @@ class Study:
         if not entries or len(entries) > MOST_CELLS:
             most = f" and at most {MOST_CELLS:,}" if entries else ""
             raise InputError(
-                f"{name} must be a tuple with at least one entry{most}, but got {shown(values)}."
+                f"{name} must be a tuple with at least one entry{most}, but got "
+                f"{safe_repr(values)}."
             )
         return entries
 
     def _factor(self, what: Parameter, values: object) -> tuple[Value, ...]:
         checked = tuple(map(what.check, self._sequence(f"factors[{what.name!r}]", values)))
         if len(set(checked)) < len(checked):
-            raise InputError(f"factors[{what.name!r}] names a value twice: {shown(checked)}.")
+            raise InputError(f"factors[{what.name!r}] names a value twice: {safe_repr(checked)}.")
         return checked
 
     def _check_claims(self) -> None:
         if isinstance(self.claims, str) or not isinstance(self.claims, Sequence):
-            raise InputError(f"claims must be a tuple of Claim(...), but got {shown(self.claims)}.")
+            raise InputError(
+                f"claims must be a tuple of Claim(...), but got {safe_repr(self.claims)}."
+            )
         self._set("claims", tuple(self.claims))
         for claim in self.claims:
             if not isinstance(claim, Claim):
-                raise InputError(f"claims must be a tuple of Claim(...), but got {shown(claim)}.")
+                raise InputError(
+                    f"claims must be a tuple of Claim(...), but got {safe_repr(claim)}."
+                )
             claim.check([arm.name for arm in self.all_arms], self.factors)
             if claim.metric == "teacher_agreement":
                 alone = [name for name in claim.arms if not self.arm(name).needs_teacher]
                 if alone:
                     raise InputError(
-                        f"claim {shown(claim.says)} is about the agreement with a teacher, but arm "
-                        f"{shown(alone[0])} has none."
+                        f"claim {safe_repr(claim.says)} is about the agreement with a teacher, "
+                        f"but arm "
+                        f"{safe_repr(alone[0])} has none."
                     )
             if claim.metric == "epochs_to_target" and "last" in self._epoch_choices(claim):
                 raise InputError(
-                    f"claim {shown(claim.says)} counts the epochs to a validation accuracy, but "
+                    f"claim {safe_repr(claim.says)} counts the epochs to a validation accuracy, "
+                    f"but "
                     f"with epoch_choice='last' only the last epoch is validated. Allowed: 'best'."
                 )
 

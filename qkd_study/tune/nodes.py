@@ -19,7 +19,7 @@ from qkd_study.common.errors import InputError
 from qkd_study.tune.environment import WORKER
 
 #: Packages whose versions must agree between the driver and every node.
-PACKAGES = ("ray", "torch", "pennylane", "pennylane-lightning", "optuna")
+SAME_EVERYWHERE = ("ray", "torch", "pennylane", "pennylane-lightning", "optuna")
 #: How long a node may take to report its environment.
 ANSWER_SECONDS = 20.0
 #: Seconds between checks for nodes that joined.
@@ -48,7 +48,7 @@ def describe() -> Environment:
             digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
         found["qkd-study"] = qkd_study.__version__
         found["source of qkd-study"] = digest.hexdigest()[:12]
-    for name in PACKAGES:
+    for name in SAME_EVERYWHERE:
         try:
             found[name] = metadata.version(name).partition("+")[0]  # torch: without its +cpu
         except metadata.PackageNotFoundError:

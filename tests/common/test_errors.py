@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qkd_study.common.errors import format_error, is_text, shown
+from qkd_study.common.errors import format_error, is_text, safe_repr
 
 
 class Plain:
@@ -47,12 +47,12 @@ loop.append(loop)
     ],
 )
 def test_values(value: object, said: str) -> None:
-    assert shown(value) == said
+    assert safe_repr(value) == said
 
 
 @pytest.mark.parametrize("value", ["x" * 10**6, [["y" * 50] * 50] * 50, {"z" * 400: "z" * 400}])
 def test_long_values_are_cut(value: object) -> None:
-    assert 100 < len(shown(value)) < 310
+    assert 100 < len(safe_repr(value)) < 310
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from qkd_study.analysis.figures import layout, values
 from qkd_study.analysis.figures.style import Style, styles
 from qkd_study.analysis.run_tables import COST, RunTables
+from qkd_study.analysis.scaling.data import ACCURACY
 from qkd_study.analysis.search_analysis import confirmed_front, pareto_front
 
 PANELS = 6
 NAMED = 8
 #: Factors whose values have separate panels: with more data, a model is not better.
 DATA = ("samples", "teacher_samples", "validation_samples", "label_noise")
-ACCURACY = "metric.test_accuracy"
 
 
 def pareto(results: RunTables, cost: str | None = None, title: str | None = None) -> Figure:
