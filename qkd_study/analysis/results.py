@@ -15,6 +15,7 @@ from qkd_study.analysis.scaling.cost_table import cost_laws
 from qkd_study.analysis.scaling.data import efficiency, error_laws, slopes
 from qkd_study.analysis.scaling.time_to_target import epochs
 from qkd_study.analysis.search_analysis import best_configurations, convergence, search_budget
+from qkd_study.analysis.undertraining import undertraining
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,6 +51,10 @@ class Results(RunTables):
     def epochs(self, target: float | None = None) -> pd.DataFrame:
         """Epochs to a target; see `scaling.time_to_target.epochs`."""
         return epochs(self, target)
+
+    def undertraining(self) -> pd.DataFrame:
+        """Which arms still rose when training ended; see `undertraining.undertraining`."""
+        return undertraining(self)
 
     def error_laws(self, at: float | None = None) -> pd.DataFrame:
         """Test error against samples as a power law; see `scaling.data.error_laws`."""

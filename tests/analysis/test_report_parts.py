@@ -44,6 +44,7 @@ def test_the_parts_stand_in_order(found: Section) -> None:
     assert [t.title for part in found.parts for t in part.tables] == [
         "Scores on the test set",
         "The claims, contrast by contrast",
+        "Whether training was long enough",
         "Data-efficiency factor",
         "Gain per doubling of the training samples K",
         "Epochs to a target",
@@ -73,7 +74,12 @@ def test_tables_show_the_numbers_of_the_analyses(results: Results, found: Sectio
     budget = table(found, "Budget and convergence")
     assert set(values(budget, "configurations")) == {4}
     claims = table(found, "The claims, contrast by contrast")
-    assert values(claims, "verdict")[0] == results.judge()[0].status
+    # Made curves are straight lines: they rise to the end.
+    assert values(claims, "verdict")[0] == f"{results.judge()[0].status}, undertrained"
+    late = table(found, "Whether training was long enough")
+    expected = (100 * results.undertraining()["rise"]).tolist()
+    assert values(late, "gained in the last fifth, points") == pytest.approx(expected)
+    assert set(values(late, "trained enough?")) == {"still rising"}
 
 
 def test_words_lead_and_name_the_t_interval(results: Results, found: Section) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from qkd_study.analysis.run_tables import RunTables
 from qkd_study.analysis.statistics import Paired, Verdict, holm, paired_difference, verdict
+from qkd_study.analysis.undertraining import TOLERATED, undertraining
 from qkd_study.results import largest_difference
 from qkd_study.study.claims import MORE_IS_BETTER
 
@@ -73,6 +74,9 @@ class ClaimResult:
         changes: changes of the study when there were confirm rows: `what`, a text, and
             `confirm_rows`, their number.
         withdrawn: whether the study no longer declares the claim.
+        compared: cell and arm of all that the claim compares, without controls.
+        rising: those of them whose validation accuracy still rose when training ended; see
+            `undertraining`.
     """
 
     claim: Mapping[str, Any]
@@ -82,6 +86,13 @@ class ClaimResult:
     declared_after: int
     changes: Sequence[Mapping[str, Any]] = ()
     withdrawn: bool = False
+    compared: Sequence[tuple[str, str]] = ()
+    rising: Sequence[tuple[str, str]] = ()
+
+    @property
+    def undertrained(self) -> bool:
+        """Whether more than a quarter of what the claim compares still rose when training ended."""
+        return len(self.rising) > TOLERATED * len(self.compared)
 
     @property
     def status(self) -> str:
@@ -109,9 +120,14 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
         [("all", _mean(pairs), entry["claim"]) for entry, pairs in zip(claims, sides, strict=True)],
         alpha,
     )
+    trends = undertraining(results)
+    risen = set(trends.loc[trends["rising"].astype(bool), ["cell", "arm"]].itertuples(index=False))
     judged = []
     for number, (entry, pairs, contrast) in enumerate(zip(claims, sides, overall, strict=True)):
         claim = entry["claim"]
+        compared = list(
+            dict.fromkeys(side for sides in _compared(results, claim).values() for side in sides)
+        )
         cells = _evaluate_family([(cell, pair, claim) for cell, pair in pairs.items()], alpha)
         judged.append(
             ClaimResult(
@@ -122,6 +138,8 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
                 declared_after=int(entry.get("confirm_rows") or 0),
                 changes=entry.get("changes", ()),
                 withdrawn=number >= len(made),
+                compared=compared,
+                rising=[side for side in compared if side in risen],
             )
         )
     return judged
@@ -133,23 +151,8 @@ PairedValues = pd.DataFrame  # index replicate, columns better and than; nan whe
 def _sides(results: RunTables, claim: Mapping[str, Any]) -> dict[str, PairedValues]:
     """The scores of both sides of a claim in each of its cells, by replicate."""
     scores, limits = _scores(results, claim)
-    better, than = claim["better"], claim["than"]
     found: dict[str, PairedValues] = {}
-    by_cell = {frozenset(values.items()): cell for cell, values in results.cells.items()}
-    for cell, values in results.cells.items():
-        if any(values[name] not in allowed for name, allowed in claim["where"].items()):
-            continue
-        if isinstance(better, str):
-            sides, label = [(cell, better), (cell, than)], cell
-        else:
-            if any(values[name] != value for name, value in better.items()):
-                continue
-            other = by_cell.get(frozenset({**values, **than}.items()))
-            if other is None:  # the claim was withdrawn, and so was its factor's value
-                continue
-            sides = [(cell, claim["arm"]), (other, claim["arm"])]
-            rest = [f"{k}={v}" for k, v in values.items() if k not in better]
-            label = ",".join(rest) or "all"
+    for label, sides in _compared(results, claim).items():
         columns = [scores.get(side, pd.Series(dtype=float)) for side in sides]
         pair = pd.concat(columns, axis=1, keys=["better", "than"])
         if limits is not None:
@@ -157,6 +160,31 @@ def _sides(results: RunTables, claim: Mapping[str, Any]) -> dict[str, PairedValu
             shortest = [limits[side].reindex(both).min() for side in sides if side in limits]
             pair = pair.clip(upper=min(shortest, default=math.nan))
         found[label] = pair
+    return found
+
+
+def _compared(
+    results: RunTables, claim: Mapping[str, Any]
+) -> dict[str, tuple[tuple[str, str], tuple[str, str]]]:
+    """Cell and arm of both sides of a claim, by what its cells are called."""
+    better, than = claim["better"], claim["than"]
+    found = {}
+    by_cell = {frozenset(values.items()): cell for cell, values in results.cells.items()}
+    for cell, values in results.cells.items():
+        if any(values[name] not in allowed for name, allowed in claim["where"].items()):
+            continue
+        if isinstance(better, str):
+            sides, label = ((cell, better), (cell, than)), cell
+        else:
+            if any(values[name] != value for name, value in better.items()):
+                continue
+            other = by_cell.get(frozenset({**values, **than}.items()))
+            if other is None:  # the claim was withdrawn, and so was its factor's value
+                continue
+            sides = ((cell, claim["arm"]), (other, claim["arm"]))
+            rest = [f"{k}={v}" for k, v in values.items() if k not in better]
+            label = ",".join(rest) or "all"
+        found[label] = sides
     return found
 
 

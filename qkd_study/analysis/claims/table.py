@@ -20,21 +20,33 @@ def verdicts(judged: Sequence[ClaimResult]) -> pd.DataFrame:
         claim (counted from 1), contrast, where (`all`, a cell, or `control`), metric, pairs,
         left_out, difference, its t interval `low` to `high`, its bootstrap interval `bca_low` to
         `bca_high`, sd, won, p (paired t), p_holm, p_wilcoxon, margin, p_margin (of two one-sided
-        tests that the difference lies within the margin) and verdict; in the metric's unit, nan
-        below two pairs.
+        tests that the difference lies within the margin), verdict and, for the claim as a whole,
+        whether it is `undertrained`; in the metric's unit, nan below two pairs.
     """
     rows = []
     for number, one in enumerate(judged, start=1):
         claim, better = one.claim, side(one.claim["better"])
         sides = f"{better} - {side(claim['than'])}"
-        rows.append(_row(number, sides, "all", claim, one.overall))
+        whole = _row(number, sides, "all", claim, one.overall)
+        rows.append(whole | {"undertrained": one.undertrained})
         if len(one.cells) > 1:
             rows += [_row(number, sides, c.where, claim, c) for c in one.cells]
         for control in one.controls:
             against = f"{better} - {control.arm}"
             rows.append(_row(number, against, "control", claim, control.contrast))
-    names = ["claim", "contrast", "where", "metric", "pairs", "left_out", *_REALS, "verdict"]
-    return pd.DataFrame(rows, columns=names).astype(dict.fromkeys(_REALS, float))
+    names = [
+        "claim",
+        "contrast",
+        "where",
+        "metric",
+        "pairs",
+        "left_out",
+        *_REALS,
+        "verdict",
+        "undertrained",
+    ]
+    kinds = dict.fromkeys(_REALS, "float") | {"undertrained": "boolean"}
+    return pd.DataFrame(rows, columns=names).astype(kinds)
 
 
 def side(value: Any) -> str:

@@ -31,6 +31,10 @@ BUTS = {
 }
 
 
+#: So many undertrained arms are named.
+NAMED = 4
+
+
 def unit(metric: str) -> tuple[float, str]:
     """The factor of a metric in texts, and its unit."""
     if metric == "test_nll":
@@ -64,6 +68,8 @@ def statement(judged: ClaimResult) -> Statement:
         lines.append("By cell: " + "; ".join(_in_cell(claim, c) for c in judged.cells) + ".")
     held = judged.status == "supported"
     lines += [_control(claim, control, held) for control in judged.controls]
+    if judged.undertrained:
+        lines.append(_undertrained(judged))
     if judged.declared_after:
         lines.append(
             f"Declared when {judged.declared_after} confirm runs were already there: not a claim "
@@ -75,6 +81,17 @@ def statement(judged: ClaimResult) -> Statement:
         for change in judged.changes
     ]
     return Statement(claim["says"], judged.status, lines)
+
+
+def _undertrained(judged: ClaimResult) -> str:
+    """What still rose of all that a claim compares."""
+    rising = "; ".join(f"{arm} in {cell}" for cell, arm in judged.rising[:NAMED])
+    more = f"; {len(judged.rising) - NAMED} more" if len(judged.rising) > NAMED else ""
+    return (
+        f"Undertrained: validation accuracy still rose over the last fifth of the epochs in "
+        f"{len(judged.rising)} of {len(judged.compared)} compared arms ({rising}{more}). With more "
+        f"epochs the verdict may be another."
+    )
 
 
 def _overall(claim: Mapping[str, Any], contrast: Contrast, cells: int) -> str:
@@ -160,6 +177,10 @@ def summary(judged: list[ClaimResult]) -> list[str]:
                 f"\N{RIGHT DOUBLE QUOTATION MARK} holds, but {' and '.join(buts)}: read it with "
                 "that."
             )
+    if short := [j for j in judged if j.undertrained]:
+        lines.append(
+            f"{len(short)} of them rest on arms whose training ended while they were still rising."
+        )
     late = [j for j in judged if j.declared_after or j.changes or j.withdrawn]
     if late:
         lines.append(

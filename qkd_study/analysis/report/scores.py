@@ -20,11 +20,13 @@ from qkd_study.analysis.report.tables import (
     table,
 )
 from qkd_study.analysis.run_tables import RunTables
+from qkd_study.analysis.undertraining import undertraining
 
 
 def scores(results: RunTables, judged: Sequence[ClaimResult]) -> Subsection:
     """The scores on the test set."""
-    tables = [found for found in (_scores(results), _contrasts(judged)) if found.rows]
+    tables = [_scores(results), _contrasts(judged), _undertraining(results)]
+    tables = [found for found in tables if found.rows]
     return Subsection("Scores and gains", (), tables)
 
 
@@ -61,6 +63,28 @@ def _scores(results: RunTables) -> Table:
     return table("Scores on the test set", note, frame, shown)
 
 
+def _undertraining(results: RunTables) -> Table:
+    frame = undertraining(results)
+    frame = frame.assign(rising=frame["rising"].map({True: "still rising", False: ""}))
+    shown = [
+        CELL,
+        ARM,
+        count("runs", "n"),
+        points("rise", "gained in the last fifth, points"),
+        points("low", "from"),
+        points("high", "to"),
+        percent("last", "best epoch was the last, %", "{:.0f}"),
+        Show("rising", "trained enough?"),
+    ]
+    note = (
+        "Validation accuracy that confirm runs gained over the last fifth of their epochs, by a "
+        "straight line through those epochs, with 95 % t intervals. An arm was still rising if its "
+        "interval is above 0 and its mean above half a point. A claim of whose arms and cells more "
+        "than a quarter were still rising is marked as undertrained."
+    )
+    return table("Whether training was long enough", note, frame, shown)
+
+
 def _contrasts(judged: Sequence[ClaimResult]) -> Table:
     shown = [
         count("claim", "claim"),
@@ -90,5 +114,7 @@ def _contrasts(judged: Sequence[ClaimResult]) -> Table:
     factors = frame["metric"].map(lambda metric: unit(metric)[0]).astype(float)
     scaled = ["difference", "low", "high", "bca_low", "bca_high", "margin"]
     frame = frame.assign(**{name: factors * frame[name] for name in scaled})
+    marks = frame["undertrained"].fillna(False).map({True: ", undertrained", False: ""})
+    frame = frame.assign(verdict=frame["verdict"] + marks)
     frame = frame.assign(unit=frame["metric"].map(lambda metric: unit(metric)[1].split()[-1]))
     return table("The claims, contrast by contrast", note, frame, shown)

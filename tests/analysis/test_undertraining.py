@@ -1,0 +1,72 @@
+"""Whether training ended too early, on curves whose answer is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from qkd_study.analysis.report.prose import statement, summary
+from qkd_study.analysis.statistics.late_rise import late_rise
+from qkd_study.analysis.undertraining import undertraining
+from tests.analysis.made import made_results
+
+
+def test_a_line_rises_by_its_slope() -> None:
+    epochs = np.arange(1, 51)
+    assert late_rise(epochs, 0.5 + 0.002 * epochs) == pytest.approx(0.002 * 10)
+    assert late_rise(epochs, np.full(50, 0.7)) == pytest.approx(0)
+
+
+def test_it_is_the_least_squares_line_of_the_last_fifth() -> None:
+    rng = np.random.default_rng(0)
+    epochs, values = np.arange(1, 41), rng.uniform(size=40)
+    slope = np.polyfit(epochs[-8:], values[-8:], 1)[0]
+    assert late_rise(epochs, values) == pytest.approx(8 * slope)
+    some = epochs % 5 == 0  # two of them in the last fifth: the last three count
+    slope = np.polyfit(epochs[some][-3:], values[some][-3:], 1)[0]
+    assert late_rise(epochs[some], values[some]) == pytest.approx(8 * slope)
+
+
+def test_too_few_epochs_and_bad_ones() -> None:
+    assert np.isnan(late_rise([1, 2], [0.1, 0.2]))
+    with pytest.raises(ValueError, match="2 accuracies of 3 epochs"):
+        late_rise([1, 2, 3], [0.1, 0.2])
+    with pytest.raises(ValueError, match="epochs must increase"):
+        late_rise([1, 3, 2], [0.1, 0.2, 0.3])
+
+
+def test_which_arms_still_rose() -> None:
+    results = made_results(epochs=50)
+    curves = results.curves.copy()
+    rng = np.random.default_rng(1)
+    rising = (curves["arm"] == "soft") & (curves["cell"] == "samples=50")
+    flat = 0.8 + rng.normal(0, 0.002, len(curves))
+    curves["metric.val_accuracy"] = np.where(rising, 0.5 + 0.002 * curves["epoch"], flat)
+    results = replace(results, curves=curves)
+    runs = results.runs
+    runs.loc[(runs["arm"] == "scratch") & (runs["replicate"] % 2 == 0), "metric.best_epoch"] = 7
+    found = undertraining(results).set_index(["cell", "arm"])
+    assert len(found) == 8
+    assert (found["runs"] == 12).all()
+    assert found.index[found["rising"]].tolist() == [("samples=50", "soft")]
+    assert found["rise"]["samples=50", "soft"] == pytest.approx(0.02)
+    assert found.loc[("samples=100", "scratch"), "last"] == 0.5
+    assert found.loc[("samples=100", "soft"), "last"] == 1.0
+    (claim,) = results.judge()
+    assert claim.rising == [("samples=50", "soft")]
+    assert not claim.undertrained  # one of four: not more than a quarter
+    table = results.verdicts().set_index(["claim", "where"])["undertrained"]
+    assert not table[1, "all"]
+    assert table[1, "samples=50"] is pd.NA
+    rising = results.curves["arm"] == "soft"
+    curves["metric.val_accuracy"] = np.where(rising, 0.5 + 0.002 * curves["epoch"], flat)
+    (claim,) = replace(results, curves=curves).judge()
+    assert claim.undertrained
+    said = " ".join(statement(claim).lines)
+    assert "still rose over the last fifth of the epochs in 2 of 4 compared arms" in said
+    assert summary([claim])[-1].startswith("1 of them rest on arms whose training ended while")
+    assert replace(results, curves=curves).verdicts()["undertrained"].iloc[0]
+    assert undertraining(replace(results, curves=curves.iloc[:0])).empty
