@@ -110,6 +110,18 @@ def test_rounding_breaks_no_ties() -> None:
     assert equal.p_t == 0.125
 
 
+def test_nearly_equal_differences_prove_no_more_than_their_signs() -> None:
+    """A t test of 0, 0, 0 and 1e-6 would say with p = 2e-14 that a hundredth is out of reach."""
+    found = equivalence([0, 0, 0, 1e-6], 0.01)
+    assert found.p == 2.0**-4
+    assert not found.equivalent
+    shifted = np.array([0.05, 0.05, 0.0502, 0.0501])
+    assert paired_difference(shifted, np.zeros(4)).p_t == 2 * 2.0**-4
+    spread = np.array([0.05, 0.05, 0.052, 0.051])
+    expected = stats.ttest_1samp(spread, 0).pvalue
+    assert paired_difference(spread, np.zeros(4)).p_t == pytest.approx(expected)
+
+
 def test_equal_differences_are_a_point_and_prove_no_more_than_their_signs() -> None:
     found = paired_difference([3.0] * 6, [1.0] * 6)
     ends = (found.mean, found.low, found.high, found.t_low, found.t_high)

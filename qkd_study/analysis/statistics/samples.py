@@ -8,6 +8,9 @@ from scipy import stats
 
 Reals = NDArray[np.float64]
 
+#: Values that spread less than this share of their mean give a t test no scale to trust: its p
+#: would rest on the tails of a normal distribution a hundred standard deviations out.
+NEARLY_EQUAL = 0.01
 #: Differences closer than this share of the largest are equal: 0.3 - 0.2 and 0.2 - 0.1 are.
 EQUAL = 1e-9
 
@@ -45,8 +48,9 @@ def constant(values: Reals) -> bool:
 def greater_p(values: Reals) -> float:
     """One-sided p of the null hypothesis that the mean is zero or less.
 
-    Student's t test. Constant values give it no scale; for them the exact sign-flip test, which
-    for n positive values is 2^-n: five equal differences prove no more than five signs do.
+    Student's t test. Values that are equal, or all within 1 % of their mean, give it no scale; for
+    them the exact sign-flip test, which for n positive values is 2^-n: five equal differences prove
+    no more than five signs do.
 
     Args:
         values: (n,).
@@ -58,7 +62,7 @@ def greater_p(values: Reals) -> float:
     if n < 2:
         return float("nan")
     mean = values.mean()
-    if constant(values):
+    if constant(values) or np.ptp(values) <= NEARLY_EQUAL * abs(mean):
         return float(2.0**-n if mean > 0 else 1.0)
     return float(stats.t.sf(mean / (values.std(ddof=1) / np.sqrt(n)), n - 1))
 
