@@ -112,7 +112,10 @@ def report(options: Namespace) -> int:
     for run in runs:
         for problem in run.problems:
             print(f"{run.name}: {problem}", file=sys.stderr)
-    print(f"{written.html} (and {written.markdown.name}, {len(written.figures)} figure files)")
+    others = (
+        f"{written.markdown.name}, {written.verdicts.name}, {len(written.figures)} figure files"
+    )
+    print(f"{written.html} (and {others})")
     return DONE
 
 

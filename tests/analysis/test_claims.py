@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -232,7 +233,9 @@ def test_images_say_what_they_show(written: Written) -> None:
 
 def test_markdown_has_the_verdicts_and_the_tables(written: Written) -> None:
     text = written.markdown.read_text()
-    assert "**Soft targets help.** *supported.*" in text
+    assert "**Soft targets help.** *supported, undertrained.*" in text  # made curves are lines
+    (claim,) = json.loads(written.verdicts.read_text())["made/made"]
+    assert (claim["verdict"], claim["marks"]) == ("supported", ["undertrained"])
     header = next(line for line in text.splitlines() if line.startswith("| cell | arm | n |"))
     rows = [line for line in text.splitlines() if line.startswith("| samples=50 | soft |")]
     assert rows

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 
+from qkd_study.analysis.claims.table import as_json, verdicts
 from qkd_study.analysis.report.prose import statement, summary
 from qkd_study.analysis.statistics.late_rise import late_rise
 from qkd_study.analysis.undertraining import undertraining
@@ -58,9 +58,7 @@ def test_which_arms_still_rose() -> None:
     (claim,) = results.judge()
     assert claim.rising == [("samples=50", "soft")]
     assert not claim.undertrained  # one of four: not more than a quarter
-    table = results.verdicts().set_index(["claim", "where"])["undertrained"]
-    assert not table[1, "all"]
-    assert table[1, "samples=50"] is pd.NA
+    assert set(results.verdicts()["marks"]) == {""}
     rising = results.curves["arm"] == "soft"
     curves["metric.val_accuracy"] = np.where(rising, 0.5 + 0.002 * curves["epoch"], flat)
     (claim,) = replace(results, curves=curves).judge()
@@ -68,5 +66,10 @@ def test_which_arms_still_rose() -> None:
     said = " ".join(statement(claim).lines)
     assert "still rose over the last fifth of the epochs in 2 of 4 compared arms" in said
     assert summary([claim])[-1].startswith("1 of them rest on arms whose training ended while")
-    assert replace(results, curves=curves).verdicts()["undertrained"].iloc[0]
+    assert statement(claim).verdict == "supported, undertrained"
+    assert verdicts([claim])["marks"].tolist() == ["undertrained", "", "", "", ""]
+    (entry,) = as_json([claim])
+    assert entry["marks"] == ["undertrained"]
+    assert entry["rising"] == [["samples=50", "soft"], ["samples=100", "soft"]]
+    assert entry["contrasts"][0]["verdict"] == "supported"
     assert undertraining(replace(results, curves=curves.iloc[:0])).empty

@@ -95,6 +95,11 @@ class ClaimResult:
         return len(self.rising) > TOLERATED * len(self.compared)
 
     @property
+    def marks(self) -> tuple[str, ...]:
+        """What limits the verdict, in words that stand behind it: `undertrained`."""
+        return ("undertrained",) if self.undertrained else ()
+
+    @property
     def status(self) -> str:
         """`supported`, `contradicted`, `equivalent` or `undecided`."""
         return "undecided" if self.overall.verdict is None else self.overall.verdict.status

@@ -20,33 +20,47 @@ def verdicts(judged: Sequence[ClaimResult]) -> pd.DataFrame:
         claim (counted from 1), contrast, where (`all`, a cell, or `control`), metric, pairs,
         left_out, difference, its t interval `low` to `high`, its bootstrap interval `bca_low` to
         `bca_high`, sd, won, p (paired t), p_holm, p_wilcoxon, margin, p_margin (of two one-sided
-        tests that the difference lies within the margin), verdict and, for the claim as a whole,
-        whether it is `undertrained`; in the metric's unit, nan below two pairs.
+        tests that the difference lies within the margin), verdict and, of the claim as a whole,
+        its `marks` (see `ClaimResult`), joined by commas; in the unit of the metric, nan below two
+        pairs.
     """
     rows = []
     for number, one in enumerate(judged, start=1):
         claim, better = one.claim, side(one.claim["better"])
         sides = f"{better} - {side(claim['than'])}"
         whole = _row(number, sides, "all", claim, one.overall)
-        rows.append(whole | {"undertrained": one.undertrained})
+        rows.append(whole | {"marks": ", ".join(one.marks)})
         if len(one.cells) > 1:
             rows += [_row(number, sides, c.where, claim, c) for c in one.cells]
         for control in one.controls:
             against = f"{better} - {control.arm}"
             rows.append(_row(number, against, "control", claim, control.contrast))
-    names = [
-        "claim",
-        "contrast",
-        "where",
-        "metric",
-        "pairs",
-        "left_out",
-        *_REALS,
-        "verdict",
-        "undertrained",
+    names = ["claim", "contrast", "where", "metric", "pairs", "left_out", *_REALS, "verdict"]
+    table = pd.DataFrame(rows, columns=[*names, "marks"]).astype(dict.fromkeys(_REALS, float))
+    return table.fillna({"marks": ""})
+
+
+def as_json(judged: Sequence[ClaimResult]) -> list[dict[str, Any]]:
+    """The verdicts for `verdicts.json`: a record per claim, with its contrasts as in `verdicts`.
+
+    Returns:
+        says, verdict, marks (a list), rising (cell and arm of what still rose when training ended),
+        declared_after, withdrawn, and contrasts; null where the table has nan.
+    """
+    table = verdicts(judged).drop(columns="marks")
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return [
+        {
+            "says": one.claim["says"],
+            "verdict": one.status,
+            "marks": list(one.marks),
+            "rising": [list(side) for side in one.rising],
+            "declared_after": one.declared_after,
+            "withdrawn": one.withdrawn,
+            "contrasts": [row for row in rows if row["claim"] == number],
+        }
+        for number, one in enumerate(judged, start=1)
     ]
-    kinds = dict.fromkeys(_REALS, "float") | {"undertrained": "boolean"}
-    return pd.DataFrame(rows, columns=names).astype(kinds)
 
 
 def side(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +20,12 @@ class Written:
 
     html: Path
     markdown: Path
+    verdicts: Path
     figures: Sequence[Path]
 
 
 def write_report(runs: Sequence[RunTables], folder: Path) -> Written:
-    """Write `report.html`, `report.md` and, for a single run, `figures/`.
+    """Write `report.html`, `report.md`, `verdicts.json` and, for a single run, `figures/`.
 
     Args:
         runs: one, or several to compare.
@@ -44,12 +46,15 @@ def write_report(runs: Sequence[RunTables], folder: Path) -> Written:
     page, text = folder / "report.html", folder / "report.md"
     page.write_text(html(title, subtitle, sections), encoding="utf-8")
     text.write_text(markdown(title, subtitle, sections), encoding="utf-8")
+    verdicts = folder / "verdicts.json"
+    found = {run.name: run.verdicts for run in sections}
+    verdicts.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     saved: list[Path] = []
     if len(runs) == 1:
         (folder / "figures").mkdir(exist_ok=True)
         for (name, _, figure), png in zip(drawn[0], images[0], strict=True):
             saved += figures.save(figure, folder / "figures" / name, png)
-    return Written(page, text, saved)
+    return Written(page, text, verdicts, saved)
 
 
 __all__ = ["Written", "write_report"]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from qkd_study.analysis.claims.evaluate import judge
+from qkd_study.analysis.claims.table import as_json
 from qkd_study.analysis.report.efficiency import in_epochs, in_replicates, in_samples
 from qkd_study.analysis.report.page import Picture, Section, Subsection
 from qkd_study.analysis.report.prose import statement, summary
@@ -53,6 +54,7 @@ def section(results: RunTables, drawn: Sequence[Picture] = ()) -> Section:
         question=str(results.declaration["question"]),
         summary=[*summary(judged), *_failed(results)],
         claims=[statement(j) for j in judged],
+        verdicts=as_json(judged),
         problems=list(results.problems),
         parts=[part for part in filled if _says(part)],
         method=METHOD,

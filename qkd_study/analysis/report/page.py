@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 import jinja2
 
@@ -56,11 +57,17 @@ class Picture:
 
 @dataclass(frozen=True)
 class Statement:
-    """A claim and its verdict, as text."""
+    """A claim and its verdict, as text; marks stand behind the verdict."""
 
     says: str
     status: str
     lines: Sequence[str]
+    marks: Sequence[str] = ()
+
+    @property
+    def verdict(self) -> str:
+        """The status with its marks."""
+        return ", ".join((self.status, *self.marks))
 
 
 @dataclass(frozen=True)
@@ -75,12 +82,13 @@ class Subsection:
 
 @dataclass(frozen=True)
 class Section:
-    """The part of the report about one run."""
+    """The part of the report about one run; `verdicts` are those of `verdicts.json`."""
 
     name: str
     question: str
     summary: Sequence[str]
     claims: Sequence[Statement]
+    verdicts: Sequence[Mapping[str, Any]]
     problems: Sequence[str]
     parts: Sequence[Subsection]
     method: Sequence[str]
@@ -117,7 +125,7 @@ def markdown(title: str, subtitle: str, runs: Sequence[Section]) -> str:
             lines += [f"# {run.name}", ""]
         lines += [f"**{run.question}**", "", *_spaced(run.summary)]
         for claim in run.claims:
-            lines += [f"- **{claim.says}** *{claim.status}.* {' '.join(claim.lines)}"]
+            lines += [f"- **{claim.says}** *{claim.verdict}.* {' '.join(claim.lines)}"]
         lines += [""] if run.claims else []
         if run.problems:
             lines += ["What is missing:", "", *(f"- {line}" for line in run.problems), ""]

@@ -80,7 +80,7 @@ def statement(judged: ClaimResult) -> Statement:
         "The p values do not count that look at them."
         for change in judged.changes
     ]
-    return Statement(claim["says"], judged.status, lines)
+    return Statement(claim["says"], judged.status, lines, judged.marks)
 
 
 def _undertrained(judged: ClaimResult) -> str:

@@ -114,7 +114,7 @@ def _contrasts(judged: Sequence[ClaimResult]) -> Table:
     factors = frame["metric"].map(lambda metric: unit(metric)[0]).astype(float)
     scaled = ["difference", "low", "high", "bca_low", "bca_high", "margin"]
     frame = frame.assign(**{name: factors * frame[name] for name in scaled})
-    marks = frame["undertrained"].fillna(False).map({True: ", undertrained", False: ""})
-    frame = frame.assign(verdict=frame["verdict"] + marks)
+    marked = frame["verdict"] + ", " + frame["marks"]
+    frame = frame.assign(verdict=frame["verdict"].where(frame["marks"] == "", marked))
     frame = frame.assign(unit=frame["metric"].map(lambda metric: unit(metric)[1].split()[-1]))
     return table("The claims, contrast by contrast", note, frame, shown)
