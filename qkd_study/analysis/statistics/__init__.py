@@ -1,6 +1,7 @@
 """Statistics of paired replicates, in one place: arrays in, numbers out.
 
-`comparison`: two arms; `power`: verdicts and plans; `efficiency`: over K; `epochs`: speed.
+`paired`: two arms; `power`: verdicts and plans; `sequential`: looks at a growing number of
+replicates; `efficiency`: over K; `epochs`: speed.
 """
 
 from qkd_study.analysis.statistics.efficiency import (
@@ -24,6 +25,13 @@ from qkd_study.analysis.statistics.power import (
     replicates_needed,
     verdict,
 )
+from qkd_study.analysis.statistics.sequential import (
+    boundaries,
+    chance_of_verdict,
+    chance_to_reject,
+    levels,
+    repeated_p,
+)
 
 __all__ = [
     "MOST_REPLICATES",
@@ -33,12 +41,17 @@ __all__ = [
     "Paired",
     "Slope",
     "Verdict",
+    "boundaries",
+    "chance_of_verdict",
+    "chance_to_reject",
     "compare_epochs",
     "data_efficiency",
     "detectable_difference",
     "equivalence",
     "holm",
+    "levels",
     "paired_difference",
+    "repeated_p",
     "replicates_needed",
     "slope_per_doubling",
     "verdict",
