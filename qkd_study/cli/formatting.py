@@ -36,7 +36,12 @@ def forecast_lines(found: Forecast) -> list[str]:
         f"  CPU time: {format_duration(found.cpu_seconds)}, of it "
         f"{format_duration(found.teacher_seconds)} for {found.teachers} teachers",
         f"  memory: {size(found.memory)} per worker",
-        f"  disk: {size(found.disk.bytes)} in {found.disk.files:,} files",
+        f"  disk: {size(found.disk.bytes)} in {found.disk.files:,} files"
+        + (
+            f", of it {size(found.disk.predictions)} for predictions per test sample"
+            if found.disk.predictions
+            else ""
+        ),
     ]
     if found.busy:
         lines.append(

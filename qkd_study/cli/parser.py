@@ -134,6 +134,12 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trials", type=int, metavar="N", help="configurations per cell and arm")
     parser.add_argument("--replicates", type=int, metavar="N", help="confirm replicates")
     parser.add_argument(
+        "--no-predictions",
+        dest="predictions",
+        action="store_false",
+        help="keep no predictions per test sample: intervals are over replicates only",
+    )
+    parser.add_argument(
         "--set",
         action="append",
         default=[],

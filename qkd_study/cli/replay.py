@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def replay(options: Namespace) -> int:
-    """`qkd-study replay`: compute rows again, and compare every metric."""
-    from qkd_study.results import find_run, read_table
+    """`qkd-study replay`: compute rows again, and compare every metric and prediction."""
+    from qkd_study.results import find_run, predictions_of_run, read_table
     from qkd_study.results.replay import RELATIVE_TOLERANCE, TOLERANCE, Replayer, describe_row
     from qkd_study.tune.environment import WORKER
 
@@ -37,7 +37,7 @@ def replay(options: Namespace) -> int:
     found, equal = [], True
     records: list[Any] = rows.astype(object).where(rows.notna(), None).to_dict("records")
     for row in records:
-        differences = replayer.replay(row)
+        differences = replayer.replay(row, predictions_of_run(folder.path, row))
         fine = all(d.tolerable and not replayer.same_machine for d in differences)
         equal = equal and fine
         found.append({"row": describe_row(row), "differences": [vars(d) for d in differences]})

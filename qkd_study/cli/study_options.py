@@ -64,6 +64,8 @@ def _with_options(study: Study, options: Namespace) -> Study:
         changes["trials"] = options.trials
     if options.replicates is not None:
         changes["replicates"] = Replicates(study.replicates.search, options.replicates)
+    if not options.predictions:
+        changes["predictions"] = False
     return study.replaced(**changes) if changes else study
 
 

@@ -19,7 +19,14 @@ from qkd_study.distill.batched import (
     train_batched,
 )
 from qkd_study.distill.objective import Objective
-from qkd_study.distill.run import RunResult, RunSetup, run, set_up_run, training_config
+from qkd_study.distill.run import (
+    RunResult,
+    RunSetup,
+    predictions_of,
+    run,
+    set_up_run,
+    training_config,
+)
 from qkd_study.distill.teacher_spec import TeacherSpec
 from qkd_study.distill.teachers import TeacherStore
 from qkd_study.study.arms import Arm
@@ -150,17 +157,20 @@ class _Call:
                 results[replicate] = training
                 continue
             before = self.teachers.executions
-            metrics = setup.validation_metrics(training)
+            metrics, predictions = setup.validation_metrics(training), None
             if answer is not None:
                 metrics |= setup.test_metrics(answer, labels, self.teachers)
+                predictions = predictions_of(answer, labels)
             executions[replicate] += self.teachers.executions - before
-            done[replicate] = (setup, training, metrics)
+            done[replicate] = (setup, training, metrics, predictions)
         waited = self.teachers.waited - waited_before
         seconds = {
             "seconds_train": seconds_train / len(setups),
             "seconds_teacher": (self.teachers.seconds - seconds_before) / len(replicates),
             "seconds_total": (time.perf_counter() - start - waited) / len(replicates),
         }
-        for replicate, (setup, training, metrics) in done.items():
-            results[replicate] = setup.result(training, metrics, executions[replicate], seconds)
+        for replicate, (setup, training, metrics, predictions) in done.items():
+            results[replicate] = setup.result(
+                training, metrics, executions[replicate], seconds, predictions
+            )
         return [results[replicate] for replicate in replicates]

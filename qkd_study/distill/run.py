@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from qkd_study.common.predictions import Predictions
 from qkd_study.common.seeds import derive
 from qkd_study.data import Dataset
 from qkd_study.distill import scores
@@ -33,6 +34,7 @@ class RunResult:
             of a model of the study's own.
         plan: the execution plans; `None` if there were no circuits.
         curve: one entry per epoch.
+        predictions: on the test samples; `None` if the test set was not evaluated.
     """
 
     metrics: dict[str, float | int | None]
@@ -40,6 +42,7 @@ class RunResult:
     backend: str | None
     plan: str | None
     curve: list[Epoch]
+    predictions: Predictions | None = None
 
 
 def training_config(config: Config) -> TrainingConfig:
@@ -93,19 +96,21 @@ def run(
         seed=setup.seed,
     )
     seconds_train = time.perf_counter() - started
-    metrics = setup.validation_metrics(trained)
+    metrics, predictions = setup.validation_metrics(trained), None
     if test:
         labels = torch.from_numpy(dataset.test_labels.copy())
         inputs = torch.from_numpy(dataset.test_inputs())
         seed = derive(config.seed, replicate, "student test")
         logits = predict(setup.student, inputs, seed=seed).logits
         metrics |= setup.test_metrics(logits, labels, teachers)
+        predictions = predictions_of(logits, labels)
     seconds = {
         "seconds_train": seconds_train,
         "seconds_teacher": teachers.seconds - seconds_before,
         "seconds_total": time.perf_counter() - start - (teachers.waited - waited_before),
     }
-    return setup.result(trained, metrics, teachers.executions - executions_before, seconds)
+    executions = teachers.executions - executions_before
+    return setup.result(trained, metrics, executions, seconds, predictions)
 
 
 @dataclass(frozen=True)
@@ -162,6 +167,7 @@ class RunSetup:
         metrics: dict[str, float | int | None],
         teacher_executions: int,
         seconds: Mapping[str, float],
+        predictions: Predictions | None = None,
     ) -> RunResult:
         """The run's result, from its metrics, the circuit executions of its teacher, and times."""
         student, teacher = self.student, self.teacher
@@ -182,7 +188,13 @@ class RunSetup:
         quantum: Model | Teacher = student
         if student.backend == "torch" and teacher is not None:
             quantum = teacher
-        return RunResult(metrics, costs, quantum.backend, quantum.plan, trained.curve)
+        return RunResult(metrics, costs, quantum.backend, quantum.plan, trained.curve, predictions)
+
+
+def predictions_of(logits: Tensor, labels: Tensor) -> Predictions:
+    """The predictions that logits (t, classes) make, beside the labels (t,)."""
+    chosen = logits.argmax(-1).to(torch.int32).numpy()
+    return Predictions(labels.to(torch.int32).numpy(), chosen)
 
 
 def set_up_run(

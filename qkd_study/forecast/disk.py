@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qkd_study.common.predictions import Predictions
 from qkd_study.data import Dataset
 from qkd_study.distill import Epoch, RunResult
 from qkd_study.forecast.workload import Workload, suggestions_of
@@ -24,6 +25,8 @@ TEACHER_JSON, JOURNAL = 1_000, 900
 FEW, MANY = 10, 1000
 #: Validation samples: accuracies are multiples of one over this.
 VALIDATED = 400
+#: The share of test samples that a run predicts correctly; of the others, some by chance.
+RIGHT = 0.7
 
 
 @dataclass(frozen=True)
@@ -31,13 +34,15 @@ class Disk:
     """What a run writes to disk.
 
     Attributes:
-        rows, curves, teachers: bytes of tables of runs, of curves, and of teachers.
+        rows, curves, predictions, teachers: bytes of tables of runs, of curves and of predictions,
+            and of teachers.
         files: how many.
         seconds: of writing the rows that a worker reports at once.
     """
 
     rows: float
     curves: float
+    predictions: float
     teachers: float
     files: int
     seconds: float
@@ -45,31 +50,34 @@ class Disk:
     @property
     def bytes(self) -> float:
         """Bytes of all files, Optuna's journal included."""
-        return self.rows + self.curves + self.teachers
+        return self.rows + self.curves + self.predictions + self.teachers
 
 
 @dataclass(frozen=True)
 class _Files:
-    """Sizes of a trial's two files, linear in replicates and in rows of the curves.
+    """Sizes of a trial's files, linear in replicates and in rows of the curves.
 
     Attributes:
         row: bytes of a table of runs without rows, and of each row.
         curve: the same of a table of curves.
-        seconds: of writing both.
+        predictions: the same of a table of predictions, per run.
+        seconds: of writing them.
     """
 
     row: tuple[float, float]
     curve: tuple[float, float]
+    predictions: tuple[float, float]
     seconds: float
 
 
-def disk(work: Workload, dataset: Dataset, tables: int) -> Disk:
+def disk(work: Workload, dataset: Dataset, tables: int, confirm_tables: int) -> Disk:
     """What all runs of a study write.
 
     Args:
         work: the runs.
         dataset: whose test set the teachers' outputs are stored for.
         tables: files in `runs/`, of which each has one beside it in `curves/`.
+        confirm_tables: those of confirm runs, which have one in `predictions/` if they are kept.
     """
     files = _files(work.study, dataset)
     rows, curves = files.row[0] * tables, files.curve[0] * tables
@@ -80,16 +88,19 @@ def disk(work: Workload, dataset: Dataset, tables: int) -> Disk:
         epochs = searched * replicates.search + arm.confirmed.epochs * replicates.confirm
         rows += files.row[1] * runs + len(arm.trials) * JOURNAL
         curves += files.curve[1] * epochs
+    kept = confirm_tables if work.study.predictions else 0
+    runs = len(work.arms) * replicates.confirm if kept else 0
+    predictions = kept * files.predictions[0] + runs * files.predictions[1]
     both = replicates.search + replicates.confirm
     answers = len(dataset.test_labels) * dataset.classes * 4 + TEACHER_JSON
     teachers = sum(
         both * (teacher.weights + TEACHER_JSON) + replicates.confirm * answers
         for teacher in work.teachers
     )
-    # study.json and study.py; tables and curves; weights, answers to the test set, JSON beside
-    # each, and a lock.
-    count = 2 + 2 * tables + len(work.teachers) * (3 * both + 2 * replicates.confirm)
-    return Disk(rows, curves, teachers, count, files.seconds)
+    # study.json and study.py; tables, curves and predictions; weights, answers to the test set,
+    # JSON beside each, and a lock.
+    count = 2 + 2 * tables + kept + len(work.teachers) * (3 * both + 2 * replicates.confirm)
+    return Disk(rows, curves, predictions, teachers, count, files.seconds)
 
 
 def _files(study: Study, dataset: Dataset) -> _Files:
@@ -97,16 +108,14 @@ def _files(study: Study, dataset: Dataset) -> _Files:
     rng = np.random.default_rng(0)
     cell, arm, suggestions = next(suggestions_of(study, dataset.name))
 
-    def written(replicates: int, epochs: int) -> tuple[int, int]:
+    def written(replicates: int, epochs: int) -> dict[str, int]:
         trial = Trial("confirm", cell, arm, 0, suggestions.configs[0], tuple(range(replicates)))
-        records = [_record(study, trial, r, epochs, rng) for r in trial.replicates]
-        write_records(folder, [trial], records)
-        sizes = []
-        for table in ("runs", "curves"):
-            (path,) = (folder / table).glob("confirm*")
-            sizes.append(path.stat().st_size)
+        records = [_record(study, dataset, trial, r, epochs, rng) for r in trial.replicates]
+        sizes = {}
+        for path in write_records(folder, [trial], records):
+            sizes[path.parent.name] = path.stat().st_size
             path.unlink()
-        return sizes[0], sizes[1]
+        return sizes
 
     with tempfile.TemporaryDirectory(prefix="qkd-study-") as name:
         folder = Path(name)
@@ -115,13 +124,23 @@ def _files(study: Study, dataset: Dataset) -> _Files:
         start = time.perf_counter()
         more = written(5, FEW)
         seconds = time.perf_counter() - start
-    row = (more[0] - few[0]) / 4
-    curve = (many[1] - few[1]) / (MANY - FEW)
-    return _Files((few[0] - row, row), (few[1] - curve * FEW, curve), seconds)
+    row, run = ((more[name] - few[name]) / 4 for name in ("runs", "predictions"))
+    curve = (many["curves"] - few["curves"]) / (MANY - FEW)
+    return _Files(
+        (few["runs"] - row, row),
+        (few["curves"] - curve * FEW, curve),
+        (few["predictions"] - run, run),
+        seconds,
+    )
 
 
 def _record(
-    study: Study, trial: Trial, replicate: int, epochs: int, rng: np.random.Generator
+    study: Study,
+    dataset: Dataset,
+    trial: Trial,
+    replicate: int,
+    epochs: int,
+    rng: np.random.Generator,
 ) -> Record:
     """A record like a real one: random numbers, every term of the arm's loss among them."""
     parts = [term.name for term in trial.arm.comparisons]
@@ -144,11 +163,14 @@ def _record(
         )
         for epoch in range(epochs)
     ]
+    label = dataset.test_labels.astype(np.int32)
+    guesses = rng.integers(dataset.classes, size=len(label), dtype=np.int32)
     result = RunResult(
         metrics={c.name.removeprefix("metric."): number() for c in METRICS if c.type == REAL},
         costs={c.name.removeprefix("cost."): number() for c in COSTS if c.type == REAL},
         backend="lightning.qubit",
         plan="register",
         curve=curve,
+        predictions=Predictions(label, np.where(rng.random(len(label)) < RIGHT, label, guesses)),
     )
     return finished(study.name, "0" * 22, trial, replicate, result, datetime.now(UTC))

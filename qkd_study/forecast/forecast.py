@@ -141,8 +141,8 @@ def forecast(
     found = calibrate(study, dataset, refresh=refresh, progress=progress)
     work = workload_of(study, dataset, found.cost)
     one = simulate(work, Machine(cpus=1, slowdown=1.0))
-    tables = sum(1 if files >= COMPACT_FROM else files for files in one.files)
-    written = disk(work, dataset, tables)
+    search, confirm = (1 if files >= COMPACT_FROM else files for files in one.files)
+    written = disk(work, dataset, search + confirm, confirm)
     storage = written.seconds * sum(one.files) / max(one.trials, 1)
     machines = [Machine(cpus=count, per_trial=study.trial_cpus, storage=storage) for count in cpus]
     return Forecast(

@@ -14,7 +14,16 @@ import pyarrow.parquet as pq
 from qkd_study.common.atomic import replace_file, replaced, sync_folder
 from qkd_study.common.errors import InputError, StorageError
 from qkd_study.results.schema import RUN_KEY, TABLES, schema
-from qkd_study.results.tables import BATCH, PLAN, files_of, joined, plan_of, read_once, temp_path
+from qkd_study.results.tables import (
+    BATCH,
+    PLAN,
+    files_of,
+    joined,
+    plan_of,
+    read_once,
+    temp_path,
+    write_options,
+)
 
 #: A phase with fewer files is not compacted.
 COMPACT_FROM = 200
@@ -79,13 +88,18 @@ def finish_compaction(folder: Path) -> None:
 
 
 def _concatenate(files: list[Path], folder: Path, target: str) -> None:
-    """Write the rows of some files into one that readers ignore; curves may have no file."""
+    """Write the rows of some files into one that readers ignore; some may have no file."""
     there = [path for path in files if path.exists()]
     columns = schema(folder.name)
-    with replaced(temp_path(folder, target)) as out, pq.ParquetWriter(out, columns) as writer:
+    options = write_options(folder.name, GROUP)
+    with (
+        replaced(temp_path(folder, target)) as out,
+        pq.ParquetWriter(out, columns, **options) as writer,
+    ):
         parts: list[pa.Table] = []
-        for first in range(0, len(there), BATCH):
-            last = first + BATCH
+        step = 1 if folder.name == "predictions" else BATCH  # files of many rows
+        for first in range(0, len(there), step):
+            last = first + step
             parts.append(joined(there[first:last], columns))
             if last >= len(there) or sum(map(len, parts)) >= GROUP:
                 writer.write_table(pa.concat_tables(parts).combine_chunks())

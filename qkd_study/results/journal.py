@@ -8,8 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+
 from qkd_study.common.atomic import replaced
 from qkd_study.common.errors import StorageError
+from qkd_study.common.predictions import Predictions
 from qkd_study.results.rows import Record, Row
 from qkd_study.study.trial import Trial
 
@@ -105,7 +108,7 @@ class RunJournal:
                 for name in _TIMES:  # null if the run killed its worker
                     if row.get(name) is not None:
                         row[name] = datetime.fromisoformat(row[name])
-                record = Record(row, entry["curve"])
+                record = Record(row, entry["curve"], _predictions(entry.get("predictions")))
                 hash((_key(row), row["replicate"]))
             except (ValueError, KeyError, TypeError, RecursionError):
                 continue  # cut off when the driver was killed, or damaged
@@ -129,7 +132,26 @@ def _key(row: Row) -> _Key:
 
 
 def _line(record: Record) -> str:
-    return json.dumps({"row": record.row, "curve": record.curve}, default=_text) + "\n"
+    entry: dict[str, Any] = {"row": record.row, "curve": record.curve}
+    if record.predictions is not None:
+        entry["predictions"] = {
+            name: values.tolist() for name, values in vars(record.predictions).items()
+        }
+    return json.dumps(entry, default=_text, separators=(",", ":")) + "\n"
+
+
+def _predictions(values: dict[str, list[int]] | None) -> Predictions | None:
+    """Predictions as `_line` writes them.
+
+    Raises:
+        KeyError, TypeError, ValueError: they are damaged.
+    """
+    if values is None:
+        return None
+    label, predicted = (np.array(values[name], dtype=np.int32) for name in ("label", "predicted"))
+    if label.shape != predicted.shape or label.ndim != 1:
+        raise ValueError("as many labels as predictions are needed")
+    return Predictions(label, predicted)
 
 
 def _text(value: Any) -> str:

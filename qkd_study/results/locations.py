@@ -20,12 +20,13 @@ from qkd_study.results.folder import RunFolder, has_rows, runs_of
 from qkd_study.results.lease import Lease, holder
 from qkd_study.results.object_store import ObjectStore, is_address
 from qkd_study.results.remote_sync import RemoteSync, was_sent
+from qkd_study.results.schema import TABLES
 from qkd_study.results.tables import COLUMNS_FILE
 
 _THREADS = 8
 #: The files that a reader needs.
 _COLUMNS = f"runs/{COLUMNS_FILE}"
-_TABLES = ("study.json", "study.py", "runs", "curves")
+_READ = ("study.json", "study.py", *TABLES)
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def fetch_run(run: RunFolder) -> RunFolder:
         StorageError: the store or the local folder fails.
     """
     if run.remote_sync is not None:
-        run.remote_sync.pull(lambda file: file.split("/")[0] in _TABLES)
+        run.remote_sync.pull(lambda file: file.split("/")[0] in _READ)
         owner = holder(run.remote_sync.store)
         if owner is None:
             run.owner.unlink(missing_ok=True)

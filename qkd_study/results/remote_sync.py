@@ -20,6 +20,7 @@ from qkd_study.common.atomic import replace_file
 from qkd_study.common.errors import StorageError
 from qkd_study.results.lease import HEARTBEAT_SECONDS, Lease
 from qkd_study.results.object_store import ObjectStore, Stamp
+from qkd_study.results.schema import TABLES
 
 _THREADS = 8
 #: Seconds between copies of files that grow or that workers write: Optuna's journal, the run
@@ -27,7 +28,7 @@ _THREADS = 8
 GROWING_SECONDS = 30.0
 _GROWING = ("optuna.journal", "pending.jsonl")
 #: All that is sent: what a driver needs to continue, and what readers need.
-_PARTS = ("study.json", "study.py", "runs", "curves", "teachers", *_GROWING)
+_PARTS = ("study.json", "study.py", "runs", "curves", "predictions", "teachers", *_GROWING)
 #: In the local folder: size and time of each file that was copied; the id of this copy.
 INDEX, _PLACE = ".mirror.jsonl", ".place"
 
@@ -279,4 +280,4 @@ def _is_local(name: str) -> bool:
 
 
 def _is_table(name: str) -> bool:
-    return name.startswith(("runs/", "curves/"))
+    return name.startswith(tuple(f"{table}/" for table in TABLES))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from qkd_study import data as datasets
@@ -27,6 +29,8 @@ from qkd_study.study.study import Study
 TOLERANCE = 0.02
 #: For metrics in nats, the tolerance is this share of the larger value.
 RELATIVE_TOLERANCE = 0.05
+#: The share of test samples that are predicted as they were.
+SAME_PREDICTIONS = "share of equal predictions"
 #: Counts, which must agree everywhere.
 _COUNTS = ("cost.parameters", "cost.parameters_quantum", "cost.teacher_parameters", "cost.gates")
 
@@ -107,8 +111,13 @@ class Replayer:
             raise InputError(f"the study file of the run has no arm {row['arm']!r}, only {names}.")
         return self.study.arm(row["arm"])
 
-    def replay(self, row: Row) -> list[Difference]:
+    def replay(self, row: Row, predicted: Sequence[int] = ()) -> list[Difference]:
         """Run a row again, teacher included, and compare every metric and count.
+
+        Args:
+            row: of `runs`.
+            predicted: its predictions, in the order of the test samples, to be compared too; empty
+                if none were kept.
 
         Raises:
             InputError: the row has no result to compare with.
@@ -140,7 +149,13 @@ class Replayer:
         now |= {f"cost.{name}": value for name, value in result.costs.items()}
         columns = [name for name in row if name.startswith("metric.") or name in _COUNTS]
         pairs = [(name, _value(row[name]), _value(now.get(name))) for name in columns]
-        return [Difference(*pair) for pair in pairs if pair[1] != pair[2]]
+        found = [Difference(*pair) for pair in pairs if pair[1] != pair[2]]
+        if len(predicted) and result.predictions is not None:
+            again = result.predictions.predicted
+            same = len(again) == len(predicted) and float(np.mean(again == np.asarray(predicted)))
+            if same != 1:
+                found.append(Difference(SAME_PREDICTIONS, 1.0, float(same)))
+        return found
 
 
 def _check_files(run: RunFolder, manifest: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from qkd_study.common.predictions import Predictions
 from qkd_study.study.trial import Trial
 
 if TYPE_CHECKING:  # tables are read without torch
@@ -23,10 +24,11 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Record:
-    """The rows of one replicate of a trial: one for `runs`, and those of its curve."""
+    """The rows of one replicate of a trial: one for `runs`, those of its curve, its predictions."""
 
     row: Row
     curve: list[Row]
+    predictions: Predictions | None = None
 
 
 def _keys(study: str, run_id: str, trial: Trial, replicate: int) -> Row:
@@ -46,9 +48,20 @@ def _prefixed(prefix: str, values: Mapping[str, Any]) -> Row:
 
 
 def finished(
-    study: str, run_id: str, trial: Trial, replicate: int, result: RunResult, started: datetime
+    study: str,
+    run_id: str,
+    trial: Trial,
+    replicate: int,
+    result: RunResult,
+    started: datetime,
+    *,
+    predictions: bool = True,
 ) -> Record:
-    """The record of a successful run; called in the worker that ran it."""
+    """The record of a successful run; called in the worker that ran it.
+
+    Args:
+        predictions: whether to keep them, if there are any.
+    """
     keys = _keys(study, run_id, trial, replicate)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     row = {
@@ -75,7 +88,7 @@ def finished(
         }
         for e in result.curve
     ]
-    return Record(row, curve)
+    return Record(row, curve, result.predictions if predictions else None)
 
 
 def without_result(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import types
 import typing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import pyarrow as pa
 
@@ -16,6 +16,8 @@ from qkd_study.study.parameters import Term
 TABLE_VERSION = 1
 
 TEXT, INT, REAL = pa.string(), pa.int64(), pa.float64()
+#: For tables with many rows per run: texts that repeat, and small integers.
+REPEATED_TEXT, SMALL_INT = pa.dictionary(pa.int32(), pa.string()), pa.int32()
 TIME = pa.timestamp("us", tz="UTC")
 #: For values that a model of a study's own may provide as properties of `qkd_study.models.Model`.
 UNKNOWN = "; null if a quantum model of the study's own does not say"
@@ -170,7 +172,29 @@ CURVES = (
     Column("seconds", REAL, "s", "wall time of the epoch; of replicates trained together, a share"),
 )
 
-TABLES: dict[str, tuple[Column, ...]] = {"runs": RUNS, "curves": CURVES}
+PREDICTIONS = (
+    *(
+        replace(c, type=REPEATED_TEXT if c.type == TEXT else SMALL_INT)
+        for c in KEYS
+        if c.name in RUN_KEY
+    ),
+    Column("sample", SMALL_INT, "", "position in the dataset's test set, counted from 0"),
+    Column("label", SMALL_INT, "", "the true class"),
+    Column("predicted", SMALL_INT, "", "the class that the student chose"),
+)
+
+TABLES: dict[str, tuple[Column, ...]] = {
+    "runs": RUNS,
+    "curves": CURVES,
+    "predictions": PREDICTIONS,
+}
+
+#: The columns that identify a row of each table.
+ROW_KEYS: dict[str, tuple[str, ...]] = {
+    "runs": RUN_KEY,
+    "curves": (*RUN_KEY, "epoch"),
+    "predictions": (*RUN_KEY, "sample"),
+}
 
 
 _SHARES = frozenset(c.name for table in TABLES.values() for c in table if c.unit == "share")
@@ -187,7 +211,7 @@ def largest_difference(column: str) -> float:
 
 
 def schema(table: str) -> pa.Schema:
-    """The Arrow schema of `runs` or `curves`; meanings and units are metadata of the columns."""
+    """The Arrow schema of a table; meanings and units are metadata of the columns."""
     columns = [
         pa.field(c.name, c.type, metadata={"meaning": c.meaning, "unit": c.unit})
         for c in TABLES[table]
@@ -211,16 +235,28 @@ def describe() -> str:
         "| `study.json` | the resolved declaration, and where and with what it ran |",
         "| `runs/` | Parquet: one row per training of one student |",
         "| `curves/` | Parquet: one row per run and epoch |",
+        "| `predictions/` | Parquet: one row per confirm run and test sample |",
         "| `optuna.journal` | the finished trials of the search, in Optuna's journal format |",
         "| `teachers/` | trained teachers, as safetensors with JSON beside them |",
         "",
-        "Both tables grow by one small file per finished trial, written whole or not at all, so",
+        "The tables grow by one small file per finished trial, written whole or not at all, so",
         "they can be read while a run is going:",
         "",
         "```python",
         "import pandas",
         "",
         'runs = pandas.read_parquet("results/q2c_low_data/latest/runs")',
+        "```",
+        "",
+        "`predictions/` says how much of a difference is due to the test samples. It takes about",
+        "half a byte per run and test sample; `Study(predictions=False)` or `--no-predictions` do",
+        "without it. The accuracies of `runs/` follow from it, and so does what they hide:",
+        "",
+        "```python",
+        'predictions = pandas.read_parquet("results/q2c_low_data/latest/predictions")',
+        'predictions["right"] = predictions.label == predictions.predicted',
+        'predictions.groupby(["cell", "arm", "replicate"], observed=True)["right"].mean()',
+        'predictions.groupby("sample")["right"].mean().nsmallest(10)  # the hardest samples',
         "```",
         "",
         f"Version of the tables: {TABLE_VERSION}.",

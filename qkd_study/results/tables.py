@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from qkd_study.common.atomic import PARTIAL, replaced
 from qkd_study.common.errors import InputError, StudyWarning, format_error
 from qkd_study.results.duplicates import has_duplicates, without_duplicates
 from qkd_study.results.rows import Record, Row
-from qkd_study.results.schema import RUN_KEY, TABLE_VERSION, TABLES, schema
+from qkd_study.results.schema import ROW_KEYS, RUN_KEY, TABLE_VERSION, TABLES, schema
 from qkd_study.study.trial import Trial
 
 T = TypeVar("T")
@@ -30,6 +32,8 @@ T = TypeVar("T")
 PLAN = ".packing.json"
 #: A file without rows that gives a table its columns.
 COLUMNS_FILE = "columns.parquet"
+#: The tables with several rows per run; a trial's file in `runs/` is written after theirs.
+DETAILS = tuple(table for table in TABLES if table != "runs")
 #: Attempts to read a table while its files are being joined.
 ATTEMPTS = 10
 
@@ -43,28 +47,31 @@ class VanishedFile(BrokenFile):
 
 
 def start_tables(folder: Path) -> None:
-    """Make `runs/` and `curves/` readable before the first row, by a file without rows.
+    """Make every table readable before the first row, by a file without rows.
 
-    This also removes what a killed driver left: partial files, and curves of trials whose rows were
-    not written. Call it under the run's lock.
+    This also removes what a killed driver left: partial files, and curves and predictions of trials
+    whose rows were not written. Call it under the run's lock.
     """
     for pattern in (f".*{PARTIAL}", f"*/.*{PARTIAL}"):
         for path in folder.glob(pattern):
             path.unlink()
-    for path in folder.glob("curves/*.parquet"):
-        if not (folder / "runs" / path.name).exists():
-            path.unlink()
+    for table in DETAILS:
+        for path in folder.glob(f"{table}/*.parquet"):
+            if not (folder / "runs" / path.name).exists():
+                path.unlink()
     for table in TABLES:
         path = folder / table / COLUMNS_FILE
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path, table, [])
+            _replace_table(path, table, schema(table).empty_table())
 
 
 def write_records(
     folder: Path, trials: Sequence[Trial], records: Sequence[Record]
-) -> tuple[Path, Path]:
-    """Write ended trials: a file in `curves/`, then one in `runs/`, each atomically.
+) -> tuple[Path, ...]:
+    """Write ended trials: a file in each table, in `runs/` last, each atomically.
+
+    Without predictions there is no file in `predictions/`.
 
     Args:
         folder: of the run.
@@ -72,16 +79,21 @@ def write_records(
         records: of all their replicates.
 
     Returns:
-        The two files, in this order.
+        The files, in this order.
 
     Raises:
         StorageError: the folder cannot be written.
     """
     name = file_name(*trials)
-    curves, runs = folder / "curves" / name, folder / "runs" / name
-    _write(curves, "curves", [row for r in records for row in r.curve])
-    _write(runs, "runs", [r.row for r in records])
-    return curves, runs
+    content = {
+        "predictions": _predictions(records),
+        "curves": _table("curves", [row for r in records for row in r.curve]),
+        "runs": _table("runs", [r.row for r in records]),
+    }
+    paths = [folder / table / name for table in content if table != "predictions" or content[table]]
+    for path in paths:
+        _replace_table(path, path.parent.name, content[path.parent.name])
+    return tuple(paths)
 
 
 def may_be_retried(row: Mapping[Any, Any]) -> bool:
@@ -108,16 +120,19 @@ def drop_retryable(folder: Path) -> None:
         ]
 
     for path in (folder / "runs").glob("[!.]*.parquet"):
-        table, curves = pq.read_table(path), folder / "curves" / path.name
+        table = pq.read_table(path)
+        details = [found for name in DETAILS if (found := folder / name / path.name).exists()]
         stay = stays(table)
         if stay and not any(stay):
             path.unlink()
-            curves.unlink(missing_ok=True)
+            for detail in details:
+                detail.unlink()
         elif not all(stay):
-            if curves.exists():
-                points = pq.read_table(curves)
-                _replace_table(curves, points.filter(pa.array(stays(points), pa.bool_())))
-            _replace_table(path, table.filter(pa.array(stay)))
+            for detail in details:
+                points = pq.read_table(detail)
+                kept = points.filter(pa.array(stays(points), pa.bool_()))
+                _replace_table(detail, detail.parent.name, kept)
+            _replace_table(path, "runs", table.filter(pa.array(stay)))
 
 
 def file_name(trial: Trial, *more: Trial) -> str:
@@ -137,16 +152,51 @@ def file_name(trial: Trial, *more: Trial) -> str:
     return f"{trial.phase}-{name}-{trial.number:05d}-r{which}.parquet"
 
 
-def _write(path: Path, table: str, rows: Sequence[Row]) -> None:
+def _table(table: str, rows: Sequence[Row]) -> pa.Table:
     columns = schema(table)
     data = pa.table({f.name: pa.array([row.get(f.name) for row in rows], f.type) for f in columns})
-    _replace_table(path, data.cast(columns))
+    return data.cast(columns)
 
 
-def _replace_table(path: Path, data: pa.Table) -> None:
+def _predictions(records: Sequence[Record]) -> pa.Table:
+    """The predictions of some runs as a table; of those that have any."""
+    columns = schema("predictions")
+    kept = [(r.row, r.predictions) for r in records if r.predictions is not None]
+    if not kept:
+        return columns.empty_table()
+    sizes = [len(predictions.label) for _, predictions in kept]
+    values: dict[str, list[NDArray[Any]]] = {
+        "sample": [np.arange(size) for size in sizes],
+        "label": [predictions.label for _, predictions in kept],
+        "predicted": [predictions.predicted for _, predictions in kept],
+    }
+    repeated = pa.array(np.repeat(np.arange(len(kept)), sizes))
+    data = {
+        name: pa.array([row[name] for row, _ in kept], columns.field(name).type).take(repeated)
+        for name in RUN_KEY
+    } | {name: pa.array(np.concatenate(parts), pa.int32()) for name, parts in values.items()}
+    return pa.table(data).cast(columns)
+
+
+def _replace_table(path: Path, table: str, data: pa.Table) -> None:
     with replaced(path) as out:
-        # With few rows, dictionaries cost more than they save.
-        pq.write_table(data, out, use_dictionary=data.num_rows > 100)
+        pq.write_table(data, out, **write_options(table, data.num_rows))
+
+
+def write_options(table: str, rows: int) -> dict[str, Any]:
+    """How a Parquet file of a table is written, so that it is small.
+
+    Args:
+        table: its name.
+        rows: how many it will have.
+    """
+    if table != "predictions":
+        return {"use_dictionary": rows > 100}  # with few, dictionaries cost more than they save
+    return {
+        "compression": "zstd",
+        "use_dictionary": [name for name in schema(table).names if name != "sample"],
+        "column_encoding": {"sample": "DELTA_BINARY_PACKED"},
+    }
 
 
 def read_table(
@@ -161,7 +211,7 @@ def read_table(
 
     Args:
         folder: `results/<study>/<run id>`.
-        table: `runs` or `curves`.
+        table: its name.
         files: to read; default: all (`files_of`).
         columns: to read, the keys among them; default: all. Reading a few is five times faster.
 
@@ -181,7 +231,7 @@ def read_once(
     folder: Path, table: str, files: Sequence[Path], columns: Sequence[str] | None = None
 ) -> tuple[pd.DataFrame, str | None]:
     """As `read_table`, but returns the warning, if any."""
-    keys = [*RUN_KEY, *(["epoch"] if table == "curves" else [])]
+    keys = list(ROW_KEYS[table])
     rows = _frame(folder, table, files, columns).sort_values(keys, ignore_index=True)
     if not has_duplicates(rows, keys):
         return rows, None
@@ -209,10 +259,25 @@ def _frame(
         frame: pd.DataFrame = data.to_pandas()
     except (pa.ArrowException, ValueError, OverflowError) as error:
         raise BrokenFile(f"{folder / table} has a broken file: {format_error(error)}.") from None
-    for name in [*RUN_KEY, *(["status"] if table == "runs" else ["epoch"])]:
+    for name in [*ROW_KEYS[table], *(["status"] if table == "runs" else [])]:
         if name in frame and frame[name].isna().any():
             raise InputError(f"{folder / table} has a broken file: a row in it has no {name}.")
+        if name in frame and isinstance(frame[name].dtype, pd.CategoricalDtype):
+            frame[name] = frame[name].cat.reorder_categories(sorted(frame[name].cat.categories))
     return frame
+
+
+def predictions_of_run(folder: Path, row: Mapping[str, Any]) -> list[int]:
+    """The predicted classes of a run of `runs`, by test sample; empty if none were kept."""
+    if not (folder / "predictions").is_dir():
+        return []
+    key = [(name, "==", row[name]) for name in RUN_KEY]
+    columns = ["sample", "predicted"]
+    found = retry_read(
+        lambda: pq.read_table(files_of(folder, "predictions"), columns=columns, filters=key)
+    )
+    frame = found.to_pandas().drop_duplicates("sample").sort_values("sample")
+    return [int(value) for value in frame["predicted"]]
 
 
 def files_of(folder: Path, table: str) -> list[Path]:

@@ -44,14 +44,15 @@ def declaration(study: Study) -> dict[str, Any]:
         "replicates": dataclasses.asdict(study.replicates),
         "trial_cpus": study.trial_cpus,
         "trial_memory": study.trial_memory,
+        "predictions": study.predictions,
         "seed": study.seed,
     }
 
 
 #: Entries that may differ between declarations of one run: they say how much is run.
 _AMOUNTS = ("question", "datasets", "trials", "replicates", "arms", "claims")
-#: Entries that say where it runs.
-_RESOURCES = ("trial_cpus", "trial_memory")
+#: Entries that say where it runs, and what is kept.
+_RESOURCES = ("trial_cpus", "trial_memory", "predictions")
 
 
 def fingerprint(study: Study, dataset_digest: str) -> str:

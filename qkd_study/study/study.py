@@ -71,6 +71,8 @@ class Study:
         replicates: seeds per configuration, of the search and of the confirmation.
         trial_cpus, trial_memory: CPUs, and bytes of memory, that a trial reserves on its node. It
             still computes in one thread.
+        predictions: whether confirm runs keep the class that they predict for each test sample;
+            without them, intervals are over replicates only, not over test samples.
         seed: of all random numbers.
         name: default: the study file's name without `.py`.
 
@@ -92,6 +94,7 @@ class Study:
     replicates: Replicates = field(default_factory=Replicates)
     trial_cpus: int = 1
     trial_memory: int = 0
+    predictions: bool = True
     seed: int = 0
     name: str = ""
 
@@ -119,6 +122,10 @@ class Study:
         self._set("trial_cpus", count("trial_cpus", self.trial_cpus, 1, 4096))
         self._set("trial_memory", count("trial_memory", self.trial_memory, 0, 2**50))
         self._set("batch", count("batch", self.batch, 1, 1000))
+        if not isinstance(self.predictions, bool):
+            raise InputError(
+                f"predictions must be True or False, but got {safe_repr(self.predictions)}."
+            )
         if self.minimise is not None and not (
             isinstance(self.minimise, str) and str(self.minimise) in MINIMISED
         ):

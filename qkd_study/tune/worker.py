@@ -165,7 +165,15 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         from qkd_study.distill import Diverged
 
         if not isinstance(result, Exception):
-            return finished(self._study.name, self._run_id, trial, replicate, result, started)
+            return finished(
+                self._study.name,
+                self._run_id,
+                trial,
+                replicate,
+                result,
+                started,
+                predictions=self._study.predictions,
+            )
         reason = f"diverged: {result}" if isinstance(result, Diverged) else reason_of(result)
         return self._without(trial, replicate, "failed", reason, started)
 

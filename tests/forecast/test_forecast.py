@@ -202,7 +202,8 @@ def test_sizes_are_those_of_a_run(tiny_study: Path, cli: Cli) -> None:
     found = calibrate(study, dataset)
     # Rows that are reported together share a file: how many do depends on the machine.
     tables = len(list(folder.glob("runs/*.parquet")))
-    expected = disk(workload_of(study, dataset, found.cost), dataset, tables)
+    confirm = len(list(folder.glob("runs/confirm-*")))
+    expected = disk(workload_of(study, dataset, found.cost), dataset, tables, confirm)
 
     def size(name: str) -> int:
         return sum(path.stat().st_size for path in folder.glob(name))
@@ -210,6 +211,7 @@ def test_sizes_are_those_of_a_run(tiny_study: Path, cli: Cli) -> None:
     rows = size("runs/*") + size("optuna.journal")
     assert expected.rows == pytest.approx(rows, rel=0.1)
     assert expected.curves == pytest.approx(size("curves/*"), rel=0.1)
+    assert expected.predictions == pytest.approx(size("predictions/*"), rel=0.15)
     assert expected.teachers == pytest.approx(size("teachers/*"), rel=0.1)
     files = sum(path.is_file() for path in folder.rglob("*"))
     assert expected.files == pytest.approx(files, abs=8)

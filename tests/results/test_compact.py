@@ -18,6 +18,7 @@ import pytest
 from qkd_study import InputError
 from qkd_study.common.atomic import replace_file
 from qkd_study.results import (
+    TABLES,
     compact_tables,
     finish_compaction,
     read_table,
@@ -49,7 +50,7 @@ def files(run: Path, table: str) -> list[str]:
 
 
 def test_the_rows_stay_the_same_in_one_file(run: Path) -> None:
-    before = {table: read_table(run, table) for table in ("runs", "curves")}
+    before = {table: read_table(run, table) for table in TABLES}
     compact_tables(run, min_files=7)
     assert len(files(run, "runs")) == 6
     compact_tables(run, min_files=6)

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from qkd_study.results import find_run, read_table
-from qkd_study.results.replay import TOLERANCE, Difference, Replayer, config_of
+from qkd_study.results.replay import SAME_PREDICTIONS, TOLERANCE, Difference, Replayer, config_of
 from tests.conftest import TINY, Cli
 
 
@@ -65,6 +65,11 @@ def test_a_changed_row_is_found(run: Path, tmp_path: Path, cli: Cli) -> None:
     column = table.schema.get_field_index("metric.test_nll")
     changed = pd.Series(table["metric.test_nll"].to_pandas()) * (1 + 1e-15)
     pq.write_table(table.set_column(column, table.schema.field(column), [changed]), path)
+    path = copy / "predictions" / path.name
+    table = pq.read_table(path)
+    column = table.schema.get_field_index("predicted")
+    other = (pd.Series(table["predicted"].to_pandas()) + (table["sample"].to_pandas() == 0)) % 10
+    pq.write_table(table.set_column(column, table.schema.field(column), [other]), path)
     done = cli("replay", str(copy), "--cell", "samples=30", "--arm", "soft", "--phase", "confirm",
                "--json")  # fmt: skip
     assert done.returncode == 1
@@ -72,7 +77,7 @@ def test_a_changed_row_is_found(run: Path, tmp_path: Path, cli: Cli) -> None:
     assert said["same_place"]
     assert not said["equal"]
     columns = {d["column"] for row in said["rows"] for d in row["differences"]}
-    assert columns == {"metric.test_nll"}
+    assert columns == {"metric.test_nll", SAME_PREDICTIONS}
 
 
 def test_configurations_survive_the_table(run: Path) -> None:

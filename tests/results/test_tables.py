@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from qkd_study import InputError, Study
+from qkd_study.common.predictions import Predictions
 from qkd_study.distill import Epoch, RunResult
 from qkd_study.results import (
+    TABLES,
     Record,
     describe,
     drop_retryable,
     finished,
+    predictions_of_run,
     read_table,
     schema,
     start_tables,
@@ -70,7 +76,9 @@ def record(of: Trial, replicate: int) -> Record:
     metrics: dict[str, float | int | None] = {"val_accuracy": 0.4, "val_f1_macro": 0.3}
     metrics["best_epoch"] = 2
     costs: dict[str, float | int | None] = {"parameters": 5905, "seconds_total": 0.1}
-    result = RunResult(metrics, costs, "lightning.qubit", "matrix", curve)
+    label = np.arange(5, dtype=np.int32)
+    predictions = Predictions(label, np.roll(label, replicate).astype(np.int32))
+    result = RunResult(metrics, costs, "lightning.qubit", "matrix", curve, predictions)
     return finished("s", "r", of, replicate, result, datetime.now(UTC))
 
 
@@ -97,9 +105,33 @@ def test_rows_round_trip(tmp_path: Path) -> None:
     assert curves["loss.features"].tolist() == [0.5, 0.4]
 
 
+def test_predictions_round_trip_and_can_be_left_out(tmp_path: Path) -> None:
+    start_tables(tmp_path)
+    of = trial()
+    paths = write_records(tmp_path, [of], [record(of, r) for r in (0, 1)])
+    assert [path.parent.name for path in paths] == ["predictions", "curves", "runs"]
+    frame = pd.read_parquet(tmp_path / "predictions")
+    assert list(frame.columns) == schema("predictions").names
+    assert frame["cell"].dtype == "category"
+    assert (frame["label"] == frame["predicted"]).groupby(frame["replicate"]).mean().to_list() == [
+        1.0,
+        0.0,
+    ]
+    rows: Any = read_table(tmp_path, "runs").to_dict("records")
+    assert [predictions_of_run(tmp_path, row) for row in rows] == [
+        [0, 1, 2, 3, 4],
+        [4, 0, 1, 2, 3],
+    ]
+    more = [dataclasses.replace(record(trial(1), r), predictions=None) for r in (0, 1)]
+    assert len(write_records(tmp_path, [trial(1)], more)) == 2
+    assert set(read_table(tmp_path, "predictions")["trial"]) == {0}
+    shutil.rmtree(tmp_path / "predictions")  # as in a run of an earlier version
+    assert predictions_of_run(tmp_path, rows[0]) == []
+
+
 def test_a_run_can_be_read_from_its_first_moment(tmp_path: Path) -> None:
     start_tables(tmp_path)
-    for table in ("runs", "curves"):
+    for table in TABLES:
         frame = pd.read_parquet(tmp_path / table)
         assert len(frame) == 0
         assert list(frame.columns) == schema(table).names
@@ -156,6 +188,9 @@ def test_trials_that_ended_together_share_a_file_and_are_forgotten_alone(tmp_pat
     curves = read_table(tmp_path, "curves")
     assert not curves.duplicated(["trial", "replicate", "epoch"]).any()
     assert set(curves["trial"]) == {0, 1, 2}
+    predictions = read_table(tmp_path, "predictions")
+    assert len(predictions) == 30
+    assert not predictions.duplicated(["trial", "replicate", "sample"]).any()
 
 
 def test_file_names_are_short_and_differ() -> None:
@@ -219,5 +254,6 @@ def test_what_a_killed_driver_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / "runs" / ".half.parquet.77.partial").write_bytes(b"PAR1 half")
     start_tables(tmp_path)
     assert set(read_table(tmp_path, "curves")["trial"]) == {0}
+    assert set(read_table(tmp_path, "predictions")["trial"]) == {0}
     assert len(read_table(tmp_path, "runs")) == 2
     assert not list(tmp_path.glob("*/.*"))
