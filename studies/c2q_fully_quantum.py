@@ -31,7 +31,7 @@ study = Study(
             controls=("scaled-ce", "self-teacher"),
         ),
         Claim(
-            says="The universal ansatz is a better student than the hardware-efficient one.",
+            says="The brickwork ansatz is a better student than the hardware-efficient one.",
             better={"ansatz": "brickwork"},
             than={"ansatz": "hardware-efficient"},
             arm="scratch",

@@ -19,6 +19,7 @@ study = Study(
         "weight_soft": LogFloat(0.1, 10.0),
     },
     fixed={
+        "ansatz": "hardware-efficient-minimal",
         "teacher_qubits": 6,
         "teacher_depth": 4,
         "reduction": "average",

@@ -14,7 +14,12 @@ study = Study(
     datasets=("fashion-mnist", "digits"),
     factors={"qubits": (2, 4, 6, 8, 10), "depth": (1, 4), "samples": (100, 400)},
     search={"learning_rate": LogFloat(3e-3, 1e-1)},
-    fixed={"embedding": "angle", "reduction": "average", "epochs": 30},
+    fixed={
+        "ansatz": "hardware-efficient-minimal",
+        "embedding": "angle",
+        "reduction": "average",
+        "epochs": 30,
+    },
     arms=("scratch", "soft"),
     claims=(
         Claim(

@@ -180,6 +180,7 @@ class RunSetup:
         costs: dict[str, float | int | None] = {
             "parameters": count_parameters(student),
             "parameters_quantum": student.quantum_parameters,
+            "parameters_effective": student.effective_parameters,
             "teacher_parameters": None if teacher is None else teacher.parameters,
             "gates": gates,
             "circuit_executions": executions,

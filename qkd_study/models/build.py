@@ -29,9 +29,12 @@ from qkd_study.quantum import (
     Simulator,
     arbitrary_unitary,
     brickwork,
+    brickwork_minimal,
     hardware_efficient,
+    hardware_efficient_minimal,
     random_layers,
     strongly_entangling,
+    strongly_entangling_minimal,
 )
 from qkd_study.study import circuits as quantum_spec
 from qkd_study.study import models as spec
@@ -69,10 +72,16 @@ def build_ansatz(config: Config, own: Ansatz | None, seed: int) -> Circuit:
             return hardware_efficient(qubits, depth)
         case "hardware-efficient-chain":
             return hardware_efficient(qubits, depth, entangler="chain")
+        case "hardware-efficient-minimal":
+            return hardware_efficient_minimal(qubits, depth)
         case "strongly-entangling":
             return strongly_entangling(qubits, depth)
+        case "strongly-entangling-minimal":
+            return strongly_entangling_minimal(qubits, depth)
         case "brickwork":
             return brickwork(qubits, depth)
+        case "brickwork-minimal":
+            return brickwork_minimal(qubits, depth)
         case "arbitrary":
             return arbitrary_unitary(qubits)
     return random_layers(qubits, depth, seed=seed)

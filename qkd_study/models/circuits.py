@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import TypedDict, Unpack
@@ -20,11 +21,61 @@ from qkd_study.quantum import (
     angle_embedding,
     basis_embedding,
     class_groups,
+    effective_parameters,
     z_values,
 )
 
 #: The lower limit of probabilities, so that their logarithm is finite in single precision.
 SMALLEST = 1e-12
+
+
+def embed(features: Tensor, qubits: int, embedding: str, angle_range: float) -> Tensor:
+    """States of features, real.
+
+    With amplitude embedding, zeros become |0...0>; basis embedding takes features above 1/2 as
+    ones.
+
+    Args:
+        features: (batch, f).
+        qubits: n.
+        embedding: `angle`, `amplitude` or `basis`.
+        angle_range: the rotation of a feature of value 1, in radians; angle embedding only.
+
+    Returns:
+        (batch, 2^n), in the features' precision.
+    """
+    if embedding == "angle":
+        return angle_embedding(features * angle_range, qubits)
+    if embedding == "basis":
+        return basis_embedding((features > 0.5).to(features.dtype), qubits).to(features.dtype)
+    return amplitude_embedding(features, qubits, zeros="ground")
+
+
+def rank_of_readouts(
+    circuit: Circuit, embedding: str, features: int, angle_range: float, readout: Tensor
+) -> int | None:
+    """The effective angles of a circuit whose samples' features lie in [0, 1].
+
+    Computed once per process. See `qkd_study.quantum.effective_parameters`.
+
+    Args:
+        circuit, embedding, features, angle_range: see `embed`.
+        readout: float64 (2^n, outputs).
+    """
+    values = readout.to(torch.float64).contiguous().numpy().tobytes()
+    return _rank_of_readouts(circuit, embedding, features, angle_range, values)
+
+
+@functools.lru_cache(maxsize=64)
+def _rank_of_readouts(
+    circuit: Circuit, embedding: str, features: int, angle_range: float, readout: bytes
+) -> int | None:
+    def states(count: int, rng: torch.Generator) -> Tensor:
+        drawn = torch.rand(count, features, generator=rng, dtype=torch.float64)
+        return embed(drawn, circuit.qubits, embedding, angle_range)
+
+    values = torch.frombuffer(bytearray(readout), dtype=torch.float64)
+    return effective_parameters(circuit, states, values.reshape(2**circuit.qubits, -1))
 
 
 class QuantumModel(Model):
@@ -105,17 +156,24 @@ class CircuitModel(QuantumModel):
         return self.embed(self.reduction(samples))
 
     def embed(self, features: Tensor) -> Tensor:
-        """States (batch, 2^n) of features (batch, f), real.
+        """States (batch, 2^n) of features (batch, f), real; see `embed`."""
+        return embed(features, self.circuit.qubits, self.embedding, self.angle_range)
 
-        With amplitude embedding, zeros become |0...0>; basis embedding takes features above 1/2 as
-        ones.
-        """
-        n = self.circuit.qubits
-        if self.embedding == "angle":
-            return angle_embedding(features * self.angle_range, n)
-        if self.embedding == "basis":
-            return basis_embedding((features > 0.5).to(features.dtype), n).to(features.dtype)
-        return amplitude_embedding(features, n, zeros="ground")
+    def readout(self) -> Tensor | None:
+        """What probabilities of basis states are multiplied with, (2^n, outputs), if known."""
+        return None
+
+    @property
+    def effective_parameters(self) -> int | None:
+        """The rank of the Jacobian of the readouts in the angles; `None` above 12 qubits."""
+        readout = self.readout()
+        if readout is None:
+            return None
+        features = self.circuit.qubits
+        if self.reduction is not None:
+            features = self.reduction.features or math.prod(self.reduction.shape)
+        inputs = self.embedding, features, self.angle_range
+        return rank_of_readouts(self.circuit, *inputs, readout)
 
     def run(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
         """Probabilities (batch, 2^n) of prepared inputs, and the states, if `keeps_state`."""
@@ -141,6 +199,10 @@ class HybridModel(CircuitModel, HeadedModel):
         super().__init__(circuit, simulator, **inputs)
         self.head = nn.Linear(circuit.qubits, classes)
         self.register_buffer("z", z_values(circuit.qubits), persistent=False)
+
+    def readout(self) -> Tensor:
+        """Z of every qubit, (2^n, n)."""
+        return self.get_buffer("z")
 
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits (batch, classes) and expectations <Z> (batch, n)."""
@@ -219,6 +281,10 @@ class FullyQuantumModel(CircuitModel):
         self.register_buffer("groups", groups, persistent=False)
         # softplus(log(e - 1)) = 1
         self.scale = nn.Parameter(torch.tensor(math.log(math.e - 1))) if scale else None
+
+    def readout(self) -> Tensor:
+        """The groups of basis states, (2^n, classes)."""
+        return self.get_buffer("groups")
 
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits (batch, classes) and probabilities of the basis states (batch, 2^n)."""

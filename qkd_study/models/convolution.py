@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from qkd_study.models.circuits import QuantumModel
+from qkd_study.models.circuits import QuantumModel, rank_of_readouts
 from qkd_study.models.outputs import HeadedModel, Outputs
 from qkd_study.quantum import Quanvolution
 
@@ -69,3 +69,12 @@ class QuanvolutionTeacher(QuantumModel, HeadedModel):
     def quantum_parameters(self) -> int:
         """Trainable angles of all filters."""
         return self.quanvolution.theta.numel()
+
+    @property
+    def effective_parameters(self) -> int | None:
+        """Of all filters: those of one times their number; 0 if the angles are not trained."""
+        layer = self.quanvolution
+        inputs = layer.embedding, layer.kernel**2, layer.angle_range
+        rank = rank_of_readouts(self.circuit, *inputs, layer.get_buffer("z")[:, None])
+        filters = len(layer.theta) if layer.theta.requires_grad else 0
+        return None if rank is None else filters * rank

@@ -73,6 +73,11 @@ class EnsembleModel(Model):
         """Trainable angles of all members."""
         return _sum([model.quantum_parameters for model in self.models])
 
+    @property
+    def effective_parameters(self) -> int | None:
+        """The effective ones of all members."""
+        return _sum([model.effective_parameters for model in self.models])
+
 
 def _sum(counts: list[int | None]) -> int | None:
     known = [count for count in counts if count is not None]

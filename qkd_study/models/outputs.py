@@ -84,6 +84,11 @@ class Model(nn.Module, ABC):
         """Trainable angles."""
         return None if self.uncounted else 0
 
+    @property
+    def effective_parameters(self) -> int | None:
+        """Those of them that count in the rank of the Jacobian of what is read from circuits."""
+        return None if self.uncounted else 0
+
 
 class HeadedModel(Model):
     """A model that ends in a linear layer, `head`."""

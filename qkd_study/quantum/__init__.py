@@ -3,13 +3,17 @@
 from qkd_study.quantum.ansatze import (
     arbitrary_unitary,
     brickwork,
+    brickwork_minimal,
     data_reuploading,
     hardware_efficient,
+    hardware_efficient_minimal,
     quanvolution_filter,
     random_layers,
     strongly_entangling,
+    strongly_entangling_minimal,
 )
 from qkd_study.quantum.circuit import Circuit, Gate
+from qkd_study.quantum.effective import effective_parameters
 from qkd_study.quantum.embeddings import amplitude_embedding, angle_embedding, basis_embedding
 from qkd_study.quantum.execution import CircuitExecution
 from qkd_study.quantum.plans import ExecutionPlan
@@ -30,13 +34,17 @@ __all__ = [
     "arbitrary_unitary",
     "basis_embedding",
     "brickwork",
+    "brickwork_minimal",
     "class_groups",
     "data_reuploading",
+    "effective_parameters",
     "form_sides",
     "hardware_efficient",
+    "hardware_efficient_minimal",
     "mean_z",
     "quanvolution_filter",
     "random_layers",
     "strongly_entangling",
+    "strongly_entangling_minimal",
     "z_values",
 ]

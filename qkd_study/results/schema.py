@@ -76,6 +76,13 @@ COSTS = (
         "cost.parameters_quantum", INT, "", "those of them that are angles of circuits" + UNKNOWN
     ),
     Column(
+        "cost.parameters_effective",
+        INT,
+        "",
+        "those of the angles that act: the rank, summed over circuits, of the Jacobian of what is "
+        "read out in the angles; null above 12 qubits" + UNKNOWN,
+    ),
+    Column(
         "cost.teacher_parameters", INT, "", "trainable numbers of the teacher; null without one"
     ),
     Column(

@@ -122,8 +122,8 @@ class _OneCircuit(ModelSpec):
                 f"ansatz='arbitrary' needs qubits <= 3 and depth=1, but got qubits={qubits}, "
                 f"depth={depth}."
             )
-        if ansatz == "brickwork" and qubits < 2:
-            raise InputError(f"ansatz='brickwork' needs qubits >= 2, but got {qubits}.")
+        if ansatz in ("brickwork", "brickwork-minimal") and qubits < 2:
+            raise InputError(f"ansatz={ansatz!r} needs qubits >= 2, but got {qubits}.")
 
 
 @dataclass(frozen=True)

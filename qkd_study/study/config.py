@@ -234,8 +234,11 @@ class Config:
         choices=(
             "hardware-efficient",
             "hardware-efficient-chain",
+            "hardware-efficient-minimal",
             "strongly-entangling",
+            "strongly-entangling-minimal",
             "brickwork",
+            "brickwork-minimal",
             "arbitrary",
             "random",
         ),

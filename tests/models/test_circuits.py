@@ -65,8 +65,16 @@ def samples(*shape: int, seed: int = 0) -> Tensor:
 ANGLES: dict[str, Callable[[int, int], int]] = {
     "hardware-efficient": lambda n, d: 2 * n * d,
     "hardware-efficient-chain": lambda n, d: 2 * n * d,
+    "hardware-efficient-minimal": lambda n, d: 2 * n * d,
     "strongly-entangling": lambda n, d: 3 * n * d,
+    "strongly-entangling-minimal": lambda n, d: 2 * n * d,
     "brickwork": lambda n, d: 15 * sum((n - layer % 2) // 2 for layer in range(d)),
+    # A block on two wires, one more on three, then as the Jacobian's rank: see test_effective.py.
+    "brickwork-minimal": lambda n, d: {
+        2: (12, 12, 12),
+        3: (12, 23, 32),
+        4: (24, 34, 51),
+    }[n][d - 1],
     "arbitrary": lambda n, d: 4**n - 1,
     "random": lambda n, d: 0,
 }
@@ -153,6 +161,29 @@ def test_published_counts(
     of: ModelSpec, shape: tuple[int, ...], classes: int, fixed: dict[str, Any], expected: int
 ) -> None:
     assert count_parameters(built(of, shape, classes, **fixed)) == expected
+
+
+@pytest.mark.parametrize(
+    ("of", "fixed", "expected"),
+    [
+        (Mlp(), {}, 0),
+        (HybridCircuit(), {"qubits": 4, "depth": 1}, 4),
+        (HybridCircuit(), {"qubits": 4, "depth": 1, "ansatz": "hardware-efficient-minimal"}, 8),
+        (HybridImage(), {"qubits": 4, "depth": 1, "ansatz": "brickwork"}, 24),
+        # Three groups of basis states tell less than four qubits' Z.
+        (FullyQuantum(), {"qubits": 4, "depth": 1, "ansatz": "brickwork"}, 22),
+        (FullyQuantum(), {"qubits": 4, "depth": 1, "ansatz": "random"}, 0),
+        (HybridCircuit(), {"qubits": 14, "depth": 1}, None),
+        # Each filter has 11 angles, two of which do the same to the mean of Z.
+        (Quanvolution(), {"qubits": 4, "depth": 1}, 30),
+        (Quanvolution(trainable=False), {"qubits": 4, "depth": 1}, 0),
+        (Ensemble(HybridCircuit(), 2), {"qubits": 4, "depth": 1}, 8),
+    ],
+)
+def test_angles_that_act_are_counted(
+    of: ModelSpec, fixed: dict[str, Any], expected: int | None
+) -> None:
+    assert built(of, (4, 4), 3, **fixed).effective_parameters == expected
 
 
 @pytest.mark.parametrize("of", [HybridCircuit(), FullyQuantum(), HybridImage()])
