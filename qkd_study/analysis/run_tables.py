@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from qkd_study.analysis.search_analysis import parameter_importance, pareto_table
-from qkd_study.analysis.summary import confirmed
+from qkd_study.analysis.summary import SharedCells, confirmed, in_every_cell
 from qkd_study.common.errors import InputError
 from qkd_study.results import (
     BrokenFile,
@@ -85,16 +85,29 @@ class RunTables:
             found[label(named)] = named
         return found
 
+    @property
+    def shared(self) -> SharedCells:
+        """The cells whose rows stand in the tables under another cell, by arm."""
+        found: SharedCells = self.manifest.get("plan", {}).get("shared", {})
+        return found
+
+    def branch(self, cell: str, arm: str) -> str:
+        """The cell under which the rows of an arm in a cell stand in the tables."""
+        return self.shared.get(arm, {}).get(cell, cell)
+
     @cached_property
     def confirmed(self) -> pd.DataFrame:
-        """The rows on which claims are tested: confirm runs of the chosen configurations."""
-        return confirmed(self.runs, self.minimised)
+        """The rows on which claims are tested: confirm runs of the chosen configurations.
+
+        Rows that cells share stand in each of them.
+        """
+        return in_every_cell(confirmed(self.runs, self.minimised), self.shared)
 
     @cached_property
     def confirmed_curves(self) -> pd.DataFrame:
         """The epochs of the runs in `confirmed`."""
         keys = ["cell", "arm", "trial", "replicate"]
-        curves = self.curves[self.curves["phase"] == "confirm"]
+        curves = in_every_cell(self.curves[self.curves["phase"] == "confirm"], self.shared)
         return curves.merge(self.confirmed[keys], on=keys)
 
     def sliced(self, by: Sequence[str]) -> list[tuple[dict[str, Any], list[str]]]:

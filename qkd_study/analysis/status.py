@@ -24,7 +24,7 @@ RECENT = 10.0
 
 @dataclass(frozen=True)
 class BranchStatus:
-    """The progress of a cell and arm.
+    """The progress of a cell and arm; of cells that share its rows, once.
 
     Attributes:
         search, confirm: runs that have a row, and declared runs.
@@ -48,7 +48,7 @@ class RunStatus:
         dataset: its name.
         reasons: why runs failed, each reason once.
         failures: how many failed, as text; empty if none did.
-        branches: every cell and arm, in the order of the study.
+        branches: every cell and arm that is searched, in the order of the study.
         declared, done: numbers of runs; rows that are no longer declared do not count.
         rows: numbers of rows by phase and status.
         failed: keys and reason of every failed run.
@@ -168,8 +168,13 @@ def _branches(runs: pd.DataFrame, manifest: dict[str, Any]) -> list[BranchStatus
     minimised = MINIMISED.get(manifest["declaration"].get("minimise") or "")
     best, found = best_trials(runs, minimised), []
     groups: dict[Any, pd.DataFrame] = dict(iter(runs.groupby(["cell", "arm"])))
-    for cell in plan["cell_keys"]:
+    shared, seen = plan.get("shared", {}), set[tuple[str, str]]()
+    for key in plan["cell_keys"]:
         for arm in plan["arm_names"]:
+            cell = shared.get(arm, {}).get(key, key)
+            if (cell, arm) in seen:
+                continue
+            seen.add((cell, arm))
             rows = groups.get((cell, arm), runs.iloc[:0])
             search = rows[rows["phase"] == "search"]
             confirm = rows[rows["phase"] == "confirm"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -10,7 +12,11 @@ import pandas as pd
 from qkd_study.analysis.statistics.intervals import Interval, mean_interval, share_interval
 from qkd_study.results import mean_score
 
+#: By arm that does not read all factors: each of its cells -> the cell under which its rows stand
+#: (`study.branches`), as `plan.shared` of study.json has them.
+SharedCells = Mapping[str, Mapping[str, str]]
 TRIAL = ["cell", "arm", "trial"]
+NOTHING_SHARED: SharedCells = MappingProxyType({})
 #: The columns that a summary needs, beside the one that the study minimised.
 SUMMARISED = (
     "phase",
@@ -81,6 +87,25 @@ def confirmed(runs: pd.DataFrame, minimised: str | None = None) -> pd.DataFrame:
     return rows[rows["trial"] == rows["best"]].drop(columns="best")
 
 
+def in_every_cell(rows: pd.DataFrame, shared: SharedCells) -> pd.DataFrame:
+    """Rows in which those of a branch are repeated in each cell that shares it.
+
+    Args:
+        rows: of a table.
+        shared: see `SharedCells`.
+    """
+    if not shared:
+        return rows
+    parts = [rows[~rows["arm"].isin(list(shared))]]
+    for arm, cells in shared.items():
+        own = rows[rows["arm"] == arm]
+        # A run of an earlier version may have rows of the cells themselves.
+        parts.append(own[~own["cell"].isin([*cells, *cells.values()])])
+        of_branch = {str(key): part for key, part in own.groupby("cell")}
+        parts += [of_branch[b].assign(cell=c) for c, b in cells.items() if b in of_branch]
+    return pd.concat([part for part in parts if len(part)] or [rows.iloc[:0]], ignore_index=True)
+
+
 @dataclass(frozen=True)
 class Line:
     """One cell and arm of the summary, in shares (0 to 1).
@@ -102,6 +127,8 @@ def summarise(
     cells: tuple[str, ...],
     arms: tuple[str, ...],
     minimised: str | None = None,
+    *,
+    shared: SharedCells = NOTHING_SHARED,
 ) -> list[Line]:
     """Test accuracy and paired gain of every cell and arm.
 
@@ -110,10 +137,10 @@ def summarise(
         baseline: the arm to compare with; `None` if the study has none.
         cells, arms: in the order of the result.
         minimised: as for `best_trials`.
+        shared: see `SharedCells`.
     """
-    scores = confirmed(runs, minimised).set_index(["cell", "arm", "replicate"])[
-        "metric.test_accuracy"
-    ]
+    rows = in_every_cell(confirmed(runs, minimised), shared)
+    scores = rows.set_index(["cell", "arm", "replicate"])["metric.test_accuracy"]
     by_arm: dict[Any, pd.Series[float]] = {
         key: group.droplevel([0, 1]) for key, group in scores.groupby(level=[0, 1])
     }

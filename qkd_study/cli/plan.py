@@ -18,6 +18,7 @@ from qkd_study.study.study import Study
 
 if TYPE_CHECKING:
     from qkd_study.forecast.forecast import Forecast
+    from qkd_study.planning.plan import Plan
 
 
 #: CPUs of the largest cluster that is simulated.
@@ -54,9 +55,10 @@ def plan(options: Namespace) -> int:
         dataset_line,
         *_cells(study, len(counted.cells)),
         f"{len(counted.arms)} arms: {', '.join(counted.arms)}",
+        *_shared(counted),
         f"{counted.trials} trials of {study.replicates.search} replicates: "
         f"{counted.runs_search} search runs",
-        f"{counted.runs_confirm} confirm runs, {study.replicates.confirm} per cell and arm",
+        f"{counted.runs_confirm} confirm runs, {study.replicates.confirm} per search",
         f"{counted.runs} runs and at most {counted.teachers} teachers in all",
     )
     if with_forecast:
@@ -110,6 +112,21 @@ def _forecast(study: Study, dataset: Dataset, cpus: Sequence[int], *, refresh: b
     finally:
         if live:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def _shared(counted: Plan) -> list[str]:
+    """Which arms have fewer searches than cells."""
+    if not counted.shared:
+        return []
+    arms = ", ".join(
+        f"{arm} {len(set(cells.values()) | set(counted.cells) - set(cells))} for "
+        f"{len(counted.cells)} cells"
+        for arm, cells in counted.shared.items()
+    )
+    return [
+        f"{counted.branches} searches: cells that differ in what an arm does not read share its "
+        f"search ({arms})"
+    ]
 
 
 def _cells(study: Study, count: int) -> list[str]:

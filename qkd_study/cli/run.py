@@ -136,7 +136,7 @@ def run(options: Namespace) -> int:
             _summary(study, folder, counted, console)
         ended = read_table(folder.path, "runs", columns=failures.COLUMNS)
     failed_searches = schedule.failed_searches()
-    cells_and_arms = len(counted.cells) * len(counted.arms)
+    cells_and_arms = counted.branches
     lines = failures.failed_lines(ended, study.replicates.confirm)
     if fault is None:
         lines += failures.unsearched_lines(failed_searches, cells_and_arms)
@@ -240,7 +240,9 @@ def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> None:
     minimised = MINIMISED.get(study.minimise or "")
     columns = SUMMARISED if minimised is None else (*SUMMARISED, minimised)
     runs = read_table(folder.path, "runs", columns=columns)
-    lines = summarise(runs, study.baseline, counted.cells, counted.arms, minimised)
+    lines = summarise(
+        runs, study.baseline, counted.cells, counted.arms, minimised, shared=counted.shared
+    )
     shown = [line for line in lines if line.score.count]
     entries = [
         (

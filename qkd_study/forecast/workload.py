@@ -17,6 +17,7 @@ from qkd_study.forecast.shapes import COSTLY, Training
 from qkd_study.search.schedule import CONFIRM_BLOCK
 from qkd_study.search.suggestions import EndedTrial
 from qkd_study.study.arms import Arm
+from qkd_study.study.branches import branches
 from qkd_study.study.config import Config
 from qkd_study.study.parameters import Value
 from qkd_study.study.space import Choice, Int, LogFloat, Range
@@ -141,10 +142,9 @@ class Workload:
 
 
 def suggestions_of(study: Study, dataset: str) -> Iterator[tuple[Cell, Arm, EvenSuggestions]]:
-    """The configurations that are assumed for every cell and arm."""
-    for cell in study.cells():
-        for arm in study.all_arms:
-            yield cell, arm, EvenSuggestions(study, dataset, cell, arm)
+    """The configurations that are assumed for every branch."""
+    for cell, arm in branches(study):
+        yield cell, arm, EvenSuggestions(study, dataset, cell, arm)
 
 
 def batch_sizes(study: Study, arm: Arm, config: Config, dataset: Dataset) -> tuple[int, int]:

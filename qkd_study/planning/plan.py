@@ -8,6 +8,7 @@ from typing import Any
 from qkd_study.data import Dataset
 from qkd_study.planning.checks import check_study
 from qkd_study.study.arms import Arm
+from qkd_study.study.branches import branches, shared_cells
 from qkd_study.study.config import PARAMETERS
 from qkd_study.study.models import Ensemble, ModelSpec
 from qkd_study.study.parameters import Value
@@ -21,8 +22,11 @@ class Plan:
 
     Attributes:
         cells, arms: keys and names.
+        branches: how many pairs of cell and arm are searched: cells share those of an arm that
+            does not read all factors (`study.branches`).
+        shared: by arm, the cells that share a branch, and the key of the branch's cell.
         arm_trials: configurations searched in a cell, by arm.
-        trials: configurations searched, over all cells and arms.
+        trials: configurations searched, over all branches.
         runs_search, runs_confirm: trainings of a student in each phase; with two objectives, of
             each Pareto front only its first configuration is counted.
         teachers: trainings of a teacher, at most: if parameters of the teacher are searched, one
@@ -31,6 +35,8 @@ class Plan:
 
     cells: tuple[str, ...]
     arms: tuple[str, ...]
+    branches: int
+    shared: dict[str, dict[str, str]]
     arm_trials: dict[str, int]
     trials: int
     runs_search: int
@@ -48,6 +54,7 @@ class Plan:
         return {
             "cells": len(self.cells),
             "arms": len(self.arms),
+            "branches": self.branches,
             "trials": self.trials,
             "runs_search": self.runs_search,
             "runs_confirm": self.runs_confirm,
@@ -57,6 +64,7 @@ class Plan:
             "cell_keys": list(self.cells),
             "arm_names": list(self.arms),
             "arm_trials": self.arm_trials,
+            "shared": self.shared,
         }
 
 
@@ -67,16 +75,17 @@ def make_plan(study: Study, dataset: Dataset) -> Plan:
         InputError: see `check_study`.
     """
     check_study(study, dataset)
-    cells = study.cells()
-    arms = study.all_arms
-    trials = len(cells) * sum(map(study.trials_of, arms))
+    found, arms = branches(study), study.all_arms
+    trials = sum(study.trials_of(arm) for _, arm in found)
     return Plan(
-        cells=tuple(cell.key for cell in cells),
+        cells=tuple(cell.key for cell in study.cells()),
         arms=tuple(arm.name for arm in arms),
+        branches=len(found),
+        shared=shared_cells(study),
         arm_trials={arm.name: study.trials_of(arm) for arm in arms},
         trials=trials,
         runs_search=trials * study.replicates.search,
-        runs_confirm=len(cells) * len(arms) * study.replicates.confirm,
+        runs_confirm=len(found) * study.replicates.confirm,
         teachers=_teachers(study),
         dataset=dataset.name,
     )
@@ -87,24 +96,22 @@ def _teachers(study: Study) -> int:
     both = study.replicates.search + study.replicates.confirm
     count = 0
     seen = set()
-    for cell in study.cells():
-        ends = study.extremes(cell)
-        for arm in study.all_arms:
-            if not arm.needs_teacher:
-                continue
-            teacher = study.setting.teacher_of(arm)
-            runs = study.trials_of(arm) * study.replicates.search + study.replicates.confirm
-            values = {**ends[0], **study.resolved(ends[0], arm)}
-            last = max(int(end) for end in _ends(study, "generations", values["generations"]))
-            for generation in range(1, last + 1):
-                searched = _searched_by(study, arm, generation)
-                decided = study.setting.decided_by(values, arm, generation)
-                key = (teacher, arm.teacher == "random", *decided.values(), generation)
-                if searched:
-                    count += runs * _members(teacher)
-                elif key not in seen:
-                    count += both * _members(teacher)
-                    seen.add(key)
+    for cell, arm in branches(study):
+        if not arm.needs_teacher:
+            continue
+        first, teacher = study.extremes(cell)[0], study.setting.teacher_of(arm)
+        runs = study.trials_of(arm) * study.replicates.search + study.replicates.confirm
+        values = {**first, **study.resolved(first, arm)}
+        last = max(int(end) for end in _ends(study, "generations", values["generations"]))
+        for generation in range(1, last + 1):
+            searched = _searched_by(study, arm, generation)
+            decided = study.setting.decided_by(values, arm, generation)
+            key = (teacher, arm.teacher == "random", *decided.values(), generation)
+            if searched:
+                count += runs * _members(teacher)
+            elif key not in seen:
+                count += both * _members(teacher)
+                seen.add(key)
     return count
 
 

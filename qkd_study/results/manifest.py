@@ -47,6 +47,7 @@ def check_manifest(manifest: Any) -> None:
     if not manifest["sessions"]:
         raise InputError("sessions is empty")
     _check(manifest["plan"].get("arm_trials", {}), {...: int}, "plan.arm_trials")
+    _check(manifest["plan"].get("shared", {}), {...: {...: str}}, "plan.shared")
     _check(manifest.get("search_rule", 1), int, "search_rule")
     _check(manifest.get("files", {}), {...: str}, "files")
     for session in manifest["sessions"]:

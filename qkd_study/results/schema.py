@@ -37,7 +37,15 @@ KEYS = (
     Column("study", TEXT, "", "name of the study"),
     Column("run_id", TEXT, "", "the folder of results/<study>/ that holds the row"),
     Column("phase", TEXT, "", "`search` (tunes on validation) or `confirm` (meets the test set)"),
-    Column("cell", TEXT, "", "the combination of factor values, as `name=value,...`"),
+    Column(
+        "cell",
+        TEXT,
+        "",
+        (
+            "the combination of factor values, as `name=value,...`; factors that the arm does not "
+            "read are left out, as cells that differ in these alone share the row"
+        ),
+    ),
     Column("arm", TEXT, "", "the way the student was trained"),
     Column("trial", INT, "", "number of the configuration within its cell and arm"),
     Column("replicate", INT, "", "the seed's number; confirm replicates start at 1000"),

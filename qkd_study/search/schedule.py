@@ -18,6 +18,7 @@ from qkd_study.results.schema import RUN_KEY
 from qkd_study.search.arm_search import ArmSearch
 from qkd_study.search.suggestions import Suggestions, TpeSuggestions
 from qkd_study.study.arms import Arm
+from qkd_study.study.branches import branches
 from qkd_study.study.study import MINIMISED, Cell, Study
 from qkd_study.study.trial import Trial
 
@@ -54,8 +55,7 @@ class Schedule:
             (cell.key, arm.name): ArmSearch(
                 study, cell, arm, suggestions(study, dataset, cell, arm)
             )
-            for cell in study.cells()
-            for arm in study.all_arms
+            for cell, arm in branches(study)
         }
         # Heaps of places in a list: the time to hand out a trial then hardly depends on the number
         # of cells and arms. Outdated entries are removed when they come first.

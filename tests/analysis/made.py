@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from qkd_study import Claim, LogFloat, Replicates, Study
 from qkd_study.analysis import Results
 from qkd_study.results.schema import schema
+from qkd_study.study.branches import branch, shared_cells
 from qkd_study.study.canonical import canonical
 from qkd_study.study.identity import declaration
 from qkd_study.study.space import Choice, Range
@@ -78,10 +79,15 @@ def made_results(
     rng = np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []
     curves: list[dict[str, Any]] = []
+    there: set[tuple[str, str]] = set()
     now = pd.Timestamp("2026-01-01", tz="UTC")
     for number, cell in enumerate(study.cells()):
         luck = rng.normal(0, 0.02, 5000)
         for arm in study.all_arms:
+            shared = branch(study, cell, arm)
+            if (shared.key, arm.name) in there:
+                continue
+            there.add((shared.key, arm.name))
             tried = range(study.trials_of(arm))
             for phase, trials in (("search", tried), ("confirm", tried[:1])):
                 numbers = getattr(study.replicates, f"of_{phase}")
@@ -94,7 +100,7 @@ def made_results(
                         "study": study.name,
                         "run_id": "made",
                         "phase": phase,
-                        "cell": cell.key,
+                        "cell": shared.key,
                         "arm": arm.name,
                         "trial": trial,
                         "replicate": replicate,
@@ -144,6 +150,13 @@ def made_results(
         "fingerprint": "0" * 64,
         "dataset": "digits",
         "dataset_sha256": "1" * 64,
+        "plan": {
+            "runs": len(rows),
+            "cell_keys": [cell.key for cell in study.cells()],
+            "arm_names": [arm.name for arm in study.all_arms],
+            "arm_trials": {arm.name: study.trials_of(arm) for arm in study.all_arms},
+            "shared": shared_cells(study),
+        },
         "claims": [
             {"claim": canonical(claim), "declared_at": None, "confirm_rows": 0}
             for claim in study.claims
@@ -165,8 +178,7 @@ def written(results: Results, out: Path) -> Path:
             data = pa.Table.from_pandas(rows, schema=schema(table), preserve_index=False)
             data = data.replace_schema_metadata(schema(table).metadata)
             pq.write_table(data, folder / table / f"{name}.parquet")
-    plan = {"runs": len(results.runs), "cell_keys": list(results.cells), "arm_names": results.arms}
-    manifest = {"arms": results.declaration["arms"], "plan": plan}
+    manifest = {"arms": results.declaration["arms"]}
     (folder / "study.json").write_text(json.dumps({**manifest, **results.manifest}))
     return folder
 

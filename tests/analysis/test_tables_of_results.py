@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,11 @@ import pytest
 from scipy import stats
 
 from qkd_study.analysis import Results
+from qkd_study.analysis.report.search import in_order
 from qkd_study.analysis.statistics import data_efficiency, replicates_needed
-from tests.analysis.made import CLAIM, made_results, made_study
+from qkd_study.analysis.status import status_of
+from qkd_study.results import RunFolder
+from tests.analysis.made import CLAIM, made_results, made_study, written
 
 LONG = made_study(factors={"samples": (20, 40, 80, 160)})
 
@@ -24,6 +28,32 @@ def without(results: Results, **keys: Any) -> Results:
         gone &= results.runs[name] == value
     assert gone.any()
     return replace(results, runs=results.runs[~gone])
+
+
+def test_rows_that_cells_share_count_in_each_of_them(tmp_path: Path) -> None:
+    factors = {"samples": (50, 100), "temperature": (1.0, 4.0)}
+    results = made_results(study=made_study(factors=factors))
+    own = results.runs[results.runs["arm"] == "scratch"]
+    assert set(own["cell"]) == {"samples=50", "samples=100"}
+    wide = results.scores()
+    here, there = (wide.loc[f"samples=50,temperature={t}"] for t in (1.0, 4.0))
+    assert here["scratch"].notna().all()
+    assert here["scratch"].equals(there["scratch"])
+    assert not here["soft"].equals(there["soft"])
+    assert results.problems == ()
+    curves = results.confirmed_curves
+    assert set(curves.loc[curves["arm"] == "scratch", "cell"]) == set(results.cells)
+    # 2 cells, not 4, for arms without a teacher; a search is shown once.
+    status = status_of(RunFolder(written(results, tmp_path)))
+    assert [b.cell for b in status.branches if b.arm == "scratch"] == ["samples=50", "samples=100"]
+    assert (status.state, status.done) == ("complete", len(results.runs))
+    shown = in_order(results, results.budget())
+    assert list(shown["cell"][shown["arm"] == "scratch"]) == ["samples=50", "samples=100"]
+    assert set(results.cost_laws()["arm"]) == set(results.arms)
+    # An earlier version had rows in every cell: these are not mixed with the shared ones.
+    old = own.assign(cell="samples=50,temperature=1.0", **{"metric.test_accuracy": 0.0})
+    mixed = replace(results, runs=pd.concat([results.runs, old]))
+    assert mixed.scores()["scratch"].equals(wide["scratch"])
 
 
 def test_comparison_is_a_paired_t_test_with_what_both_have() -> None:

@@ -43,6 +43,17 @@ def test_counts() -> None:
     }
 
 
+def test_cells_share_the_searches_of_arms_that_do_not_read_a_factor() -> None:
+    factors = {"samples": (20, 50), "temperature": (1.0, 4.0)}
+    search = {"learning_rate": Float(1e-3, 1e-2)}
+    plan = make_plan(study(factors=factors, search=search), load("digits"))
+    # scratch and scaled-ce have 2 searches each, soft and soft+features 4.
+    assert (plan.branches, plan.trials, plan.runs_confirm) == (12, 12 * 6, 12 * 10)
+    assert list(plan.shared) == ["scratch", "scaled-ce"]
+    assert plan.shared["scratch"]["samples=50,temperature=4.0"] == "samples=50"
+    assert plan.as_json()["branches"] == 12
+
+
 def test_factors_that_leave_the_teacher_alone_add_no_teachers() -> None:
     factors = {"samples": (20, 50), "learning_rate": (1e-3, 1e-2)}
     assert make_plan(study(factors=factors), load("digits")).teachers == 2 * 13

@@ -23,6 +23,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from qkd_study import load
 from qkd_study.cli.main import main
 from qkd_study.study.identity import SEARCH_RULE
 from tests.conftest import TINY, Cli
@@ -495,6 +496,41 @@ def test_two_objectives_give_a_confirmed_pareto_front(tmp_path: Path, cli: Cli) 
         assert {t.user_attrs["trial"] for t in study.best_trials} >= confirmed
     again = cli("run", "two.py")
     assert "is complete" in again.stdout
+
+
+SHARED = """
+from qkd_study import ClassicalToHybrid, HybridCircuit, LogFloat, Mlp, Replicates, Study
+
+study = Study(
+    question="Is scratch searched once?",
+    setting=ClassicalToHybrid(Mlp(), HybridCircuit()),
+    datasets=("xor4",),
+    factors={"temperature": (1.0, 4.0)},
+    search={"learning_rate": LogFloat(1e-3, 1e-1)},
+    fixed={"samples": 60, "epochs": 3, "teacher_epochs": 2, "depth": 1, "qubits": 6},
+    arms=("scratch", "soft"),
+    trials=2,
+    replicates=Replicates(search=1, confirm=2),
+)
+"""
+
+
+@pytest.mark.slow
+def test_cells_share_the_search_of_an_arm_that_does_not_read_the_factor(
+    tmp_path: Path, cli: Cli
+) -> None:
+    (tmp_path / "shared.py").write_text(SHARED)
+    first = cli("run", "shared.py", "--cpus", "2")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "3 searches" in cli("plan", "shared.py", "--no-forecast").stdout
+    rows = pd.read_parquet(tmp_path / "results/shared/latest/runs")
+    assert len(rows) == 3 * (2 + 2)  # one search of scratch, two of soft
+    assert set(rows.loc[rows["arm"] == "scratch", "cell"]) == {"all"}
+    scores = load(tmp_path / "results/shared/latest").scores()["scratch"]
+    by_cell = [own.to_list() for _, own in scores.groupby(level="cell")]
+    assert len(by_cell) == 2
+    assert by_cell[0] == by_cell[1]
+    assert "is complete" in cli("run", "shared.py").stdout
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from qkd_study.analysis.figures.style import Style, styles
 from qkd_study.analysis.run_tables import COST, RunTables
 from qkd_study.analysis.scaling.data import ACCURACY
 from qkd_study.analysis.search_analysis import confirmed_front, pareto_front
+from qkd_study.analysis.summary import in_every_cell
 
 PANELS = 6
 NAMED = 8
@@ -38,7 +39,9 @@ def pareto(results: RunTables, cost: str | None = None, title: str | None = None
     """
     two = results.minimised
     cost = cost or two or COST
-    chosen = results.confirmed if two is None else confirmed_front(results.runs, two)
+    chosen = results.confirmed
+    if two is not None:
+        chosen = in_every_cell(confirmed_front(results.runs, two), results.shared)
     rows = [
         {
             "cell": cell,
@@ -58,6 +61,10 @@ def pareto(results: RunTables, cost: str | None = None, title: str | None = None
         values.titled({k: v for k, v in results.cells[cell].items() if k in DATA})
         for cell in table["cell"]
     ]
+    # A point that cells of one panel share is drawn once.
+    branch = [results.branch(c, a) for c, a in zip(table["cell"], table["arm"], strict=True)]
+    point = ["data", "branch", "arm", "cost", "mid"]
+    table = table.assign(branch=branch).drop_duplicates(point)
     every = [d for d in dict.fromkeys(_data_of(results)) if d in set(table["data"])]
     looks = {a: v for a, v in values.looks_of(results).items() if a in set(table["arm"])}
     figure, panels = layout.sheet(every[:PANELS], title=title)

@@ -33,10 +33,11 @@ def search(results: RunTables) -> Subsection:
 
 def in_order(results: RunTables, frame: pd.DataFrame) -> pd.DataFrame:
     """Rows by cell and arm in the order of the declaration."""
-    ranks = {
-        column: {name: i for i, name in enumerate(names)}
-        for column, names in (("cell", list(results.cells)), ("arm", results.arms))
-    }
+    places = {cell: i for i, cell in enumerate(results.cells)}
+    for shared in results.shared.values():
+        for cell, branch in shared.items():
+            places.setdefault(branch, places[cell])
+    ranks = {"cell": places, "arm": {name: i for i, name in enumerate(results.arms)}}
     found = frame[frame["cell"].isin(ranks["cell"]) & frame["arm"].isin(ranks["arm"])]
     return found.sort_values(["cell", "arm"], key=lambda c: c.map(ranks[str(c.name)]))
 

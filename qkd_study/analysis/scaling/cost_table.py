@@ -39,7 +39,7 @@ def cost_laws(results: RunTables, cost: str = "cost.seconds_train") -> pd.DataFr
     rows: list[dict[str, Any]] = []
     for where, cells in results.sliced(others):
         for arm in results.arms:
-            own = ok[(ok["arm"] == arm) & ok["cell"].isin(cells)]
+            own = ok[(ok["arm"] == arm) & ok["cell"].isin({results.branch(c, arm) for c in cells})]
             sizes = [n for n in SIZES if own[f"config.{n}"].nunique() > 1]
             own = own.dropna(subset=[f"config.{name}" for name in sizes])
             if not sizes:
