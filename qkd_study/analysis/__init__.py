@@ -1,6 +1,7 @@
 """Statistics, claims, scaling laws, figures and reports, computed from the tables alone."""
 
-from qkd_study.analysis.claims.evaluate import ClaimResult, Contrast, Control, judge
+from qkd_study.analysis.claims.contrasts import Contrast
+from qkd_study.analysis.claims.evaluate import ClaimResult, Control, judge
 from qkd_study.analysis.results import Results, load
 from qkd_study.analysis.statistics.intervals import Interval, mean_interval, share_interval
 from qkd_study.analysis.summary import Line, best_trials, confirmed, summarise

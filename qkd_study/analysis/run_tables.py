@@ -104,6 +104,12 @@ class RunTables:
         return in_every_cell(confirmed(self.runs, self.minimised), self.shared)
 
     @cached_property
+    def failed_confirm(self) -> pd.DataFrame:
+        """The rows that are missing in `confirmed` because their runs failed."""
+        failed = confirmed(self.runs, self.minimised, status="failed")
+        return in_every_cell(failed, self.shared)
+
+    @cached_property
     def confirmed_curves(self) -> pd.DataFrame:
         """The epochs of the runs in `confirmed`."""
         keys = ["cell", "arm", "trial", "replicate"]

@@ -73,14 +73,15 @@ def best_trials(runs: pd.DataFrame, minimised: str | None = None) -> pd.Series[i
     return best
 
 
-def confirmed(runs: pd.DataFrame, minimised: str | None = None) -> pd.DataFrame:
+def confirmed(runs: pd.DataFrame, minimised: str | None = None, status: str = "ok") -> pd.DataFrame:
     """The rows on which claims are tested: confirm runs of the chosen configurations.
 
     Args:
         runs, minimised: as for `best_trials`.
+        status: of the rows: `ok`, or `failed`.
     """
     best = best_trials(runs, minimised).rename("best")
-    rows = runs[(runs["phase"] == "confirm") & (runs["status"] == "ok")]
+    rows = runs[(runs["phase"] == "confirm") & (runs["status"] == status)]
     if rows.empty or best.empty:
         return rows.iloc[:0]
     rows = rows.join(best, on=["cell", "arm"])

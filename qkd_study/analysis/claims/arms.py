@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from qkd_study.analysis.claims.contrasts import paired_test
+from qkd_study.analysis.claims.sides import paired_scores
 from qkd_study.analysis.run_tables import RunTables
 from qkd_study.analysis.statistics import (
     detectable_difference,
     holm,
-    paired_difference,
     replicates_needed,
 )
 from qkd_study.analysis.statistics.samples import constant
-from qkd_study.results import largest_difference
 
 #: The differences in accuracy of `power`, by default.
 DIFFERENCES = (0.005, 0.01, 0.02)
@@ -33,21 +33,25 @@ def comparison(results: RunTables, metric: str = "metric.test_accuracy") -> pd.D
         One row per cell and arm that was confirmed: cell, arm, n, score (mean over its own
         replicates); and where there is a baseline to compare with: pairs (replicates of both),
         unpaired (those of only one, left out), gain, its t interval `low` to `high`, its bootstrap
-        interval `bca_low` to `bca_high`, sd, won (share), p (paired t), p_holm (over all rows of
-        this table), p_wilcoxon. Intervals, sd and p are nan below two pairs.
+        interval `bca_low` to `bca_high`, sd, won (share), p (as of claims, `paired_test`), p_holm
+        (over all rows of this table), p_wilcoxon. Intervals, sd and p are nan below two pairs.
     """
     rows = []
-    for cell, arm, scores, base in _by_cell_and_arm(results, metric):
+    base = results.baseline
+    contrasts = {
+        (arm, cell): pair
+        for arm in results.arms
+        if base is not None and arm != base
+        for cell, pair in paired_scores(results, _gain(arm, base, metric)).items()
+    }
+    for cell, arm, scores, _ in _by_cell_and_arm(results, metric):
         row = {"cell": cell, "arm": arm, "n": scores.count(), "score": scores.mean()}
-        if base is not None:
-            both = pd.concat([scores, base], axis=1, keys=["arm", "base"])
-            pairs = both.dropna()
-            found = paired_difference(
-                pairs["arm"].to_numpy(), pairs["base"].to_numpy(), most=largest_difference(metric)
-            )
+        if (arm, cell) in contrasts:
+            pair = contrasts[arm, cell]
+            found, p = paired_test(pair, metric)
             row |= {
                 "pairs": found.n,
-                "unpaired": int(both.notna().any(axis=1).sum()) - found.n,
+                "unpaired": pair.left_out,
                 "gain": found.mean,
                 "low": found.t_low,
                 "high": found.t_high,
@@ -55,7 +59,7 @@ def comparison(results: RunTables, metric: str = "metric.test_accuracy") -> pd.D
                 "bca_high": found.high,
                 "sd": found.sd,
                 "won": found.won,
-                "p": found.p_t,
+                "p": p,
                 "p_wilcoxon": found.p_wilcoxon,
             }
         rows.append(row)
@@ -63,6 +67,11 @@ def comparison(results: RunTables, metric: str = "metric.test_accuracy") -> pd.D
     names += ["bca_high", "sd", "won", "p", "p_holm", "p_wilcoxon"]
     table = pd.DataFrame(rows, columns=names)
     return table.assign(p_holm=adjusted(table["p"])).astype(dict.fromkeys(names[3:], float))
+
+
+def _gain(arm: str, base: str, metric: str) -> dict[str, Any]:
+    """The contrast of an arm with the baseline in all cells, as a claim has it."""
+    return {"better": arm, "than": base, "where": {}, "metric": metric.removeprefix("metric.")}
 
 
 def adjusted(p_values: pd.Series[float]) -> pd.Series[float]:

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
-import pandas as pd
-
+from qkd_study.analysis.claims.contrasts import Contrast, evaluate_family
+from qkd_study.analysis.claims.sides import (
+    compared,
+    mean_over_cells,
+    paired_scores,
+)
 from qkd_study.analysis.run_tables import RunTables
-from qkd_study.analysis.statistics import Paired, Verdict, holm, paired_difference, verdict
+from qkd_study.analysis.statistics import Paired
 from qkd_study.analysis.undertraining import TOLERATED, undertraining
-from qkd_study.results import largest_difference
-from qkd_study.study.claims import MORE_IS_BETTER
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """Two sides of a claim, paired by replicate, in one cell or averaged over several.
-
-    Attributes:
-        where: the cell, or `all` of the claim's.
-        paired: the difference, better minus than; `None` with fewer than two pairs.
-        verdict: on the difference; its p values are Holm-corrected over the family, as those of the
-            tests within a margin.
-        left_out: replicates that do not have both sides in every cell.
-    """
-
-    where: str
-    paired: Paired | None
-    verdict: Verdict | None
-    left_out: int
 
 
 @dataclass(frozen=True)
@@ -109,7 +92,9 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
     """The verdict on every claim of a run; withdrawn claims come last.
 
     Only confirm rows count, paired by replicate. A claim over several cells is tested on the mean
-    over them, per replicate; replicates that lack a side in one of the cells are left out. Epochs
+    over them, per replicate; replicates that lack a side in one of the cells are left out. If the
+    run of a side failed, a verdict must hold wherever between the lowest and the highest score of
+    the cell's runs it would have been. Epochs
     to a target are restricted means: in each cell, a run that did not reach the target counts with
     the epochs that all runs had.
 
@@ -120,9 +105,12 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
     """
     made: list[dict[str, Any]] = results.manifest.get("claims", [])
     claims = [*made, *results.manifest.get("withdrawn", [])]
-    sides = [_sides(results, entry["claim"]) for entry in claims]
-    overall = _evaluate_family(
-        [("all", _mean(pairs), entry["claim"]) for entry, pairs in zip(claims, sides, strict=True)],
+    sides = [paired_scores(results, entry["claim"]) for entry in claims]
+    overall = evaluate_family(
+        [
+            ("all", mean_over_cells(pairs), entry["claim"])
+            for entry, pairs in zip(claims, sides, strict=True)
+        ],
         alpha,
     )
     trends = undertraining(results)
@@ -130,10 +118,8 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
     judged = []
     for number, (entry, pairs, contrast) in enumerate(zip(claims, sides, overall, strict=True)):
         claim = entry["claim"]
-        compared = list(
-            dict.fromkeys(side for sides in _compared(results, claim).values() for side in sides)
-        )
-        cells = _evaluate_family([(cell, pair, claim) for cell, pair in pairs.items()], alpha)
+        both = list(dict.fromkeys(side for s in compared(results, claim).values() for side in s))
+        cells = evaluate_family([(cell, pair, claim) for cell, pair in pairs.items()], alpha)
         judged.append(
             ClaimResult(
                 claim,
@@ -143,139 +129,11 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
                 declared_after=int(entry.get("confirm_rows") or 0),
                 changes=entry.get("changes", ()),
                 withdrawn=number >= len(made),
-                compared=compared,
-                rising=[side for side in compared if side in risen],
+                compared=both,
+                rising=[side for side in both if side in risen],
             )
         )
     return judged
-
-
-PairedValues = pd.DataFrame  # index replicate, columns better and than; nan where a side lacks one
-
-
-def _sides(results: RunTables, claim: Mapping[str, Any]) -> dict[str, PairedValues]:
-    """The scores of both sides of a claim in each of its cells, by replicate."""
-    scores, limits = _scores(results, claim)
-    found: dict[str, PairedValues] = {}
-    for label, sides in _compared(results, claim).items():
-        columns = [scores.get(side, pd.Series(dtype=float)) for side in sides]
-        pair = pd.concat(columns, axis=1, keys=["better", "than"])
-        if limits is not None:
-            both = pair.dropna().index  # if it is empty, the limit is nan, which does not clip
-            shortest = [limits[side].reindex(both).min() for side in sides if side in limits]
-            pair = pair.clip(upper=min(shortest, default=math.nan))
-        found[label] = pair
-    return found
-
-
-def _compared(
-    results: RunTables, claim: Mapping[str, Any]
-) -> dict[str, tuple[tuple[str, str], tuple[str, str]]]:
-    """Cell and arm of both sides of a claim, by what its cells are called."""
-    better, than = claim["better"], claim["than"]
-    found = {}
-    by_cell = {frozenset(values.items()): cell for cell, values in results.cells.items()}
-    for cell, values in results.cells.items():
-        if any(values[name] not in allowed for name, allowed in claim["where"].items()):
-            continue
-        if isinstance(better, str):
-            sides, label = ((cell, better), (cell, than)), cell
-        else:
-            if any(values[name] != value for name, value in better.items()):
-                continue
-            other = by_cell.get(frozenset({**values, **than}.items()))
-            if other is None:  # the claim was withdrawn, and so was its factor's value
-                continue
-            sides = ((cell, claim["arm"]), (other, claim["arm"]))
-            rest = [f"{k}={v}" for k, v in values.items() if k not in better]
-            label = ",".join(rest) or "all"
-        found[label] = sides
-    return found
-
-
-Scores = dict[tuple[str, str], "pd.Series[float]"]  # by cell and arm, indexed by replicate
-
-
-def _scores(results: RunTables, claim: Mapping[str, Any]) -> tuple[Scores, Scores | None]:
-    """The claim's metric; for epochs to a target (inf: never reached) also the epochs trained."""
-    rows, by = results.confirmed, ["cell", "arm", "replicate"]
-    if claim["metric"] != "epochs_to_target":
-        return _by_side(rows.set_index(by)[f"metric.{claim['metric']}"]), None
-    curves = results.confirmed_curves
-    trained = curves.groupby(by)["epoch"].max().astype(float)
-    reached = curves[curves["metric.val_accuracy"] >= claim["target"]]
-    first = reached.groupby(by)["epoch"].min().reindex(trained.index).fillna(math.inf)
-    return _by_side(first), _by_side(trained)
-
-
-def _by_side(table: pd.Series[float]) -> Scores:
-    groups: Any = table.groupby(level=[0, 1])
-    return {key: group.droplevel([0, 1]) for key, group in groups}
-
-
-def _mean(pairs: Mapping[str, PairedValues]) -> PairedValues:
-    """The mean over cells; nan for replicates that are not complete in all cells."""
-    if not pairs:
-        return pd.DataFrame({"better": [], "than": []}, dtype=float)
-    stacked = pd.concat(pairs, names=["cell", "replicate"])
-    by_replicate = stacked.dropna().groupby(level="replicate")
-    complete = by_replicate.mean()[by_replicate.size() == len(pairs)]
-    return complete.reindex(stacked.index.unique("replicate"))
-
-
-def _evaluate_family(
-    family: Sequence[tuple[str, PairedValues, Mapping[str, Any]]], alpha: float
-) -> list[Contrast]:
-    """Contrasts of a family, with Holm's correction over its tests, and over its margins."""
-    found: list[Contrast] = []
-    tested: list[int] = []
-    values: list[Any] = []
-    for where, every, claim in family:
-        pair = every.dropna()
-        left_out = len(every) - len(pair)
-        differences = (pair["better"] - pair["than"]).to_numpy(dtype=float)
-        values.append(differences)
-        if len(differences) < 2:
-            found.append(Contrast(where, None, None, left_out))
-            continue
-        tested.append(len(found))
-        paired = paired_difference(
-            pair["better"].to_numpy(),
-            pair["than"].to_numpy(),
-            most=largest_difference(f"metric.{claim['metric']}"),
-        )
-        found.append(Contrast(where, paired, None, left_out))
-    alone = {i: _verdict(values[i], family[i][2], alpha) for i in tested}
-    p_values = _adjusted({i: single.p for i, single in alone.items()})
-    within = _adjusted({i: s.equivalence.p for i, s in alone.items() if s.equivalence is not None})
-    for i in tested:
-        adjusted = _verdict(values[i], family[i][2], alpha, p_values[i], within.get(i))
-        found[i] = replace(found[i], verdict=adjusted)
-    return found
-
-
-def _adjusted(p_values: Mapping[int, float]) -> dict[int, float]:
-    if not p_values:
-        return {}
-    return dict(zip(p_values, map(float, holm(list(p_values.values()))), strict=True))
-
-
-def _verdict(
-    differences: Any,
-    claim: Mapping[str, Any],
-    alpha: float,
-    p: float | None = None,
-    p_within: float | None = None,
-) -> Verdict:
-    direction: Literal["lower", "higher"] = "higher" if MORE_IS_BETTER[claim["metric"]] else "lower"
-    return verdict(
-        differences,
-        direction=direction,
-        margin=claim["margin"],
-        alpha=alpha,
-        p=p,
-        p_within=p_within,
-    )
 
 
 def _controls(results: RunTables, claim: Mapping[str, Any], alpha: float) -> list[Control]:
@@ -284,10 +142,12 @@ def _controls(results: RunTables, claim: Mapping[str, Any], alpha: float) -> lis
         return []
     against = [{**claim, "than": arm} for arm in claim["controls"]]
     alone = [{**claim, "better": arm} for arm in claim["controls"]]
-    contrasts = _evaluate_family(
-        [(c["than"], _mean(_sides(results, c)), c) for c in against], alpha
+    contrasts = evaluate_family(
+        [(c["than"], mean_over_cells(paired_scores(results, c)), c) for c in against], alpha
     )
-    gains = _evaluate_family([(c["better"], _mean(_sides(results, c)), c) for c in alone], alpha)
+    gains = evaluate_family(
+        [(c["better"], mean_over_cells(paired_scores(results, c)), c) for c in alone], alpha
+    )
     return [
         Control(contrast.where, gain.paired, contrast)
         for contrast, gain in zip(contrasts, gains, strict=True)

@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from qkd_study.analysis.claims.evaluate import ClaimResult, Contrast
+from qkd_study.analysis.claims.contrasts import Contrast
+from qkd_study.analysis.claims.evaluate import ClaimResult
 
-_REALS = ["difference", "low", "high", "bca_low", "bca_high", "sd", "won", "p", "p_holm"]
-_REALS += ["p_wilcoxon", "margin", "p_margin"]
+_REALS = ["bound_low", "bound_high", "difference", "low", "high", "bca_low", "bca_high"]
+_REALS += ["sd", "won", "p", "p_holm", "p_wilcoxon", "margin", "p_margin"]
 
 
 def verdicts(judged: Sequence[ClaimResult]) -> pd.DataFrame:
@@ -18,11 +19,12 @@ def verdicts(judged: Sequence[ClaimResult]) -> pd.DataFrame:
 
     Returns:
         claim (counted from 1), contrast, where (`all`, a cell, or `control`), metric, pairs,
-        left_out, difference, its t interval `low` to `high`, its bootstrap interval `bca_low` to
-        `bca_high`, sd, won, p (paired t), p_holm, p_wilcoxon, margin, p_margin (of two one-sided
-        tests that the difference lies within the margin), verdict and, of the claim as a whole,
-        its `marks` (see `ClaimResult`), joined by commas; in the unit of the metric, nan below two
-        pairs.
+        left_out, failed (those of them with a failed run), bound_low and bound_high (the lowest and
+        the highest mean difference with them; nan without any), difference, its t interval `low` to
+        `high`, its bootstrap interval `bca_low` to `bca_high`, sd, won, p (by itself, paired t),
+        p_holm, p_wilcoxon, margin, p_margin (of two one-sided tests that the difference lies within
+        the margin), verdict and, of the claim as a whole, its `marks` (see `ClaimResult`), joined
+        by commas; in the unit of the metric, nan below two pairs.
     """
     rows = []
     for number, one in enumerate(judged, start=1):
@@ -35,7 +37,8 @@ def verdicts(judged: Sequence[ClaimResult]) -> pd.DataFrame:
         for control in one.controls:
             against = f"{better} - {control.arm}"
             rows.append(_row(number, against, "control", claim, control.contrast))
-    names = ["claim", "contrast", "where", "metric", "pairs", "left_out", *_REALS, "verdict"]
+    names = ["claim", "contrast", "where", "metric", "pairs", "left_out", "failed"]
+    names += [*_REALS, "verdict"]
     table = pd.DataFrame(rows, columns=[*names, "marks"]).astype(dict.fromkeys(_REALS, float))
     return table.fillna({"marks": ""})
 
@@ -80,9 +83,12 @@ def _row(
         "metric": claim["metric"],
         "pairs": 0 if contrast.paired is None else contrast.paired.n,
         "left_out": contrast.left_out,
+        "failed": contrast.failed,
         "margin": claim["margin"],
         "verdict": "no pairs",
     }
+    if contrast.bounds is not None:
+        row["bound_low"], row["bound_high"] = contrast.bounds
     paired, verdict = contrast.paired, contrast.verdict
     if paired is None or verdict is None:
         return row

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from qkd_study.analysis.claims.evaluate import ClaimResult, Contrast, Control
+from qkd_study.analysis.claims.contrasts import Contrast
+from qkd_study.analysis.claims.evaluate import ClaimResult, Control
 from qkd_study.analysis.claims.table import side
 from qkd_study.analysis.report.page import Statement
 from qkd_study.analysis.statistics import Paired
@@ -110,6 +111,13 @@ def _overall(claim: Mapping[str, Any], contrast: Contrast, cells: int) -> str:
     )
     if contrast.left_out:
         text += f" {contrast.left_out} replicates that a side or a cell lacks are left out."
+    if contrast.bounds is not None:
+        low, high = (signed(bound, metric) for bound in contrast.bounds)
+        text += (
+            f" {contrast.failed} of them have a failed run: with scores between the lowest and the "
+            f"highest of their cell, the difference is between {low} and {high}, and p at most "
+            "this. `--retry-failed` runs them again."
+        )
     margin = claim["margin"]
     one = margin is not None and factor * margin == 1
     shown = "" if margin is None else f"{factor * margin:g} {name[:-1] if one else name}"

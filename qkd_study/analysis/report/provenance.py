@@ -10,7 +10,9 @@ METHOD = (
     "those met the test set: every number here is from them unless it says search or cost.",
     "A replicate fixes the samples drawn, the initial weights and the order of batches for all "
     "arms alike, so arms are compared by differences within replicates; a replicate that either "
-    "side lacks is left out of the comparison and counted. Intervals are 95 % t intervals of the "
+    "side lacks is left out of the comparison and counted. If it lacks because a run failed, p is "
+    "the largest over all scores between the lowest and the highest of its cell that the failed "
+    "run may have had. Intervals are 95 % t intervals of the "
     "mean difference, without correction for being many. BCa bootstrap intervals stand beside "
     "them: at a nominal 95 % they hold the true mean 84 % of the time with 5 pairs and 93 % with "
     "20, t intervals 95 %. p values are of paired t tests with Holm's correction over the family "

@@ -1,0 +1,128 @@
+"""Contrasts of two sides, each tested, and the correction over a family of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from qkd_study.analysis.claims.sides import Frame, PairedScores
+from qkd_study.analysis.statistics import Paired, Verdict, holm, paired_difference, verdict
+from qkd_study.analysis.statistics.bounds import equivalence_p_bound, mean_p_bound
+from qkd_study.analysis.statistics.samples import Reals
+from qkd_study.results import largest_difference
+from qkd_study.study.claims import MORE_IS_BETTER
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two sides of a claim, paired by replicate, in one cell or averaged over several.
+
+    Attributes:
+        where: the cell, or `all` of the claim's.
+        paired: the difference, better minus than; `None` with fewer than two pairs.
+        verdict: on the difference; its p values are Holm-corrected over the family, as those of the
+            tests within a margin.
+        left_out: replicates that do not have both sides in every cell.
+        failed: those of them that a failed run leaves out.
+        bounds: the lowest and the highest mean difference with them, see `PairedScores`; `None`
+            without any. The verdict's p values are the largest over all between.
+    """
+
+    where: str
+    paired: Paired | None
+    verdict: Verdict | None
+    left_out: int
+    failed: int = 0
+    bounds: tuple[float, float] | None = None
+
+
+def evaluate_family(
+    family: Sequence[tuple[str, PairedScores, Mapping[str, Any]]], alpha: float
+) -> list[Contrast]:
+    """Contrasts of a family, with Holm's correction over its tests, and over its margins."""
+    found = [_tested(where, scores, claim, alpha) for where, scores, claim in family]
+    alone = {i: contrast.verdict for i, contrast in enumerate(found) if contrast.verdict}
+    p_values = _adjusted({i: single.p for i, single in alone.items()})
+    within = _adjusted({i: s.equivalence.p for i, s in alone.items() if s.equivalence is not None})
+    for i in alone:
+        _, scores, claim = family[i]
+        adjusted = _verdict(_differences(scores.complete), claim, alpha, p_values[i], within.get(i))
+        found[i] = replace(found[i], verdict=adjusted)
+    return found
+
+
+def paired_test(scores: PairedScores, metric: str) -> tuple[Paired, float]:
+    """The difference of a contrast without failed runs, and the p value of a contrast by itself.
+
+    Student's paired t test, for every metric and in every table. If runs failed, p is the largest
+    over all that their scores may be.
+
+    Args:
+        scores: of both sides.
+        metric: a column of the `runs` table.
+    """
+    pair = scores.complete.dropna()
+    most = largest_difference(metric)
+    paired = paired_difference(pair["better"].to_numpy(), pair["than"].to_numpy(), most=most)
+    if not scores.failed or paired.n < 2:
+        return paired, paired.p_t
+    return paired, mean_p_bound(*_known_and_ends(scores))
+
+
+def _tested(where: str, scores: PairedScores, claim: Mapping[str, Any], alpha: float) -> Contrast:
+    """A contrast by itself."""
+    paired, p = paired_test(scores, f"metric.{claim['metric']}")
+    if paired.n < 2:
+        return Contrast(where, None, None, scores.left_out, scores.failed)
+    known, lowest, highest = _known_and_ends(scores)
+    p_within = None
+    if scores.failed and claim["margin"] is not None:
+        p_within = equivalence_p_bound(known, lowest, highest, claim["margin"])
+    return Contrast(
+        where,
+        paired,
+        _verdict(known, claim, alpha, p, p_within),
+        scores.left_out,
+        scores.failed,
+        (float(lowest.mean()), float(highest.mean())) if scores.failed else None,
+    )
+
+
+def _known_and_ends(scores: PairedScores) -> tuple[Reals, Reals, Reals]:
+    return (
+        _differences(scores.complete),
+        _differences(scores.lowest),
+        _differences(scores.highest),
+    )
+
+
+def _differences(frame: Frame) -> Reals:
+    pair = frame.dropna()
+    return (pair["better"] - pair["than"]).to_numpy(dtype=np.float64)
+
+
+def _adjusted(p_values: Mapping[int, float]) -> dict[int, float]:
+    if not p_values:
+        return {}
+    return dict(zip(p_values, map(float, holm(list(p_values.values()))), strict=True))
+
+
+def _verdict(
+    differences: Any,
+    claim: Mapping[str, Any],
+    alpha: float,
+    p: float | None = None,
+    p_within: float | None = None,
+) -> Verdict:
+    direction: Literal["lower", "higher"] = "higher" if MORE_IS_BETTER[claim["metric"]] else "lower"
+    return verdict(
+        differences,
+        direction=direction,
+        margin=claim["margin"],
+        alpha=alpha,
+        p=p,
+        p_within=p_within,
+    )
