@@ -1,7 +1,7 @@
 """Statistics of paired replicates, in one place: arrays in, numbers out.
 
-`paired`: two arms; `power`: verdicts and plans; `sequential`: looks at a growing number of
-replicates; `efficiency`: over K; `epochs`: speed.
+`paired`: two arms; `items`: over test items too; `power`: verdicts and plans; `sequential`: looks
+at a growing number of replicates; `efficiency`: over K; `epochs`: speed.
 """
 
 from qkd_study.analysis.statistics.efficiency import (
@@ -11,6 +11,12 @@ from qkd_study.analysis.statistics.efficiency import (
     slope_per_doubling,
 )
 from qkd_study.analysis.statistics.epochs import EpochsCompared, compare_epochs
+from qkd_study.analysis.statistics.items import (
+    CrossedDifference,
+    ItemVariance,
+    crossed_difference,
+    item_variance,
+)
 from qkd_study.analysis.statistics.paired import (
     Equivalence,
     Paired,
@@ -35,9 +41,11 @@ from qkd_study.analysis.statistics.sequential import (
 
 __all__ = [
     "MOST_REPLICATES",
+    "CrossedDifference",
     "Efficiency",
     "EpochsCompared",
     "Equivalence",
+    "ItemVariance",
     "Paired",
     "Slope",
     "Verdict",
@@ -45,10 +53,12 @@ __all__ = [
     "chance_of_verdict",
     "chance_to_reject",
     "compare_epochs",
+    "crossed_difference",
     "data_efficiency",
     "detectable_difference",
     "equivalence",
     "holm",
+    "item_variance",
     "levels",
     "paired_difference",
     "repeated_p",
