@@ -127,8 +127,8 @@ def in_epochs(results: RunTables) -> Subsection:
     note = (
         f"Epochs until the validation accuracy first reaches a target: {which}. Runs that never "
         "got there count with the epochs that all had (restricted means). Differences are paired, "
-        "arm minus baseline, negative if the arm is faster, with 95 % t intervals; p of the exact "
-        "sign-flip test is corrected over this table. The search chose learning rates for "
+        "arm minus baseline, negative if the arm is faster, with 95 % t intervals; p of the paired "
+        "t test, as of claims, is corrected over this table. The search chose learning rates for "
         "accuracy, not for speed: an arm may be faster only by a higher one."
     )
     shown = [

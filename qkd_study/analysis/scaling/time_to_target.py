@@ -30,8 +30,8 @@ def epochs(results: RunTables, target: float | None = None) -> pd.DataFrame:
     Returns:
         cell, arm, target, declared (whether a claim named it), pairs, limit (epochs that all were
         trained for), reached and base_reached (shares), epochs and base_epochs (restricted
-        means), difference, its t interval `low` to `high`, p (sign-flip) and p_holm (over this
-        table).
+        means), difference, its t interval `low` to `high`, p (paired t, as of claims) and p_holm
+        (over this table).
     """
     base, curves = results.baseline, results.confirmed_curves
     rows: list[dict[str, Any]] = []

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qkd_study.analysis.statistics.intervals import mean_interval
-from qkd_study.analysis.statistics.samples import share, sign_flip_p
+from qkd_study.analysis.statistics.samples import mean_p, share
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class EpochsCompared:
         difference: treated - control, paired; negative if treated is faster.
         low, high: t interval of the difference; nan if n < 2.
         treated_reached, control_reached: share of replicates that reach the target by the limit.
-        p: two-sided exact sign-flip test of the difference; nan if n < 2.
+        p: two-sided, Student's paired t test, as of every contrast; nan if n < 2.
         limit: in epochs.
         n: pairs.
     """
@@ -51,10 +51,8 @@ def compare_epochs(
     The restricted mean, the area up to the limit under the curve of those not yet there, is defined
     without a guess of when the others would arrive (Royston & Parmar, BMC Med. Res. Methodol.
     13:152, 2013). All replicates were observed for `limit` epochs, so min(epochs, limit) is known
-    of each, and its plain mean is an unbiased estimate. These times are compared by Fisher's
-    sign-flip test on their paired differences (The Design of Experiments, 1935, section 21), exact
-    over all 2^n patterns: under its null hypothesis the arms of a pair may be swapped. What would
-    have happened beyond the limit is not judged.
+    of each, and its plain mean is an unbiased estimate. What would have happened beyond the limit
+    is not judged.
 
     Args:
         treated, control: (n,), the first epoch at the target, counted from 1, of the same
@@ -87,7 +85,7 @@ def compare_epochs(
         high=found.high,
         treated_reached=float(ours_reached.mean()),
         control_reached=float(theirs_reached.mean()),
-        p=sign_flip_p(differences) if n >= 2 else float("nan"),
+        p=mean_p(differences.astype(float)),
         limit=limit,
         n=n,
     )
