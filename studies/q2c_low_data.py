@@ -2,7 +2,8 @@
 
 The Q2C part of Piperno et al. ("Quantum knowledge distillation"): a quanvolution teaches a
 convolution of the same shape on the same K samples. The claim is that distillation helps when K
-is small. Every arm gets the same search. `scaled-ce` asks whether larger steps alone do the same,
+is small, so few labels choose epochs and configurations, too: as many as train the student. Every
+arm gets the same search. `scaled-ce` asks whether larger steps alone do the same,
 `constant-features` whether the teacher's maps say anything, `classical-teacher` whether the
 teacher has to be quantum.
 """
@@ -21,7 +22,7 @@ study = Study(
         "weight_features": LogFloat(0.1, 10.0),
         "scale_cross_entropy": LogFloat(1.0, 20.0),
     },
-    fixed={"epochs": 150},
+    fixed={"validation_share": 1.0, "epochs": 150},
     arms=(
         "scratch",
         "scaled-ce",

@@ -134,6 +134,14 @@ class RunSetup:
     targets: Outputs | None
     seed: int
 
+    @property
+    def labels(self) -> int:
+        """Labelled samples of the draw: for training, also the teacher's, and for validation."""
+        trained = len(self.training.labels)
+        if self.teacher is not None:  # the student's samples are among its own
+            trained = self.teacher_spec.config.teacher_samples
+        return trained + len(self.validation.labels)
+
     def validation_metrics(self, trained: TrainingResult) -> dict[str, float | int | None]:
         """Metrics on the validation samples."""
         labels = self.validation.labels
@@ -183,6 +191,7 @@ class RunSetup:
             "parameters_effective": student.effective_parameters,
             "teacher_parameters": None if teacher is None else teacher.parameters,
             "gates": gates,
+            "labels": self.labels,
             "circuit_executions": executions,
             **seconds,
         }

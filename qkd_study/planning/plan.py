@@ -125,6 +125,8 @@ def _searched_by(study: Study, arm: Arm, generation: int) -> bool:
     reads = set(study.setting.read_by_teacher(arm, generation))
     # Undeclared parameters of the teacher have the student's value.
     reads |= {p for name in reads - declared if (p := PARAMETERS[name].follows) is not None}
+    if study.sets("validation_share"):  # the validation samples of both
+        reads.add("samples")
     if study.setting.has_own_circuit(arm):
         reads -= {name for name, teachers in TEACHERS.items() if teachers in declared}
     return not reads.isdisjoint(study.search)

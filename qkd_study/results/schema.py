@@ -100,6 +100,12 @@ COSTS = (
         "gates of one circuit of the student, else of the teacher; 0 without any" + UNKNOWN,
     ),
     Column(
+        "cost.labels",
+        INT,
+        "",
+        "labelled samples of the run's draw: for training, also the teacher's, and for validation",
+    ),
+    Column(
         "cost.circuit_executions",
         INT,
         "",

@@ -64,6 +64,15 @@ class Config:
         decides_fit=True,
         changes_time=True,
     )
+    validation_share: float = _parameter(
+        0.0,
+        "validation samples as a share of K, rounded, at least 1; 0: `validation_samples`",
+        low=0,
+        high=10,
+        role="both",
+        decides_fit=True,
+        changes_time=True,
+    )
     temperature: float | None = _parameter(
         4.0,
         "softmax temperature T of the soft targets, also of those that teach a later generation",

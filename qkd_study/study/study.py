@@ -247,6 +247,10 @@ class Study:
             for name in in_a:
                 if name in in_b:
                     raise InputError(f"{name} stands in both {a} and {b}: keep it in one of them.")
+        if self.sets("validation_samples") and self.sets("validation_share"):
+            raise InputError(
+                "validation_samples follows from validation_share and samples: set one of the two."
+            )
         for name in self.search:
             if (cost := PARAMETERS[name].cost) and self.minimise is None:
                 warnings.warn(
@@ -308,6 +312,8 @@ class Study:
         values |= dict(self.fixed) | dict(cell.values) | dict(chosen)
         if values["teacher_samples"] is None:
             values["teacher_samples"] = values["samples"]
+        if share := values["validation_share"]:
+            values["validation_samples"] = max(round(share * values["samples"]), 1)
         return values
 
     def extremes(self, cell: Cell) -> list[dict[str, Any]]:

@@ -71,6 +71,9 @@ def test_every_arm_learns(tmp_path: Path, arm: str) -> None:
     assert (result.costs["circuit_executions"] > 0) == with_teacher
     assert result.costs["parameters"] == 15 + 48 * 10 + 10
     assert result.costs["teacher_parameters"] == (33 + 48 * 10 + 10 if with_teacher else None)
+    drawn = config(arm)
+    taught = drawn.teacher_samples if with_teacher else drawn.samples
+    assert result.costs["labels"] == taught + drawn.validation_samples
 
 
 class Untouchable(Dataset):

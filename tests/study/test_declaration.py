@@ -108,6 +108,10 @@ def study(**changes: Any) -> Study:
             "unknown arm 'distil'. Known arms: scratch, scaled-ce,",
         ),
         ({"arms": ("soft", Arm("soft"))}, "arms must have different names"),
+        (
+            {"fixed": {"validation_samples": 50, "validation_share": 0.5}},
+            "validation_samples follows from validation_share and samples: set one of the two.",
+        ),
         ({"trials": 0}, "trials must be an integer from 1 to 1000000, but got 0"),
         ({"seed": -1}, "seed must be an integer from 0 to"),
         ({"name": "a/b"}, "name must be letters, digits"),
@@ -318,6 +322,12 @@ def test_teacher_sees_as_many_samples_as_the_student_by_default() -> None:
     made = study(factors={"samples": (20, 50)})
     configs = [made.config(c, made.arm("soft"), {}, "digits") for c in made.cells()]
     assert [c.teacher_samples for c in configs] == [20, 50]
+
+
+def test_validation_samples_can_be_a_share_of_the_training_samples() -> None:
+    made = study(factors={"samples": (20, 50), "validation_share": (0.25, 0.01, 0)})
+    configs = [made.config(c, made.arm("scratch"), {}, "digits") for c in made.cells()]
+    assert [c.validation_samples for c in configs] == [5, 1, 400, 12, 1, 400]
 
 
 def test_with_fixed_moves_a_parameter() -> None:
