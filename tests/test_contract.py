@@ -44,12 +44,17 @@ from qkd_study.study import (
     ConvNet,
     Convolution,
     Ensemble,
+    FourierFeatures,
     FullyQuantum,
     HybridCircuit,
     HybridImage,
     LeNet,
+    MatchedConvolution,
+    MatchedMlp,
     Mlp,
     Own,
+    PatchPolynomial,
+    Polynomial,
     QuantumToClassical,
     QuantumToQuantum,
     Quanvolution,
@@ -83,6 +88,11 @@ QUICK = {
 #: Arms that compare features, states, or a quantum teacher with its classical counterpart.
 FEATURES = {"features", "soft+features", "shuffled-features", "constant-features"}
 FIDELITY, CLASSICAL = {"fidelity"}, {"classical-teacher"}
+#: Arms with polynomials of a circuit's inputs, and those with any stand-in of a quantum teacher.
+POLYNOMIALS = {"quadratic-teacher", "surrogate-teacher"}
+STAND_INS = POLYNOMIALS | {"separable-teacher", "matched-teacher", "kernel-teacher"}
+#: Arms without a meaning where the teacher is classical.
+QUANTUM = CLASSICAL | STAND_INS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,70 +124,81 @@ class Case:
 
 CASES = {
     "quantum to classical": Case(QuantumToClassical(filters=2), FIDELITY),
-    "quantum to classical, frozen": Case(QuantumToClassical(trainable=False), FIDELITY),
-    "quantum to classical, amplitudes": Case(
-        QuantumToClassical(filters=2), FIDELITY, fixed={"qubits": 2}
+    "quantum to classical, frozen": Case(
+        QuantumToClassical(trainable=False), FIDELITY | {"matched-teacher"}
     ),
-    "classical to hybrid": Case(ClassicalToHybrid(), FEATURES | FIDELITY | CLASSICAL),
+    "quantum to classical, amplitudes": Case(
+        QuantumToClassical(filters=2),
+        FIDELITY | {"surrogate-teacher"},
+        fixed={"qubits": 2},
+    ),
+    "classical to hybrid": Case(ClassicalToHybrid(), FEATURES | FIDELITY | QUANTUM),
     "classical to hybrid, as many features": Case(
-        ClassicalToHybrid(teacher=Mlp((4,))), FIDELITY | CLASSICAL
+        ClassicalToHybrid(teacher=Mlp((4,))), FIDELITY | QUANTUM
     ),
     "classical to hybrid, linear reduction": Case(
         ClassicalToHybrid(),
-        FEATURES | FIDELITY | CLASSICAL,
+        FEATURES | FIDELITY | QUANTUM,
         fixed={"reduction": "linear", "qubits": 3, "embedding": "angle"},
     ),
     "LeNet to hybrid": Case(
         ClassicalToHybrid(teacher=LeNet()),
-        FEATURES | FIDELITY | CLASSICAL,
+        FEATURES | FIDELITY | QUANTUM,
         LARGE,
         {"qubits": 2, "reduction": "average"},
     ),
     "AlexNet to hybrid image": Case(
         ClassicalToHybrid(AlexNet(), HybridImage()),
-        FEATURES | FIDELITY | CLASSICAL,
+        FEATURES | FIDELITY | QUANTUM,
         LARGE,
         {"qubits": 2},
     ),
     "LeNet to hybrid image, colour": Case(
         ClassicalToHybrid(LeNet(), HybridImage()),
-        FEATURES | FIDELITY | CLASSICAL,
+        FEATURES | FIDELITY | QUANTUM,
         COLOUR,
         {"qubits": 2},
     ),
     "ConvNet to hybrid image": Case(
-        ClassicalToHybrid(ConvNet(), HybridImage()), FEATURES | FIDELITY | CLASSICAL
+        ClassicalToHybrid(ConvNet(), HybridImage()), FEATURES | FIDELITY | QUANTUM
     ),
     "classical to quantum": Case(
         ClassicalToQuantum(),
-        FEATURES | FIDELITY | CLASSICAL,
+        FEATURES | FIDELITY | QUANTUM,
         fixed={"qubits": 3, "reduction": "pca"},
     ),
     "classical to quantum, scaled": Case(
-        ClassicalToQuantum(student=FullyQuantum(scale=True)), FEATURES | FIDELITY | CLASSICAL
+        ClassicalToQuantum(student=FullyQuantum(scale=True)), FEATURES | FIDELITY | QUANTUM
     ),
     "ensemble of logits": Case(
         ClassicalToQuantum(teacher=Ensemble(Mlp((4,)), members=2)),
-        FEATURES | FIDELITY | CLASSICAL,
+        FEATURES | FIDELITY | QUANTUM,
     ),
     "ensemble of probabilities": Case(
         ClassicalToHybrid(teacher=Ensemble(Mlp((4,)), members=2, mean="probabilities")),
-        FIDELITY | CLASSICAL,
+        FIDELITY | QUANTUM,
     ),
-    "quantum to quantum": Case(QuantumToQuantum(), set()),
+    "quantum to quantum": Case(QuantumToQuantum(), {"surrogate-teacher"}),
     "quantum to quantum, smaller": Case(
         QuantumToQuantum(),
-        FEATURES | FIDELITY,
+        FEATURES | FIDELITY | {"surrogate-teacher"},
         fixed={"qubits": 2, "teacher_qubits": 4, "teacher_depth": 2, "reduction": "average"},
     ),
-    "quantum to quantum, pure": Case(QuantumToQuantum(FullyQuantum(), None), CLASSICAL),
-    "self-distillation": Case(SelfDistillation(), CLASSICAL, fixed={"generations": 2}),
-    "self-distillation, quanvolution": Case(
-        SelfDistillation(Quanvolution(filters=1)), FIDELITY | CLASSICAL, fixed={"generations": 2}
+    "quantum to quantum, pure": Case(
+        QuantumToQuantum(FullyQuantum(), None),
+        CLASSICAL | {"surrogate-teacher", "matched-teacher"},
     ),
-    "classical to classical": Case(ClassicalToClassical(), FEATURES | FIDELITY | CLASSICAL),
+    "self-distillation": Case(
+        SelfDistillation(), CLASSICAL | {"surrogate-teacher"}, fixed={"generations": 2}
+    ),
+    "self-distillation, quanvolution": Case(
+        SelfDistillation(Quanvolution(filters=1)),
+        FIDELITY | CLASSICAL | {"matched-teacher"},
+        fixed={"generations": 2},
+    ),
+    "classical to classical": Case(ClassicalToClassical(), FEATURES | FIDELITY | QUANTUM),
     "classical to classical, images": Case(
-        ClassicalToClassical(Convolution(2), Convolution(2)), FIDELITY | CLASSICAL
+        ClassicalToClassical(Convolution(2), Convolution(2)), FIDELITY | QUANTUM
     ),
 }
 SETTINGS = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
@@ -228,6 +249,12 @@ def check_result(result: RunResult, arm: Arm, *, epochs: int = 2) -> None:
 
 # Settings and arms
 
+#: What is refused because of the embedding, or the number of parameters, says so.
+REFUSALS = {
+    "surrogate-teacher": "asks for a surrogate|a surrogate, such as that of surrogate-teacher",
+    "matched-teacher": "asks for a matched|no classical model of matched-teacher",
+}
+
 
 @SETTINGS
 @pytest.mark.parametrize("arm", ARMS)
@@ -235,7 +262,9 @@ def test_every_arm_runs_or_is_refused_by_the_plan(
     store: TeacherStore, case: Case, arm: str
 ) -> None:
     if arm in case.refused:
-        with pytest.raises(InputError, match=f"arm '{re.escape(arm)}' (compares|asks for)"):
+        with pytest.raises(
+            InputError, match=REFUSALS.get(arm, f"arm '{re.escape(arm)}' (compares|asks for)")
+        ):
             make_plan(case.study(arm), case.dataset)
         return
     study = case.study(arm)
@@ -546,6 +575,13 @@ SPECS: list[tuple[ModelSpec, tuple[int, ...], dict[str, Any]]] = [
     (HybridCircuit(), (4, 4), {"qubits": 3, "reduction": "linear", "embedding": "angle"}),
     (FullyQuantum(), (16,), {"qubits": 5}),
     (FullyQuantum(scale=True), (3, 4, 4), {"qubits": 2, "reduction": "crop"}),
+    (PatchPolynomial(2), (8, 9), {}),
+    (PatchPolynomial(2, order="all"), (8, 9), {}),
+    (Polynomial(), (4, 4), {"qubits": 3, "reduction": "pca"}),
+    (Polynomial("all"), (4, 4), {"qubits": 3, "reduction": "crop", "embedding": "angle"}),
+    (MatchedConvolution(Quanvolution(2)), (8, 9), {}),
+    (MatchedMlp(), (16,), {"qubits": 4, "depth": 3}),
+    (FourierFeatures(5), (3, 4, 4), {}),
     (HybridImage((1, 2)), (4, 5), {"qubits": 3}),
     (HybridImage(), (3, 8, 8), {"qubits": 1}),
     (Ensemble(Mlp((6,)), members=2), (4, 4), {}),
@@ -566,8 +602,11 @@ def test_declared_shapes_of_features_are_those_of_the_model(
     of.check(values, shape, 3)
     model = build_model(of, config, shape, 3, seed=0)
     x = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
+    model.fit(x)
     outputs = predict(model, x)
-    assert outputs.features.shape == (2, *(of.feature_shape(values, shape) or ()))
+    declared = of.feature_shape(values, shape)
+    assert (declared is None) == isinstance(of, MatchedMlp)  # its width depends on the classes
+    assert declared is None or outputs.features.shape == (2, *declared)
     assert outputs.logits.shape == (2, 3)
 
 

@@ -71,9 +71,10 @@ class RunTables:
 
     @property
     def baseline(self) -> str | None:
-        """The arm without any extra term, with which the others are compared."""
+        """The arm that changes nothing of the student's training: others are compared with it."""
         arms = self.declaration["arms"].items()
-        return next((name for name, arm in arms if not arm["terms"]), None)
+        plain = (name for name, arm in arms if not arm["terms"] and not arm.get("optimizer"))
+        return next(plain, None)
 
     @cached_property
     def cells(self) -> dict[str, dict[str, Any]]:

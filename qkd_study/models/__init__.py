@@ -10,9 +10,10 @@ from qkd_study.models.circuits import (
     HybridModel,
 )
 from qkd_study.models.classical import MLP, AlexNet, ConvNet, LeNet5
-from qkd_study.models.convolution import ConvolutionStudent, QuanvolutionTeacher
+from qkd_study.models.convolution import ConvolutionStudent, PatchNetwork, QuanvolutionTeacher
 from qkd_study.models.ensemble import EnsembleModel
 from qkd_study.models.outputs import Model, Outputs, count_parameters, predict
+from qkd_study.models.products import ExpandedMLP, PatchPolynomialModel, products
 from qkd_study.models.reductions import Reduction, make_reduction
 
 __all__ = [
@@ -24,12 +25,15 @@ __all__ = [
     "ConvNet",
     "ConvolutionStudent",
     "EnsembleModel",
+    "ExpandedMLP",
     "FullyQuantumModel",
     "HybridImageModel",
     "HybridModel",
     "LeNet5",
     "Model",
     "Outputs",
+    "PatchNetwork",
+    "PatchPolynomialModel",
     "QuanvolutionTeacher",
     "Reduction",
     "build_ansatz",
@@ -37,6 +41,7 @@ __all__ = [
     "count_parameters",
     "make_reduction",
     "predict",
+    "products",
     "seeded",
     "seeded_where_drawn",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any, cast
 
 from qkd_study.common.errors import InputError, safe_repr
@@ -17,9 +18,16 @@ from qkd_study.models.circuits import (
     Inputs,
 )
 from qkd_study.models.classical import MLP, AlexNet, ConvNet, LeNet5
-from qkd_study.models.convolution import ConvolutionStudent, QuanvolutionTeacher
+from qkd_study.models.convolution import ConvolutionStudent, PatchNetwork, QuanvolutionTeacher
 from qkd_study.models.ensemble import EnsembleModel
 from qkd_study.models.outputs import Model
+from qkd_study.models.products import (
+    Components,
+    ExpandedMLP,
+    FourierExpansion,
+    PatchPolynomialModel,
+    ProductsOfComponents,
+)
 from qkd_study.models.reductions import Reduction, make_reduction
 from qkd_study.quantum import (
     Circuit,
@@ -35,8 +43,10 @@ from qkd_study.quantum import (
     random_layers,
     strongly_entangling,
     strongly_entangling_minimal,
+    without_entanglers,
 )
 from qkd_study.study import circuits as quantum_spec
+from qkd_study.study import controls
 from qkd_study.study import models as spec
 from qkd_study.study.circuits import capacity
 from qkd_study.study.config import Config
@@ -114,6 +124,7 @@ def _quanvolution(
         depth=cast(int, config.depth),
         embedding=cast(Any, config.embedding),
         angle_range=cast(float, config.angle_range),
+        entangling=of.entangling,
         seed=seed,
         simulator=simulator(config),
     )
@@ -122,7 +133,9 @@ def _quanvolution(
 
 
 def _circuit(of: Any, config: Config, shape: Shape, classes: int, seed: int) -> CircuitModel:
-    parts = build_ansatz(config, of.ansatz, seed), simulator(config), classes
+    ansatz = build_ansatz(config, of.ansatz, seed)
+    circuit = ansatz if of.entangling else without_entanglers(ansatz)
+    parts = circuit, simulator(config), classes
     angle_range = cast(float, config.angle_range)
     if isinstance(of, quantum_spec.HybridImage):
         return HybridImageModel(*parts, shape=shape, channels=of.channels, angle_range=angle_range)
@@ -134,6 +147,59 @@ def _circuit(of: Any, config: Config, shape: Shape, classes: int, seed: int) -> 
     if isinstance(of, quantum_spec.FullyQuantum):
         return FullyQuantumModel(*parts, scale=of.scale, assignment=of.assignment, **inputs)
     return HybridModel(*parts, **inputs)
+
+
+def _patch_polynomial(
+    of: controls.PatchPolynomial, config: Config, shape: Shape, classes: int, seed: int
+) -> Model:
+    return PatchPolynomialModel(
+        prod(of.patches(shape)),
+        classes,
+        filters=of.filters,
+        patch=(of.kernel, of.stride),
+        embedding=cast(str, config.embedding),
+        angle_range=config.angle_range or 0.0,
+        order=of.order,
+    )
+
+
+def _polynomial(
+    of: controls.Polynomial, config: Config, shape: Shape, classes: int, seed: int
+) -> Model:
+    expansion = ProductsOfComponents(
+        _reduction(config, shape),
+        embedding=cast(str, config.embedding),
+        angle_range=config.angle_range or 0.0,
+        order=of.order,
+    )
+    return ExpandedMLP(expansion, shape, classes)
+
+
+def _matched_convolution(
+    of: controls.MatchedConvolution, config: Config, shape: Shape, classes: int, seed: int
+) -> Model:
+    return PatchNetwork(
+        of.of.embedded(shape),
+        classes,
+        hidden=of.hidden(vars(config), shape, classes),
+        filters=of.of.filters,
+        kernel=of.of.kernel,
+        stride=of.of.stride,
+    )
+
+
+def _matched_mlp(
+    of: controls.MatchedMlp, config: Config, shape: Shape, classes: int, seed: int
+) -> Model:
+    components, hidden = of.widths(vars(config), shape, classes)
+    reduction = make_reduction("pca", shape, components)
+    return ExpandedMLP(Components(reduction), shape, classes, hidden=(hidden,))
+
+
+def _fourier(
+    of: controls.FourierFeatures, config: Config, shape: Shape, classes: int, seed: int
+) -> Model:
+    return ExpandedMLP(FourierExpansion(prod(shape), of.features), shape, classes)
 
 
 def _ensemble(of: spec.Ensemble, config: Config, shape: Shape, classes: int, seed: int) -> Model:
@@ -166,6 +232,11 @@ BUILDERS: dict[type[spec.ModelSpec], Callable[[Any, Config, Shape, int, int], Mo
     quantum_spec.HybridCircuit: _circuit,
     quantum_spec.FullyQuantum: _circuit,
     quantum_spec.HybridImage: _circuit,
+    controls.PatchPolynomial: _patch_polynomial,
+    controls.Polynomial: _polynomial,
+    controls.MatchedConvolution: _matched_convolution,
+    controls.MatchedMlp: _matched_mlp,
+    controls.FourierFeatures: _fourier,
     spec.Ensemble: _ensemble,
     spec.Own: _own,
 }

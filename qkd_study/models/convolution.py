@@ -1,10 +1,11 @@
-"""The two models of the Q2C setting, which differ in their first layer only (Piperno et al.)."""
+"""The models of the Q2C setting, which differ in their first layer only (Piperno et al.)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from qkd_study.models.activations import ACTIVATIONS
 from qkd_study.models.circuits import QuantumModel, rank_of_readouts
 from qkd_study.models.outputs import HeadedModel, Outputs
 from qkd_study.quantum import Quanvolution
@@ -21,13 +22,24 @@ class ConvolutionStudent(HeadedModel):
         patches: of an image.
         classes: how many.
         filters, kernel, stride: of the convolution.
+        channels: of its input.
+        activation: of `ACTIVATIONS`.
     """
 
     def __init__(
-        self, patches: int, classes: int, *, filters: int, kernel: int, stride: int
+        self,
+        patches: int,
+        classes: int,
+        *,
+        filters: int,
+        kernel: int,
+        stride: int,
+        channels: int = 1,
+        activation: str = "tanh",
     ) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(1, filters, kernel, stride)
+        self.activation = activation
+        self.convolution = nn.Conv2d(channels, filters, kernel, stride)
         self.head = nn.Linear(filters * patches, classes)
 
     def prepare(self, samples: Tensor) -> Tensor:
@@ -36,7 +48,49 @@ class ConvolutionStudent(HeadedModel):
 
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits (batch, classes) and maps (batch, filters, patches down, patches across)."""
-        maps = torch.tanh(self.convolution(inputs))
+        maps = ACTIVATIONS[self.activation](self.convolution(inputs))
+        return Outputs(self.head(maps.flatten(1)), maps)
+
+
+class PatchNetwork(HeadedModel):
+    """A small network on every patch, then a linear layer to the classes.
+
+    A convolution to h channels, its activation, a 1x1 convolution to f maps, and tanh: with k x k
+    patches (k^2 + 1) h + (h + 1) f parameters, and (f * patches + 1) classes of the linear layer.
+
+    Args:
+        patches: of an image.
+        classes: how many.
+        hidden: h.
+        filters, kernel, stride: of the maps.
+        activation: of the hidden channels, one of `ACTIVATIONS`.
+    """
+
+    def __init__(
+        self,
+        patches: int,
+        classes: int,
+        *,
+        hidden: int,
+        filters: int,
+        kernel: int,
+        stride: int,
+        activation: str = "tanh",
+    ) -> None:
+        super().__init__()
+        self.activation = activation
+        self.hidden = nn.Conv2d(1, hidden, kernel, stride)
+        self.mixed = nn.Conv2d(hidden, filters, 1)
+        self.head = nn.Linear(filters * patches, classes)
+
+    def prepare(self, samples: Tensor) -> Tensor:
+        """Images with a channel axis: (batch, 1, height, width)."""
+        return samples[:, None]
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """Logits (batch, classes) and maps (batch, filters, patches down, patches across)."""
+        hidden = ACTIVATIONS[self.activation](self.hidden(inputs))
+        maps = torch.tanh(self.mixed(hidden))
         return Outputs(self.head(maps.flatten(1)), maps)
 
 

@@ -1,5 +1,6 @@
 """Exact simulation of quantum circuits on batches of states, with gradients."""
 
+from qkd_study.quantum._filters import pauli_expectations
 from qkd_study.quantum.ansatze import (
     arbitrary_unitary,
     brickwork,
@@ -11,6 +12,7 @@ from qkd_study.quantum.ansatze import (
     random_layers,
     strongly_entangling,
     strongly_entangling_minimal,
+    without_entanglers,
 )
 from qkd_study.quantum.circuit import Circuit, Gate
 from qkd_study.quantum.effective import effective_parameters
@@ -42,9 +44,11 @@ __all__ = [
     "hardware_efficient",
     "hardware_efficient_minimal",
     "mean_z",
+    "pauli_expectations",
     "quanvolution_filter",
     "random_layers",
     "strongly_entangling",
     "strongly_entangling_minimal",
+    "without_entanglers",
     "z_values",
 ]

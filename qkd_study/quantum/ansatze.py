@@ -49,6 +49,16 @@ def _pairs(qubits: int, entangler: Literal["ring", "chain"], reach: int = 1) -> 
     return [("CNOT", (wire, (wire + reach) % qubits), None) for wire in range(count)]
 
 
+def without_entanglers(circuit: Circuit) -> Circuit:
+    """The same circuit without its gates on two wires; the angles that are left are renumbered."""
+    counter = itertools.count()
+    gates = (gate for gate in circuit.gates if len(gate.wires) == 1)
+    return Circuit(
+        circuit.qubits,
+        tuple(g if g.parameter is None else replace(g, parameter=next(counter)) for g in gates),
+    )
+
+
 def quanvolution_filter(qubits: int = 4, depth: int = 1) -> Circuit:
     """The circuit of one quanvolution filter: RY on each wire, a chain of CRY, RY on each wire.
 

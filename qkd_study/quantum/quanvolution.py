@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from qkd_study.common.memory import check_allocation
 from qkd_study.quantum._bilinear import BilinearForms
 from qkd_study.quantum._filters import FilterForms, Floats, Forms, halves, pauli_expectations
-from qkd_study.quantum.ansatze import quanvolution_filter
+from qkd_study.quantum.ansatze import quanvolution_filter, without_entanglers
 from qkd_study.quantum.embeddings import amplitude_embedding, check_finite
 from qkd_study.quantum.readouts import mean_z
 from qkd_study.quantum.simulator import Simulator
@@ -44,6 +44,7 @@ class Quanvolution(nn.Module):
         depth: repetitions of a circuit's trainable block.
         embedding: `angle` (a rotation per pixel) or `amplitude` (pixels as amplitudes).
         angle_range: the rotation of a pixel of value 1, in radians; angle embedding only.
+        entangling: whether a circuit has its gates on two wires.
         seed: of the initial angles, uniform in [-pi, pi).
         simulator: runs the circuits; default: lightning.qubit.
 
@@ -61,13 +62,15 @@ class Quanvolution(nn.Module):
         depth: int = 1,
         embedding: Literal["angle", "amplitude"] = "angle",
         angle_range: float = math.pi / 2,
+        entangling: bool = True,
         seed: int,
         simulator: Simulator | None = None,
     ) -> None:
         super().__init__()
         self.kernel, self.stride = kernel, stride
         self.embedding, self.angle_range = embedding, angle_range
-        self.circuit = quanvolution_filter(qubits, depth)
+        circuit = quanvolution_filter(qubits, depth)
+        self.circuit = circuit if entangling else without_entanglers(circuit)
         self.simulator = simulator or Simulator()
         limit = qubits if embedding == "angle" else 2**qubits
         if kernel**2 > limit:

@@ -4,6 +4,13 @@ from qkd_study.study.arms import ARMS, Arm
 from qkd_study.study.circuits import FullyQuantum, HybridCircuit, HybridImage, Quanvolution
 from qkd_study.study.claims import Claim
 from qkd_study.study.config import PARAMETERS, Config
+from qkd_study.study.controls import (
+    FourierFeatures,
+    MatchedConvolution,
+    MatchedMlp,
+    PatchPolynomial,
+    Polynomial,
+)
 from qkd_study.study.models import (
     AlexNet,
     ConvNet,
@@ -45,16 +52,21 @@ __all__ = [
     "Convolution",
     "Ensemble",
     "Float",
+    "FourierFeatures",
     "FullyQuantum",
     "HybridCircuit",
     "HybridImage",
     "Int",
     "LeNet",
     "LogFloat",
+    "MatchedConvolution",
+    "MatchedMlp",
     "Mlp",
     "ModelSpec",
     "Own",
     "Parameter",
+    "PatchPolynomial",
+    "Polynomial",
     "QuantumToClassical",
     "QuantumToQuantum",
     "Quanvolution",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
@@ -15,7 +15,18 @@ from qkd_study.study.parameters import Part, Term
 
 #: A term of the study's own: a function of the student's `Outputs`, the teacher's, and the labels.
 OwnTerm = Callable[[Any, Any, Any], Any]
-Teacher = Literal["own", "classical", "random", "self"]
+Teacher = Literal[
+    "own",
+    "classical",
+    "random",
+    "self",
+    "separable",
+    "quadratic",
+    "surrogate",
+    "matched",
+    "kernel",
+]
+Optimizer = Literal["adam", "adamw", "sgd"]
 Spoiled = Literal["nothing", "shuffled features", "constant features", "shuffled labels"]
 
 #: The terms that an arm may name; a term of the study's own is given as a function.
@@ -31,16 +42,24 @@ class Arm:
         terms: names out of `TERMS`, such as `soft`, and functions of the study's own.
         teacher: `own` (the setting's), or a control: `classical` (the counterpart of a quantum
             teacher), `random` (only the last layer is trained, all before it stays as drawn),
-            `self` (the student's own architecture).
+            `self` (the student's own architecture), or a stand-in of a quantum teacher:
+            `separable` (its circuits without entangling gates), `quadratic` and `surrogate` (no
+            circuit, but polynomials of the same encoding: of pairs of inputs, or all that the
+            circuit can express), `matched` (a classical network with as many parameters),
+            `kernel` (random Fourier features).
         spoiled: which outputs of the teacher are made useless, as a control: `shuffled features`
             and `shuffled labels` give each sample those of another, `constant features` give every
             sample the mean.
+        optimizer: the student's, if it is not that of the study.
+        question: what the arm is for, in one line; not a part of a run's identity.
     """
 
     name: str
     terms: tuple[str | OwnTerm, ...] = ()
     teacher: Teacher = "own"
     spoiled: Spoiled = "nothing"
+    optimizer: Optimizer | None = None
+    question: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         keep_python_values(self)
@@ -59,13 +78,20 @@ class Arm:
                 f"terms of an arm are a tuple of {', '.join(map(repr, _NAMES))} or functions, "
                 f"but got {safe_repr(self.terms)}."
             )
-        for name, allowed in (("teacher", get_args(Teacher)), ("spoiled", get_args(Spoiled))):
+        choices = {"teacher": Teacher, "spoiled": Spoiled, "optimizer": Optimizer}
+        for name, allowed in ((name, get_args(kind)) for name, kind in choices.items()):
             given = getattr(self, name)
+            if name == "optimizer" and given is None:
+                continue
             if not isinstance(given, str) or given not in allowed:
                 raise InputError(
                     f"{name} of arm {self.name!r} must be one of {', '.join(map(repr, allowed))}, "
                     f"but got {safe_repr(given)}."
                 )
+        if not isinstance(self.question, str):
+            raise InputError(
+                f"question of arm {self.name!r} must be text, but got {safe_repr(self.question)}."
+            )
         if len(self.own_terms) > 1:
             raise InputError(
                 f"arm {self.name!r} has {len(self.own_terms)} functions as terms, but only one has "
@@ -89,6 +115,11 @@ class Arm:
         return tuple(term for term in terms if term.compares is not None)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the student is trained as the study says, without a further term."""
+        return not self.terms and self.optimizer is None
+
+    @property
     def needs_teacher(self) -> bool:
         """Whether a term compares the student with a teacher."""
         return bool(self.comparisons)
@@ -104,21 +135,98 @@ ARMS: Mapping[str, Arm] = MappingProxyType(
     {
         arm.name: arm
         for arm in (
-            Arm("scratch"),
-            Arm("scaled-ce", ("scaled cross-entropy",)),
-            Arm("label-smoothing", ("label smoothing",)),
-            Arm("soft", ("soft",)),
-            Arm("features", ("features",)),
-            Arm("soft+features", ("soft", "features")),
-            Arm("decoupled", ("decoupled",)),
-            Arm("relational", ("distances", "angles")),
-            Arm("fidelity", ("fidelity",)),
-            Arm("classical-teacher", ("soft",), teacher="classical"),
-            Arm("random-teacher", ("soft",), teacher="random"),
-            Arm("self-teacher", ("soft",), teacher="self"),
-            Arm("shuffled-labels", ("soft",), spoiled="shuffled labels"),
-            Arm("shuffled-features", ("soft", "features"), spoiled="shuffled features"),
-            Arm("constant-features", ("soft", "features"), spoiled="constant features"),
+            Arm("scratch", question="What does the student reach without a teacher?"),
+            Arm(
+                "scaled-ce",
+                ("scaled cross-entropy",),
+                question="Do larger steps alone gain as much?",
+            ),
+            Arm(
+                "label-smoothing",
+                ("label smoothing",),
+                question="Do soft labels without a teacher gain as much?",
+            ),
+            Arm(
+                "decayed",
+                optimizer="adamw",
+                question="Does weight decay gain as much as a teacher?",
+            ),
+            Arm("soft", ("soft",), question="Do the teacher's soft targets help?"),
+            Arm("features", ("features",), question="Do its feature maps help?"),
+            Arm("soft+features", ("soft", "features"), question="Do both help?"),
+            Arm("decoupled", ("decoupled",), question="Do its decoupled soft targets help?"),
+            Arm(
+                "relational",
+                ("distances", "angles"),
+                question="Does it help to know how its features of samples relate?",
+            ),
+            Arm("fidelity", ("fidelity",), question="Do the states of its circuit help?"),
+            Arm(
+                "classical-teacher",
+                ("soft",),
+                "classical",
+                question="Does the teacher have to be quantum?",
+            ),
+            Arm(
+                "separable-teacher",
+                ("soft",),
+                "separable",
+                question="Does the teacher need entangling gates?",
+            ),
+            Arm(
+                "quadratic-teacher",
+                ("soft",),
+                "quadratic",
+                question="Are products of pairs of the encoded inputs enough, without a circuit?",
+            ),
+            Arm(
+                "surrogate-teacher",
+                ("soft",),
+                "surrogate",
+                question="Does the polynomial that the circuit can express, fitted directly, do?",
+            ),
+            Arm(
+                "matched-teacher",
+                ("soft",),
+                "matched",
+                question="Does a classical network with as many parameters teach as well?",
+            ),
+            Arm(
+                "kernel-teacher",
+                ("soft",),
+                "kernel",
+                question="Does a kernel machine teach as well?",
+            ),
+            Arm(
+                "random-teacher",
+                ("soft",),
+                "random",
+                question="Does the teacher have to be trained before its last layer?",
+            ),
+            Arm(
+                "self-teacher",
+                ("soft",),
+                "self",
+                question="Does a teacher of the student's own kind do?",
+            ),
+            Arm(
+                "shuffled-labels",
+                ("soft",),
+                spoiled="shuffled labels",
+                question="Do the teacher's outputs have to be for the right sample?",
+            ),
+            Arm(
+                "shuffled-features",
+                ("soft", "features"),
+                spoiled="shuffled features",
+                question="Do its feature maps have to be for the right sample?",
+            ),
+            Arm(
+                "constant-features",
+                ("soft", "features"),
+                spoiled="constant features",
+                question="Do its feature maps carry information about samples?",
+            ),
         )
     }
 )

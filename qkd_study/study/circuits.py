@@ -34,9 +34,11 @@ class Quanvolution(Convolution):
 
     Attributes:
         trainable: whether the circuits' angles are trained, or keep their initial values.
+        entangling: whether the circuits have their gates on two wires; without, they are a control.
     """
 
     trainable: bool = True
+    entangling: bool = True
 
     quantum: ClassVar[bool] = True
     # The plan is always one matrix per filter and step.
@@ -45,6 +47,7 @@ class Quanvolution(Convolution):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_bool(self, "trainable")
+        check_bool(self, "entangling")
 
     def embedding(self, values: Values) -> str:
         """`auto` is angle if every pixel of a patch has a qubit, else amplitude."""
@@ -60,7 +63,14 @@ class Quanvolution(Convolution):
                 f"{embedding} embedding of the {inputs} pixels of a {self.kernel}x{self.kernel} "
                 f"patch needs qubits >= {needed}, but got qubits={qubits}."
             )
+        _check_entangling(self, values)
         return str(embedding)
+
+    def parameters(self, values: Values, shape: Shape, classes: int) -> int:
+        """See `ModelSpec.parameters`."""
+        of_filter = 3 * values["qubits"] - 1 if self.entangling else 2 * values["qubits"]
+        angles = self.filters * values["depth"] * of_filter if self.trainable else 0
+        return int(angles + (self.filters * self.embedded(shape) + 1) * classes)
 
     def embedded(self, shape: Shape) -> int:
         """Patches of an image."""
@@ -77,6 +87,7 @@ class _OneCircuit(ModelSpec):
     quantum: ClassVar[bool] = True
     inputs: ClassVar[frozenset[str]] = frozenset({"embedding", "reduction"})
     ansatz: Callable[[int, int], Any] | None
+    entangling: bool
 
     @property
     def reads(self) -> frozenset[str]:  # type: ignore[override]
@@ -113,7 +124,34 @@ class _OneCircuit(ModelSpec):
             return super().expects(values)
         return None if values["reduction"] == "pca" else embeddable(values)
 
+    def angles(self, values: Values) -> int:
+        """Trainable angles of the circuit."""
+        qubits, depth = values["qubits"], values["depth"]
+        if self.ansatz is not None:
+            gates = self.ansatz(qubits, depth).gates
+            trained = (gate for gate in gates if gate.parameter is not None)
+            return len([gate for gate in trained if self.entangling or len(gate.wires) == 1])
+        match values["ansatz"]:
+            case "strongly-entangling":
+                return int(3 * qubits * depth)
+            case "brickwork":
+                return int(15 * sum((qubits - layer % 2) // 2 for layer in range(depth)))
+            case "brickwork-minimal":
+                return _minimal_brickwork_angles(qubits, depth)
+            case "arbitrary":
+                return int(4**qubits - 1)
+            case "random":
+                return 0
+        return int(2 * qubits * depth)
+
+    def parameters(self, values: Values, shape: Shape, classes: int) -> int:
+        """See `ModelSpec.parameters`: angles, a linear reduction and a linear head."""
+        features = capacity(values) if values["reduction"] == "linear" else 0
+        head = (values["qubits"] + 1) * classes
+        return int(self.angles(values) + (prod(shape) + 1) * features + head)
+
     def _check_ansatz(self, values: Values) -> None:
+        _check_entangling(self, values)
         if self.ansatz is not None:
             return
         ansatz, qubits, depth = values["ansatz"], values["qubits"], values["depth"]
@@ -136,12 +174,16 @@ class HybridCircuit(_OneCircuit):
     Attributes:
         ansatz: a function of qubits and depth that returns a `Circuit`, instead of the parameter
             `ansatz`.
+        entangling: whether the circuit has its gates on two wires; without, it is a control.
     """
 
     ansatz: Callable[[int, int], Any] | None = None
+    entangling: bool = True
 
     def __post_init__(self) -> None:
+        keep_python_values(self)
         check_callable(self, "ansatz")
+        check_bool(self, "entangling")
 
 
 @dataclass(frozen=True)
@@ -153,18 +195,20 @@ class FullyQuantum(_OneCircuit):
             the log-probabilities themselves.
         assignment: the class of every basis state, 2^qubits entries; default: neighbouring states,
             in groups of equal size as far as possible.
-        ansatz: as for `HybridCircuit`.
+        ansatz, entangling: as for `HybridCircuit`.
     """
 
     scale: bool = False
     assignment: tuple[int, ...] | None = None
     ansatz: Callable[[int, int], Any] | None = None
+    entangling: bool = True
 
     def __post_init__(self) -> None:
         keep_python_values(self)
         keep_tuple(self, "assignment")
         check_callable(self, "ansatz")
         check_bool(self, "scale")
+        check_bool(self, "entangling")
         fits = self.assignment is None or are_integers(self.assignment, least=0)
         allowed = "a tuple of classes as integers, one for each basis state"
         check_field(self, "assignment", fits, allowed)
@@ -197,6 +241,11 @@ class FullyQuantum(_OneCircuit):
         """The probabilities of the basis states."""
         return (2 ** values["qubits"],)
 
+    def parameters(self, values: Values, shape: Shape, classes: int) -> int:
+        """See `ModelSpec.parameters`: there is no head, but maybe a factor of the logits."""
+        head = (values["qubits"] + 1) * classes
+        return int(super().parameters(values, shape, classes) - head + self.scale)
+
 
 @dataclass(frozen=True)
 class HybridImage(_OneCircuit):
@@ -206,11 +255,12 @@ class HybridImage(_OneCircuit):
 
     Attributes:
         channels: of the two 3x3 convolutions, each followed by ReLU and 2x2 pooling.
-        ansatz: as for `HybridCircuit`.
+        ansatz, entangling: as for `HybridCircuit`.
     """
 
     channels: tuple[int, int] = (4, 8)
     ansatz: Callable[[int, int], Any] | None = None
+    entangling: bool = True
 
     inputs: ClassVar[frozenset[str]] = frozenset()
     smallest: ClassVar[int] = 4
@@ -219,6 +269,7 @@ class HybridImage(_OneCircuit):
         keep_python_values(self)
         keep_tuple(self, "channels")
         check_callable(self, "ansatz")
+        check_bool(self, "entangling")
         fits = are_integers(self.channels) and len(self.channels) == 2
         check_field(self, "channels", fits, "a tuple of two integers >= 1")
 
@@ -238,6 +289,36 @@ class HybridImage(_OneCircuit):
     def expects(self, values: Values) -> Sizes | None:
         """The sizes on which its convolutions can be trained."""
         return ModelSpec.expects(self, values)
+
+    def parameters(self, values: Values, shape: Shape, classes: int) -> int:
+        """See `ModelSpec.parameters`: as for `HybridCircuit`, and the layers before the circuit."""
+        *colours, height, width = shape
+        (first, second), channels = self.channels, colours[0] if colours else 1
+        maps = (9 * channels + 1) * first + (9 * first + 1) * second
+        linear = (second * (height // 4) * (width // 4) + 1) * values["qubits"]
+        head = (values["qubits"] + 1) * classes
+        return int(self.angles(values) + maps + linear + head)
+
+
+def _minimal_brickwork_angles(qubits: int, depth: int) -> int:
+    """Three angles per wire at first and after each block, but two after its last, and the blocks.
+
+    A block itself has three, but two where neither of its wires has another block.
+    """
+    layers = range(depth if qubits > 2 else 1)
+    blocks = [(first, first + 1) for i in layers for first in range(i % 2, qubits - 1, 2)]
+    wires = {wire for block in blocks for wire in block}
+    last = {wire: max(i for i, block in enumerate(blocks) if wire in block) for wire in wires}
+    ending = sum(all(last[wire] == i for wire in block) for i, block in enumerate(blocks))
+    return 3 * len(wires) + 6 * len(blocks) - len(wires) + 3 * len(blocks) - ending
+
+
+def _check_entangling(of: Any, values: Values) -> None:
+    if not of.entangling and values["qubits"] < 2:
+        raise InputError(
+            f"{type(of).__name__} without entangling gates needs qubits >= 2, but got qubits="
+            f"{values['qubits']}: a circuit on one qubit has none, so the control has no meaning."
+        )
 
 
 def embeddable(values: Values) -> Sizes | None:

@@ -37,6 +37,11 @@ class ModelSpec(ABC):
     quantum: ClassVar[bool] = False
     reads: ClassVar[frozenset[str]] = frozenset()
 
+    @property
+    def embeds(self) -> bool:
+        """Whether it embeds samples as a circuit does."""
+        return self.quantum or "embedding" in self.reads
+
     def embedding(self, values: Values) -> str:
         """Resolve `auto`, and check the embedding as far as that is possible without data.
 
@@ -60,6 +65,14 @@ class ModelSpec(ABC):
     @abstractmethod
     def feature_shape(self, values: Values, shape: Shape) -> Shape | None:
         """The shape of one sample's features; `None` if only the built model knows it."""
+
+    def parameters(self, values: Values, shape: Shape, classes: int) -> int | None:
+        """How many parameters are trained, by a formula; `None`: only the built model knows.
+
+        Args:
+            values, shape, classes: as for `check`, which they have passed.
+        """
+        return None
 
     def embedded(self, shape: Shape) -> int:
         """States per sample that are embedded at once; 0 without circuits."""

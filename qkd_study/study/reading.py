@@ -43,7 +43,7 @@ def reads(study: Declaration, arm: Arm, what: Parameter) -> bool:
     if what.terms:
         return False
     if what.role in ("student", "both"):
-        return True
+        return _matters(study, arm, what)
     if what.role == "circuit" and what.name in study.setting.student_model.reads:
         return True
     if not arm.needs_teacher:
@@ -51,6 +51,22 @@ def reads(study: Declaration, arm: Arm, what: Parameter) -> bool:
     if what.name in TEACHERS.values():
         return what.name in study.setting.read_by_teacher(arm, study.generations)
     return what.role == "teacher" or what.name in study.setting.teacher_of(arm).reads
+
+
+def _matters(study: Declaration, arm: Arm, what: Parameter) -> bool:
+    """Whether an arm's student can have the optimiser with which a parameter is read."""
+    other, allowed = what.only_with or ("", ())
+    if what.name == "optimizer":
+        return arm.optimizer is None
+    if other != "optimizer":
+        return True
+    if arm.optimizer is not None:
+        return arm.optimizer in allowed
+    if other in study.search:
+        return True
+    return any(
+        values[other] in allowed for cell in study.cells() for values in study.extremes(cell)[:1]
+    )
 
 
 def reads_with(study: Declaration, arm: Arm, name: str, values: Mapping[str, Any]) -> bool:

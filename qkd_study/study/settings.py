@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 
 from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.common.python_values import keep_python_values
-from qkd_study.study.arms import Arm
+from qkd_study.study.arms import ARMS, Arm
 from qkd_study.study.circuits import FullyQuantum, HybridCircuit, Quanvolution
 from qkd_study.study.config import PARAMETERS, TERMS
+from qkd_study.study.controls import stand_in
 from qkd_study.study.field_checks import check_bool, check_field, check_positive_int
 from qkd_study.study.models import (
     Convolution,
@@ -66,17 +67,37 @@ class Setting(ABC):
         Raises:
             InputError: the control has no meaning in this setting.
         """
-        if arm.teacher == "self":
-            return self.student_model
-        if arm.teacher != "classical":
-            return self.teacher_model
-        if self.classical_teacher is None:
-            raise InputError(
-                f"arm {arm.name!r} asks for a classical teacher in place of the quantum one, but "
-                f"the setting ({self.kind}) has none: its teacher is classical already, or no "
-                f"counterpart was declared."
+        found = self._teacher(arm)
+        if found is None:
+            article = "another" if arm.teacher == "kernel" else f"a {arm.teacher}"
+            why = (
+                f"there is none for {type(self.teacher_model).__name__}"
+                if self.teacher_model.quantum
+                else "its teacher is classical already"
             )
-        return self.classical_teacher
+            if arm.teacher == "classical":
+                why = "its teacher is classical already, or no counterpart was declared"
+            others = [
+                name
+                for name, other in ARMS.items()
+                if other.teacher != "own" and self._teacher(other) is not None
+            ]
+            raise InputError(
+                f"arm {arm.name!r} asks for {article} teacher in place of the quantum one, but "
+                f"the setting ({self.kind}) has none: {why}. Arms with another teacher that it "
+                f"has: {', '.join(others)}."
+            )
+        return found
+
+    def _teacher(self, arm: Arm) -> ModelSpec | None:
+        match arm.teacher:
+            case "self":
+                return self.student_model
+            case "own" | "random":
+                return self.teacher_model
+            case "classical":
+                return self.classical_teacher
+        return stand_in(self.teacher_model, arm.teacher)
 
     def features_alike(self, values: Mapping[str, Any], arm: Arm) -> bool:
         """Whether feature maps of student and teacher have the same shape for all samples."""
@@ -116,7 +137,9 @@ class Setting(ABC):
 
     def has_own_circuit(self, arm: Arm) -> bool:
         """Whether an arm's teacher has qubits, depth and reduction apart from the student's."""
-        return self.student_model.quantum and self.teacher_of(arm).quantum and arm.teacher != "self"
+        if arm.teacher == "self" or not self.student_model.quantum:
+            return False
+        return not self.teacher_of(arm).reads.isdisjoint(TEACHERS)
 
     def of_teacher(self, values: Mapping[str, Any], arm: Arm) -> dict[str, Any]:
         """The parameters of an arm's teacher, with those of its own circuit.

@@ -268,7 +268,7 @@ class Study:
     @property
     def baseline(self) -> str | None:
         """The arm that the others are compared with: the one without any extra term."""
-        return next((arm.name for arm in self.all_arms if not arm.terms), None)
+        return next((arm.name for arm in self.all_arms if arm.is_plain), None)
 
     def arm(self, name: str) -> Arm:
         """The arm called `name`."""
@@ -338,12 +338,14 @@ class Study:
             InputError: a circuit cannot work, or the arm's teacher does not exist.
         """
         found: dict[str, Any] = {}
-        if self.setting.student_model.quantum:
+        if arm.optimizer is not None:
+            found["optimizer"] = arm.optimizer
+        if self.setting.student_model.embeds:
             found["embedding"] = self.setting.student_model.embedding(values)
         if arm.needs_teacher:
             teacher = self.setting.teacher_of(arm)
             own = self.setting.of_teacher({**values, **found}, arm)
-            if teacher.quantum:  # the student's embedding is the teacher's, if it has one
+            if teacher.embeds:  # the student's embedding is the teacher's, if it has one
                 found["embedding"] = teacher.embedding(own)
             for name, teachers in TEACHERS.items():
                 found[teachers] = own[name]

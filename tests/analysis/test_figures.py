@@ -294,16 +294,20 @@ def test_importance_is_a_bar_per_parameter() -> None:
     assert "a rate" in [label.get_text() for label in figure.axes[0].get_yticklabels()]
 
 
-def test_fifteen_arms_look_different() -> None:
+def test_all_arms_look_different() -> None:
     looks = figures.styles(list(ARMS))
-    assert len(looks) == 15
-    assert len({look.marker for look in looks.values()}) == 15
-    assert len({(look.colour, look.dash) for look in looks.values()}) == 15
+    assert len(looks) == len(ARMS) == 21
+    assert len({(look.colour, look.dash, look.marker) for look in looks.values()}) == 21
+    some = figures.styles(list(ARMS)[:15])
+    assert len({look.marker for look in some.values()}) == 15
+    assert len({(look.colour, look.dash) for look in some.values()}) == 15
     assert looks["scratch"].colour == "black"
     controls = {name for name, look in looks.items() if look.control}
     assert controls == {
         "scaled-ce", "label-smoothing", "classical-teacher", "random-teacher", "self-teacher",
-        "shuffled-labels", "shuffled-features", "constant-features",
+        "shuffled-labels", "shuffled-features", "constant-features", "decayed",
+        "separable-teacher", "quadratic-teacher", "surrogate-teacher", "matched-teacher",
+        "kernel-teacher",
     }  # fmt: skip
     assert all(looks[name].dash != "-" for name in controls)
     own = figures.styles([f"arm{i}" for i in range(15)])

@@ -39,10 +39,15 @@ from qkd_study.study import (
     ClassicalToClassical,
     ClassicalToHybrid,
     Config,
+    Convolution,
+    FourierFeatures,
     FullyQuantum,
     HybridCircuit,
     HybridImage,
+    MatchedMlp,
     Mlp,
+    PatchPolynomial,
+    Polynomial,
     QuantumToClassical,
     Quanvolution,
     SelfDistillation,
@@ -72,6 +77,9 @@ def one_angle(qubits: int, depth: int) -> Circuit:
     return Circuit(qubits, (Gate("RY", (0,), 0), *entangle))
 
 
+PIXELS = PatchPolynomial(order="all")
+PAIRS = ClassicalToClassical(Convolution(4), PatchPolynomial(4))
+ANGLES = {"qubits": 4, "reduction": "pca", "embedding": "angle"}
 ONE = ClassicalToHybrid(student=HybridCircuit(ansatz=one_angle))
 
 #: Setting, dataset, arm, and what differs from `SHORT`.
@@ -107,6 +115,16 @@ CASES: dict[str, tuple[Setting, Dataset, str, dict[str, Any]]] = {
     "quantum scaled": (SCALED, XOR, "soft+features", {**CIRCUIT, "qubits": 4, **LINEAR}),
     "C2Q linear angles": (C2Q, XOR, "soft", {**CIRCUIT, **LINEAR, "embedding": "angle"}),
     "C2Q linear register": (C2Q, XOR, "soft", {**CIRCUIT, **LINEAR, "plan": "register"}),
+    "pairs of pixels": (PAIRS, DIGITS, "soft+features", {}),
+    "all pixels": (ClassicalToClassical(PIXELS, PIXELS), DIGITS, "features", {}),
+    "polynomial": (ClassicalToClassical(student=Polynomial("all")), XOR, "soft", ANGLES),
+    "amplitudes": (ClassicalToClassical(student=Polynomial()), XOR, "soft", {"qubits": 6}),
+    "Fourier": (ClassicalToClassical(FourierFeatures(), FourierFeatures(40)), DIGITS, "soft", {}),
+    "matched": (ClassicalToClassical(student=MatchedMlp()), XOR, "soft", CIRCUIT),
+    "Q2C matched": (Q2C, DIGITS, "matched-teacher", {}),
+    "Q2C separable": (Q2C, DIGITS, "separable-teacher", {}),
+    "Q2C quadratic": (Q2C, DIGITS, "quadratic-teacher", {}),
+    "decayed": (Q2C, DIGITS, "decayed", {"weight_decay": 1.0}),
     "C2C": (C2C, DIGITS, "soft+features", {}),
     "C2C linear": (ClassicalToClassical(student=Mlp(())), XOR, "soft", {"samples": 33}),
 }
@@ -198,7 +216,8 @@ def test_a_batch_is_one_by_one(tmp_path: Path, name: str) -> None:
     "name",
     [
         *("Q2C both", "Q2C smoothed", "Q2C random", "odd filters", "C2C", "quantum"),
-        "Q2C every second",
+        *("Q2C every second", "Q2C quadratic", "decayed"),
+        *("pairs of pixels", "polynomial", "Fourier", "matched"),
         *("quanvolution", "quanvolution amplitudes", "quanvolution frozen", "quantum scaled"),
         *("C2Q soft", "C2Q matrix", "C2Q pca", "C2Q linear angles", "C2Q linear register"),
     ],

@@ -146,6 +146,64 @@ def test_no_classical_teacher_without_a_counterpart(setting: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("setting", "arm", "fixed", "message"),
+    [
+        (
+            ClassicalToHybrid(),
+            "kernel-teacher",
+            {"qubits": 6},
+            "asks for another teacher in place of the quantum one, but the setting (classical to "
+            "hybrid) has none: its teacher is classical already. Arms with another teacher that it "
+            "has: random-teacher, self-teacher.",
+        ),
+        (
+            QuantumToQuantum(HybridImage(), None),
+            "quadratic-teacher",
+            {},
+            "has none: there is none for HybridImage. Arms with another teacher that it has: "
+            "separable-teacher, matched-teacher, kernel-teacher, random-teacher, self-teacher.",
+        ),
+        (
+            QuantumToQuantum(),
+            "surrogate-teacher",
+            {"qubits": 6},
+            "but here embedding='amplitude', of which a circuit computes a quadratic form. Take "
+            "quadratic-teacher, or embedding='angle'.",
+        ),
+        (
+            QuantumToQuantum(),
+            "quadratic-teacher",
+            {"reduction": "linear"},
+            "a reduction that is not trained, but got embedding='amplitude', reduction='linear'",
+        ),
+        (
+            QuantumToQuantum(),
+            "surrogate-teacher",
+            {"qubits": 9, "reduction": "average", "embedding": "angle"},
+            "Polynomial would have 19,682 products of features, more than 10,000",
+        ),
+        (
+            QuantumToQuantum(),
+            "separable-teacher",
+            {"qubits": 1, "reduction": "average", "embedding": "angle"},
+            "needs qubits >= 2, but got qubits=1",
+        ),
+        (
+            QuantumToQuantum(FullyQuantum(), None),
+            "matched-teacher",
+            {"qubits": 4, "reduction": "average"},
+            "no classical model of matched-teacher has the 8 parameters of the quantum teacher "
+            "within 5%",
+        ),
+    ],
+)
+def test_a_stand_in_without_a_meaning(
+    setting: Any, arm: str, fixed: dict[str, Any], message: str
+) -> None:
+    refused(message, setting, arm, fixed=fixed)
+
+
 # Defaults
 
 

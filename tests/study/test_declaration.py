@@ -6,6 +6,7 @@ import dataclasses
 import json
 import pickle
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -195,6 +196,11 @@ def test_what_cannot_work_is_refused(changes: dict[str, Any], message: str) -> N
         ),
         (lambda: Replicates(confirm=1), "Replicates(confirm) must be an integer from 2"),
         (lambda: Replicates(search=1001), "Replicates(search) must be an integer from 1 to 1000"),
+        (
+            lambda: Arm("x", optimizer="sgdm"),  # type: ignore[arg-type]
+            "optimizer of arm 'x' must be one of 'adam', 'adamw', 'sgd', but got 'sgdm'",
+        ),
+        (lambda: Arm("x", question=1), "question of arm 'x' must be text, but got 1"),  # type: ignore[arg-type]
         (lambda: Arm("two words"), "an arm's name must be a word without spaces"),
         (
             lambda: Arm("x", ("hard",)),
@@ -249,7 +255,9 @@ def test_every_parameter_can_be_fixed_crossed_or_searched(name: str) -> None:
         if what.kind in ("choice", "text")
         else (Int if what.kind == "int" else Float)(*values)
     )
-    arms = (*ARMS, Arm("mine", (lambda student, teacher, labels: None,)))
+    # Amplitudes have no surrogate, a trained reduction has no polynomial.
+    known = [name for name in ARMS if name not in ("surrogate-teacher", "quadratic-teacher")]
+    arms = (*known, Arm("mine", (lambda student, teacher, labels: None,)))
     setting = QuantumToQuantum(HybridCircuit())
     other, allowed = what.only_with or ("epochs", (5,))
     parts: tuple[dict[str, dict[str, Any]], ...] = (
@@ -300,6 +308,33 @@ def test_an_arm_reads_only_its_own_parameters() -> None:
     assert scratch.scale_cross_entropy == 1
     soft = made.config(cell, made.arm("soft"), {"temperature": 2.0}, "digits")
     assert (soft.temperature, soft.weight_soft, soft.weight_features) == (2, 1, 0)
+
+
+def test_weight_decay_is_searched_where_it_is_read() -> None:
+    made = study(
+        search={"learning_rate": LogFloat(1e-3, 1e-1), "weight_decay": LogFloat(1e-2, 3)},
+        arms=("decayed", "scratch", "soft"),
+    )
+    assert {arm.name: "weight_decay" in made.space(arm) for arm in made.all_arms} == {
+        "decayed": True,
+        "scratch": False,
+        "soft": False,
+    }
+    assert made.baseline == "scratch"
+    (cell,) = made.cells()
+    decayed = made.config(cell, made.arm("decayed"), {"weight_decay": 0.5}, "digits")
+    assert (decayed.optimizer, decayed.weight_decay) == ("adamw", 0.5)
+    soft = made.config(cell, made.arm("soft"), {}, "digits")
+    assert (soft.optimizer, soft.weight_decay) == ("adam", None)
+    both = made.replaced(factors={"optimizer": ("adam", "adamw")})
+    assert "weight_decay" in both.space(both.arm("scratch"))
+    assert not both.uses(both.arm("decayed"), PARAMETERS["optimizer"])
+
+
+def test_every_arm_has_its_question_on_the_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "arms.md").read_text()
+    rows = re.findall(r"^\| `(\S+)` \| (\w[^|]+\?) \|$", page, re.MULTILINE)
+    assert dict(rows) == {name: arm.question for name, arm in ARMS.items()}
 
 
 def test_an_arm_without_a_search_space_is_tried_once() -> None:

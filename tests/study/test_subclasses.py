@@ -33,6 +33,13 @@ from qkd_study.data import load
 from qkd_study.distill import RunResult, TeacherStore, run_replicates
 from qkd_study.models import BUILDERS, MLP
 from qkd_study.planning.plan import make_plan
+from qkd_study.study.controls import (
+    FourierFeatures,
+    MatchedConvolution,
+    MatchedMlp,
+    PatchPolynomial,
+    Polynomial,
+)
 from qkd_study.study.models import ModelSpec
 from qkd_study.study.settings import Setting
 
@@ -48,6 +55,11 @@ ARGUMENTS: dict[type[ModelSpec], dict[str, Any]] = {
     HybridCircuit: {},
     FullyQuantum: {},
     HybridImage: {},
+    PatchPolynomial: {"filters": 2},
+    Polynomial: {},
+    MatchedConvolution: {},
+    MatchedMlp: {"of": HybridImage()},
+    FourierFeatures: {"features": 20},
     Ensemble: {"of": Mlp((3,)), "members": 2},
     Own: {"build": lambda config, shape, classes: MLP(shape, classes, hidden=(3,))},
 }

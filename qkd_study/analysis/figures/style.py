@@ -86,13 +86,14 @@ def _named(name: str) -> dict[str, Any]:
     arm = ARMS.get(name)
     if arm is None:
         return {"terms": ["?"]}
-    return {"terms": list(arm.term_names), "teacher": arm.teacher, "spoiled": arm.spoiled}
+    changed = {name: getattr(arm, name) for name in ("teacher", "spoiled", "optimizer")}
+    return {"terms": list(arm.term_names), **changed}
 
 
 def _kind(arm: Mapping[str, Any]) -> str:
     terms = [term if isinstance(term, str) else OWN for term in arm["terms"]]
     if not terms:
-        return "baseline"
+        return "control" if arm.get("optimizer") else "baseline"
     teacher, spoiled = arm.get("teacher", "own"), arm.get("spoiled", "nothing")
     without_teacher = all(term in TERMS and TERMS[term].compares is None for term in terms)
     if teacher != "own" or spoiled != "nothing" or without_teacher:

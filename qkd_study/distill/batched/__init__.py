@@ -7,10 +7,15 @@ step for all. `BatchedModel` is the interface of a kind of model; `KINDS` lists 
 
 from collections.abc import Iterable, Sequence
 
-from qkd_study.distill.batched.convolution import BatchedConvolution
+from qkd_study.distill.batched.convolution import BatchedConvolution, BatchedPatchPolynomial
 from qkd_study.distill.batched.fully_quantum import BatchedFullyQuantum
 from qkd_study.distill.batched.hybrid import BatchedHybrid
-from qkd_study.distill.batched.mlp import BatchedMLP
+from qkd_study.distill.batched.mlp import (
+    BatchedFourier,
+    BatchedMatchedMLP,
+    BatchedMLP,
+    BatchedPolynomial,
+)
 from qkd_study.distill.batched.model import BatchedModel
 from qkd_study.distill.batched.objective import BATCHED_TERMS
 from qkd_study.distill.batched.quanvolution import BatchedQuanvolution
@@ -42,6 +47,10 @@ KINDS: dict[type[ModelSpec], type[BatchedModel]] = {
         BatchedQuanvolution,
         BatchedHybrid,
         BatchedFullyQuantum,
+        BatchedPatchPolynomial,
+        BatchedPolynomial,
+        BatchedFourier,
+        BatchedMatchedMLP,
     )
 }
 

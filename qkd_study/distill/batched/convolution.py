@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from qkd_study.distill.batched.activations import activate, activation_gradient
 from qkd_study.distill.batched.arrays import aligned_zeros
 from qkd_study.distill.batched.filters import BatchedFilters
 from qkd_study.models import ConvolutionStudent, Model
 from qkd_study.study.config import Config
+from qkd_study.study.controls import PatchPolynomial
 from qkd_study.study.models import Convolution, Shape
 
 
@@ -21,7 +23,8 @@ class BatchedConvolution(BatchedFilters):
     """R convolution students.
 
     A convolution is a product of kernels and patches. tanh x = 2 sigmoid(2 x) - 1, with an error
-    below 2e-7, because torch's vectorised sigmoid takes a tenth of the time of its tanh.
+    below 2e-7, because torch's vectorised sigmoid takes a tenth of the time of its tanh; kernels
+    are doubled for it.
     """
 
     spec = Convolution
@@ -34,6 +37,7 @@ class BatchedConvolution(BatchedFilters):
     def __init__(self, models: Sequence[Model]) -> None:
         super().__init__(models)
         self._scratch = torch.empty(0)
+        self._activation = cast(ConvolutionStudent, models[0]).activation
 
     @staticmethod
     def parameters_of(model: Model) -> dict[str, Tensor]:
@@ -56,17 +60,22 @@ class BatchedConvolution(BatchedFilters):
         return torch.cat((patches, ones), dim=1).transpose(0, 1)
 
     def _weights(self) -> Tensor:
-        """Kernels and biases, doubled: (R, filters, pixels + 1)."""
+        """Kernels and biases, doubled before tanh: (R, filters, pixels + 1)."""
+        factor = 2 if self._activation == "tanh" else 1
         kernels, biases = (self.parameters.values[name] for name in ("kernels", "biases"))
         doubled = aligned_zeros(len(kernels), kernels.shape[1], kernels.shape[2] + 1)
-        torch.mul(kernels, 2, out=doubled[..., :-1])
-        torch.mul(biases, 2, out=doubled[..., -1])
+        torch.mul(kernels, factor, out=doubled[..., :-1])
+        torch.mul(biases, factor, out=doubled[..., -1])
         return doubled
 
     def forward(self, inputs: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """See `BatchedModel.forward`."""
         self._patches = inputs.flatten(2)
-        maps = torch.bmm(self._weights(), self._patches).sigmoid_().mul_(2).sub_(1)
+        self._before = torch.bmm(self._weights(), self._patches)
+        if self._activation == "tanh":
+            maps = self._before.sigmoid_().mul_(2).sub_(1)
+        else:
+            maps = activate(self._activation, self._before)
         self._maps = maps.unflatten(2, inputs.shape[2:])
         return self._logits_of(self._maps), self._maps
 
@@ -74,7 +83,8 @@ class BatchedConvolution(BatchedFilters):
         """See `BatchedModel.backward`."""
         gradients = self.parameters.gradients
         for_maps = self._backward_head(self._maps, logits, features, factor)
-        torch.ops.aten.tanh_backward.grad_input(for_maps, self._maps, grad_input=for_maps)
+        before = self._before.view_as(self._maps)
+        for_maps = activation_gradient(self._activation, for_maps, before, self._maps)
         for_kernels = aligned_zeros(len(logits), for_maps.shape[1], self._patches.shape[1])
         torch.bmm(for_maps.flatten(2), self._patches.transpose(1, 2), out=for_kernels)
         gradients["kernels"].copy_(for_kernels[..., :-1])
@@ -87,9 +97,30 @@ class BatchedConvolution(BatchedFilters):
         if self._scratch.shape != shape:
             self._scratch = inputs.new_empty(shape)
         maps = self._scratch
-        torch.mm(weights, inputs.flatten(1), out=maps.flatten(1)).sigmoid_()
-        bias = self.parameters.values["head.bias"][number] - head.sum((1, 2))
+        torch.mm(weights, inputs.flatten(1), out=maps.flatten(1))
+        bias, factor = self.parameters.values["head.bias"][number], 1
+        if self._activation == "tanh":
+            maps.sigmoid_()
+            bias, factor = bias - head.sum((1, 2)), 2
+        else:
+            maps = activate(self._activation, maps)
         logits = inputs.new_empty(self.classes, inputs.shape[1]).copy_(bias[:, None])
         for part, mine in zip(head.unbind(1), maps, strict=True):
-            logits.addmm_(part, mine.T, alpha=2)
+            logits.addmm_(part, mine.T, alpha=factor)
         return logits
+
+
+class BatchedPatchPolynomial(BatchedConvolution):
+    """R convolutions over products of pixels, without activation."""
+
+    spec = PatchPolynomial
+
+    @classmethod
+    def accepts(cls, spec: Convolution, config: Config, shape: Shape) -> bool:
+        """See `BatchedModel.accepts`."""
+        return 1 not in (spec.filters, prod(spec.patches(shape)))
+
+    @classmethod
+    def numbers(cls, spec: PatchPolynomial, config: Config, shape: Shape) -> int:
+        """See `BatchedModel.numbers`."""
+        return (spec.features(vars(config)) + 1) * prod(spec.patches(shape))

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
 
-from qkd_study.distill.batched.model import BatchedModel, linear
+from qkd_study.distill.batched.model import COPIES, BatchedModel, linear
 from qkd_study.models import MLP, Model
 from qkd_study.study.config import Config
-from qkd_study.study.models import Mlp, Shape
+from qkd_study.study.controls import FourierFeatures, MatchedMlp, Polynomial
+from qkd_study.study.models import Mlp, ModelSpec, Shape
 
 
 class BatchedMLP(BatchedModel):
     """R multilayer perceptrons."""
 
-    spec = Mlp
+    spec: ClassVar[type[ModelSpec]] = Mlp
 
     @classmethod
-    def accepts(cls, spec: Mlp, config: Config, shape: Shape) -> bool:
+    def accepts(cls, spec: Any, config: Config, shape: Shape) -> bool:
         """See `BatchedModel.accepts`."""
         return 1 not in (*spec.hidden, prod(shape))
 
@@ -54,3 +55,46 @@ class BatchedMLP(BatchedModel):
                 if features is not None and number == len(self._layers) - 1:
                     given.add_(features[..., 0], alpha=factor)
                 given = torch.ops.aten.threshold_backward(given, x, 0)
+
+
+class BatchedPolynomial(BatchedMLP):
+    """R linear models of products of features."""
+
+    spec = Polynomial
+
+    @classmethod
+    def accepts(cls, spec: Polynomial, config: Config, shape: Shape) -> bool:
+        """See `BatchedModel.accepts`."""
+        return spec.features(vars(config), shape) > 1
+
+    @classmethod
+    def numbers(cls, spec: Polynomial, config: Config, shape: Shape) -> int:
+        """See `BatchedModel.numbers`."""
+        return COPIES * spec.features(vars(config), shape)
+
+
+class BatchedFourier(BatchedMLP):
+    """R linear models of random Fourier features."""
+
+    spec = FourierFeatures
+
+    @classmethod
+    def accepts(cls, spec: FourierFeatures, config: Config, shape: Shape) -> bool:
+        """See `BatchedModel.accepts`."""
+        return spec.features > 1
+
+    @classmethod
+    def numbers(cls, spec: FourierFeatures, config: Config, shape: Shape) -> int:
+        """See `BatchedModel.numbers`."""
+        return COPIES * spec.features
+
+
+class BatchedMatchedMLP(BatchedMLP):
+    """R networks of principal components."""
+
+    spec = MatchedMlp
+
+    @classmethod
+    def accepts(cls, spec: MatchedMlp, config: Config, shape: Shape) -> bool:
+        """See `BatchedModel.accepts`. There are at least two components and hidden units."""
+        return True

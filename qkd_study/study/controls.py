@@ -1,0 +1,328 @@
+"""Classical models that stand in for a quantum one, as controls. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any, ClassVar, Literal, get_args
+
+from qkd_study.common.errors import InputError
+from qkd_study.common.python_values import keep_python_values
+from qkd_study.study.circuits import (
+    FullyQuantum,
+    HybridCircuit,
+    HybridImage,
+    Quanvolution,
+    check_inputs,
+    embeddable,
+)
+from qkd_study.study.field_checks import check_field, check_positive_int
+from qkd_study.study.models import Convolution, ModelSpec, Shape, Values
+from qkd_study.study.sizes import Sizes
+
+#: Products of at most two different inputs' features, or of those of all inputs.
+Order = Literal["pairs", "all"]
+#: By how much the number of parameters of a matched model may differ, as a share.
+TOLERANCE = 0.05
+#: Features of a patch or of a sample, at most, so that those of all samples fit into memory.
+MOST_PATCH_FEATURES, MOST_FEATURES = 1_000, 10_000
+
+
+def product_features(order: Order, embedding: str, inputs: int) -> int:
+    """How many features `qkd_study.models.products.Products` makes of so many inputs."""
+    if embedding == "amplitude":
+        return inputs * (inputs + 1) // 2
+    return int(3**inputs - 1 if order == "all" else 2 * inputs**2)
+
+
+def _check_order(of: ModelSpec, order: object) -> None:
+    keep_python_values(of)
+    check_field(of, "order", order in get_args(Order), "'pairs' or 'all'")
+
+
+def _check_surrogate(order: Order, embedding: str) -> None:
+    if order == "all" and embedding == "amplitude":
+        raise InputError(
+            "a surrogate, such as that of surrogate-teacher, is a trigonometric polynomial of "
+            "angles, but here embedding='amplitude', of which a circuit computes a quadratic form. "
+            "Take quadratic-teacher, or embedding='angle'."
+        )
+
+
+def _check_count(features: int, most: int, of: ModelSpec) -> None:
+    if features > most:
+        raise InputError(
+            f"{type(of).__name__} would have {features:,} products of features, more than "
+            f"{most:,}: take fewer inputs of the circuit, or order='pairs' (quadratic-teacher)."
+        )
+
+
+@dataclass(frozen=True)
+class PatchPolynomial(Convolution):
+    """The maps of a quanvolution as trained polynomials, then a linear layer: no circuit.
+
+    A map is a linear combination of products of the cosines and sines of a patch's angles, and a
+    constant; with amplitude embedding, of products of two amplitudes.
+
+    Attributes:
+        order: `pairs`: products of up to two pixels' cosine or sine, 2 n^2 for n pixels; `all`: of
+            up to all pixels, 3^n - 1: every polynomial that a quanvolution can express.
+    """
+
+    order: Order = "pairs"
+
+    reads: ClassVar[frozenset[str]] = frozenset({"embedding", "angle_range"})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_order(self, self.order)
+
+    def embedding(self, values: Values) -> str:
+        """As of the quanvolution."""
+        of = Quanvolution(self.filters, self.kernel, self.stride)
+        embedding = of.embedding(values)
+        _check_surrogate(self.order, embedding)
+        return embedding
+
+    def features(self, values: Values) -> int:
+        """Products of a patch."""
+        return product_features(self.order, values["embedding"], self.kernel**2)
+
+    def check(self, values: Values, shape: Shape, classes: int) -> None:
+        """See `ModelSpec.check`."""
+        super().check(values, shape, classes)
+        _check_count(self.features(values), MOST_PATCH_FEATURES, self)
+
+    def parameters(self, values: Values, shape: Shape, classes: int) -> int:
+        """See `ModelSpec.parameters`."""
+        head = (self.filters * prod(self.patches(shape)) + 1) * classes
+        return self.filters * (self.features(values) + 1) + head
+
+    def expects(self, values: Values) -> Sizes | None:
+        """As the quanvolution."""
+        return embeddable(values)
+
+
+@dataclass(frozen=True)
+class Polynomial(ModelSpec):
+    """A linear model of products of a circuit's inputs: what it can express, without the circuit.
+
+    Attributes:
+        order: as for `PatchPolynomial`, of the reduced features.
+    """
+
+    order: Order = "pairs"
+
+    reads: ClassVar[frozenset[str]] = frozenset({"embedding", "angle_range", "reduction", "qubits"})
+
+    def __post_init__(self) -> None:
+        _check_order(self, self.order)
+
+    def embedding(self, values: Values) -> str:
+        """As of a circuit; `auto` is amplitude."""
+        embedding = "amplitude" if values["embedding"] == "auto" else str(values["embedding"])
+        if embedding == "basis" or values["reduction"] == "linear":
+            raise InputError(
+                f"a polynomial of a circuit's inputs, as of quadratic-teacher, needs angles or "
+                f"amplitudes and a reduction that is not trained, but got embedding={embedding!r}, "
+                f"reduction={values['reduction']!r}. Take matched-teacher or kernel-teacher."
+            )
+        _check_surrogate(self.order, embedding)
+        return embedding
+
+    def features(self, values: Values, shape: Shape) -> int:
+        """Products of a sample's reduced features."""
+        embedding, qubits = values["embedding"], values["qubits"]
+        limit = 2**qubits if embedding == "amplitude" else qubits
+        inputs = prod(shape) if values["reduction"] == "none" else limit
+        return product_features(self.order, embedding, inputs)
+
+    def check(self, values: Values, shape: Shape, classes: int) -> None:
+        """See `ModelSpec.check`."""
+        check_inputs(values, shape)
+        _check_count(self.features(values, shape), MOST_FEATURES, self)
+
+    def feature_shape(self, values: Values, shape: Shape) -> Shape:
+        """The products."""
+        return (self.features(values, shape),)
+
+    def parameters(self, values: Values, shape: Shape, classes: int) -> int:
+        """See `ModelSpec.parameters`."""
+        return (self.features(values, shape) + 1) * classes
+
+    def expects(self, values: Values) -> Sizes | None:
+        """As a circuit."""
+        return None if values["reduction"] == "pca" else embeddable(values)
+
+
+@dataclass(frozen=True)
+class MatchedConvolution(ModelSpec):
+    """A quanvolution with a small network instead of each circuit, of as many parameters.
+
+    A convolution to `hidden` channels, its activation, and a 1x1 convolution with tanh to the
+    filters (Lin et al. 2013, arXiv:1312.4400), then the linear layer.
+
+    Attributes:
+        of: the quanvolution.
+    """
+
+    of: Quanvolution = field(default_factory=Quanvolution)
+
+    reads: ClassVar[frozenset[str]] = frozenset({"qubits", "depth"})
+
+    def __post_init__(self) -> None:
+        check_field(self, "of", isinstance(self.of, Quanvolution), "a Quanvolution")
+
+    def hidden(self, values: Values, shape: Shape, classes: int) -> int:
+        """The hidden channels, with which the number of parameters is nearest."""
+        target = self.of.parameters(values, shape, classes)
+        spare = target - self._count(0, shape, classes)
+        return max(round(spare / self._count_per_channel), 1)
+
+    @property
+    def _count_per_channel(self) -> int:
+        return self.of.kernel**2 + 1 + self.of.filters
+
+    def _count(self, hidden: int, shape: Shape, classes: int) -> int:
+        head = (self.of.filters * self.of.embedded(shape) + 1) * classes
+        return self._count_per_channel * hidden + self.of.filters + head
+
+    def check(self, values: Values, shape: Shape, classes: int) -> None:
+        """See `ModelSpec.check`."""
+        self.of.check(values, shape, classes)
+        target = self.of.parameters(values, shape, classes)
+        _check_matched(self.parameters(values, shape, classes), target)
+
+    def feature_shape(self, values: Values, shape: Shape) -> Shape:
+        """The feature maps."""
+        return self.of.feature_shape(values, shape)
+
+    def parameters(self, values: Values, shape: Shape, classes: int) -> int:
+        """See `ModelSpec.parameters`."""
+        return self._count(self.hidden(values, shape, classes), shape, classes)
+
+
+@dataclass(frozen=True)
+class MatchedMlp(ModelSpec):
+    """Principal components and a hidden layer, of as many parameters as a quantum model.
+
+    Attributes:
+        of: the quantum model.
+    """
+
+    of: ModelSpec = field(default_factory=HybridCircuit)
+
+    def __post_init__(self) -> None:
+        fits = isinstance(self.of, HybridCircuit | FullyQuantum | HybridImage)
+        check_field(self, "of", fits, "a HybridCircuit, a FullyQuantum or a HybridImage")
+
+    @property
+    def reads(self) -> frozenset[str]:  # type: ignore[override]
+        """What the number of the quantum model's parameters depends on."""
+        counted = {"qubits", "depth", "ansatz", "reduction", "embedding"}
+        return self.of.reads & counted
+
+    def embedding(self, values: Values) -> str:
+        """As of the quantum model."""
+        return self.of.embedding(values)
+
+    def widths(self, values: Values, shape: Shape, classes: int) -> tuple[int, int]:
+        """The numbers of components and of hidden units.
+
+        Of all pairs whose number of parameters is near enough, that whose smaller number is
+        largest; of several, the nearest, then that with more components. If none is near enough,
+        the nearest of all.
+        """
+        target = self._target(values, shape, classes)
+        found = []
+        for components in range(2, min(prod(shape), max(target, 2)) + 1):
+            width = max(round((target - classes) / (components + 1 + classes)), 2)
+            error = abs(_mlp_count(components, width, classes) - target)
+            near = error <= TOLERANCE * target
+            rank = (near, min(components, width) if near else 0, -error, components)
+            found.append((rank, (components, width)))
+        return max(found)[1] if found else (1, 2)
+
+    def _target(self, values: Values, shape: Shape, classes: int) -> int:
+        return self.of.parameters(values, shape, classes) or 0
+
+    def check(self, values: Values, shape: Shape, classes: int) -> None:
+        """See `ModelSpec.check`."""
+        self.of.check(values, shape, classes)
+        target = self._target(values, shape, classes)
+        _check_matched(self.parameters(values, shape, classes), target)
+
+    def feature_shape(self, values: Values, shape: Shape) -> Shape | None:
+        """`None`: the hidden layer, whose width depends on the number of classes."""
+        return None
+
+    def parameters(self, values: Values, shape: Shape, classes: int) -> int:
+        """See `ModelSpec.parameters`."""
+        return _mlp_count(*self.widths(values, shape, classes), classes)
+
+
+def _mlp_count(inputs: int, hidden: int, classes: int) -> int:
+    return (inputs + 1) * hidden + (hidden + 1) * classes
+
+
+def _check_matched(count: int, target: int) -> None:
+    if abs(count - target) > TOLERANCE * target:
+        raise InputError(
+            f"no classical model of matched-teacher has the {target:,} parameters of the quantum "
+            f"teacher within {TOLERANCE:.0%}; the nearest has {count:,}. Take more qubits or "
+            f"depth, or kernel-teacher."
+        )
+
+
+@dataclass(frozen=True)
+class FourierFeatures(ModelSpec):
+    """A linear model of random Fourier features of a sample: a kernel machine.
+
+    The features are sqrt(2 / D) cos(w x / s + b), with w normal, b uniform, and s the median
+    distance of training samples (Rahimi and Recht 2007): the Gaussian kernel of width s.
+
+    Attributes:
+        features: their number D.
+    """
+
+    features: int = 512
+
+    def __post_init__(self) -> None:
+        keep_python_values(self)
+        check_positive_int(self, "features")
+
+    def feature_shape(self, values: Values, shape: Shape) -> Shape:
+        """The features."""
+        return (self.features,)
+
+    def parameters(self, values: Values, shape: Shape, classes: int) -> int:
+        """See `ModelSpec.parameters`."""
+        return (self.features + 1) * classes
+
+
+#: What may stand in for a quantum teacher.
+StandIn = Literal["separable", "quadratic", "surrogate", "matched", "kernel"]
+
+
+def stand_in(model: ModelSpec, kind: StandIn) -> ModelSpec | None:
+    """The model that stands in for a quantum one; `None` if there is none."""
+    filters = isinstance(model, Quanvolution)
+    inputs = isinstance(model, HybridCircuit | FullyQuantum)
+    declared: Any = model
+    match kind:
+        case "separable" if filters or inputs or isinstance(model, HybridImage):
+            made: ModelSpec = replace(declared, entangling=False)
+            return made
+        case "matched" if filters:
+            return MatchedConvolution(declared)
+        case "matched" if inputs or isinstance(model, HybridImage):
+            return MatchedMlp(model)
+        case "kernel" if model.quantum:
+            return FourierFeatures()
+        case "quadratic" | "surrogate":
+            order: Order = "pairs" if kind == "quadratic" else "all"
+            if filters:
+                shape = (declared.filters, declared.kernel, declared.stride)
+                return PatchPolynomial(*shape, order)
+            return Polynomial(order) if inputs else None
+    return None
