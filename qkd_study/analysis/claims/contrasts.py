@@ -38,6 +38,19 @@ class Contrast:
     failed: int = 0
     bounds: tuple[float, float] | None = None
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What limits the verdict: `below the margin`, if a difference is shown to be that small;
+        `estimate below the margin`, if only the observed mean is.
+        """
+        found = self.verdict
+        if found is None or found.equivalence is None or found.status != "supported":
+            return ()
+        if found.negligible:
+            return ("below the margin",)
+        small = abs(found.mean) < found.equivalence.margin
+        return ("estimate below the margin",) if small else ()
+
 
 def evaluate_family(
     family: Sequence[tuple[str, PairedScores, Mapping[str, Any]]], alpha: float

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from qkd_study.analysis.claims.contrasts import Contrast, evaluate_family
+from qkd_study.analysis.claims.interaction import ALPHA, Interaction, interactions
 from qkd_study.analysis.claims.sides import (
     compared,
     mean_over_cells,
@@ -53,6 +54,7 @@ class ClaimResult:
         overall: averaged over its cells, replicate by replicate; Holm over the study's claims.
         cells: each of its cells; Holm over them.
         controls: each of its controls; Holm over them.
+        interactions: whether the difference depends on the cell; see `interactions`.
         declared_after: the number of confirm rows when the claim was first declared.
         changes: changes of the study when there were confirm rows: `what`, a text, and
             `confirm_rows`, their number.
@@ -67,6 +69,7 @@ class ClaimResult:
     cells: Sequence[Contrast]
     controls: Sequence[Control]
     declared_after: int
+    interactions: Sequence[Interaction] = ()
     changes: Sequence[Mapping[str, Any]] = ()
     withdrawn: bool = False
     compared: Sequence[tuple[str, str]] = ()
@@ -79,8 +82,13 @@ class ClaimResult:
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """What limits the verdict, in words that stand behind it: `undertrained`."""
-        return ("undertrained",) if self.undertrained else ()
+        """What limits the verdict, in words that stand behind it: the marks of the contrast over
+        all cells; `depends on` a factor, or on `cells`, with an interaction at 5 %; `undertrained`.
+        """
+        depends = tuple(
+            f"depends on {found.over}" for found in self.interactions if found.p < ALPHA
+        )
+        return (*self.overall.marks, *depends, *(("undertrained",) if self.undertrained else ()))
 
     @property
     def status(self) -> str:
@@ -127,6 +135,7 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
                 cells,
                 _controls(results, claim, alpha),
                 declared_after=int(entry.get("confirm_rows") or 0),
+                interactions=interactions(pairs, _values(results, claim)),
                 changes=entry.get("changes", ()),
                 withdrawn=number >= len(made),
                 compared=both,
@@ -134,6 +143,16 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
             )
         )
     return judged
+
+
+def _values(results: RunTables, claim: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The factor values of a claim's cells, without those that it contrasts."""
+    own = {label: sides[0][0] for label, sides in compared(results, claim).items()}
+    left_out = claim["better"] if isinstance(claim["better"], Mapping) else {}
+    return {
+        label: {k: v for k, v in results.cells[cell].items() if k not in left_out}
+        for label, cell in own.items()
+    }
 
 
 def _controls(results: RunTables, claim: Mapping[str, Any], alpha: float) -> list[Control]:

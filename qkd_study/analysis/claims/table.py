@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,8 +24,8 @@ def verdicts(judged: Sequence[ClaimResult]) -> pd.DataFrame:
         the highest mean difference with them; nan without any), difference, its t interval `low` to
         `high`, its bootstrap interval `bca_low` to `bca_high`, sd, won, p (by itself, paired t),
         p_holm, p_wilcoxon, margin, p_margin (of two one-sided tests that the difference lies within
-        the margin), verdict and, of the claim as a whole, its `marks` (see `ClaimResult`), joined
-        by commas; in the unit of the metric, nan below two pairs.
+        the margin), verdict and its `marks` (see `Contrast` and `ClaimResult`), joined by commas;
+        in the unit of the metric, nan below two pairs.
     """
     rows = []
     for number, one in enumerate(judged, start=1):
@@ -47,8 +48,9 @@ def as_json(judged: Sequence[ClaimResult]) -> list[dict[str, Any]]:
     """The verdicts for `verdicts.json`: a record per claim, with its contrasts as in `verdicts`.
 
     Returns:
-        says, verdict, marks (a list), rising (cell and arm of what still rose when training ended),
-        declared_after, withdrawn, and contrasts; null where the table has nan.
+        says, verdict, marks (a list), interactions (over, means, p), rising (cell and arm of what
+        still rose when training ended), declared_after, withdrawn, and contrasts; null where the
+        table has nan.
     """
     table = verdicts(judged).drop(columns="marks")
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
@@ -57,6 +59,10 @@ def as_json(judged: Sequence[ClaimResult]) -> list[dict[str, Any]]:
             "says": one.claim["says"],
             "verdict": one.status,
             "marks": list(one.marks),
+            "interactions": [
+                {"over": i.over, "means": dict(i.means), "p": None if math.isnan(i.p) else i.p}
+                for i in one.interactions
+            ],
             "rising": [list(side) for side in one.rising],
             "declared_after": one.declared_after,
             "withdrawn": one.withdrawn,
@@ -105,4 +111,5 @@ def _row(
         "p_wilcoxon": paired.p_wilcoxon,
         "p_margin": None if verdict.equivalence is None else verdict.equivalence.p,
         "verdict": verdict.status,
+        "marks": ", ".join(contrast.marks),
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 from qkd_study.analysis.claims.contrasts import Contrast
 from qkd_study.analysis.claims.evaluate import ClaimResult, Control
+from qkd_study.analysis.claims.interaction import ALPHA, Interaction
 from qkd_study.analysis.claims.table import side
 from qkd_study.analysis.report.page import Statement
 from qkd_study.analysis.statistics import Paired
@@ -67,6 +68,7 @@ def statement(judged: ClaimResult) -> Statement:
     lines = [_overall(claim, overall, len(judged.cells))]
     if len(judged.cells) > 1:
         lines.append("By cell: " + "; ".join(_in_cell(claim, c) for c in judged.cells) + ".")
+        lines += [_interaction(claim, found) for found in judged.interactions if found.p < ALPHA]
     held = judged.status == "supported"
     lines += [_control(claim, control, held) for control in judged.controls]
     if judged.undertrained:
@@ -82,6 +84,19 @@ def statement(judged: ClaimResult) -> Statement:
         for change in judged.changes
     ]
     return Statement(claim["says"], judged.status, lines, judged.marks)
+
+
+def _interaction(claim: Mapping[str, Any], found: Interaction) -> str:
+    """How the difference depends on a factor."""
+    ends = sorted(found.means.items(), key=lambda item: item[1])
+    (lowest, low), (highest, high) = ends[0], ends[-1]
+    name = "" if found.over == "cells" else f"{found.over} = "
+    low_text, high_text = signed(low, claim["metric"]), signed(high, claim["metric"])
+    return (
+        f"The difference depends on {found.over} (interaction, {p_value(found.p)}): from "
+        f"{low_text} at {name}{lowest} to {high_text} at {name}{highest}. "
+        "The mean over cells holds for none of them by itself."
+    )
 
 
 def _undertrained(judged: ClaimResult) -> str:
@@ -124,6 +139,9 @@ def _overall(claim: Mapping[str, Any], contrast: Contrast, cells: int) -> str:
     if verdict.negligible:
         text += f" The difference is real but shown to be smaller than {shown}, which was "
         text += "declared not to matter."
+    elif contrast.marks:
+        text += f" That it is not smaller than {shown}, which was declared not to matter, is not "
+        text += "shown: the observed difference is."
     elif verdict.status == "equivalent":
         text += f" The difference is shown to be smaller than {shown}: practically none."
     elif verdict.status == "undecided" and verdict.replicates_needed is not None:
@@ -141,7 +159,7 @@ def _in_cell(claim: Mapping[str, Any], contrast: Contrast) -> str:
     if contrast.paired is None or contrast.verdict is None:
         return f"{contrast.where}: no pairs"
     mean = signed(contrast.paired.mean, claim["metric"])
-    return f"{contrast.where}: {mean} ({contrast.verdict.status})"
+    return f"{contrast.where}: {mean} ({', '.join((contrast.verdict.status, *contrast.marks))})"
 
 
 def _control(claim: Mapping[str, Any], control: Control, held: bool) -> str:

@@ -21,7 +21,10 @@ METHOD = (
     "A claim over several cells is judged on its mean over them, replicate by replicate. It is "
     "supported or contradicted if zero is rejected at 5 %, equivalent if two one-sided tests, "
     "corrected likewise, place the difference within the declared margin, and undecided "
-    "otherwise. Undecided does not mean that there is no effect: only equivalent says that.",
+    "otherwise. Undecided does not mean that there is no effect: only equivalent says that. That "
+    "the difference is the same in all cells, and for all values of each factor, is tested by "
+    "Hotelling's T^2, with Holm's correction over the tests of a claim; if not, the verdict says "
+    "on what it depends.",
 )
 
 
