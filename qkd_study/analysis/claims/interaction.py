@@ -36,7 +36,8 @@ class Interaction:
 def interactions(
     pairs: Mapping[str, PairedScores], cells: Mapping[str, Mapping[str, Any]]
 ) -> list[Interaction]:
-    """The interactions of a claim with its factors; none if it has a single cell.
+    """The interactions of a claim with its factors; none if it has a single cell, or
+    fewer than two complete replicates.
 
     The difference is averaged over the cells of each value of a factor, replicate by replicate, and
     the averages are compared. Replicates that are not complete in every cell are left out.
@@ -48,7 +49,7 @@ def interactions(
     differences = pd.DataFrame(
         {c: p.complete["better"] - p.complete["than"] for c, p in pairs.items()}
     ).dropna()
-    if differences.shape[1] < 2:
+    if len(differences) < 2 or differences.shape[1] < 2:
         return []
     groups: dict[str, dict[str, list[str]]] = {}
     for name in next(iter(cells.values())):
