@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import psutil
 
-from qkd_study.analysis.summary import SUMMARISED, best_trials, confirmed
+from qkd_study.analysis.summary import SUMMARISED, best_teachers, best_trials, confirmed
 from qkd_study.results import Reason, RunFolder, failed_share, mean_score, read_table, reasons
 from qkd_study.results.schema import RUN_KEY
 from qkd_study.study.study import MINIMISED
@@ -24,7 +24,7 @@ RECENT = 10.0
 
 @dataclass(frozen=True)
 class BranchStatus:
-    """The progress of a cell and arm; of cells that share its rows, once.
+    """The progress of a cell and arm, of cells that share its rows once, or of a teacher's search.
 
     Attributes:
         search, confirm: runs that have a row, and declared runs.
@@ -166,7 +166,8 @@ def _branches(runs: pd.DataFrame, manifest: dict[str, Any]) -> list[BranchStatus
     plan, replicates = manifest["plan"], manifest["declaration"]["replicates"]
     trials_of = plan.get("arm_trials", {})
     minimised = MINIMISED.get(manifest["declaration"].get("minimise") or "")
-    best, found = best_trials(runs, minimised), []
+    best, found = best_trials(runs, minimised), _teachers(runs, manifest)
+    runs = runs[runs["phase"] != "teacher"]
     groups: dict[Any, pd.DataFrame] = dict(iter(runs.groupby(["cell", "arm"])))
     shared, seen = plan.get("shared", {}), set[tuple[str, str]]()
     for key in plan["cell_keys"]:
@@ -193,6 +194,28 @@ def _branches(runs: pd.DataFrame, manifest: dict[str, Any]) -> list[BranchStatus
                     failed=int((rows["status"] == "failed").sum()),
                 )
             )
+    return found
+
+
+def _teachers(runs: pd.DataFrame, manifest: dict[str, Any]) -> list[BranchStatus]:
+    """The progress of each search for a teacher."""
+    declared, found = manifest["declaration"], []
+    best = best_teachers(runs)
+    for search in manifest["plan"].get("teacher_searches", []):
+        cell, kind = search["cell"], search["arm"]
+        of = (runs["phase"] == "teacher") & (runs["cell"] == cell) & (runs["arm"] == kind)
+        rows = runs[of]
+        scores = rows.loc[rows["trial"] == best.get((cell, kind)), "metric.val_accuracy"]
+        found.append(
+            BranchStatus(
+                cell,
+                f"{kind} teacher",
+                search=(len(rows), declared["teacher_trials"] * declared["replicates"]["search"]),
+                confirm=(0, 0),
+                best=mean_score(scores) if len(scores) else None,
+                failed=int((rows["status"] == "failed").sum()),
+            )
+        )
     return found
 
 

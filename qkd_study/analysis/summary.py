@@ -11,6 +11,7 @@ import pandas as pd
 
 from qkd_study.analysis.statistics.intervals import Interval, mean_interval, share_interval
 from qkd_study.results import mean_score
+from qkd_study.study.trial import Phase
 
 #: By arm that does not read all factors: each of its cells -> the cell under which its rows stand
 #: (`study.branches`), as `plan.shared` of study.json has them.
@@ -30,18 +31,21 @@ SUMMARISED = (
 )
 
 
-def scored_trials(runs: pd.DataFrame, minimised: str | None = None) -> pd.DataFrame:
+def scored_trials(
+    runs: pd.DataFrame, minimised: str | None = None, phase: Phase = "search"
+) -> pd.DataFrame:
     """Score and size of the complete search trials.
 
     Args:
         runs: the `runs` table.
         minimised: the column that the study minimised, if it did.
+        phase: of the search: for students or teachers.
 
     Returns:
         score (mean validation accuracy) and size (mean of `minimised`; 0 without one, or if an
         arm has no value), indexed by cell, arm and trial.
     """
-    search = runs[runs["phase"] == "search"]
+    search = runs[runs["phase"] == phase]
     size = 0.0 if minimised is None else search[minimised].fillna(0)
     by_trial = search.assign(size=size).groupby(TRIAL)
     scored = pd.DataFrame(
@@ -67,7 +71,26 @@ def best_trials(runs: pd.DataFrame, minimised: str | None = None) -> pd.Series[i
     Returns:
         Trial numbers, indexed by cell and arm.
     """
-    chosen = scored_trials(runs, minimised).reset_index()
+    return _best(scored_trials(runs, minimised))
+
+
+def best_teachers(runs: pd.DataFrame) -> pd.Series[int]:
+    """The number of the configuration of each teacher by which students are taught.
+
+    The complete trial of the phase `teacher` with the highest mean validation accuracy; of equals
+    the first.
+
+    Args:
+        runs: the `runs` table.
+
+    Returns:
+        Trial numbers, indexed by the teacher's cell and kind.
+    """
+    return _best(scored_trials(runs, phase="teacher"))
+
+
+def _best(scored: pd.DataFrame) -> pd.Series[int]:
+    chosen = scored.reset_index()
     chosen = chosen.sort_values(["score", "size", "trial"], ascending=[False, True, True])
     best: pd.Series[int] = chosen.groupby(["cell", "arm"])["trial"].first()
     return best

@@ -36,11 +36,11 @@ def failed_lines(runs: pd.DataFrame, confirm: int) -> list[str]:
 
 
 def unsearched_lines(names: Sequence[str], total: int) -> list[str]:
-    """The cells and arms without a successful configuration, if there are any.
+    """The cells and arms, and teachers, without a successful configuration, if there are any.
 
     Args:
         names: their names.
-        total: cells and arms in all.
+        total: searches in all.
     """
     if not names:
         return []
@@ -48,7 +48,7 @@ def unsearched_lines(names: Sequence[str], total: int) -> list[str]:
         return [f"no configuration of {names[0]} ended well"]
     named = ", ".join(names[:MOST_SHOWN])
     more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
-    return [f"no configuration ended well in {len(names)} of {total} cells and arms: {named}{more}"]
+    return [f"no configuration ended well in {len(names)} of {total} searches: {named}{more}"]
 
 
 def fault_lines(fault: Reason, command: str, where: str) -> list[str]:

@@ -149,5 +149,5 @@ def _pace(per_minute: float) -> str:
 
 def _branch(at: BranchStatus) -> tuple[str, ...]:
     best = "" if at.best is None else f"{100 * at.best:.1f}"
-    done = [f"{count}/{of}" for count, of in (at.search, at.confirm)]
+    done = [f"{count}/{of}" if of else "" for count, of in (at.search, at.confirm)]
     return (at.cell, at.arm, *done, best, str(at.failed or ""))

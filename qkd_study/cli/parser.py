@@ -70,7 +70,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     replay = commands.add_parser("replay", help="compute rows again, and compare every metric")
     replay.add_argument("run", metavar="RUN", help=_RUN)
-    replay.add_argument("--phase", choices=("search", "confirm"), help="rows of this phase")
+    replay.add_argument(
+        "--phase", choices=("teacher", "search", "confirm"), help="rows of this phase"
+    )
     replay.add_argument("--cell", metavar="CELL", help="such as samples=20,depth=2")
     replay.add_argument("--arm", metavar="ARM")
     replay.add_argument("--trial", type=int, metavar="N", help="number of the configuration")

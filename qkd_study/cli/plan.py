@@ -56,6 +56,7 @@ def plan(options: Namespace) -> int:
         *_cells(study, len(counted.cells)),
         f"{len(counted.arms)} arms: {', '.join(counted.arms)}",
         *_shared(counted),
+        *_teachers(study, counted),
         f"{counted.trials} trials of {study.replicates.search} replicates: "
         f"{counted.runs_search} search runs",
         f"{counted.runs_confirm} confirm runs, {study.replicates.confirm} per search",
@@ -126,6 +127,17 @@ def _shared(counted: Plan) -> list[str]:
     return [
         f"{counted.branches} searches: cells that differ in what an arm does not read share its "
         f"search ({arms})"
+    ]
+
+
+def _teachers(study: Study, counted: Plan) -> list[str]:
+    """What is searched for teachers, before their students."""
+    if not counted.teacher_searches:
+        return []
+    return [
+        f"{len(counted.teacher_searches)} searches for a teacher ("
+        f"{', '.join(counted.teacher_kinds)}) of {study.teacher_trials} trials of "
+        f"{study.replicates.search} replicates: {counted.runs_teacher} teacher runs"
     ]
 
 

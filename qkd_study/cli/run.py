@@ -136,10 +136,10 @@ def run(options: Namespace) -> int:
             _summary(study, folder, counted, console)
         ended = read_table(folder.path, "runs", columns=failures.COLUMNS)
     failed_searches = schedule.failed_searches()
-    cells_and_arms = counted.branches
+    searches = counted.branches + len(counted.teacher_searches)
     lines = failures.failed_lines(ended, study.replicates.confirm)
     if fault is None:
-        lines += failures.unsearched_lines(failed_searches, cells_and_arms)
+        lines += failures.unsearched_lines(failed_searches, searches)
     if fault is not None:
         code = ERROR
         lines += failures.fault_lines(
@@ -191,7 +191,8 @@ def _drive(
 
     start = time.monotonic()
     done = counted.runs - schedule.missing_runs()
-    with Display(console, counted.runs, done, counted.arms) as display:
+    teachers = tuple(f"{kind} teacher" for kind in counted.teacher_kinds)
+    with Display(console, counted.runs, done, (*teachers, *counted.arms)) as display:
         display.show_activity("starting Ray" if address is None else f"connecting to {address}")
         # Imported late: with Ray they take seconds.
         from qkd_study.tune.driver import drive

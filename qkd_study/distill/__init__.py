@@ -14,6 +14,7 @@ from qkd_study.distill.replicates import run_replicates, runs_in_batch
 from qkd_study.distill.run import RunResult, run, training_config
 from qkd_study.distill.samples import Samples, sample_splits
 from qkd_study.distill.teacher_cache import TeacherCache
+from qkd_study.distill.teacher_runs import run_phase, teachers_in_batch
 from qkd_study.distill.teacher_spec import TeacherSpec
 from qkd_study.distill.teachers import Teacher, TeacherStore
 from qkd_study.distill.training import (
@@ -43,12 +44,14 @@ __all__ = [
     "feature_loss",
     "fidelity_loss",
     "run",
+    "run_phase",
     "run_replicates",
     "runs_in_batch",
     "sample_splits",
     "smoothed_cross_entropy",
     "soft_target_loss",
     "spoiled",
+    "teachers_in_batch",
     "train",
     "training_config",
 ]

@@ -123,6 +123,7 @@ class RunSetup:
         teacher_spec: of its teacher.
         teacher: `None` if the arm needs none.
         targets: the teacher's outputs for the training samples, spoiled if the arm says so.
+        temperature: that softens the teacher's outputs; `None` if the arm reads none.
         seed: of the order of the samples.
     """
 
@@ -132,6 +133,7 @@ class RunSetup:
     teacher_spec: TeacherSpec
     teacher: Teacher | None
     targets: Outputs | None
+    temperature: float | None
     seed: int
 
     @property
@@ -143,13 +145,23 @@ class RunSetup:
         return trained + len(self.validation.labels)
 
     def validation_metrics(self, trained: TrainingResult) -> dict[str, float | int | None]:
-        """Metrics on the validation samples."""
+        """Metrics on the validation samples, and of the teacher before the test."""
         labels = self.validation.labels
-        return {
+        metrics: dict[str, float | int | None] = {
             "val_accuracy": scores.accuracy(trained.val_logits, labels),
             "val_f1_macro": scores.f1_macro(trained.val_logits, labels),
             "best_epoch": trained.best_epoch,
         }
+        if self.teacher is None:
+            return metrics
+        held_out, train = self.teacher.validation, self.teacher.train
+        metrics |= {
+            "teacher_val_accuracy": scores.accuracy(held_out, labels),
+            "teacher_val_ece": scores.expected_calibration_error(held_out, labels),
+        }
+        if self.temperature is not None:
+            metrics["teacher_entropy"] = scores.mean_entropy(train.logits, self.temperature)
+        return metrics
 
     def test_metrics(
         self, logits: Tensor, labels: Tensor, teachers: TeacherStore
@@ -232,4 +244,5 @@ def set_up_run(
         seed = derive(config.seed, replicate, "spoiled teacher")
         targets = spoiled(teacher.train, arm.spoiled, seed=seed)
     seed = derive(config.seed, replicate, "student order")
-    return RunSetup(student, training, validation, spec, teacher, targets, seed)
+    given = student, training, validation, spec, teacher, targets
+    return RunSetup(*given, config.temperature, seed)

@@ -53,6 +53,17 @@ def expected_calibration_error(logits: Tensor, labels: Tensor, bins: int = 15) -
     return (gaps.abs().sum() / len(labels)).item()
 
 
+def mean_entropy(logits: Tensor, temperature: float) -> float:
+    """The mean entropy of softmax(logits / temperature), in nats.
+
+    Args:
+        logits: (n, classes).
+        temperature: by which they are divided.
+    """
+    logs = functional.log_softmax(logits.double() / temperature, dim=-1)
+    return -(logs.exp() * logs).sum(-1).mean().item()
+
+
 def agreement(logits: Tensor, others: Tensor) -> float:
     """The share of samples that two models, (n, classes) each, put into the same class."""
     return (logits.argmax(-1) == others.argmax(-1)).double().mean().item()

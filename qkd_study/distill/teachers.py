@@ -33,6 +33,7 @@ class Teacher:
 
     Attributes:
         train: its outputs for the student's K training samples.
+        validation: its logits (V, classes) for the validation samples.
         parameters: the number of trained parameters.
         gates: gates of one of its circuits; `None` if unknown.
         backend: the device of its circuits; `torch` for a classical teacher; `None` if unknown.
@@ -41,6 +42,7 @@ class Teacher:
     """
 
     train: Outputs
+    validation: Tensor
     parameters: int
     gates: int | None
     backend: str | None
@@ -92,13 +94,15 @@ class TeacherStore:
         if key not in self._recent:
             with self._lock(spec):
                 model = self._trained(spec)
+            students, _, validation = spec.samples()
+            held_out = predict(model, validation.inputs, seed=spec.seed("validation")).logits
             model.keeps_state = spec.wants_state
-            outputs = predict(model, spec.samples()[0].inputs, seed=spec.seed("outputs"))
+            outputs = predict(model, students.inputs, seed=spec.seed("outputs"))
             self.executions += model.circuit_executions or 0
             self.executions += self._cached_executions.pop(spec.name(), 0)
             size = (count_parameters(model), model.circuit_gates)
             counted = model.circuit_executions is not None
-            teacher = Teacher(outputs, *size, model.backend, model.plan, counted)
+            teacher = Teacher(outputs, held_out, *size, model.backend, model.plan, counted)
             self._recent[key] = teacher
             while len(self._recent) > 1 and sum(map(_bytes, self._recent.values())) > MEMORY_BYTES:
                 self._recent.popitem(last=False)
@@ -284,4 +288,5 @@ def _train(
 
 
 def _bytes(teacher: Teacher) -> int:
-    return sum(t.numel() * t.element_size() for t in teacher.train if t is not None)
+    tensors = (teacher.validation, *teacher.train)
+    return sum(t.numel() * t.element_size() for t in tensors if t is not None)

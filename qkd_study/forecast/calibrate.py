@@ -22,7 +22,12 @@ from qkd_study.common.progress import Progress, no_progress
 from qkd_study.data import Dataset
 from qkd_study.forecast.measure import Cost, measure
 from qkd_study.forecast.shapes import Shape, Training, shape_of
-from qkd_study.forecast.workload import suggestions_of, trainings_of
+from qkd_study.forecast.workload import (
+    suggestions_of,
+    teacher_suggestions_of,
+    teacher_training_of,
+    trainings_of,
+)
 from qkd_study.study.study import Study
 
 #: Seconds of timing, at most; the training that is going on is finished.
@@ -162,6 +167,9 @@ def _all(study: Study, dataset: Dataset) -> Iterable[Training]:
     for _, arm, suggestions in suggestions_of(study, dataset.name):
         for config in suggestions.configs:
             yield from trainings_of(study, arm, config, dataset)
+    for search, suggestions in teacher_suggestions_of(study, dataset.name):
+        for config in suggestions.configs:
+            yield teacher_training_of(study, search, config, dataset)
 
 
 def _machine() -> str:

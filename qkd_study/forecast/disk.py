@@ -91,16 +91,33 @@ def disk(work: Workload, dataset: Dataset, tables: int, confirm_tables: int) -> 
     kept = confirm_tables if work.study.predictions else 0
     runs = len(work.arms) * replicates.confirm if kept else 0
     predictions = kept * files.predictions[0] + runs * files.predictions[1]
+    for search in work.teacher_searches.values():
+        rows += files.row[1] * len(search.trials) * replicates.search + len(search.trials) * JOURNAL
     both = replicates.search + replicates.confirm
     answers = len(dataset.test_labels) * dataset.classes * 4 + TEACHER_JSON
+    tried = _only_tried(work)
+    teaching = [teacher for n, teacher in enumerate(work.teachers) if n not in tried]
     teachers = sum(
         both * (teacher.weights + TEACHER_JSON) + replicates.confirm * answers
-        for teacher in work.teachers
+        for teacher in teaching
     )
+    teachers += sum(replicates.search * (work.teachers[n].weights + TEACHER_JSON) for n in tried)
     # study.json and study.py; tables, curves and predictions; weights, answers to the test set,
     # JSON beside each, and a lock.
-    count = 2 + 2 * tables + kept + len(work.teachers) * (3 * both + 2 * replicates.confirm)
+    count = 2 + 2 * tables + kept + len(teaching) * (3 * both + 2 * replicates.confirm)
+    count += len(tried) * 3 * replicates.search
     return Disk(rows, curves, predictions, teachers, count, files.seconds)
+
+
+def _only_tried(work: Workload) -> set[int]:
+    """Indices of the teachers that a search for one tries, and no student is taught by."""
+    tried = {
+        cost.teacher
+        for search in work.teacher_searches.values()
+        for cost in search.trials
+        if cost.teacher is not None
+    }
+    return tried - {cost.teacher for arm in work.arms.values() for cost in arm.trials}
 
 
 def _files(study: Study, dataset: Dataset) -> _Files:

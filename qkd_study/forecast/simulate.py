@@ -69,7 +69,7 @@ class Timeline:
         waiting: of runs for a teacher that another run trained.
         driver: of the driver's work.
         trials, runs, teachers: how many there were; a pruned trial has fewer runs.
-        files: of rows: of search trials, of confirm trials; one per report of a worker.
+        files: of rows: of trials of searches, of confirm trials; one per report of a worker.
         peak: workers busy at once, at most.
         last: cell and arm that ended last.
     """
@@ -111,6 +111,7 @@ class _Simulation:
             work.dataset,
             pd.DataFrame(columns=Schedule.columns(work.study)),
             lambda study, dataset, cell, arm: work.arms[cell.key, arm.name].suggestions,
+            lambda study, dataset, search: work.teacher_searches[search.key].suggestions,
         )
         self._found = Timeline()
         self._now = self._driver_free = machine.start
@@ -184,8 +185,10 @@ class _Simulation:
         """Run a bundle; yields the time at which each of its runs ends, and is resumed then."""
         unreported, since = set[str](), self._now
         for trial in bundle:
-            of_arm = self._work.arms[trial.cell.key, trial.arm.name]
-            searches = trial.phase == "search"
+            work = self._work
+            costs = work.teacher_searches if trial.phase == "teacher" else work.arms
+            of_arm = costs[trial.cell.key, trial.arm.name]
+            searches = trial.phase != "confirm"
             cost = of_arm.trials[trial.number] if searches else of_arm.confirmed
             self._found.trials += 1
             if not unreported:
@@ -196,7 +199,7 @@ class _Simulation:
                 ran += 1
             ended = self._driven(self._machine.driver + self._machine.storage)
             self._at(ended, partial(self._ended, trial, ran))
-            unreported.add(trial.phase)
+            unreported.add("search" if searches else "confirm")
             if self._now - since >= self._machine.report or trial is bundle[-1]:
                 search, confirm = self._found.files
                 self._found.files = (
@@ -214,10 +217,12 @@ class _Simulation:
         """Finish a trial with rows of equal scores, as the real ones are not known."""
         self._found.wall = self._now
         self._found.last = f"{trial.cell.key} {trial.arm.name}"
-        row: Row = {f"config.{n}": getattr(trial.config, n) for n in self._work.study.search}
+        study = self._work.study
+        searched = (*study.search, *study.teacher_search)
+        row: Row = {f"config.{name}": getattr(trial.config, name) for name in searched}
         row["metric.val_accuracy"] = SCORE
-        if self._work.study.minimise:
-            row.setdefault(MINIMISED[self._work.study.minimise], 0.0)
+        if study.minimise:
+            row.setdefault(MINIMISED[study.minimise], 0.0)
         status = ["ok"] * ran + ["stopped"] * (len(trial.replicates) - ran)
         each = zip(trial.replicates, status, strict=True)
         self._schedule.finish(trial, [{**row, "replicate": r, "status": s} for r, s in each])

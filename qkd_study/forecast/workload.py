@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from qkd_study.common.seeds import derive
 from qkd_study.data import Dataset
-from qkd_study.distill import runs_in_batch
+from qkd_study.distill import runs_in_batch, teachers_in_batch
 from qkd_study.distill.replicates import replicates_held
 from qkd_study.forecast.measure import Cost
 from qkd_study.forecast.shapes import COSTLY, Training
@@ -22,6 +22,7 @@ from qkd_study.study.config import Config
 from qkd_study.study.parameters import Value
 from qkd_study.study.space import Choice, Int, LogFloat, Range
 from qkd_study.study.study import Cell, Study
+from qkd_study.study.teacher_search import TeacherSearch, teacher_search_of, teacher_searches
 
 
 @dataclass(frozen=True)
@@ -63,25 +64,54 @@ class RunCost:
 
 
 class EvenSuggestions:
-    """Configurations of a cell and arm drawn uniformly, as those of a search are not known before.
+    """Configurations drawn uniformly, as those of a search are not known before.
 
-    One configuration is used for all trials where no searched parameter changes the cost of a run
-    or of its teacher.
+    Args:
+        values: the searched values that were drawn.
+        make: makes a configuration of them.
 
     Attributes:
         configs: those that were drawn.
     """
 
-    def __init__(self, study: Study, dataset: str, cell: Cell, arm: Arm) -> None:
+    def __init__(
+        self,
+        values: Sequence[Mapping[str, Value]],
+        make: Callable[[Mapping[str, Value]], Config],
+    ) -> None:
+        self._values = [dict(one) for one in values]
+        self.configs = [make(one) for one in values]
+        drawn = zip(self._values, self.configs, strict=True)
+        self._configs = {tuple(one.values()): config for one, config in drawn}
+
+    @classmethod
+    def of_arm(cls, study: Study, dataset: str, cell: Cell, arm: Arm) -> EvenSuggestions:
+        """The configurations of an arm in a cell.
+
+        One is used for all trials where no searched parameter changes the cost of a run or of its
+        teacher. A teacher that is searched before has the values in the middle of their ranges.
+        """
         space, of_teacher = study.space(arm), set[str]()
         if arm.needs_teacher:
             of_teacher = {*study.setting.read_by_teacher(arm, study.generations), "generations"}
         count = 1 if (COSTLY | of_teacher).isdisjoint(space) else study.trials_of(arm)
         rng = np.random.default_rng(derive(study.seed, count, f"plan {cell.key}/{arm.name}"))
-        self._values = [{n: _drawn(r, rng) for n, r in space.items()} for _ in range(count)]
-        self.configs = [study.config(cell, arm, values, dataset) for values in self._values]
-        drawn = zip(self._values, self.configs, strict=True)
-        self._configs = {tuple(values.values()): config for values, config in drawn}
+        search = teacher_search_of(study, cell, arm)
+        taught = {} if search is None else _middles(search.space)
+        return cls(
+            [{n: _drawn(r, rng) for n, r in space.items()} for _ in range(count)],
+            lambda values: study.config(cell, arm, {**values, **taught}, dataset),
+        )
+
+    @classmethod
+    def of_teacher(cls, study: Study, dataset: str, search: TeacherSearch) -> EvenSuggestions:
+        """The configurations of a teacher: first, so chosen from equals, the middle of all."""
+        rng = np.random.default_rng(derive(study.seed, 0, f"plan teacher {search.cell.key}"))
+        others = range(1, study.teacher_trials)
+        drawn = [{n: _drawn(r, rng) for n, r in search.space.items()} for _ in others]
+        return cls(
+            [_middles(search.space), *drawn], lambda values: search.config(study, values, dataset)
+        )
 
     def ask(self, batch: range) -> dict[int, dict[str, Value]]:
         """See `search.suggestions.Suggestions`."""
@@ -92,7 +122,20 @@ class EvenSuggestions:
 
     def config(self, values: Mapping[str, Value]) -> Config:
         """See `search.suggestions.Suggestions`."""
-        return self._configs[tuple(values.values())]
+        return self._configs[tuple(values[name] for name in self._values[0])]
+
+
+def _middles(space: Mapping[str, Range]) -> dict[str, Value]:
+    return {name: _middle(one) for name, one in space.items()}
+
+
+def _middle(space: Range) -> Value:
+    if isinstance(space, Choice):
+        return space.values[len(space.values) // 2]
+    if isinstance(space, LogFloat):
+        return float(np.sqrt(space.low * space.high))
+    middle = (space.low + space.high) / 2
+    return round(middle) if isinstance(space, Int) else middle
 
 
 def _drawn(space: Range, rng: np.random.Generator) -> Value:
@@ -127,6 +170,7 @@ class Workload:
     Attributes:
         study, dataset: what is run, and the name of the data.
         arms: costs by cell key and name of the arm.
+        teacher_searches: those of the searches for a teacher, by their keys.
         teachers: indexed by `RunCost.teacher` and `TeacherCost.before`.
     """
 
@@ -134,6 +178,7 @@ class Workload:
     dataset: str
     arms: Mapping[tuple[str, str], ArmCost]
     teachers: tuple[TeacherCost, ...] = ()
+    teacher_searches: Mapping[tuple[str, str], ArmCost] = field(default_factory=dict)
 
     def with_free_teachers(self) -> Workload:
         """The same workload with teachers that take no time."""
@@ -144,7 +189,23 @@ class Workload:
 def suggestions_of(study: Study, dataset: str) -> Iterator[tuple[Cell, Arm, EvenSuggestions]]:
     """The configurations that are assumed for every branch."""
     for cell, arm in branches(study):
-        yield cell, arm, EvenSuggestions(study, dataset, cell, arm)
+        yield cell, arm, EvenSuggestions.of_arm(study, dataset, cell, arm)
+
+
+def teacher_suggestions_of(
+    study: Study, dataset: str
+) -> Iterator[tuple[TeacherSearch, EvenSuggestions]]:
+    """The configurations that are assumed for every search for a teacher."""
+    for search in teacher_searches(study):
+        yield search, EvenSuggestions.of_teacher(study, dataset, search)
+
+
+def teacher_training_of(
+    study: Study, search: TeacherSearch, config: Config, dataset: Dataset
+) -> Training:
+    """The training of a configuration of a teacher's search."""
+    batched = teachers_in_batch(study.setting, search.arm, config, dataset)
+    return Training(search.arm, config, 1, study.replicates.search if batched else 1)
 
 
 def batch_sizes(study: Study, arm: Arm, config: Config, dataset: Dataset) -> tuple[int, int]:
@@ -171,19 +232,31 @@ def workload_of(study: Study, dataset: Dataset, cost: Callable[[Training], Cost]
     arms: dict[tuple[str, str], ArmCost] = {}
     teachers: list[TeacherCost] = []
     known: dict[Any, int] = {}
+
+    def index_of(training: Training, before: int | None) -> int:
+        key = _teacher_key(study, training)
+        if key not in known:
+            known[key] = len(teachers)
+            of = cost(training)
+            teachers.append(TeacherCost(of.seconds(training), of.test, before, of.weights))
+        return known[key]
+
+    searches: dict[tuple[str, str], ArmCost] = {}
+    for one, suggestions in teacher_suggestions_of(study, dataset.name):
+        costs = []
+        for config in suggestions.configs:
+            training = teacher_training_of(study, one, config, dataset)
+            outputs, batched = cost(training).outputs, training.group > 1
+            number = index_of(training, None)
+            costs.append(RunCost(0.0, 0.0, number, outputs, epochs=0, batched=batched))
+        searches[one.key] = ArmCost(suggestions, tuple(costs), costs[0])
     for cell, arm, suggestions in suggestions_of(study, dataset.name):
         costs = []
         for config in suggestions.configs:
             search, confirm, *generations = trainings_of(study, arm, config, dataset)
             teacher, outputs = None, 0.0
             for training in generations:
-                key = _teacher_key(study, training)
-                of = cost(training)
-                if key not in known:
-                    known[key] = len(teachers)
-                    seconds = of.seconds(training)
-                    teachers.append(TeacherCost(seconds, of.test, teacher, of.weights))
-                teacher, outputs = known[key], of.outputs
+                teacher, outputs = index_of(training, teacher), cost(training).outputs
             of, last = cost(search), cost(confirm)
             costs.append(
                 RunCost(
@@ -197,7 +270,7 @@ def workload_of(study: Study, dataset: Dataset, cost: Callable[[Training], Cost]
             )
         trials = costs * study.trials_of(arm) if len(costs) == 1 else costs
         arms[cell.key, arm.name] = ArmCost(suggestions, tuple(trials), _mean(costs))
-    return Workload(study, dataset.name, arms, tuple(teachers))
+    return Workload(study, dataset.name, arms, tuple(teachers), searches)
 
 
 def _teacher_key(study: Study, training: Training) -> tuple[Any, ...]:

@@ -9,11 +9,11 @@ from qkd_study.data import Dataset
 from qkd_study.planning.checks import check_study
 from qkd_study.study.arms import Arm
 from qkd_study.study.branches import branches, shared_cells
-from qkd_study.study.config import PARAMETERS
 from qkd_study.study.models import Ensemble, ModelSpec
 from qkd_study.study.parameters import Value
-from qkd_study.study.settings import TEACHERS
 from qkd_study.study.study import Study
+from qkd_study.study.teacher_reading import decides_teacher, teacher_space
+from qkd_study.study.teacher_search import TeacherSearch, teacher_searches
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Plan:
         shared: by arm, the cells that share a branch, and the key of the branch's cell.
         arm_trials: configurations searched in a cell, by arm.
         trials: configurations searched, over all branches.
+        teacher_searches: the searches for a teacher.
+        runs_teacher: trainings of a teacher in them.
         runs_search, runs_confirm: trainings of a student in each phase; with two objectives, of
             each Pareto front only its first configuration is counted.
         teachers: trainings of a teacher, at most: if parameters of the teacher are searched, one
@@ -43,11 +45,18 @@ class Plan:
     runs_confirm: int
     teachers: int
     dataset: str
+    teacher_searches: tuple[TeacherSearch, ...] = ()
+    runs_teacher: int = 0
 
     @property
     def runs(self) -> int:
-        """The number of trainings of a student."""
-        return self.runs_search + self.runs_confirm
+        """The number of rows: trainings of a student, and of a teacher that is searched."""
+        return self.runs_teacher + self.runs_search + self.runs_confirm
+
+    @property
+    def teacher_kinds(self) -> tuple[str, ...]:
+        """The kinds of teachers that are searched."""
+        return tuple(dict.fromkeys(search.arm.name for search in self.teacher_searches))
 
     def as_json(self) -> dict[str, Any]:
         """The counts as `qkd-study plan --json` prints them."""
@@ -55,6 +64,11 @@ class Plan:
             "cells": len(self.cells),
             "arms": len(self.arms),
             "branches": self.branches,
+            "teacher_searches": [
+                {"cell": one.cell.key, "arm": one.arm.name, "values": dict(one.cell.values)}
+                for one in self.teacher_searches
+            ],
+            "runs_teacher": self.runs_teacher,
             "trials": self.trials,
             "runs_search": self.runs_search,
             "runs_confirm": self.runs_confirm,
@@ -77,6 +91,7 @@ def make_plan(study: Study, dataset: Dataset) -> Plan:
     check_study(study, dataset)
     found, arms = branches(study), study.all_arms
     trials = sum(study.trials_of(arm) for _, arm in found)
+    teachers = tuple(teacher_searches(study))
     return Plan(
         cells=tuple(cell.key for cell in study.cells()),
         arms=tuple(arm.name for arm in arms),
@@ -88,13 +103,19 @@ def make_plan(study: Study, dataset: Dataset) -> Plan:
         runs_confirm=len(found) * study.replicates.confirm,
         teachers=_teachers(study),
         dataset=dataset.name,
+        teacher_searches=teachers,
+        runs_teacher=len(teachers) * study.teacher_trials * study.replicates.search,
     )
 
 
 def _teachers(study: Study) -> int:
     """Teachers, at most: one per replicate, teacher configuration and generation."""
-    both = study.replicates.search + study.replicates.confirm
-    count = 0
+    confirm = study.replicates.confirm
+    both = study.replicates.search + confirm
+    tried = study.teacher_trials * study.replicates.search
+    count = sum(
+        tried * _members(study.setting.teacher_of(search.arm)) for search in teacher_searches(study)
+    )
     seen = set()
     for cell, arm in branches(study):
         if not arm.needs_teacher:
@@ -110,7 +131,8 @@ def _teachers(study: Study) -> int:
             if searched:
                 count += runs * _members(teacher)
             elif key not in seen:
-                count += both * _members(teacher)
+                found = generation == 1 and teacher_space(study, arm)
+                count += (confirm if found else both) * _members(teacher)
                 seen.add(key)
     return count
 
@@ -121,15 +143,7 @@ def _ends(study: Study, name: str, value: Value) -> tuple[Value, ...]:
 
 def _searched_by(study: Study, arm: Arm, generation: int) -> bool:
     """Whether the search of an arm varies its teacher of a generation."""
-    declared = {*study.factors, *study.fixed, *study.search}
-    reads = set(study.setting.read_by_teacher(arm, generation))
-    # Undeclared parameters of the teacher have the student's value.
-    reads |= {p for name in reads - declared if (p := PARAMETERS[name].follows) is not None}
-    if study.sets("validation_share"):  # the validation samples of both
-        reads.add("samples")
-    if study.setting.has_own_circuit(arm):
-        reads -= {name for name, teachers in TEACHERS.items() if teachers in declared}
-    return not reads.isdisjoint(study.search)
+    return not decides_teacher(study, arm, generation).isdisjoint(study.search)
 
 
 def _members(teacher: ModelSpec) -> int:

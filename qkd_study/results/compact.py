@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,10 +25,10 @@ from qkd_study.results.tables import (
     temp_path,
     write_options,
 )
+from qkd_study.study.trial import Phase
 
 #: A phase with fewer files is not compacted.
 COMPACT_FROM = 200
-PHASES = ("search", "confirm")
 #: Rows that are in memory at a time.
 GROUP = 2**16
 
@@ -43,7 +44,7 @@ def compact_tables(folder: Path, min_files: int = COMPACT_FROM) -> None:
         folder: of the run.
         min_files: compact phases with at least so many files.
     """
-    for phase in PHASES:
+    for phase in get_args(Phase):
         names = sorted(path.name for path in (folder / "runs").glob(f"{phase}-*.parquet"))
         if len(names) < min_files:
             continue

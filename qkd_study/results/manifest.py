@@ -34,6 +34,8 @@ _SHAPE: Mapping[Any, Any] = {
         "replicates": {"search": int, "confirm": int},
     },
 }
+#: A search for a teacher.
+_TEACHER: Mapping[Any, Any] = {"cell": str, "arm": str, "values": dict}
 
 
 def check_manifest(manifest: Any) -> None:
@@ -56,12 +58,16 @@ def check_manifest(manifest: Any) -> None:
         _check(session.get("packages", {}), {...: str}, "packages")
     for name in declared["factors"]:
         parameter(name)
-    for name, space in declared["search"].items():
+    _check(manifest["plan"].get("teacher_searches", []), [_TEACHER], "plan.teacher_searches")
+    searched = {"teacher_search": declared.get("teacher_search", {}), "search": declared["search"]}
+    _check(searched, {...: {...: {"kind": str}}}, "declaration")
+    ranges = ((where, *one) for where, found in searched.items() for one in found.items())
+    for where, name, space in ranges:
         given = {key: value for key, value in space.items() if key not in ("kind", "values")}
         try:
             check_range(parameter(name), _RANGES[space["kind"]](*space.get("values", ()), **given))
         except (KeyError, TypeError):
-            raise InputError(f"search.{name} is {safe_repr(space)}, no range") from None
+            raise InputError(f"{where}.{name} is {safe_repr(space)}, no range") from None
     for entry in manifest.get("claims", []):
         _claim(entry, "claims").check(list(declared["arms"]), declared["factors"])
     for entry in manifest.get("withdrawn", []):  # its arms and factor values may be gone

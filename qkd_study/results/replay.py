@@ -23,6 +23,7 @@ from qkd_study.study.files import digest_of
 from qkd_study.study.load import load_study
 from qkd_study.study.settings import Setting
 from qkd_study.study.study import Study
+from qkd_study.study.teacher_search import teacher_searches
 
 #: By how much a metric may differ on another machine or with other versions: rounding differs, and
 #: training amplifies it until a few samples change their class.
@@ -106,10 +107,15 @@ class Replayer:
         Raises:
             InputError: the study file of the run does not define it.
         """
-        names = [arm.name for arm in self.study.all_arms]
-        if row["arm"] not in names:
-            raise InputError(f"the study file of the run has no arm {row['arm']!r}, only {names}.")
-        return self.study.arm(row["arm"])
+        if row["phase"] == "teacher":
+            arms, what = {s.arm.name: s.arm for s in teacher_searches(self.study)}, "teacher"
+        else:
+            arms, what = {arm.name: arm for arm in self.study.all_arms}, "arm"
+        if row["arm"] not in arms:
+            raise InputError(
+                f"the study file of the run has no {what} {row['arm']!r}, only {list(arms)}."
+            )
+        return arms[row["arm"]]
 
     def replay(self, row: Row, predicted: Sequence[int] = ()) -> list[Difference]:
         """Run a row again, teacher included, and compare every metric and count.
@@ -122,7 +128,7 @@ class Replayer:
         Raises:
             InputError: the row has no result to compare with.
         """
-        from qkd_study.distill import Diverged, TeacherStore, run_replicates
+        from qkd_study.distill import Diverged, TeacherStore, run_phase
 
         diverged = str(row["reason"]).startswith("diverged")
         if row["status"] != "ok" and not diverged:
@@ -130,14 +136,14 @@ class Replayer:
                 f"{describe_row(row)} is {row['status']!r}: {row['reason']}. Nothing to compare."
             )
         with tempfile.TemporaryDirectory(prefix="qkd-study-") as folder:
-            (result,) = run_replicates(
+            (result,) = run_phase(
+                row["phase"],
                 self.setting,
                 self.arm(row),
                 config_of(row),
                 self.dataset,
                 TeacherStore(Path(folder)),
-                replicates=(row["replicate"],),
-                test=row["phase"] == "confirm",
+                (row["replicate"],),
             )
         if isinstance(result, Diverged):
             return [] if diverged else [Difference("status", 1.0, None)]

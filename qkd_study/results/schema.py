@@ -36,17 +36,29 @@ class Column:
 KEYS = (
     Column("study", TEXT, "", "name of the study"),
     Column("run_id", TEXT, "", "the folder of results/<study>/ that holds the row"),
-    Column("phase", TEXT, "", "`search` (tunes on validation) or `confirm` (meets the test set)"),
+    Column(
+        "phase",
+        TEXT,
+        "",
+        "`teacher` (tunes a teacher on validation; the metrics are the teacher's), `search` (tunes "
+        "on validation) or `confirm` (meets the test set)",
+    ),
     Column(
         "cell",
         TEXT,
         "",
         (
-            "the combination of factor values, as `name=value,...`; factors that the arm does not "
-            "read are left out, as cells that differ in these alone share the row"
+            "the combination of factor values, as `name=value,...`; factors that the arm, or a "
+            "teacher, does not read are left out, as cells that differ in these alone share the row"
         ),
     ),
-    Column("arm", TEXT, "", "the way the student was trained"),
+    Column(
+        "arm",
+        TEXT,
+        "",
+        "the way the student was trained; in the phase `teacher` the kind of teacher, `own` or a "
+        "control",
+    ),
     Column("trial", INT, "", "number of the configuration within its cell and arm"),
     Column("replicate", INT, "", "the seed's number; confirm replicates start at 1000"),
 )
@@ -68,6 +80,20 @@ METRICS = (
     Column("metric.test_f1_macro", REAL, "share", "macro F1 on the test set; confirm phase only"),
     Column("metric.test_nll", REAL, "nats", "mean of -log p(label) on the test set; confirm only"),
     Column("metric.test_ece", REAL, "share", "expected calibration error, 15 bins; confirm only"),
+    Column("metric.teacher_val_accuracy", REAL, "share", "accuracy of a student's teacher there"),
+    Column(
+        "metric.teacher_val_ece",
+        REAL,
+        "share",
+        "expected calibration error of the teacher on the validation samples, 15 bins",
+    ),
+    Column(
+        "metric.teacher_entropy",
+        REAL,
+        "nats",
+        "mean entropy of the teacher's softened outputs for the student's samples; null in arms "
+        "without them",
+    ),
     Column("metric.teacher_test_accuracy", REAL, "share", "accuracy of the teacher; confirm only"),
     Column("metric.teacher_agreement", REAL, "share", "test samples that both put into one class"),
     Column(

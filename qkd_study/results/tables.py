@@ -104,12 +104,19 @@ def may_be_retried(row: Mapping[Any, Any]) -> bool:
 def drop_retryable(folder: Path) -> None:
     """Remove the rows of failed runs that may be retried.
 
-    All rows of a search trial are removed, because it has one score. Call it under the run's lock.
+    All rows of a search trial are removed, because it has one score. Those of a teacher stay where
+    another configuration of it ended well: students may have been trained by that. Call it under
+    the run's lock.
     """
     rows = read_table(folder, "runs")
     failed = rows[[may_be_retried(row) for row in rows[["status", "reason"]].to_dict("records")]]
     keys = ["phase", "cell", "arm", "trial"]
-    search = set(failed.loc[failed["phase"] == "search", keys].itertuples(index=False, name=None))
+    good = rows.groupby(keys)["status"].agg(lambda s: bool((s == "ok").all()))
+    trained = {key[:3] for key in good[good.astype(bool)].index if key[0] == "teacher"}
+    of = failed[keys[:3]].itertuples(index=False, name=None)
+    failed = failed[[key not in trained for key in of]]
+    whole = failed.loc[failed["phase"] != "confirm", keys]
+    search = set(whole.itertuples(index=False, name=None))
     confirm = set(failed[[*keys, "replicate"]].itertuples(index=False, name=None))
 
     def stays(table: pa.Table) -> list[bool]:

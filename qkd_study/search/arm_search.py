@@ -10,20 +10,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from optuna.distributions import BaseDistribution
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from qkd_study.results import Row, mean_score, score
 from qkd_study.search.ranges import as_suggested, distribution
-from qkd_study.search.suggestions import RANDOM_TRIALS, EndedTrial, Suggestions
+from qkd_study.search.suggestions import RANDOM_TRIALS, EndedTrial, Suggestions, directions
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
 from qkd_study.study.parameters import Value
 from qkd_study.study.study import MINIMISED, Cell, Study
-from qkd_study.study.trial import Trial
+from qkd_study.study.trial import Phase, Trial
 
 #: A trial is pruned if its mean so far is below what this share of the trials of earlier batches
 #: reached. A change of this rule increments `study.identity.SEARCH_RULE`.
@@ -35,20 +36,36 @@ FRONT = 5
 class ArmSearch:
     """The search in one cell and arm, and the confirmation of the chosen configurations.
 
+    Args:
+        study, cell, arm: what is searched.
+        suggestions: of its configurations.
+        teacher: the search for its teacher, if there is one: it comes first.
+
     Attributes:
+        phase: of the search.
         live: the trials that are being run now.
         ended: the search trials that have rows, by number.
         confirmed: confirm replicates that have a row, by number of the trial.
     """
 
-    def __init__(self, study: Study, cell: Cell, arm: Arm, suggestions: Suggestions) -> None:
-        self.cell, self.arm = cell, arm
+    phase: ClassVar[Phase] = "search"
+
+    def __init__(
+        self,
+        study: Study,
+        cell: Cell,
+        arm: Arm,
+        suggestions: Suggestions,
+        teacher: ArmSearch | None = None,
+    ) -> None:
+        self.cell, self.arm, self.teacher = cell, arm, teacher
         self.trials = study.trials_of(arm)
         self.live: list[Trial] = []
         self.ended: dict[int, EndedTrial] = {}
         self.confirmed: dict[int, set[int]] = {}
         self._study = study
         self._space = study.space(arm)
+        self._minimise = study.minimise
         self._suggestions = suggestions
         self._searched = False
         self._first = 0
@@ -86,11 +103,18 @@ class ArmSearch:
     @property
     def searching(self) -> set[int]:
         """Numbers of the search trials that are being run."""
-        return {trial.number for trial in self.live if trial.phase == "search"}
+        return {trial.number for trial in self.live if trial.phase != "confirm"}
+
+    @property
+    def waits(self) -> bool:
+        """Whether the search for its teacher has not ended."""
+        return self.teacher is not None and not self.teacher.searched
 
     @property
     def searched(self) -> bool:
-        """Whether all search trials have their rows."""
+        """Whether all search trials have their rows, or none can be run for want of a teacher."""
+        if self.teacher is not None and self.teacher.searched and not self.teacher.chosen():
+            return True
         if not self._searched and len(self.ended) >= self.trials:
             self._searched = all(n in self.ended for n in range(self.trials))
         return self._searched
@@ -103,7 +127,7 @@ class ArmSearch:
             return
         statuses = {row["status"] for row in rows}
         good = [row for row in rows if row["status"] == "ok"]
-        column = MINIMISED.get(self._study.minimise or "")
+        column = MINIMISED.get(self._minimise or "")
         self.ended[number] = EndedTrial(
             TrialState.FAIL
             if "failed" in statuses
@@ -117,7 +141,8 @@ class ArmSearch:
 
     def free(self) -> list[int]:
         """Numbers of the trials of the open batch that can be run."""
-        if self.searched:  # Optuna need not be told of a search that has ended
+        # Optuna need not be told of a search that has ended.
+        if self.searched or self.waits:
             return []
         if self._free is None:
             self._close_batches()
@@ -127,12 +152,13 @@ class ArmSearch:
 
     def config(self, number: int) -> Config:
         """The configuration of a trial that has ended, or is of the open batch."""
+        taught = {} if self.teacher is None else self.teacher.best_params
         if number in self.ended:
-            return self._suggestions.config(self.ended[number].params)
+            return self._suggestions.config({**self.ended[number].params, **taught})
         if not self._suggested:
             self._suggested = self._suggestions.ask(self._batch())
             self._thresholds = self._lower_quartiles()
-        return self._suggestions.config(self._suggested[number])
+        return self._suggestions.config({**self._suggested[number], **taught})
 
     @property
     def pruning_thresholds(self) -> tuple[float, ...]:
@@ -163,14 +189,19 @@ class ArmSearch:
         A pruned trial counts with its last mean: the quartile of the others alone would rise with
         every trial that is pruned.
         """
-        if self._study.minimise:
+        if self._minimise:
             return ()
         compared = [means for means in self._earlier if len(means) >= RANDOM_TRIALS]
         return tuple(float(np.percentile(means, 100 - KEPT_PERCENT)) for means in compared)
 
     def frozen(self, number: int) -> FrozenTrial:
         """Optuna's record of a trial that ended."""
-        return self.ended[number].frozen(number, self._ranges, prunes=not self._study.minimise)
+        return self.ended[number].frozen(number, self._ranges, prunes=not self._minimise)
+
+    @property
+    def directions(self) -> list[StudyDirection]:
+        """The direction of each objective."""
+        return directions(self._minimise)
 
     def chosen(self) -> list[int]:
         """Numbers of the trials to confirm: the most accurate one, or the first of equals.
@@ -179,7 +210,7 @@ class ArmSearch:
         """
         good = {n: e for n, e in self.ended.items() if e.state == TrialState.COMPLETE}
         order = sorted(good, key=lambda n: (-good[n].means[-1], good[n].minimised or 0.0, n))
-        if not self._study.minimise:
+        if not self._minimise:
             return order[:1]
         front: list[int] = []
         for number in order:  # a less accurate one must be smaller than those before it
@@ -188,6 +219,11 @@ class ArmSearch:
         if len(front) <= FRONT:
             return front
         return [front[round(i * (len(front) - 1) / (FRONT - 1))] for i in range(FRONT)]
+
+    @property
+    def best_params(self) -> Mapping[str, Value]:
+        """The suggested values of the best trial; empty if none was complete."""
+        return self.ended[chosen[0]].params if (chosen := self.chosen()) else {}
 
     def missing(self) -> list[tuple[int, list[int]]]:
         """Trials to confirm, with the replicates that are neither done nor running."""

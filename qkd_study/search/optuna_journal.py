@@ -13,8 +13,8 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial
 
 from qkd_study.common.errors import StorageError
+from qkd_study.search.arm_search import ArmSearch
 from qkd_study.search.schedule import Schedule
-from qkd_study.search.suggestions import directions
 
 
 class Journal:
@@ -29,7 +29,6 @@ class Journal:
 
     def __init__(self, path: Path, schedule: Schedule) -> None:
         self._path = path
-        self._directions = directions(schedule.study)
         try:
             # Lock files are of processes that died.
             for stale in path.parent.glob(f"{path.name}.lock*"):
@@ -39,9 +38,9 @@ class Journal:
             known = self._open()
         except OSError as error:
             raise StorageError.of(path, error) from None
-        for name, frozen in schedule.finished():
-            if (name, frozen.user_attrs["trial"]) not in known:
-                self.add(name, frozen)
+        for search, frozen in schedule.finished():
+            if (search.name, frozen.user_attrs["trial"]) not in known:
+                self.add(search, frozen)
 
     def _open(self) -> set[tuple[str, int]]:
         """Open the file, and return study and number of the trials in it."""
@@ -58,14 +57,15 @@ class Journal:
             for trial in study.get_trials(deepcopy=False)
         }
 
-    def add(self, name: str, frozen: FrozenTrial) -> None:
-        """Add a finished trial of the search called `name`, a cell and arm."""
+    def add(self, search: ArmSearch, frozen: FrozenTrial) -> None:
+        """Add a finished trial of a search."""
+        name = search.name
         try:
             if name not in self._studies:
                 self._studies[name] = optuna.create_study(
                     storage=self._storage,
                     study_name=name,
-                    directions=self._directions,
+                    directions=search.directions,
                     load_if_exists=True,
                 )
             self._studies[name].add_trial(frozen)

@@ -17,9 +17,11 @@ from qkd_study.results import Row
 from qkd_study.results.schema import RUN_KEY
 from qkd_study.search.arm_search import ArmSearch
 from qkd_study.search.suggestions import Suggestions, TpeSuggestions
+from qkd_study.search.teacher_phase import TeacherPhase
 from qkd_study.study.arms import Arm
 from qkd_study.study.branches import branches
 from qkd_study.study.study import MINIMISED, Cell, Study
+from qkd_study.study.teacher_search import TeacherSearch, teacher_search_of, teacher_searches
 from qkd_study.study.trial import Trial
 
 #: Confirm replicates of one trial: few enough to use many workers, enough for a small overhead.
@@ -27,6 +29,8 @@ CONFIRM_BLOCK = 5
 
 #: Makes the suggestions for a cell and arm, given the study and the name of the dataset.
 SuggestionsOf = Callable[[Study, str, Cell, Arm], Suggestions]
+#: The same for a teacher.
+TeacherSuggestionsOf = Callable[[Study, str, TeacherSearch], Suggestions]
 
 
 class Schedule:
@@ -36,7 +40,7 @@ class Schedule:
         study: to run; also an attribute.
         dataset: its name, for the configurations.
         rows: the rows of the run so far; empty at its beginning.
-        suggestions: the source of the searched values.
+        suggestions, teacher_suggestions: the sources of the searched values.
 
     Attributes:
         ready: how many trials can be handed out now.
@@ -47,21 +51,30 @@ class Schedule:
         study: Study,
         dataset: str,
         rows: pd.DataFrame,
-        suggestions: SuggestionsOf = TpeSuggestions,
+        suggestions: SuggestionsOf = TpeSuggestions.of_arm,
+        teacher_suggestions: TeacherSuggestionsOf = TpeSuggestions.of_teacher,
     ) -> None:
         self.study = study
         self.ready = 0
+        self._teacher_phases = {
+            search.key: TeacherPhase(study, search, teacher_suggestions(study, dataset, search))
+            for search in teacher_searches(study)
+        }
         self._arm_searches = {
             (cell.key, arm.name): ArmSearch(
-                study, cell, arm, suggestions(study, dataset, cell, arm)
+                study,
+                cell,
+                arm,
+                suggestions(study, dataset, cell, arm),
+                self._teacher_phase_of(cell, arm),
             )
             for cell, arm in branches(study)
         }
         # Heaps of places in a list: the time to hand out a trial then hardly depends on the number
         # of cells and arms. Outdated entries are removed when they come first.
-        self._in_order = list(self._arm_searches.values())
+        self._in_order = [*self._teacher_phases.values(), *self._arm_searches.values()]
         self._places = {arm_search: place for place, arm_search in enumerate(self._in_order)}
-        self._searches: list[tuple[int, int, bool, int]] = []
+        self._searches: list[tuple[bool, int, int, bool, int]] = []
         self._confirms: list[int] = []
         self._counts = dict.fromkeys(self._in_order, 0)
         self._unfinished = set(self._in_order)
@@ -72,14 +85,12 @@ class Schedule:
             by_trial.setdefault(tuple(row[name] for name in groups), []).append(row)
         wanted = set(study.replicates.of_search)
         for (cell, arm, phase, number), own in sorted(by_trial.items()):
-            arm_search = self._arm_searches.get((cell, arm))
+            arm_search = self._found(phase, cell, arm)
             if arm_search is None:
                 continue
             if phase == "confirm" or wanted <= {row["replicate"] for row in own}:
                 arm_search.remember(phase, int(number), own)
-        self._has_worked = any(
-            e.means for b in self._arm_searches.values() for e in b.ended.values()
-        )
+        self._has_worked = any(e.means for b in self._in_order for e in b.ended.values())
         for arm_search in self._in_order:
             self._update(arm_search)
 
@@ -87,7 +98,7 @@ class Schedule:
     def columns(study: Study) -> list[str]:
         """The columns of `rows` that the schedule needs."""
         keys = [*RUN_KEY, "status", "metric.val_accuracy"]
-        searched = [f"config.{name}" for name in study.search]
+        searched = [f"config.{name}" for name in (*study.search, *study.teacher_search)]
         minimised = [MINIMISED[study.minimise]] if study.minimise else []
         return list(dict.fromkeys([*keys, *searched, *minimised]))
 
@@ -104,22 +115,24 @@ class Schedule:
         if not (blocks or arm_search.live) and arm_search.searched:
             self._unfinished.discard(arm_search)
 
-    def _priority(self, arm_search: ArmSearch) -> tuple[int, int, bool, int]:
+    def _priority(self, arm_search: ArmSearch) -> tuple[bool, int, int, bool, int]:
         """The sort key of a cell and arm; the smallest is next.
 
-        Those with the fewest running trials come first, then those with the fewest ended ones.
-        Until a run has succeeded, arms without a teacher come before others, so that a student that
-        cannot be trained is found before its teachers are trained.
+        Teachers come first, as students wait for them. Then those with the fewest running trials,
+        then those with the fewest ended ones. Until a run has succeeded, arms without a teacher
+        come before others, so that a student that cannot be trained is found before its teachers
+        are trained.
         """
         late = arm_search.arm.needs_teacher and not self._has_worked
+        first = arm_search.phase == "teacher" and not late
         running, ended = len(arm_search.searching), len(arm_search.ended)
-        return running, ended, late, self._places[arm_search]
+        return not first, running, ended, late, self._places[arm_search]
 
     def next(self) -> Trial | None:
         """The next trial to run; `None` if all others depend on trials that are running."""
         trial = self._next_search() or self._next_confirm()
         if trial is not None:
-            arm_search = self._search_of(trial)
+            arm_search = self.search_of(trial)
             arm_search.begin(trial)
             self._update(arm_search)
         return trial
@@ -130,7 +143,7 @@ class Schedule:
             if (free := at.free()) and self._searches[0] == self._priority(at):
                 config, replicates = at.config(free[0]), tuple(self.study.replicates.of_search)
                 thresholds = at.pruning_thresholds
-                return Trial("search", at.cell, at.arm, free[0], config, replicates, thresholds)
+                return Trial(at.phase, at.cell, at.arm, free[0], config, replicates, thresholds)
             heapq.heappop(self._searches)
         return None
 
@@ -150,20 +163,20 @@ class Schedule:
 
     @property
     def unfinished(self) -> int:
-        """How many cells and arms have something left to run, or running."""
-        return len(self._unfinished)
+        """How many searches have something left to run, or running, and wait for no teacher."""
+        return sum(not arm_search.waits for arm_search in self._unfinished)
 
     @property
     def searched(self) -> bool:
         """Whether every search trial has its rows."""
-        return all(arm_search.searched for arm_search in self._arm_searches.values())
+        return all(arm_search.searched for arm_search in self._in_order)
 
     @property
     def has_pruned(self) -> bool:
         """Whether a trial was pruned because of its score."""
         return any(
             ended.state == TrialState.PRUNED
-            for arm_search in self._arm_searches.values()
+            for arm_search in self._in_order
             for ended in arm_search.ended.values()
         )
 
@@ -174,7 +187,7 @@ class Schedule:
 
     def has(self, row: Row) -> bool:
         """Whether a run is among the rows that the schedule was made from, or given later."""
-        arm_search = self._arm_searches.get((row["cell"], row["arm"]))
+        arm_search = self._found(row["phase"], row["cell"], row["arm"])
         if arm_search is None:
             return False
         number, replicate = row["trial"], row["replicate"]
@@ -186,9 +199,11 @@ class Schedule:
         """How many declared runs have no row yet; of a Pareto front, only its first is counted."""
         replicates = self.study.replicates
         count = 0
-        for arm_search in self._arm_searches.values():
+        for arm_search in self._in_order:
             open_ = sum(n not in arm_search.ended for n in range(arm_search.trials))
             count += open_ * replicates.search
+            if arm_search.phase == "teacher":
+                continue
             count += (
                 replicates.confirm if open_ else sum(len(left) for _, left in arm_search.missing())
             )
@@ -199,8 +214,19 @@ class Schedule:
         """The largest number of search trials of a cell and arm so far."""
         return max((n + 1 for b in self._arm_searches.values() for n in b.ended), default=0)
 
-    def _search_of(self, trial: Trial) -> ArmSearch:
-        return self._arm_searches[trial.cell.key, trial.arm.name]
+    def search_of(self, trial: Trial) -> ArmSearch:
+        """The search that a trial belongs to."""
+        found = self._found(trial.phase, trial.cell.key, trial.arm.name)
+        assert found is not None
+        return found
+
+    def _found(self, phase: str, cell: str, arm: str) -> ArmSearch | None:
+        searches = self._teacher_phases if phase == "teacher" else self._arm_searches
+        return searches.get((cell, arm))
+
+    def _teacher_phase_of(self, cell: Cell, arm: Arm) -> TeacherPhase | None:
+        search = teacher_search_of(self.study, cell, arm)
+        return None if search is None else self._teacher_phases[search.key]
 
     def finish(self, trial: Trial, rows: list[Row]) -> FrozenTrial | None:
         """Add the rows of a trial that ended.
@@ -208,27 +234,31 @@ class Schedule:
         Returns:
             Optuna's record of the trial, for a search trial.
         """
-        arm_search = self._search_of(trial)
+        arm_search = self.search_of(trial)
         arm_search.end(trial, rows)
         if not self._has_worked and any(row["status"] == "ok" for row in rows):
             self._has_worked = True  # this changes all priorities
             for other in self._in_order:
                 self._update(other)
         self._update(arm_search)
-        return arm_search.frozen(trial.number) if trial.phase == "search" else None
+        if arm_search.phase == "teacher" and arm_search.searched:
+            for other in self._arm_searches.values():
+                if other.teacher is arm_search:
+                    self._update(other)
+        return None if trial.phase == "confirm" else arm_search.frozen(trial.number)
 
     def drop(self, trial: Trial) -> None:
         """Put back a trial that was handed out and will not end."""
-        arm_search = self._search_of(trial)
+        arm_search = self.search_of(trial)
         arm_search.end(trial)
         self._update(arm_search)
 
-    def finished(self) -> Iterator[tuple[str, FrozenTrial]]:
-        """Cell and arm, and Optuna's record, of every search trial that has its rows."""
-        for arm_search in self._arm_searches.values():
+    def finished(self) -> Iterator[tuple[ArmSearch, FrozenTrial]]:
+        """The search, and Optuna's record, of every search trial that has its rows."""
+        for arm_search in self._in_order:
             for number in sorted(arm_search.ended):
-                yield arm_search.name, arm_search.frozen(number)
+                yield arm_search, arm_search.frozen(number)
 
     def failed_searches(self) -> list[str]:
-        """Cells and arms whose search ended without a complete trial."""
-        return [b.name for b in self._arm_searches.values() if b.searched and not b.chosen()]
+        """Cells and arms, and teachers, whose search ended without a complete trial."""
+        return [b.name for b in self._in_order if b.searched and not b.chosen()]

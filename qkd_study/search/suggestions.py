@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +17,9 @@ from qkd_study.search.ranges import default_in, distribution
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
 from qkd_study.study.parameters import Value
+from qkd_study.study.space import Range
 from qkd_study.study.study import Cell, Study
+from qkd_study.study.teacher_search import TeacherSearch
 
 #: Trials of a cell and arm that are drawn at random before TPE takes over.
 RANDOM_TRIALS = 5
@@ -79,18 +81,55 @@ class Suggestions(Protocol):
 
 
 class TpeSuggestions:
-    """Suggestions of Optuna's tree-structured Parzen estimator (TPE), after a few random ones."""
+    """Suggestions of Optuna's tree-structured Parzen estimator (TPE), after a few random ones.
 
-    def __init__(self, study: Study, dataset: str, cell: Cell, arm: Arm) -> None:
-        self._study, self._dataset, self._cell, self._arm = study, dataset, cell, arm
-        self._space = study.space(arm)
-        self._ranges = {name: distribution(space) for name, space in self._space.items()}
-        self._optuna = optuna.create_study(directions=directions(study))
+    Args:
+        space: what is searched.
+        make: makes a configuration of searched values.
+        seed: of the study.
+        purpose: searches of equal purpose and space begin with the same configurations.
+        minimise: the study's second objective, if any.
+    """
+
+    def __init__(
+        self,
+        space: Mapping[str, Range],
+        make: Callable[[Mapping[str, Value]], Config],
+        *,
+        seed: int,
+        purpose: str,
+        minimise: str | None = None,
+    ) -> None:
+        self._space, self._make = space, make
+        self._seed, self._purpose, self._prunes = seed, purpose, minimise is None
+        self._ranges = {name: distribution(space) for name, space in space.items()}
+        self._optuna = optuna.create_study(directions=directions(minimise))
         self._asked: dict[int, OptunaTrial] = {}
+
+    @classmethod
+    def of_arm(cls, study: Study, dataset: str, cell: Cell, arm: Arm) -> TpeSuggestions:
+        """The suggestions for an arm in a cell."""
+        return cls(
+            study.space(arm),
+            lambda values: study.config(cell, arm, values, dataset),
+            seed=study.seed,
+            purpose=f"{cell.key}/{arm.name}",
+            minimise=study.minimise,
+        )
+
+    @classmethod
+    def of_teacher(cls, study: Study, dataset: str, search: TeacherSearch) -> TpeSuggestions:
+        """The suggestions for a teacher; teachers of all kinds begin with the same ones."""
+        return cls(
+            search.space,
+            lambda values: search.config(study, values, dataset),
+            seed=study.seed,
+            purpose=f"teacher {search.cell.key}",
+        )
 
     def ask(self, batch: range) -> dict[int, dict[str, Value]]:
         """See `Suggestions`."""
-        seed = derive(self._study.seed, batch.start, f"{self._cell.key}/{self._arm.name}")
+        seed = derive(self._seed, batch.start, self._purpose)
         self._optuna.sampler = optuna.samplers.TPESampler(
             seed=seed % 2**32,
             n_startup_trials=RANDOM_TRIALS,
@@ -105,22 +144,22 @@ class TpeSuggestions:
 
     def tell(self, number: int, ended: EndedTrial) -> None:
         """See `Suggestions`."""
-        asked, prunes = self._asked.pop(number, None), self._study.minimise is None
+        asked = self._asked.pop(number, None)
         if asked is not None and asked.params == ended.params:
-            for step, mean in enumerate(ended.means if prunes else ()):
+            for step, mean in enumerate(ended.means if self._prunes else ()):
                 asked.report(mean, step)
             self._optuna.tell(asked, ended.values, state=ended.state)
             return
         if asked is not None:  # another version of Optuna suggested other values
             self._optuna.tell(asked, state=TrialState.FAIL)
-        self._optuna.add_trial(ended.frozen(number, self._ranges, prunes=prunes))
+        self._optuna.add_trial(ended.frozen(number, self._ranges, prunes=self._prunes))
 
     def config(self, values: Mapping[str, Value]) -> Config:
         """See `Suggestions`."""
-        return self._study.config(self._cell, self._arm, values, self._dataset)
+        return self._make(values)
 
 
-def directions(study: Study) -> list[StudyDirection]:
-    """The direction of each objective."""
+def directions(minimise: str | None) -> list[StudyDirection]:
+    """The direction of each objective: of the score, and of what is minimised, if anything."""
     both = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
-    return both if study.minimise else both[:1]
+    return both if minimise else both[:1]

@@ -34,10 +34,12 @@ def declaration(study: Study) -> dict[str, Any]:
         "fixed": {
             name: study.fixed.get(name, what.default)
             for name, what in PARAMETERS.items()
-            if name not in study.factors and name not in study.search
+            if name not in (*study.factors, *study.search, *study.teacher_search)
         },
         "arms": {arm.name: canonical(arm) for arm in study.all_arms},
         "claims": canonical(study.claims),
+        "teacher_search": {name: _range(space) for name, space in study.teacher_search.items()},
+        "teacher_trials": study.teacher_trials if study.teacher_search else None,
         "trials": study.trials,
         "batch": study.batch,
         "minimise": study.minimise,
@@ -59,6 +61,8 @@ def fingerprint(study: Study, dataset_digest: str) -> str:
     """A hash of everything that rows depend on and that is not in the row itself.
 
     Trials, confirm replicates, factor values and arms are left out: more of them extend a run.
+    More trials of teachers do not: they may find another best teacher, and the students' rows are
+    of the one that was the best before.
     """
     left_out = (*_AMOUNTS, *_RESOURCES)
     relevant: dict[str, Any] = {k: v for k, v in declaration(study).items() if k not in left_out}

@@ -113,7 +113,7 @@ class Choice:
 Range = Float | LogFloat | Int | Choice
 
 
-def check_range(parameter: Parameter, space: object) -> Range:
+def check_range(parameter: Parameter, space: object, where: str = "search") -> Range:
     """Return `space` if every value in it is valid for `parameter`.
 
     Raises:
@@ -121,7 +121,7 @@ def check_range(parameter: Parameter, space: object) -> Range:
     """
     if not isinstance(space, Float | LogFloat | Int | Choice):
         raise InputError(
-            f"search[{parameter.name!r}] must be Float, LogFloat, Int or Choice, but got "
+            f"{where}[{parameter.name!r}] must be Float, LogFloat, Int or Choice, but got "
             f"{safe_repr(space)}. A value to keep goes into fixed={{...}}, values to cross go into "
             f"factors={{...}}."
         )

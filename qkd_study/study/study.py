@@ -22,6 +22,7 @@ from qkd_study.study.reading import only_read, reads, unread
 from qkd_study.study.replicates import Replicates, count
 from qkd_study.study.settings import TEACHERS, QuantumToClassical, Setting
 from qkd_study.study.space import Choice, Range, check_range
+from qkd_study.study.teacher_reading import check_teacher_search
 
 #: Second objectives that a study may minimise, and their columns.
 MINIMISED = {
@@ -61,6 +62,9 @@ class Study:
         arms: names out of `ARMS`, or `Arm` objects; by default `scratch`, `scaled-ce`, `soft`, and
             `soft+features` if feature maps of student and teacher have the same shape.
         claims: contrasts that get a verdict, declared before the run.
+        teacher_search: parameter -> range; Optuna tunes these for every kind of teacher, before the
+            students of the best one are trained. Replicates and `batch` are those of `search`.
+        teacher_trials: configurations tried per teacher.
         trials: configurations tried per cell and arm.
         batch: configurations that are suggested at once, from the results of all earlier batches;
             so tables do not depend on the number of workers. As many workers per cell and arm can
@@ -88,6 +92,8 @@ class Study:
     fixed: Mapping[str, Value] = field(default_factory=dict)
     arms: Sequence[Arm | str] | None = None
     claims: Sequence[Claim] = ()
+    teacher_search: Mapping[str, Range] = field(default_factory=dict)
+    teacher_trials: int = 10
     trials: int = 10
     batch: int = 5
     minimise: str | None = None
@@ -118,7 +124,8 @@ class Study:
                 f"{safe_repr(self.name)}."
             )
         self._set("name", str(self.name))
-        self._set("trials", count("trials", self.trials, 1, 1_000_000))
+        for name in ("trials", "teacher_trials"):
+            self._set(name, count(name, getattr(self, name), 1, 1_000_000))
         self._set("trial_cpus", count("trial_cpus", self.trial_cpus, 1, 4096))
         self._set("trial_memory", count("trial_memory", self.trial_memory, 0, 2**50))
         self._set("batch", count("batch", self.batch, 1, 1000))
@@ -137,7 +144,8 @@ class Study:
         entries = self._sequence("datasets", self.datasets)
         self._set("datasets", tuple(str(e) if isinstance(e, str) else e for e in entries))
         self._set("factors", {p.name: self._factor(p, v) for p, v in self._named("factors")})
-        self._set("search", {p.name: check_range(p, v) for p, v in self._named("search")})
+        for where in ("search", "teacher_search"):
+            self._set(where, {p.name: check_range(p, v, where) for p, v in self._named(where)})
         self._set("fixed", {p.name: p.check(v) for p, v in self._named("fixed")})
         self._check_size()
         arms = self._default_arms() if self.arms is None else self._sequence("arms", self.arms)
@@ -151,6 +159,7 @@ class Study:
             for values in self.extremes(cell):
                 for arm in self.all_arms:
                     self.resolved(values, arm)
+        check_teacher_search(self)
         for name in unread(self):
             warnings.warn(f"no arm of this study reads {name}.", StudyWarning, stacklevel=3)
 
@@ -230,7 +239,7 @@ class Study:
         if cells > MOST_CELLS:
             sizes = " x ".join(f"{len(values)} of {name}" for name, values in self.factors.items())
             raise InputError(f"factors make {cells:,} cells ({sizes}). Allowed: {MOST_CELLS:,}.")
-        ends = {name: len(self.search[name].ends()) for name in self._searched_sizes()}
+        ends = {name: len(self._ranges[name].ends()) for name in self._searched_sizes()}
         checks = cells * math.prod(ends.values())
         if checks > 10 * MOST_CELLS:
             raise InputError(
@@ -238,11 +247,16 @@ class Study:
                 f"fits, too many to check. Fix some of them."
             )
 
+    @property
+    def _ranges(self) -> dict[str, Range]:
+        return {**self.search, **self.teacher_search}
+
     def _searched_sizes(self) -> list[str]:
-        return [name for name in self.search if PARAMETERS[name].decides_fit]
+        return [name for name in self._ranges if PARAMETERS[name].decides_fit]
 
     def _check_places(self) -> None:
-        places = {"factors": self.factors, "search": self.search, "fixed": self.fixed}
+        names = ("factors", "search", "teacher_search", "fixed")
+        places: dict[str, Mapping[str, Any]] = {name: getattr(self, name) for name in names}
         for (a, in_a), (b, in_b) in itertools.combinations(places.items(), 2):
             for name in in_a:
                 if name in in_b:
@@ -288,7 +302,7 @@ class Study:
 
     def sets(self, name: str) -> bool:
         """Whether the study sets a parameter."""
-        return name in self.fixed or name in self.factors or name in self.search
+        return name in self.fixed or name in self.factors or name in self._ranges
 
     @property
     def generations(self) -> int:
@@ -322,7 +336,7 @@ class Study:
         Only parameters with `decides_fit` are crossed.
         """
         names = self._searched_sizes()
-        ends = itertools.product(*(self.search[name].ends() for name in names))
+        ends = itertools.product(*(self._ranges[name].ends() for name in names))
         return [self._values(cell, dict(zip(names, values, strict=True))) for values in ends]
 
     def config(self, cell: Cell, arm: Arm, chosen: Mapping[str, Value], dataset: str) -> Config:
@@ -363,6 +377,7 @@ class Study:
             claims=tuple(claim for claim in claims if claim is not None),
             factors={k: v for k, v in self.factors.items() if k != name},
             search={k: v for k, v in self.search.items() if k != name},
+            teacher_search={k: v for k, v in self.teacher_search.items() if k != name},
             fixed={**self.fixed, name: value},
         )
 
@@ -371,7 +386,7 @@ class Study:
         epochs = {
             name: min(int(self.fixed.get(name, PARAMETERS[name].default or 1)), most)
             for name, most in (("epochs", 20), ("teacher_epochs", 15))
-            if name not in self.factors and name not in self.search
+            if name not in self.factors and name not in self._ranges
         }
         factors = {name: tuple(values)[:2] for name, values in self.factors.items()}
         claims = [claim.within(factors) for claim in self.claims]
@@ -380,5 +395,6 @@ class Study:
             claims=tuple(claim for claim in claims if claim is not None),
             fixed={**self.fixed, **epochs},
             trials=min(self.trials, 2),
+            teacher_trials=min(self.teacher_trials, 2),
             replicates=Replicates(search=1, confirm=min(self.replicates.confirm, 5)),
         )

@@ -9,7 +9,7 @@ from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
 from qkd_study.study.study import Cell
 
-Phase = Literal["search", "confirm"]
+Phase = Literal["teacher", "search", "confirm"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class Trial:
     """One configuration of one arm in one cell, to be scored on some replicates.
 
     Attributes:
-        number: of the configuration within its cell and arm, in both phases.
+        phase: in the phase `teacher`, cell, arm and configuration are those of a `TeacherSearch`.
+        number: of the configuration within its cell and arm, in search and confirmation.
         replicates: to run now.
         pruning_thresholds: the least mean validation score after the first replicate, the first
             two, ...; empty if nothing is pruned.

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from qkd_study.common.errors import StorageError
 from qkd_study.results import (
@@ -23,6 +23,7 @@ from qkd_study.search.arm_search import running_means
 from qkd_study.search.bundles import bundle_size
 from qkd_study.search.optuna_journal import Journal
 from qkd_study.search.schedule import Schedule
+from qkd_study.study.trial import Phase
 from qkd_study.tune.first_runs import FirstRuns
 from qkd_study.tune.in_flight import InFlightTrial
 from qkd_study.tune.progress import Display
@@ -153,7 +154,7 @@ class TrialDispatcher:
                 self._longest = max(self._longest, seconds)
         ended = [active for active in bundle.trials if not active.left]
         bundle.trials = [active for active in bundle.trials if active.left]
-        for phase in ("search", "confirm"):
+        for phase in get_args(Phase):
             self._guarded(self._finish, [a for a in ended if a.trial.phase == phase])
         for record in records:
             if any(_belongs_to(record, active) for active in bundle.trials):
@@ -224,10 +225,11 @@ class TrialDispatcher:
             frozen = self.schedule.finish(trial, rows)
             value = None
             if frozen is not None:
-                self._journal.add(f"{trial.cell.key} {trial.arm.name}", frozen)
+                self._journal.add(self.schedule.search_of(trial), frozen)
                 if all(row["status"] == "ok" for row in rows):
                     value = running_means(rows)[-1]
-            self._display.advance(len(rows), trial.cell.key, trial.arm.name, value)
+            shown = f"{trial.arm.name} teacher" if trial.phase == "teacher" else trial.arm.name
+            self._display.advance(len(rows), trial.cell.key, shown, value)
 
     def sync_error(self) -> str | None:
         """Return why files do not reach the object store, if so; never blocks."""

@@ -104,14 +104,15 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
 
     def _next(self, running: _RunningTrial) -> list[Record]:
         """Run the next replicate of a trial, or all that are left if they can form a batch."""
-        from qkd_study.distill import runs_in_batch
+        from qkd_study.distill import runs_in_batch, teachers_in_batch
 
         trial, reason = running.trial, running.should_prune()
         if reason is not None:
             stopped = [self._without(trial, r, "stopped", reason) for r in running.left]
             running.left.clear()
             return stopped
-        if runs_in_batch(self._study.setting, trial.arm, trial.config, self._dataset):
+        in_batch = teachers_in_batch if trial.phase == "teacher" else runs_in_batch
+        if in_batch(self._study.setting, trial.arm, trial.config, self._dataset):
             replicates = tuple(running.left)
         else:
             replicates = (running.left[0],)
@@ -127,19 +128,19 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         return records
 
     def _run(self, trial: Trial, replicates: tuple[int, ...]) -> list[Record]:
-        from qkd_study.distill import run_replicates
+        from qkd_study.distill import run_phase
 
         started = datetime.now(UTC)
         self._time.begin(self._limit * len(replicates))
         try:
-            results = run_replicates(
+            results = run_phase(
+                trial.phase,
                 self._study.setting,
                 trial.arm,
                 trial.config,
                 self._dataset,
                 self._teachers,
-                replicates=replicates,
-                test=trial.phase == "confirm",
+                replicates,
             )
         except StorageError:
             raise
@@ -196,7 +197,7 @@ class _RunningTrial:
 
     def should_prune(self) -> str | None:
         """Return why the rest of a search trial is not worth running, if so."""
-        if self.trial.phase != "search":
+        if self.trial.phase == "confirm":
             return None
         if self.failed:
             return "another replicate of this configuration failed"

@@ -58,7 +58,7 @@ def work(
     (arm,) = study.all_arms
     arms = {
         (cell.key, arm.name): ArmCost(
-            EvenSuggestions(study, "digits", cell, arm), (cost,) * trials, cost
+            EvenSuggestions.of_arm(study, "digits", cell, arm), (cost,) * trials, cost
         )
         for cell in study.cells()
     }

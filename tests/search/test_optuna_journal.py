@@ -34,4 +34,4 @@ def test_a_folder_that_vanishes_under_the_lock(
 
     monkeypatch.setattr(JournalFileOpenLock, "release", late)
     with pytest.raises(StorageError, match="cannot be written: No such file or directory"):
-        journal.add("all soft", frozen)
+        journal.add(schedule.search_of(trial), frozen)

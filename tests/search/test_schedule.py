@@ -335,7 +335,7 @@ def test_a_batch_is_asked_for_as_optuna_advises_where_none_is_told_yet(minimise:
     arm_search = schedule._arm_searches["all", "soft"]
 
     def asked(constant_liar: bool) -> list[dict[str, Any]]:
-        again = optuna.create_study(directions=directions(made))
+        again = optuna.create_study(directions=directions(minimise))
         again.add_trials([arm_search.frozen(number) for number in range(5)])
         seed = derive(made.seed, 5, "all/soft") % 2**32
         again.sampler = optuna.samplers.TPESampler(

@@ -1,0 +1,72 @@
+"""`TeacherSearch`: the search for the best configuration of a teacher, before its students run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from qkd_study.study.arms import Arm
+from qkd_study.study.config import Config
+from qkd_study.study.parameters import Value
+from qkd_study.study.settings import TEACHERS
+from qkd_study.study.space import Range
+from qkd_study.study.study import Cell, Study
+from qkd_study.study.teacher_reading import decides_teacher, teacher_space
+
+#: What a teacher's configuration holds beside what the teacher reads.
+_NEEDED = frozenset({"dataset", "seed", "samples", "generations"})
+
+
+@dataclass(frozen=True)
+class TeacherSearch:
+    """The search for the best teacher of one kind on the same data.
+
+    Attributes:
+        cell: the values of those factors that the teacher reads.
+        arm: its name is the kind of the teacher, as `Arm.teacher` has it.
+        space: the ranges that the teacher reads.
+        within: one of the study's cells in which this teacher is used.
+    """
+
+    cell: Cell
+    arm: Arm
+    space: Mapping[str, Range]
+    within: Cell
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Cell and arm in the tables."""
+        return self.cell.key, self.arm.name
+
+    def config(self, study: Study, chosen: Mapping[str, Value], dataset: str) -> Config:
+        """The configuration of a teacher; null where the first teacher does not read a parameter.
+
+        All its samples count as the student's, so that it does not depend on a student.
+        """
+        found = vars(study.config(self.within, self.arm, chosen, dataset))
+        reads = {*study.setting.read_by_teacher(self.arm, 1), *self.space, *_NEEDED}
+        if study.setting.has_own_circuit(self.arm):
+            reads -= TEACHERS.keys()
+        values = {f.name: found[f.name] if f.name in reads else None for f in fields(Config)}
+        return Config(**values | {"samples": values["teacher_samples"], "generations": 1})
+
+
+def teacher_search_of(study: Study, cell: Cell, arm: Arm) -> TeacherSearch | None:
+    """The search for the teacher of an arm in a cell; `None` if there is nothing to search."""
+    space = teacher_space(study, arm)
+    if not space:
+        return None
+    decides = decides_teacher(study, arm, 1)
+    part = Cell(tuple((name, value) for name, value in cell.values if name in decides))
+    return TeacherSearch(part, Arm(arm.teacher, ("soft",), arm.teacher), space, cell)
+
+
+def teacher_searches(study: Study) -> list[TeacherSearch]:
+    """Every search for a teacher, once, in the order of cells and arms."""
+    found: dict[tuple[str, str], TeacherSearch] = {}
+    for cell in study.cells():
+        for arm in study.all_arms:
+            search = teacher_search_of(study, cell, arm)
+            if search is not None:
+                found.setdefault(search.key, search)
+    return list(found.values())
