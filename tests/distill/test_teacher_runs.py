@@ -49,7 +49,7 @@ def test_a_teacher_that_was_searched_teaches(tmp_path: Path, setting: Setting, a
     assert taught.costs["teacher_parameters"] == sum(
         p.numel() for p in model.parameters() if p.requires_grad
     )
-    assert taught.costs["seconds_teacher"] > 0
+    assert (taught.costs["seconds_teacher"] or 0) > 0
 
     cell, (own,) = study.cells()[0], study.all_arms
     student = study.config(cell, own, chosen, "digits")

@@ -71,7 +71,7 @@ def test_a_student_finds_the_teacher_that_was_searched(generations: int) -> None
                 for a, config in ((search.arm, of_search), (arm, of_student))
             )
             assert one.recipe() == other.recipe()
-            assert (of_search.learning_rate, of_search.temperature) == (None, None)
+            assert {vars(of_search)[name] for name in ("learning_rate", "temperature")} == {None}
 
 
 def test_a_circuit_of_its_own_is_searched_for_a_teacher() -> None:
