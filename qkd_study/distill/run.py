@@ -169,6 +169,7 @@ class RunSetup:
         """Metrics on the test set, from the student's logits (t, classes) and the labels (t,)."""
         metrics: dict[str, float | int | None] = {
             "test_accuracy": scores.accuracy(logits, labels),
+            "test_majority": scores.majority(labels),
             "test_f1_macro": scores.f1_macro(logits, labels),
             "test_nll": scores.negative_log_likelihood(logits, labels),
             "test_ece": scores.expected_calibration_error(logits, labels),

@@ -17,6 +17,11 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
     return (logits.argmax(-1) == labels).double().mean().item()
 
 
+def majority(labels: Tensor) -> float:
+    """The share of the most frequent class: the accuracy of guessing it always."""
+    return torch.bincount(labels).max().item() / len(labels)
+
+
 def f1_macro(logits: Tensor, labels: Tensor) -> float:
     """The mean over classes of F1 = 2 TP / (2 TP + FP + FN); a class that never occurs counts 0.
 

@@ -77,6 +77,12 @@ METRICS = (
     Column("metric.val_accuracy", REAL, "share", "accuracy on the validation samples, best epoch"),
     Column("metric.val_f1_macro", REAL, "share", "macro F1 on the validation samples"),
     Column("metric.test_accuracy", REAL, "share", "accuracy on the test set; confirm phase only"),
+    Column(
+        "metric.test_majority",
+        REAL,
+        "share",
+        "the most frequent class of the test set, the accuracy without learning; confirm only",
+    ),
     Column("metric.test_f1_macro", REAL, "share", "macro F1 on the test set; confirm phase only"),
     Column("metric.test_nll", REAL, "nats", "mean of -log p(label) on the test set; confirm only"),
     Column("metric.test_ece", REAL, "share", "expected calibration error, 15 bins; confirm only"),

@@ -20,6 +20,8 @@ def test_against_scikit_learn(classes: int, samples: int, seed: int) -> None:
     a, b, guesses = torch.from_numpy(logits), torch.from_numpy(labels), logits.argmax(1)
     every = range(classes)
     assert scores.accuracy(a, b) == pytest.approx(metrics.accuracy_score(labels, guesses))
+    most = np.unique(labels, return_counts=True)[1].max() / samples
+    assert scores.majority(b) == pytest.approx(most)
     f1 = metrics.f1_score(labels, guesses, labels=every, average="macro", zero_division=0)
     assert scores.f1_macro(a, b) == pytest.approx(f1)
     probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)

@@ -41,8 +41,8 @@ CONTRACT = {
     "": "study run_id phase cell arm trial replicate status reason",
     "config.": "dataset samples teacher_samples temperature weight_soft weight_features "
     "learning_rate epochs optimizer qubits depth seed",
-    "metric.": "val_accuracy val_f1_macro test_accuracy test_f1_macro test_nll test_ece "
-    "teacher_test_accuracy teacher_agreement best_epoch",
+    "metric.": "val_accuracy val_f1_macro test_accuracy test_majority test_f1_macro test_nll "
+    "test_ece teacher_test_accuracy teacher_agreement best_epoch",
     "cost.": "parameters parameters_quantum teacher_parameters gates circuit_executions "
     "seconds_train seconds_teacher seconds_total peak_rss_mb",
     "where.": "backend node worker started_at ended_at",

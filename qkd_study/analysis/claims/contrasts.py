@@ -29,6 +29,8 @@ class Contrast:
         failed: those of them that a failed run leaves out.
         bounds: the lowest and the highest mean difference with them, see `PairedScores`; `None`
             without any. The verdict's p values are the largest over all between.
+        insensitive: why the verdict is not `equivalent`, though the difference is shown to be
+            within the margin; see `sensitivity`.
     """
 
     where: str
@@ -37,12 +39,15 @@ class Contrast:
     left_out: int
     failed: int = 0
     bounds: tuple[float, float] | None = None
+    insensitive: Sequence[str] = ()
 
     @property
     def marks(self) -> tuple[str, ...]:
         """What limits the verdict: `below the margin`, if a difference is shown to be that small;
-        `estimate below the margin`, if only the observed mean is.
+        `estimate below the margin`, if only the observed mean is; `no assay sensitivity`.
         """
+        if self.insensitive:
+            return ("no assay sensitivity",)
         found = self.verdict
         if found is None or found.equivalence is None or found.status != "supported":
             return ()

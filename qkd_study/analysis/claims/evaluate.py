@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from qkd_study.analysis.claims.contrasts import Contrast, evaluate_family
 from qkd_study.analysis.claims.interaction import ALPHA, Interaction, interactions
+from qkd_study.analysis.claims.sensitivity import only_if_sensitive
 from qkd_study.analysis.claims.sides import (
     compared,
     mean_over_cells,
@@ -128,6 +129,11 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
         claim = entry["claim"]
         both = list(dict.fromkeys(side for s in compared(results, claim).values() for side in s))
         cells = evaluate_family([(cell, pair, claim) for cell, pair in pairs.items()], alpha)
+        by_cell = list(compared(results, claim).values())
+        of_cells = zip(cells, ([own] for own in by_cell), strict=True)
+        contrast, *cells = only_if_sensitive(
+            results, claim, [(contrast, by_cell), *of_cells], alpha
+        )
         judged.append(
             ClaimResult(
                 claim,

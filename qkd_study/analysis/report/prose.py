@@ -139,6 +139,9 @@ def _overall(claim: Mapping[str, Any], contrast: Contrast, cells: int) -> str:
     if verdict.negligible:
         text += f" The difference is real but shown to be smaller than {shown}, which was "
         text += "declared not to matter."
+    elif contrast.insensitive:
+        text += f" The difference is shown to be smaller than {shown}, but not that the study could"
+        text += f" have seen one: {'; '.join(contrast.insensitive)}."
     elif contrast.marks:
         text += f" That it is not smaller than {shown}, which was declared not to matter, is not "
         text += "shown: the observed difference is."

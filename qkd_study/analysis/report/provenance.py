@@ -21,7 +21,8 @@ METHOD = (
     "A claim over several cells is judged on its mean over them, replicate by replicate. It is "
     "supported or contradicted if zero is rejected at 5 %, equivalent if two one-sided tests, "
     "corrected likewise, place the difference within the declared margin, and undecided "
-    "otherwise. Undecided does not mean that there is no effect: only equivalent says that. That "
+    "otherwise. Undecided does not mean that there is no effect: only equivalent says that, of "
+    "arms that score above the majority class, in a study that sees some difference. That "
     "the difference is the same in all cells, and for all values of each factor, is tested by "
     "Hotelling's T^2, with Holm's correction over the tests of a claim; if not, the verdict says "
     "on what it depends.",
