@@ -48,7 +48,7 @@ from qkd_study.quantum import (
 from qkd_study.study import circuits as quantum_spec
 from qkd_study.study import controls
 from qkd_study.study import models as spec
-from qkd_study.study.circuits import capacity
+from qkd_study.study.circuits import reduced_features
 from qkd_study.study.config import Config
 from qkd_study.study.models import Shape
 
@@ -100,7 +100,7 @@ def build_ansatz(config: Config, own: Ansatz | None, seed: int) -> Circuit:
 def _reduction(config: Config, shape: Shape) -> Reduction:
     if config.reduction == "none":
         return Reduction(shape, 0)  # keeps all
-    return make_reduction(cast(str, config.reduction), shape, capacity(vars(config)))
+    return make_reduction(cast(str, config.reduction), shape, reduced_features(vars(config)))
 
 
 def _convolution(

@@ -85,7 +85,7 @@ class _OneCircuit(ModelSpec):
     """A model with one circuit, whose samples are reduced and embedded."""
 
     quantum: ClassVar[bool] = True
-    inputs: ClassVar[frozenset[str]] = frozenset({"embedding", "reduction"})
+    inputs: ClassVar[frozenset[str]] = frozenset({"embedding", "reduction", "features"})
     ansatz: Callable[[int, int], Any] | None
     entangling: bool
 
@@ -337,6 +337,11 @@ def capacity(values: Values) -> int:
     return int(2 ** values["qubits"] if values["embedding"] == "amplitude" else values["qubits"])
 
 
+def reduced_features(values: Values) -> int:
+    """The number of features that a reduction returns."""
+    return int(values["features"] or 0) or capacity(values)
+
+
 def check_inputs(values: Values, shape: Shape) -> None:
     """Check that samples fit into the circuit, reduced or not.
 
@@ -346,12 +351,21 @@ def check_inputs(values: Values, shape: Shape) -> None:
     limit, reduction, inputs = capacity(values), values["reduction"], prod(shape)
     by = f"{values['embedding']} embedding on qubits={values['qubits']} takes {limit} features"
     if reduction != "none":
+        features = reduced_features(values)
+        if features > limit or (values["embedding"] == "basis" and features < limit):
+            bound = "exactly" if values["embedding"] == "basis" else "at most"
+            raise InputError(f"{by}, but got features={features}. Allowed: 0, or {bound} {limit}.")
         try:
-            check_reduction(reduction, shape, limit)
+            check_reduction(reduction, shape, features)
         except ValueError as error:
             raise InputError(
                 f"{by}: {error}. Choose other qubits, another reduction or embedding."
             ) from None
+    elif values["features"]:
+        raise InputError(
+            f"features={values['features']} says what a reduction returns, but reduction='none': "
+            f"choose a reduction ({', '.join(map(repr, REDUCTIONS[1:]))}), or leave features at 0."
+        )
     short = values["embedding"] == "basis" and inputs < limit
     if reduction == "none" and (inputs > limit or short):
         raise InputError(

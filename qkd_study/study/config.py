@@ -263,6 +263,13 @@ class Config:
         decides_fit=True,
         changes_time=True,
     )
+    features: int | None = _parameter(
+        0,
+        "features that a reduction returns; 0: as many as the embedding takes",
+        low=0,
+        role="circuit",
+        decides_fit=True,
+    )
     embedding: str | None = _parameter(
         "auto",
         "how features enter the circuit; auto: in quanvolutions angle where pixels have a qubit "

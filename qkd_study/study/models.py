@@ -285,7 +285,7 @@ class Own(ModelSpec):
     @property
     def reads(self) -> frozenset[str]:  # type: ignore[override]
         """All parameters of circuits, if it runs any and the study sets them."""
-        return CIRCUIT | {"ansatz", "reduction"} if self.is_quantum else frozenset()
+        return CIRCUIT | {"ansatz", "reduction", "features"} if self.is_quantum else frozenset()
 
     def feature_shape(self, values: Values, shape: Shape) -> Shape | None:
         """`None`: only the built model knows."""

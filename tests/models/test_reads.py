@@ -42,6 +42,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "ansatz": ("hardware-efficient", "strongly-entangling"),
     "reduction": ("average", "pca"),
     "embedding": ("angle", "amplitude"),
+    "features": (4, 2),
     "angle_range": (1.5, 1.0),
     "qubits": (4, 6),
     "depth": (1, 2),

@@ -48,7 +48,8 @@ from qkd_study import (
 from qkd_study.common.memory import circuit_bytes
 from qkd_study.data import DataSource, load
 from qkd_study.distill import TeacherSpec, TeacherStore
-from qkd_study.models import Model, Outputs
+from qkd_study.models import Model, Outputs, build_model
+from qkd_study.planning.checks import check_study
 from qkd_study.planning.plan import make_plan
 from qkd_study.study.settings import Setting
 
@@ -915,3 +916,40 @@ def test_a_searched_teacher_is_shared_by_nobody_but_counted_per_arm() -> None:
         ClassicalToHybrid(), "soft", "decoupled", search={"teacher_epochs": Int(1, 9)}, trials=4
     )
     assert make_plan(study, load(SMALL)).teachers == 2 * (4 * 1 + 2)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "message"),
+    [
+        ({"features": 4}, "features=4 says what a reduction returns, but reduction='none'"),
+        ({"features": 9, "reduction": "pca"}, "takes 8 features, but got features=9. Allowed: 0"),
+        (
+            {"features": 2, "reduction": "pca", "embedding": "basis"},
+            "takes 3 features, but got features=2. Allowed: 0, or exactly 3.",
+        ),
+    ],
+)
+def test_features_that_do_not_fit(fixed: dict[str, Any], message: str) -> None:
+    setting = ClassicalToHybrid(teacher=Mlp(()))
+    made = Study(question="?", setting=setting, fixed={"qubits": 3, **fixed}, arms=("soft",))
+    with pytest.raises(InputError, match=re.escape(message)):
+        check_study(made, load(Arrays("made", np.eye(9)[np.arange(900) % 9], np.arange(900) % 3)))
+
+
+def test_a_reduction_returns_as_many_features_as_are_asked_for() -> None:
+    setting = ClassicalToHybrid(teacher=Mlp(()))
+    fixed: dict[str, Any] = {
+        "qubits": 3,
+        "features": 2,
+        "reduction": "pca",
+        "embedding": "amplitude",
+    }
+    made = Study(question="?", setting=setting, fixed=fixed, arms=("scratch",))
+    config = made.config(made.cells()[0], made.all_arms[0], {}, "digits")
+    model = build_model(HybridCircuit(), config, (8, 8), 3, seed=0)
+    samples = torch.rand(40, 8, 8)
+    model.fit(samples)
+    states = model.prepare(samples)
+    assert states.shape == (40, 8)
+    assert (states[:, :2] != 0).all()
+    assert (states[:, 2:] == 0).all()
