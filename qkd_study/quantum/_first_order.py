@@ -25,10 +25,10 @@ def first_derivatives_only(backward: Callable[..., Gradients]) -> Callable[..., 
 
     @functools.wraps(backward)
     def wrapped(ctx: Any, *grads: Tensor) -> Gradients:
+        if not torch.is_grad_enabled():
+            return backward(ctx, *grads)
         with torch.no_grad():
             gradients = backward(ctx, *grads)
-        if not torch.is_grad_enabled():
-            return gradients
         inputs = [t for t in ctx.saved_tensors if t is not None and t.requires_grad]
         return tuple(None if g is None else _Last.apply(g, *inputs) for g in gradients)  # type: ignore[no-untyped-call]
 

@@ -1,20 +1,44 @@
 """The state vector of lightning.qubit, driven without building PennyLane operators.
 
 At the size of a quanvolution filter's matrix (8 wires, 11 gates), one execution through PennyLane's
-operators and tape took 0.12 ms, through the bindings of `compat/lightning.py` 0.004 ms. So the gate
-list of a circuit is prepared once, and each run calls the methods of lightning's state vector
-and its adjoint differentiation with new angles. PennyLane is not imported, which
-takes two seconds: its device would use the same state vector.
+operators and tape took 0.12 ms, through the bindings of `compat/lightning.py` 0.004 ms. So the
+gates of a circuit are prepared once, and each run calls the methods of lightning's state vector
+with new angles. PennyLane is not imported, which takes two seconds: its device would use the same
+state vector.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 
 from qkd_study.compat.lightning import ComplexArray, RealArray, StateVector
+from qkd_study.compat.lightning import Gate as Method
+from qkd_study.quantum._layer_gradient import LayerGradient, can_differentiate
+from qkd_study.quantum._layers import Layer, layers, slot
 from qkd_study.quantum.circuit import Circuit
+
+#: If the states between layers take more bytes, they are not kept: lightning's derivative is taken.
+TRACE_BYTES = 2**23
+#: The slot of an angle of 0.
+_ZERO = -1
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a run keeps for its gradient.
+
+    Attributes:
+        angles: of each gate.
+        states: before each layer with angles that vary, (L, 2^(extra + n)).
+    """
+
+    angles: list[Sequence[float]]
+    states: ComplexArray
 
 
 class LightningState:
@@ -28,58 +52,157 @@ class LightningState:
 
     def __init__(self, circuit: Circuit, extra_wires: int, precision: str) -> None:
         self._circuit = circuit
-        vector = StateVector(extra_wires + circuit.qubits, precision)
-        self._load, self._read = vector.load, vector.read
-        names = [gate.name for gate in circuit.gates]
-        self._wires = [[extra_wires + wire for wire in gate.wires] for gate in circuit.gates]
-        self._methods = [vector.gate(name) for name in names]
-        self._derive = vector.derivatives(names, self._wires)
-        self._varied, self._slots = circuit.varied, circuit.slots
+        self._vector = StateVector(extra_wires + circuit.qubits, precision)
+        self._load, self._read = self._vector.load, self._vector.read
+        found = layers(circuit)
+        turning = [layer for layer in found if layer.turns]
+        # Steps are lightning's method, the wires, and which of `_angles` it takes.
+        self._fixed: list[Sequence[float]] = []
+        self._varying: list[tuple[int, Callable[[list[float]], Any]]] = []
+        self._layers = [(bool(layer.turns), [*self._steps(layer, extra_wires)]) for layer in found]
+        shape = (len(turning), 1 << extra_wires + circuit.qubits)
+        self._by_layers: LayerGradient | None = None
+        self._cotangents = np.empty((0, 0), precision)
+        small = np.dtype(precision).itemsize * shape[0] * shape[1] <= TRACE_BYTES
+        if turning and small and can_differentiate(circuit, turning):
+            self._by_layers = LayerGradient(circuit, turning, precision)
+            self._cotangents = np.empty(shape, precision)
+        self._derive = self._vector.derivatives(
+            [gate.name for gate in circuit.gates],
+            [[extra_wires + wire for wire in gate.wires] for gate in circuit.gates],
+        )
 
-    def _apply(self, state: ComplexArray, values: RealArray, inverse: bool) -> ComplexArray:
-        self._load(state)
-        angles = self._circuit.angles(values.tolist())
-        steps = list(zip(self._methods, self._wires, angles, strict=True))
-        for method, wires, angle in reversed(steps) if inverse else steps:
-            method(wires, inverse, angle)
-        out = np.empty_like(state)
-        self._read(out)
+    def _steps(self, layer: Layer, extra: int) -> Iterator[tuple[Method, list[int], int]]:
+        """The gates of a layer; rotations of a wire about Z, Y and Z are one."""
+        for wires, turn in layer.turns.items():
+            for name, slots in _joined([(gate.name, slot(self._circuit, gate)) for gate in turn]):
+                first = slots[0]
+                several = len(slots) > 1
+                getter = itemgetter(*slots) if several else itemgetter(slice(first, first + 1))
+                self._varying.append((len(self._fixed), getter))
+                yield self._step(name, wires, (), extra)
+        for gate in layer.fixed:
+            yield self._step(
+                gate.name, gate.wires, () if gate.angle is None else (gate.angle,), extra
+            )
+
+    def _step(
+        self, name: str, wires: Sequence[int], angles: Sequence[float], extra: int
+    ) -> tuple[Method, list[int], int]:
+        self._fixed.append(angles)
+        return self._vector.gate(name), [extra + wire for wire in wires], len(self._fixed) - 1
+
+    def _angles(self, values: RealArray) -> list[Sequence[float]]:
+        """The angles of each step."""
+        out, given = self._fixed.copy(), values.tolist()
+        given.append(0.0)
+        for place, getter in self._varying:
+            out[place] = getter(given)
         return out
 
-    def run(self, state: ComplexArray, values: RealArray) -> ComplexArray:
+    def run(
+        self, state: ComplexArray, values: RealArray, *, record: bool = False
+    ) -> tuple[ComplexArray, Trace | None]:
         """Apply the circuit.
 
         Args:
             state: amplitudes of all wires, (2^(extra + n),); of any norm.
             values: the parameters, then a sample's features, (P + F,), in radians.
-        """
-        return self._apply(state, values, inverse=False)
+            record: whether `gradient` follows.
 
-    def run_inverse(self, state: ComplexArray, values: RealArray) -> ComplexArray:
-        """Apply the adjoint of the circuit; arguments as for `run`."""
-        return self._apply(state, values, inverse=True)
+        Returns:
+            The final state, and what `gradient` needs.
+        """
+        angles, trace, number = self._angles(values), None, 0
+        if record and self._by_layers is not None:
+            trace = Trace(angles, np.empty(self._cotangents.shape, state.dtype))
+        self._load(state)
+        for turns, steps in self._layers:
+            if turns and trace is not None:
+                self._read(trace.states[number])
+                number += 1
+            for method, wires, place in steps:
+                method(wires, False, angles[place])
+        out = np.empty_like(state)
+        self._read(out)
+        return out, trace
 
     def gradient(
         self,
+        trace: Trace | None,
         state: Callable[[], ComplexArray],
-        final: ComplexArray,
+        final: Callable[[], ComplexArray],
         cotangent: ComplexArray,
         values: RealArray,
-    ) -> RealArray:
-        """Re<cotangent| d final / d values>, by one adjoint sweep from the final state.
+        *,
+        angles: bool = True,
+        inverse: bool = False,
+    ) -> tuple[RealArray | None, ComplexArray | None]:
+        """Re<cotangent| d final / d values>, and the cotangent of the initial state.
 
         Args:
-            state: returns the initial state; not needed here.
-            final: what `run` returned for it, (2^(extra + n),).
-            cotangent: dL/dRe(final) + i dL/dIm(final), of the same shape.
+            trace: what `run` returned.
+            state: returns the initial state, (2^(extra + n),); not needed here.
+            final: returns the final state; not needed with a trace.
+            cotangent: dL/dRe(final) + i dL/dIm(final), (2^(extra + n),).
             values: as for `run`.
+            angles, inverse: whether to compute the first and the second result.
 
         Returns:
-            dL/dvalues, (P + F,).
+            dL/dvalues, (P + F,); and that with respect to the initial state, like `cotangent`.
         """
-        if not self._varied:
+        by_layers = self._by_layers if angles and trace is not None else None
+        found = None
+        if angles and by_layers is None:
+            found = self._by_lightning(final(), cotangent, values)
+        if by_layers is None and not inverse:
+            return found, None
+        self._load(cotangent)
+        given = self._angles(values) if trace is None else trace.angles
+        number = len(self._cotangents)
+        for turns, steps in reversed(self._layers):
+            for method, wires, place in reversed(steps):
+                method(wires, True, given[place])
+            if turns and by_layers is not None:
+                number -= 1
+                self._read(self._cotangents[number])
+                if not (number or inverse):
+                    break
+        if by_layers is not None and trace is not None:
+            found = by_layers(trace.states, self._cotangents, values)
+        if not inverse:
+            return found, None
+        back = np.empty_like(cotangent)
+        self._read(back)
+        return found, back
+
+    def _by_lightning(
+        self, final: ComplexArray, cotangent: ComplexArray, values: RealArray
+    ) -> RealArray:
+        """As `gradient`, by lightning's adjoint sweep from the final state."""
+        circuit = self._circuit
+        if not circuit.varied:
             return np.zeros(len(values))
-        angles = self._circuit.angles(values.tolist())
-        products = self._derive(angles, final, cotangent, self._varied)
-        out: RealArray = np.bincount(self._slots, products.real, len(values))  # type: ignore[assignment]
+        angles = circuit.angles(values.tolist())
+        products = self._derive(angles, final, cotangent, circuit.varied)
+        out: RealArray = np.bincount(circuit.slots, products.real, len(values))  # type: ignore[assignment]
         return out
+
+
+def _joined(turn: list[tuple[str, int]]) -> Iterator[tuple[str, list[int]]]:
+    """Rotations of one wire, (name, slot), with those about Z, Y and Z joined to a `Rot`."""
+    while turn:
+        names = "".join(name[-1] for name, _ in turn[:3]) if turn[0][0][0] == "R" else ""
+        slots = [place for _, place in turn]
+        if names == "ZYZ":
+            yield "Rot", slots[:3]
+            turn = turn[3:]
+        elif names.startswith("ZY"):
+            yield "Rot", [*slots[:2], _ZERO]
+            turn = turn[2:]
+        elif names.startswith("YZ"):
+            yield "Rot", [_ZERO, *slots[:2]]
+            turn = turn[2:]
+        else:
+            yield turn[0][0], slots[:1]
+            turn = turn[1:]

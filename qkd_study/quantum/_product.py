@@ -2,51 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
-
-from qkd_study.quantum._first_order import first_derivatives_only
 
 #: Bytes of a piece's products.
 PIECE = 2**19
 
 
-class Product(torch.autograd.Function):
-    """(x Re U)^2 + (x Im U)^2 as a torch function of x (B, N) and [Re U, Im U] (N, 2N).
+class Product:
+    """(x Re U)^2 + (x Im U)^2 with its gradient, written by hand.
 
-    Written by hand, because the equivalent chain of torch operations reads the batch a dozen times.
+    The equivalent chain of torch operations reads the batch a dozen times.
+
+    Args:
+        x: real states, (B, N).
+        both_parts: [Re U, Im U], (N, 2N).
+
+    Attributes:
+        probabilities: (B, N).
     """
 
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, both_parts: Tensor) -> Tensor:
+    def __init__(self, x: Tensor, both_parts: Tensor) -> None:
+        self._x, self._both = x, both_parts
         size = x.shape[1]
-        products = x.new_empty(len(x), 2 * size)
-        out = torch.empty_like(x)
-        for piece in _pieces(x):
-            product = torch.mm(x[piece], both_parts, out=products[piece])
+        self._products = x.new_empty(len(x), 2 * size)
+        self.probabilities = torch.empty_like(x)
+        for piece in self._pieces():
+            product = torch.mm(x[piece], both_parts, out=self._products[piece])
             real, imaginary = product[:, :size], product[:, size:]
-            torch.mul(real, real, out=out[piece]).addcmul_(imaginary, imaginary)
-        ctx.products = products
-        ctx.save_for_backward(x, both_parts)
-        return out
+            torch.mul(real, real, out=self.probabilities[piece]).addcmul_(imaginary, imaginary)
 
-    @staticmethod
-    @first_derivatives_only
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor]:
-        x, both_parts = ctx.saved_tensors
-        for_matrix = torch.zeros_like(both_parts)
-        for_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
-        for piece in _pieces(x):
-            products = ctx.products[piece].unflatten(1, (2, -1))
-            cotangent = (products * grads[0][piece, None]).flatten(1)
-            for_matrix.addmm_(x[piece].T, cotangent, alpha=2)
+    def gradient(self, given: Tensor, *, states: bool) -> tuple[Tensor, Tensor | None]:
+        """Gradients with respect to the parts of the matrix and, if `states`, to the states.
+
+        Args:
+            given: that with respect to the probabilities, (B, N).
+            states: see above.
+        """
+        for_matrix = torch.zeros_like(self._both)
+        for_x = torch.empty_like(self._x) if states else None
+        for piece in self._pieces():
+            products = self._products[piece].unflatten(1, (2, -1))
+            cotangent = (products * given[piece, None]).flatten(1)
+            for_matrix.addmm_(self._x[piece].T, cotangent, alpha=2)
             if for_x is not None:
-                torch.mm(cotangent, both_parts.T, out=for_x[piece]).mul_(2)
-        return for_x, for_matrix
+                torch.mm(cotangent, self._both.T, out=for_x[piece]).mul_(2)
+        return for_matrix, for_x
 
-
-def _pieces(x: Tensor) -> list[slice]:
-    rows = max(PIECE // (2 * x.shape[1] * x.element_size()), 1)
-    return [slice(i, i + rows) for i in range(0, len(x), rows)]
+    def _pieces(self) -> list[slice]:
+        x = self._x
+        rows = max(PIECE // (2 * x.shape[1] * x.element_size()), 1)
+        return [slice(i, i + rows) for i in range(0, len(x), rows)]

@@ -88,29 +88,46 @@ class DeviceState:
         final: ComplexArray = np.asarray(out, self._type) * self._type.type(norm)
         return final
 
-    def run(self, state: ComplexArray, values: RealArray) -> ComplexArray:
+    def run(
+        self, state: ComplexArray, values: RealArray, *, record: bool = False
+    ) -> tuple[ComplexArray, None]:
         """Apply the circuit; see `LightningState.run`."""
-        return self._execute(state, self._circuit.operators(values, first_wire=self._first))
-
-    def run_inverse(self, state: ComplexArray, values: RealArray) -> ComplexArray:
-        """Apply the adjoint of the circuit; see `LightningState.run_inverse`."""
         operators = self._circuit.operators(values, first_wire=self._first)
-        return self._execute(state, [qml.adjoint(gate) for gate in reversed(operators)])
+        return self._execute(state, operators), None
 
     def gradient(
         self,
+        trace: None,
         state: Callable[[], ComplexArray],
+        final: Callable[[], ComplexArray],
+        cotangent: ComplexArray,
+        values: RealArray,
+        *,
+        angles: bool = True,
+        inverse: bool = False,
+    ) -> tuple[RealArray | None, ComplexArray | None]:
+        """Gradients of angles and initial state; see `LightningState.gradient`."""
+        found = self._of_angles(state(), final(), cotangent, values) if angles else None
+        if not inverse:
+            return found, None
+        operators = self._circuit.operators(values, first_wire=self._first)
+        adjoint = [qml.adjoint(gate) for gate in reversed(operators)]
+        return found, self._execute(cotangent, adjoint)
+
+    def _of_angles(
+        self,
+        state: ComplexArray,
         final: ComplexArray,
         cotangent: ComplexArray,
         values: RealArray,
     ) -> RealArray:
-        """Re<cotangent| d final / d values>; see `LightningState.gradient`.
+        """Re<cotangent| d final / d values>, by the device's adjoint differentiation.
 
         Adjoint differentiation uses an observable O only as O|final>, so any sparse observable that
         maps the final state to half the cotangent will do. It exists for every loss that does not
         depend on the global phase, such as all losses of probabilities.
         """
-        prepare, norm = self._prepare(state())
+        prepare, norm = self._prepare(state)
         observable = qml.SparseHamiltonian(
             _arrow(final / norm, cotangent * (norm / 2)), wires=self._wires
         )

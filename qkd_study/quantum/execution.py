@@ -17,17 +17,21 @@ from qkd_study.quantum.plans import ExecutionPlan, chunks
 class State(Protocol):
     """A device's state vector, and one circuit that acts on it; see `LightningState`."""
 
-    def run(self, state: ComplexArray, values: RealArray) -> Any: ...
-
-    def run_inverse(self, state: ComplexArray, values: RealArray) -> Any: ...
+    def run(
+        self, state: ComplexArray, values: RealArray, *, record: bool = False
+    ) -> tuple[ComplexArray, Any]: ...
 
     def gradient(
         self,
+        trace: Any,
         state: Callable[[], ComplexArray],
-        final: ComplexArray,
+        final: Callable[[], ComplexArray],
         cotangent: ComplexArray,
         values: RealArray,
-    ) -> RealArray: ...
+        *,
+        angles: bool = True,
+        inverse: bool = False,
+    ) -> tuple[RealArray | None, ComplexArray | None]: ...
 
 
 class Executor(Protocol):
@@ -46,9 +50,10 @@ class CircuitExecution:
         simulator: runs the circuit and counts the executions.
         circuit: n qubits.
         plan: `register`, or `plain` for one execution per sample.
-        theta: angles in radians, (P,); all finite.
+        theta: angles in radians, (P,), float64; all finite.
         states: amplitudes (B, 2^n), real or complex.
         features: the samples' angles between the gates, (B, F), if there are any.
+        record: whether `gradient` follows.
 
     Attributes:
         final: the final amplitudes, (B, 2^n), in the simulator's precision.
@@ -62,31 +67,35 @@ class CircuitExecution:
         theta: NDArray[Any],
         states: NDArray[Any],
         features: NDArray[Any] | None = None,
+        *,
+        record: bool = True,
     ) -> None:
-        self._simulator, self._circuit, self._plan = simulator, circuit, plan
-        self._states = states
-        self._theta = theta.astype(np.float64)
+        self._simulator, self._circuit = simulator, circuit
+        self._states, self._theta = states, theta.astype(np.float64)
         self._features = None if features is None else features.astype(np.float64)
-        kind = np.dtype(simulator.precision).type
-        self.final: ComplexArray = np.empty(states.shape, kind)
-        for first, last, extra in self._parts():
+        kind = np.dtype(simulator.precision)
+        batch, size = states.shape
+        if plan == "register":
+            self._parts = chunks(batch, circuit.qubits)
+        else:
+            self._parts = [(b, b + 1, 0) for b in range(batch)]
+        self._traces = []
+        found = []
+        for part in self._parts:
+            first, last, extra = part
             register = _register(states[first:last], extra, kind)
-            out = simulator.state(circuit, extra).run(register, self._values(first))
-            self.final[first:last] = out.reshape(-1, states.shape[1])[: last - first]
-            simulator.executions += 1
+            state = simulator.state(circuit, extra)
+            out, trace = state.run(register, self._values(first), record=record)
+            found.append(out.reshape(-1, size)[: last - first])
+            self._traces.append(trace)
+        simulator.executions += len(self._parts)
+        self.final: ComplexArray = found[0] if len(found) == 1 else _concatenated(found, size, kind)
 
     @property
     def probabilities(self) -> RealArray:
         """Of the basis states, (B, 2^n)."""
         squares: RealArray = self.final.real**2 + self.final.imag**2
         return squares
-
-    def _parts(self) -> list[tuple[int, int, int]]:
-        """(first, last, extra wires) of every execution."""
-        batch = len(self._states)
-        if self._plan == "register":
-            return chunks(batch, self._circuit.qubits)
-        return [(b, b + 1, 0) for b in range(batch)]
 
     def _values(self, sample: int) -> RealArray:
         """The angles of an execution: the parameters, then a sample's features."""
@@ -114,40 +123,60 @@ class CircuitExecution:
         Returns:
             (P,); (B, 2^n) complex, or `None`; (B, F). Others are 0.
         """
-        circuit, final, kind = self._circuit, self.final, self.final.dtype.type
-        count = circuit.parameters
-        for_theta = np.zeros(count)
-        for_states = np.empty(final.shape, final.dtype) if states else None
-        for_features = np.zeros((len(final), circuit.features))
-        for first, last, extra in self._parts():
-            state, values = self._simulator.state(circuit, extra), self._values(first)
-            chunk = final[first:last]
-            if squared:
-                cotangent = _register(chunk * given[first:last], extra, kind)
-                cotangent *= 2
-            else:
-                cotangent = _register(given[first:last], extra, kind)
-            if (theta and count) or features:
-                gradient = state.gradient(
-                    partial(_register, self._states[first:last], extra, kind),
-                    _register(chunk, extra, kind),
-                    cotangent,
-                    values,
-                )
+        final, size = self.final, self.final.shape[1]
+        count, batch = self._circuit.parameters, len(final)
+        for_theta, for_features = np.zeros(count), np.zeros((batch, self._circuit.features))
+        for_states = np.empty_like(final) if states else None
+        angles = bool(theta and count) or features
+        for (first, last, extra), trace in zip(self._parts, self._traces, strict=True):
+            rows = slice(first, last)
+            gradient, back = self._simulator.state(self._circuit, extra).gradient(
+                trace,
+                partial(_register, self._states[rows], extra, final.dtype),
+                partial(_register, final[rows], extra, final.dtype),
+                self._cotangent(given[rows], rows, extra, squared),
+                self._values(first),
+                angles=angles,
+                inverse=states,
+            )
+            if gradient is not None:
+                if squared:
+                    gradient *= 2
                 for_theta += gradient[:count]
-                for_features[first:last] = gradient[count:]
-                self._simulator.executions += 1
-            if for_states is not None:
-                back = state.run_inverse(cotangent, values)
-                for_states[first:last] = back.reshape(-1, final.shape[1])[: last - first]
-                self._simulator.executions += 1
+                for_features[rows] = gradient[count:]
+            if for_states is not None and back is not None:
+                for_states[rows] = back.reshape(-1, size)[: last - first]
+        if squared and for_states is not None:
+            for_states *= 2
+        self._simulator.executions += (angles + states) * len(self._parts)
         return for_theta, for_states, for_features
 
+    def _cotangent(
+        self, given: NDArray[Any], rows: slice, extra: int, squared: bool
+    ) -> ComplexArray:
+        """The cotangent of the final states `rows` as a register; if `squared`, half of it."""
+        if not squared:
+            return _register(given, extra, self.final.dtype)
+        final = self.final[rows]
+        missing = (1 << extra) - len(final)
+        out = np.empty((1 << extra, final.shape[1]), final.dtype)
+        # A product of a complex and a real array would make a complex one of both.
+        np.multiply(final.real, given, out=out.real[: len(final)])
+        np.multiply(final.imag, given, out=out.imag[: len(final)])
+        if missing:
+            out[len(final) :] = 0
+        return out.reshape(-1)
 
-def _register(rows: NDArray[Any], extra_wires: int, kind: type) -> ComplexArray:
+
+def _register(rows: NDArray[Any], extra_wires: int, kind: np.dtype[Any]) -> ComplexArray:
     """Stacked states (b, 2^n) as one complex vector of (2^extra * 2^n,), unused rows zero."""
-    if len(rows) == 2**extra_wires:
+    if len(rows) == 1 << extra_wires:
         return np.ascontiguousarray(rows, kind).reshape(-1)
-    out = np.zeros((2**extra_wires, rows.shape[1]), kind)
+    out = np.zeros((1 << extra_wires, rows.shape[1]), kind)
     out[: len(rows)] = rows
     return out.reshape(-1)
+
+
+def _concatenated(parts: list[ComplexArray], size: int, kind: np.dtype[Any]) -> ComplexArray:
+    """Rows of all parts; (0, size) if there are none."""
+    return np.concatenate(parts) if parts else np.empty((0, size), kind)

@@ -12,6 +12,7 @@ If data enters again between the gates, every sample needs its own circuit: *pla
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -59,6 +60,9 @@ class Simulator:
     executions: int = 0
     plans: set[str] = field(default_factory=set)
     _states: dict[tuple[Circuit, int], State] = field(default_factory=dict, repr=False)
+    _fastest: dict[tuple[Circuit, int, bool], ExecutionPlan] = field(
+        default_factory=dict, repr=False
+    )
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):
@@ -119,7 +123,12 @@ class Simulator:
         """
         if circuit.features:
             return "plain"
-        return self.forced or fastest_plan(circuit, batch, real=real)
+        if self.forced is not None:
+            return self.forced
+        key = (circuit, batch, real)
+        if key not in self._fastest:
+            self._fastest[key] = fastest_plan(circuit, batch, real=real)
+        return self._fastest[key]
 
     def unitary(self, circuit: Circuit, theta: Tensor) -> Tensor:
         """The circuit as a matrix, from one execution on 2n wires.
@@ -201,13 +210,13 @@ class Simulator:
     ) -> Tensor:
         """Probabilities of the basis states after the circuit, (B, 2^n); see `evolve`."""
         plan = self._chosen(circuit, states, features, plan)
-        if plan == "matrix" and not states.is_complex():
-            both = _real_and_imaginary(self.unitary(circuit, theta), states.dtype)
-            product: Tensor = Product.apply(states, both)  # type: ignore[no-untyped-call]
-            return product
-        if plan == "matrix":
+        if plan == "matrix" and states.is_complex():
             out = self.evolve(circuit, theta, states, plan=plan)
             return out.real**2 + out.imag**2
+        if plan == "matrix":
+            call = _Call(circuit, self, plan, squared=True)
+            product: Tensor = _ByMatrix.apply(theta, states, call)  # type: ignore[no-untyped-call]
+            return product
         self.plans.add(plan)
         return self._run(circuit, theta, states, features, plan, squared=True).to(_real(states))
 
@@ -215,7 +224,7 @@ class Simulator:
         self, circuit: Circuit, states: Tensor, features: Tensor | None, plan: ExecutionPlan | None
     ) -> ExecutionPlan:
         """Check the shapes of a batch; returns its plan."""
-        if states.ndim != 2 or states.shape[1] != 2**circuit.qubits:
+        if states.ndim != 2 or states.shape[1] != 1 << circuit.qubits:
             raise ValueError(
                 f"states of {circuit.qubits} qubits have the shape (batch, {2**circuit.qubits}), "
                 f"but got {tuple(states.shape)}"
@@ -244,9 +253,8 @@ class Simulator:
         *,
         squared: bool = False,
     ) -> Tensor:
-        between = None if features is None else _array(features)
-        _check_angles(circuit, _array(theta), between)
-        out: Tensor = _Evolve.apply(theta, states, features, circuit, self, plan, squared)  # type: ignore[no-untyped-call]
+        call = _Call(circuit, self, plan, squared)
+        out: Tensor = _Evolve.apply(theta, states, features, call)  # type: ignore[no-untyped-call]
         return out
 
 
@@ -257,7 +265,10 @@ def _check_angles(circuit: Circuit, theta: NDArray[Any], features: NDArray[Any] 
             f"{tuple(theta.shape)}"
         )
     for name, values in (("theta", theta), ("features", features)):
-        if values is not None and not np.isfinite(values).all():
+        # A finite sum of squares, which is faster, shows that all are finite.
+        if values is None or math.isfinite(np.vdot(values, values)):
+            continue
+        if not np.isfinite(values).all():
             where = np.argwhere(~np.isfinite(values))[0].tolist()
             raise ValueError(f"{name} must be finite, but is {values[tuple(where)]} at {where}")
 
@@ -277,8 +288,18 @@ def _real_and_imaginary(matrix: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:
-    array: NDArray[Any] = tensor.detach().resolve_conj().numpy()
+    array: NDArray[Any] = tensor.numpy(force=True)
     return array
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What `_Evolve` and `_ByMatrix` are given beside tensors."""
+
+    circuit: Circuit
+    simulator: Simulator
+    plan: ExecutionPlan
+    squared: bool
 
 
 class _Evolve(torch.autograd.Function):
@@ -290,22 +311,22 @@ class _Evolve(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        theta: Tensor,
-        states: Tensor,
-        features: Tensor | None,
-        circuit: Circuit,
-        simulator: Simulator,
-        plan: ExecutionPlan,
-        squared: bool,
+        ctx: Any, theta: Tensor, states: Tensor, features: Tensor | None, call: _Call
     ) -> Tensor:
-        between = None if features is None else _array(features)
-        ctx.execution = CircuitExecution(
-            simulator, circuit, plan, _array(theta), _array(states), between
+        angles, between = _array(theta), None if features is None else _array(features)
+        _check_angles(call.circuit, angles, between)
+        ctx.execution = execution = CircuitExecution(
+            call.simulator,
+            call.circuit,
+            call.plan,
+            angles,
+            _array(states),
+            between,
+            record=any(ctx.needs_input_grad),
         )
-        ctx.squared = squared
+        ctx.squared = call.squared
         ctx.save_for_backward(theta, states, features)
-        return torch.from_numpy(ctx.execution.probabilities if squared else ctx.execution.final)
+        return torch.from_numpy(execution.probabilities if call.squared else execution.final)
 
     @staticmethod
     @first_derivatives_only
@@ -326,5 +347,29 @@ class _Evolve(torch.autograd.Function):
             torch.from_numpy(for_theta).to(theta.dtype) if needs[0] else None,
             None if to_states is None else to_states.to(states.dtype),
             torch.from_numpy(for_features).to(features.dtype) if needs[2] else None,
-            *[None] * 4,
+            None,
         )
+
+
+class _ByMatrix(torch.autograd.Function):
+    """Probabilities of real states by the circuit's matrix, as a function of angles and states."""
+
+    @staticmethod
+    def forward(ctx: Any, theta: Tensor, states: Tensor, call: _Call) -> Tensor:
+        ctx.execution = call.simulator.matrix_execution(call.circuit, _array(theta))
+        matrix = torch.from_numpy(ctx.execution.final)
+        ctx.product = Product(states, _real_and_imaginary(matrix, states.dtype))
+        ctx.save_for_backward(theta, states)
+        probabilities: Tensor = ctx.product.probabilities
+        return probabilities
+
+    @staticmethod
+    @first_derivatives_only
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        theta, _ = ctx.saved_tensors
+        for_parts, for_states = ctx.product.gradient(grads[0], states=ctx.needs_input_grad[1])
+        if not ctx.needs_input_grad[0]:
+            return None, for_states, None
+        real, imaginary = for_parts.numpy().reshape(len(for_parts), 2, -1).swapaxes(0, 1)
+        for_theta, _, _ = ctx.execution.gradient(real + 1j * imaginary, squared=False)
+        return torch.from_numpy(for_theta).to(theta.dtype), for_states, None

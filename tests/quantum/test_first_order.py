@@ -11,15 +11,9 @@ from torch import Tensor
 from qkd_study.quantum import Quanvolution, Simulator, hardware_efficient
 from qkd_study.quantum._bilinear import BilinearForms
 from qkd_study.quantum._filters import Forms
-from qkd_study.quantum._product import Product
 
 CIRCUIT = hardware_efficient(2, 1)
 MESSAGE = "gradients of a circuit cannot be differentiated again"
-
-
-def product(x: Tensor) -> Tensor:
-    out: Tensor = Product.apply(torch.ones(3, 4), torch.cat((x, 2 * x), dim=1))
-    return out
 
 
 def bilinear(x: Tensor) -> Tensor:
@@ -42,7 +36,6 @@ def by(plan: str, what: str) -> Callable[[Tensor], Tensor]:
 
 
 FUNCTIONS = {
-    "product": (product, torch.rand(4, 4)),
     "bilinear": (bilinear, torch.rand(2, 3, 2)),
     "forms": (forms, torch.rand(2, 11, dtype=torch.float64)),
     **{

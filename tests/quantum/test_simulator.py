@@ -100,7 +100,7 @@ def _public_path() -> Simulator:
     from qkd_study.quantum.device import DeviceState
 
     class Public(Simulator):
-        def _state(self, circuit: Circuit, extra_wires: int) -> DeviceState:
+        def state(self, circuit: Circuit, extra_wires: int) -> DeviceState:
             return DeviceState("lightning.qubit", circuit, extra_wires, self.precision)
 
     return Public()

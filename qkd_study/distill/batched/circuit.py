@@ -50,7 +50,7 @@ class BatchedCircuit(BatchedModel):
         states, found = self._states, torch.zeros_like(self._states)
         self._plan = first.simulator.plan(first.circuit, count)
         self._by_matrix = self._plan == "matrix"
-        self._executions = [self._execute(number, states) for number in range(len(states))]
+        self._executions = self._execute(states)
         if self._by_matrix:
             size = states.shape[2]
             self._parts = torch.full((len(states), size, 2 * size), torch.nan)
@@ -85,15 +85,22 @@ class BatchedCircuit(BatchedModel):
             self._embedded = self._circuits[0].embed(self._reduced.flatten(0, 1))
         self._states = self._embedded.detach().unflatten(0, inputs.shape[:2])
 
-    def _execute(self, number: int, states: Tensor) -> CircuitExecution | None:
-        """Run the circuit of one model on its states, or on all basis states for its matrix."""
-        theta, model = self.parameters.values["theta"][number], self._circuits[number]
-        if self._failed[number] or not theta.isfinite().all():
-            return None
-        model.simulator.plans.add(self._plan)
-        rows = np.eye(states.shape[2]) if self._by_matrix else states[number, : self._count].numpy()
+    def _execute(self, states: Tensor) -> list[CircuitExecution | None]:
+        """Run the circuit of each model on its states, or on all basis states for its matrix."""
+        theta = self.parameters.values["theta"]
+        finite, angles = theta.isfinite().all(1).tolist(), theta.numpy()
+        rows = np.eye(states.shape[2])[None] if self._by_matrix else states.numpy()
+        count = rows.shape[1] if self._by_matrix else self._count
         plan: ExecutionPlan = "register" if self._by_matrix else self._plan
-        return CircuitExecution(model.simulator, model.circuit, plan, theta.numpy(), rows)
+        found: list[CircuitExecution | None] = []
+        for number, model in enumerate(self._circuits):
+            if self._failed[number] or not finite[number]:
+                found.append(None)
+                continue
+            simulator, mine = model.simulator, rows[0 if self._by_matrix else number, :count]
+            simulator.plans.add(self._plan)
+            found.append(CircuitExecution(simulator, model.circuit, plan, angles[number], mine))
+        return found
 
     def _backward_probabilities(self, found: Tensor) -> None:
         """Set the gradients of angles and reduction from that of the probabilities (R, B, 2^n)."""
