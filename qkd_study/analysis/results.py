@@ -15,6 +15,7 @@ from qkd_study.analysis.scaling.cost_table import cost_laws
 from qkd_study.analysis.scaling.data import efficiency, error_laws, slopes
 from qkd_study.analysis.scaling.time_to_target import epochs
 from qkd_study.analysis.search_analysis import best_configurations, convergence, search_budget
+from qkd_study.analysis.teachers import teachers
 from qkd_study.analysis.undertraining import undertraining
 
 if TYPE_CHECKING:
@@ -67,6 +68,10 @@ class Results(RunTables):
     def best(self) -> pd.DataFrame:
         """The configuration of each cell and arm; see `search_analysis.best_configurations`."""
         return best_configurations(self.runs, self.declaration["search"], self.minimised)
+
+    def teachers(self) -> pd.DataFrame:
+        """The teachers that were searched; see `teachers.teachers`."""
+        return teachers(self)
 
     def budget(self) -> pd.DataFrame:
         """The effort of each search; see `search_analysis.search_budget`."""

@@ -87,6 +87,11 @@ class RunTables:
         return found
 
     @property
+    def student_runs(self) -> pd.DataFrame:
+        """The rows of students: all but those of the phase `teacher`."""
+        return self.runs[self.runs["phase"] != "teacher"]
+
+    @property
     def shared(self) -> SharedCells:
         """The cells whose rows stand in the tables under another cell, by arm."""
         found: SharedCells = self.manifest.get("plan", {}).get("shared", {})

@@ -89,9 +89,8 @@ def cost_scaling(
     """
     arm = arm or results.baseline or results.arms[0]
     columns = ["config.qubits", "config.depth", "config.samples", cost]
-    rows = results.runs.loc[
-        (results.runs["status"] == "ok") & (results.runs["arm"] == arm), columns
-    ]
+    runs = results.student_runs
+    rows = runs.loc[(runs["status"] == "ok") & (runs["arm"] == arm), columns]
     rows = rows.dropna().astype(float)
     rows = rows[rows[cost] > 0]
     if rows["config.qubits"].nunique() < 2:

@@ -14,6 +14,7 @@ from qkd_study.analysis.report.provenance import METHOD, provenance, reproduce
 from qkd_study.analysis.report.scaling import scaling
 from qkd_study.analysis.report.scores import scores
 from qkd_study.analysis.report.search import search
+from qkd_study.analysis.report.teachers import tuned_teachers
 from qkd_study.analysis.run_tables import RunTables
 from qkd_study.results import failed_share, reasons
 
@@ -44,6 +45,7 @@ def section(results: RunTables, drawn: Sequence[Picture] = ()) -> Section:
         in_epochs(results),
         in_replicates(results),
         scaling(results),
+        tuned_teachers(results),
         search(results),
     ]
     filled = [

@@ -60,7 +60,9 @@ def _winners(results: RunTables, best: pd.DataFrame) -> Table:
 
 def _front(results: RunTables, cost: str) -> Table:
     searched = [f"config.{name}" for name in results.declaration["search"]]
-    values = results.runs.drop_duplicates(TRIAL)[[*TRIAL, *(c for c in searched if c != cost)]]
+    values = results.student_runs.drop_duplicates(TRIAL)[
+        [*TRIAL, *(c for c in searched if c != cost)]
+    ]
     frame = in_order(results, results.pareto().merge(values, on=TRIAL))
     frame = frame.assign(front=["yes" if on else "" for on in frame["on_front"]])
     bare = cost.partition(".")[2]

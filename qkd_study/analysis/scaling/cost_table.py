@@ -34,7 +34,8 @@ def cost_laws(results: RunTables, cost: str = "cost.seconds_train") -> pd.DataFr
         each with `_low` and `_high`; r_squared of its logarithm, spread (the factor within which
         two thirds of the runs lie around the law), and law, the fit itself.
     """
-    ok = results.runs[(results.runs["status"] == "ok") & (results.runs[cost] > 0)]
+    runs = results.student_runs
+    ok = runs[(runs["status"] == "ok") & (runs[cost] > 0)]
     others = [name for name in results.factors if name not in SIZES]
     rows: list[dict[str, Any]] = []
     for where, cells in results.sliced(others):

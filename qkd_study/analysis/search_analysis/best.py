@@ -45,7 +45,9 @@ def best_configurations(
     best = found.merge(best_trials(runs, minimised).reset_index(), on=TRIAL)
     edges = [
         tuple(
-            n for n in parameters if n in tried[row["arm"]] and _edge(row[column(n)], parameters[n])
+            n
+            for n in parameters
+            if n in tried[row["arm"]] and is_at_edge(row[column(n)], parameters[n])
         )
         for _, row in best.iterrows()
     ]
@@ -54,7 +56,8 @@ def best_configurations(
     return table.assign(at_edge=pd.Series(edges, index=table.index, dtype=object))
 
 
-def _edge(value: Any, space: Mapping[str, Any]) -> bool:
+def is_at_edge(value: Any, space: Mapping[str, Any]) -> bool:
+    """Whether a value lies within 5 % of a declared range from one of its ends."""
     if space["kind"] == "Choice" or pd.isna(value):
         return False
     low, high, x = float(space["low"]), float(space["high"]), float(value)

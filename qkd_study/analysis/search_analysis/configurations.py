@@ -10,6 +10,7 @@ import pandas as pd
 
 from qkd_study.analysis.summary import TRIAL
 from qkd_study.results import mean_score
+from qkd_study.study.trial import Phase
 
 #: Kind and bounds of each searched parameter, as `declaration["search"]` of study.json has them.
 DeclaredRanges = Mapping[str, Mapping[str, Any]]
@@ -19,9 +20,9 @@ CELL_ARM = ["cell", "arm"]
 OUTCOMES = ("complete", "stopped", "failed")
 
 
-def configurations(runs: pd.DataFrame) -> pd.DataFrame:
-    """The search trials by cell, arm and trial: outcome, score, n, and their `config.*`."""
-    search = runs[runs["phase"] == "search"]
+def configurations(runs: pd.DataFrame, phase: Phase = "search") -> pd.DataFrame:
+    """The trials of a phase by cell, arm and trial: outcome, score, n, and their `config.*`."""
+    search = runs[runs["phase"] == phase]
     config = [c for c in search.columns if c.startswith("config.")]
     by_trial = search.groupby(TRIAL)
     rank = search["status"].map({name: i for i, name in enumerate(OUTCOMES)}).fillna(0)
