@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,3 +135,12 @@ def test_more_trials_of_teachers_are_another_run() -> None:
     assert prints[0] != prints[1]
     without = [study(teacher_search={}, teacher_trials=n) for n in (5, 6)]
     assert fingerprint(without[0], "data") == fingerprint(without[1], "data")
+
+
+def test_the_page_on_tuned_teachers_counts_right() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "teachers.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    there: dict[str, Any] = {}
+    exec(code, there)
+    assert len(teacher_searches(there["study"])) == 3 * 2
+    assert "here 3 kinds times 2 values of `teacher_samples`" in page
