@@ -11,18 +11,19 @@ from typing import Any
 
 import pandas as pd
 
+from qkd_study.analysis.predictions import Correctness, correctness
 from qkd_study.analysis.search_analysis import parameter_importance, pareto_table
 from qkd_study.analysis.summary import SharedCells, confirmed, in_every_cell
 from qkd_study.common.errors import InputError
 from qkd_study.results import (
     BrokenFile,
-    RunFolder,
     VanishedFile,
     files_of,
     find_run,
     read_once,
     reasons,
     retry_read,
+    schema,
 )
 from qkd_study.study.study import MINIMISED
 
@@ -115,6 +116,25 @@ class RunTables:
         failed = confirmed(self.runs, self.minimised, status="failed")
         return in_every_cell(failed, self.shared)
 
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """The table of predictions per test sample; empty if the run kept none."""
+        return self._predictions[0]
+
+    @cached_property
+    def _predictions(self) -> tuple[pd.DataFrame, Sequence[str]]:
+        if not (self.path / "predictions").is_dir():
+            return schema("predictions").empty_table().to_pandas(), ()
+        return retry_read(lambda: _table(self.path, "predictions", ""))
+
+    @cached_property
+    def correctness(self) -> Mapping[tuple[str, str], Correctness]:
+        """Which test samples the confirmed runs of each cell and arm classified correctly.
+
+        Rows that cells share stand under one of them: see `branch`.
+        """
+        return correctness(self.predictions, confirmed(self.runs, self.minimised))
+
     @cached_property
     def confirmed_curves(self) -> pd.DataFrame:
         """The epochs of the runs in `confirmed`."""
@@ -168,7 +188,7 @@ class RunTables:
     @cached_property
     def problems(self) -> tuple[str, ...]:
         """Messages about what is missing or failed; empty for a complete run."""
-        messages = list(self.broken)
+        messages = [*self.broken, *self._predictions[1]]
         if self.runs.empty:
             return (*messages, "The run has no rows yet.")
         found = reasons(self.runs.to_dict("records")) if self.failed else ()
@@ -231,13 +251,13 @@ def read_run(
     """
     folder = find_run(str(path), out)
     manifest = folder.manifest()
-    runs, broken_runs = retry_read(lambda: _table(folder, "runs", ""))
+    runs, broken_runs = retry_read(lambda: _table(folder.path, "runs", ""))
     left_out = "" if search_curves else "search-"
-    curves, broken_curves = retry_read(lambda: _table(folder, "curves", left_out))
+    curves, broken_curves = retry_read(lambda: _table(folder.path, "curves", left_out))
     return RunTables(folder.path, manifest, runs, curves, (*broken_runs, *broken_curves))
 
 
-def _table(folder: RunFolder, table: str, left_out: str) -> tuple[pd.DataFrame, Sequence[str]]:
+def _table(folder: Path, table: str, left_out: str) -> tuple[pd.DataFrame, Sequence[str]]:
     """Read a table without broken files; returns messages about those, too.
 
     Args:
@@ -245,12 +265,12 @@ def _table(folder: RunFolder, table: str, left_out: str) -> tuple[pd.DataFrame, 
         table: its name.
         left_out: files whose names begin with this are not read; may be empty.
     """
-    files = files_of(folder.path, table)
+    files = files_of(folder, table)
     if left_out:
         files = [path for path in files if not path.name.lstrip(".").startswith(left_out)]
     try:
-        rows, doubled = read_once(folder.path, table, files)
-        return rows, () if doubled is None or table == "curves" else (doubled,)
+        rows, doubled = read_once(folder, table, files)
+        return rows, () if doubled is None or table != "runs" else (doubled,)
     except VanishedFile:
         raise
     except BrokenFile:
@@ -259,13 +279,13 @@ def _table(folder: RunFolder, table: str, left_out: str) -> tuple[pd.DataFrame, 
             raise
         bad = [path.name for path in files if path not in good]
         messages = f"{len(bad)} broken files in {table}/ are left out: {', '.join(bad[:3])}"
-        rows, doubled = read_once(folder.path, table, good)
-        return rows, (messages,) if doubled is None or table == "curves" else (messages, doubled)
+        rows, doubled = read_once(folder, table, good)
+        return rows, (messages,) if doubled is None or table != "runs" else (messages, doubled)
 
 
-def _readable(folder: RunFolder, path: Path, table: str) -> bool:
+def _readable(folder: Path, path: Path, table: str) -> bool:
     try:
-        read_once(folder.path, table, [path])
+        read_once(folder, table, [path])
     except VanishedFile:
         raise
     except BrokenFile:

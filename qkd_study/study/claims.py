@@ -26,6 +26,11 @@ MORE_IS_BETTER: Mapping[str, bool] = MappingProxyType(
     }
 )
 
+#: Metrics that are means over test samples of what the table of predictions says of each.
+PER_ITEM = frozenset({"test_accuracy"})
+#: What the interval of a verdict may be over.
+REPLICATES, BOTH = "replicates", "replicates and test items"
+
 Side = str | Mapping[str, Value]
 
 
@@ -42,6 +47,9 @@ class Claim:
         where: factor -> values to which the claim is restricted; default: all cells.
         margin: a difference, in the metric's unit, that does not matter in practice.
         controls: arms that must not match the gain. A quantum teacher's is `classical-teacher`.
+        over: what the verdict is to hold for: new `"replicates"` on the same test samples, or
+            `"replicates and test items"`, new test samples too. Default: both for `test_accuracy`;
+            other metrics have no value per test sample, and allow replicates only.
     """
 
     says: str
@@ -53,6 +61,7 @@ class Claim:
     where: Mapping[str, Sequence[Value]] = field(default_factory=dict)
     margin: float | None = None
     controls: Sequence[str] = ()
+    over: str | None = None
 
     def __post_init__(self) -> None:
         keep_python_values(self)
@@ -63,6 +72,12 @@ class Claim:
             raise InputError(
                 f"metric of {about} must be one of {', '.join(MORE_IS_BETTER)}, but got "
                 f"{safe_repr(self.metric)}."
+            )
+        allowed = (REPLICATES, BOTH) if self.metric in PER_ITEM else (REPLICATES,)
+        if self.over is not None and self.over not in allowed:
+            raise InputError(
+                f"over of {about} must be {' or '.join(map(repr, allowed))} for {self.metric}, but "
+                f"got {safe_repr(self.over)}."
             )
         timed = self.metric == "epochs_to_target"
         given = isinstance(self.target, int | float) and 0 < self.target <= 1
@@ -172,6 +187,17 @@ class Claim:
         where = {k: tuple(v for v in vs if v in factors[k]) for k, vs in self.where.items()}
         gone = any(v not in factors[k] for side in self.values for k, v in side.items())
         return None if gone or not all(where.values()) else replace(self, where=where)
+
+
+def rests_on(claim: Mapping[str, Any]) -> str:
+    """What the verdict on a claim is to hold for, `REPLICATES` or `BOTH`.
+
+    Args:
+        claim: as in study.json; claims of earlier versions, which had no `over`, are over
+            replicates.
+    """
+    default = BOTH if claim["metric"] in PER_ITEM else REPLICATES
+    return str(claim.get("over", REPLICATES) or default)
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from qkd_study import Claim, LogFloat, Replicates, Study
-from qkd_study.analysis import Results
-from qkd_study.results.schema import schema
+from qkd_study.analysis import Results, load
+from qkd_study.results.schema import RUN_KEY, schema
 from qkd_study.study.branches import branch, shared_cells
 from qkd_study.study.canonical import canonical
 from qkd_study.study.identity import declaration
@@ -182,6 +183,43 @@ def written(results: Results, out: Path) -> Path:
     manifest = {"arms": results.declaration["arms"]}
     (folder / "study.json").write_text(json.dumps({**manifest, **results.manifest}))
     return folder
+
+
+def with_predictions(
+    results: Results, out: Path, *, items: int = 60, gain: float = 0.3, seed: int = 0
+) -> Results:
+    """The run, written and read again, with predictions, and accuracies that follow from them.
+
+    All replicates have the same test samples, of which some are hard.
+
+    Args:
+        results: of which the accuracies are replaced.
+        out: an empty folder.
+        items: test samples.
+        gain: of all arms but `scratch`, of a normal variable that is above 0 if a sample is
+            classified correctly; that of a sample has a standard deviation of 1.
+        seed: of the numbers.
+    """
+    rng = np.random.default_rng(seed)
+    hard = rng.normal(size=items)
+    for_arm = {arm: 0.6 * rng.normal(size=items) for arm in results.arms}
+    runs = results.runs.copy()
+    parts = []
+    for row in runs.index[runs["phase"] == "confirm"]:
+        arm = str(runs.loc[row, "arm"])
+        mean = hard + for_arm[arm] + (1.0 if arm == "scratch" else 1.0 + gain)
+        right = mean + rng.normal(0, 0.7, items) > 0
+        runs.loc[row, "metric.test_accuracy"] = right.mean()
+        keys = {name: runs.loc[row, name] for name in RUN_KEY}
+        parts.append(
+            pd.DataFrame({**keys, "sample": range(items), "label": 1, "predicted": right * 1})
+        )
+    folder = written(replace(results, runs=runs), out)
+    (folder / "predictions").mkdir()
+    data = pa.Table.from_pandas(pd.concat(parts), schema("predictions"), preserve_index=False)
+    path = folder / "predictions" / "confirm-all.parquet"
+    pq.write_table(data.replace_schema_metadata(schema("predictions").metadata), path)
+    return load(folder)
 
 
 def _frame(rows: list[dict[str, Any]], table: str) -> pd.DataFrame:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from qkd_study import InputError, load
+from qkd_study.analysis.claims import sides
+from qkd_study.analysis.report.prose import statement
 from qkd_study.analysis.statistics import crossed_difference, item_variance
+from qkd_study.study.canonical import canonical
+from qkd_study.study.claims import BOTH, REPLICATES, rests_on
 from tests.analysis.crossed import Design, coverage
+from tests.analysis.made import CLAIM, made_results, made_study, with_predictions
 
 
 def correctness(seed: int, replicates: int = 6, items: int = 50) -> NDArray[np.float64]:
@@ -109,3 +122,64 @@ def test_it_covers_new_replicates_on_new_items() -> None:
     own = coverage(Design(replicates=10, items=100, shared=False), repetitions=600)
     assert 0.93 <= own.both <= 0.97
     assert own.replicates == pytest.approx(own.both, abs=0.005)
+
+
+def test_claims_rest_on_new_test_samples_unless_they_say_otherwise(tmp_path: Path) -> None:
+    claims = (CLAIM, replace(CLAIM, over="replicates"), replace(CLAIM, metric="test_nll"))
+    study = made_study(claims=[replace(c, says=f"{i}") for i, c in enumerate(claims)])
+    results = with_predictions(made_results(study=study), tmp_path, gain=0.6)
+    wide, narrow, other = results.judge()
+    right = results.correctness
+    d = np.mean(
+        [
+            right[cell, "soft"].right.to_numpy(float) - right[cell, "scratch"].right.to_numpy(float)
+            for cell in results.cells
+        ],
+        axis=0,
+    )
+    rows, columns, rest = mean_squares(d)
+    both = wide.overall.both
+    assert both is not None
+    assert both.mean == pytest.approx(d.mean())
+    assert both.error**2 == pytest.approx((rows + columns - rest) / d.size)
+    assert [c.overall.over for c in (wide, narrow)] == [BOTH, REPLICATES]
+    assert [c.status for c in (wide, narrow)] == ["undecided", "supported"]
+    assert wide.overall.too_few_items  # half a point cannot be seen on 60 samples
+    assert all(c.contrast.over == BOTH for c in wide.controls)
+    assert "over replicates and 60 test samples" in statement(wide).lines[0]
+    assert "The verdict is for new replicates on new test samples." in statement(wide).lines[0]
+    assert "the test samples are too few." in statement(wide).lines[0]
+    assert "on these test samples." in statement(narrow).lines[0]
+    assert (other.overall.both, other.overall.over) == (None, REPLICATES)
+    table = results.verdicts()
+    assert (table["both_low"] <= table["low"])[table["test_items"] == 60].all()
+    assert table.loc[table["metric"] == "test_nll", "test_items"].isna().all()
+    (folder,) = tmp_path.glob("made/made")
+    path = folder / "predictions" / "confirm-all.parquet"
+    some = pq.read_table(path)
+    pq.write_table(some.filter(pc.not_equal(some["replicate"], 1003)), path)
+    missing = load(folder).judge()[0]
+    assert (missing.overall.both, missing.overall.over) == (None, REPLICATES)
+    assert "how much is due to the samples is not known" in statement(missing).lines[0]
+    shutil.rmtree(folder / "predictions")  # a run of an earlier version
+    assert load(folder).judge()[0].overall.over == REPLICATES
+
+
+def test_old_claims_are_over_replicates_and_bad_ones_are_refused() -> None:
+    old = {key: value for key, value in canonical(CLAIM).items() if key != "over"}
+    assert (rests_on(old), rests_on(canonical(CLAIM))) == (REPLICATES, BOTH)
+    with pytest.raises(InputError, match="must be 'replicates' or 'replicates and test items'"):
+        replace(CLAIM, over="test items")
+    with pytest.raises(InputError, match="must be 'replicates' for test_nll, but got"):
+        replace(CLAIM, metric="test_nll", over=BOTH)
+
+
+def test_datasets_have_test_items_of_their_own() -> None:
+    """The difference of an arm between two datasets: both draws of test samples count."""
+    frames = [pd.DataFrame(correctness(seed), columns=range(50)) for seed in (1, 2)]
+    items = sides._sum([({"digits": frames[0]}, 1.0), ({"xor4": frames[1]}, -1.0)])
+    assert items is not None
+    alone = [item_variance([frame.to_numpy()]).variance for frame in frames]
+    found = item_variance([frame.to_numpy() for frame in items.values()])
+    assert found.variance == pytest.approx(sum(alone))
+    assert sides._sum([(items, 1.0), (None, 1.0)]) is None

@@ -9,11 +9,20 @@ from typing import Any, Literal
 import numpy as np
 
 from qkd_study.analysis.claims.sides import Frame, PairedScores
-from qkd_study.analysis.statistics import Paired, Verdict, holm, paired_difference, verdict
+from qkd_study.analysis.statistics import (
+    CrossedDifference,
+    Paired,
+    Verdict,
+    crossed_difference,
+    holm,
+    item_variance,
+    paired_difference,
+    verdict,
+)
 from qkd_study.analysis.statistics.bounds import equivalence_p_bound, mean_p_bound
 from qkd_study.analysis.statistics.samples import Reals
 from qkd_study.results import largest_difference
-from qkd_study.study.claims import MORE_IS_BETTER
+from qkd_study.study.claims import BOTH, MORE_IS_BETTER, REPLICATES, rests_on
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,12 @@ class Contrast:
             without any. The verdict's p values are the largest over all between.
         insensitive: why the verdict is not `equivalent`, though the difference is shown to be
             within the margin; see `sensitivity`.
+        both: the difference over replicates and test items; `None` if predictions are missing, or
+            the metric has no value per test sample.
+        over: what the verdict rests on, `REPLICATES` or `BOTH`. Its p values are then the larger
+            ones, those of `both`.
+        too_few_items: whether the verdict is undecided and more replicates alone would not decide,
+            because the test samples are too few.
     """
 
     where: str
@@ -40,6 +55,9 @@ class Contrast:
     failed: int = 0
     bounds: tuple[float, float] | None = None
     insensitive: Sequence[str] = ()
+    both: CrossedDifference | None = None
+    over: str = REPLICATES
+    too_few_items: bool = False
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -68,7 +86,12 @@ def evaluate_family(
     for i in alone:
         _, scores, claim = family[i]
         adjusted = _verdict(_differences(scores.complete), claim, alpha, p_values[i], within.get(i))
-        found[i] = replace(found[i], verdict=adjusted)
+        both, too_few = found[i].both, False
+        if both is not None and found[i].over == BOTH and adjusted.replicates_needed is not None:
+            target = adjusted.mean if claim["margin"] is None else claim["margin"]
+            needed = both.replicates_needed(target, alpha=alpha)
+            adjusted, too_few = replace(adjusted, replicates_needed=needed), needed is None
+        found[i] = replace(found[i], verdict=adjusted, too_few_items=too_few)
     return found
 
 
@@ -96,9 +119,14 @@ def _tested(where: str, scores: PairedScores, claim: Mapping[str, Any], alpha: f
     if paired.n < 2:
         return Contrast(where, None, None, scores.left_out, scores.failed)
     known, lowest, highest = _known_and_ends(scores)
-    p_within = None
-    if scores.failed and claim["margin"] is not None:
-        p_within = equivalence_p_bound(known, lowest, highest, claim["margin"])
+    both, margin, p_within = _over_both(scores), claim["margin"], None
+    if scores.failed and margin is not None:
+        p_within = equivalence_p_bound(known, lowest, highest, margin)
+    over = BOTH if both is not None and rests_on(claim) == BOTH else REPLICATES
+    if both is not None and over == BOTH:
+        p = max(p, both.p)
+        if margin is not None:
+            p_within = max(p_within or 0.0, both.p_within(margin))
     return Contrast(
         where,
         paired,
@@ -106,7 +134,19 @@ def _tested(where: str, scores: PairedScores, claim: Mapping[str, Any], alpha: f
         scores.left_out,
         scores.failed,
         (float(lowest.mean()), float(highest.mean())) if scores.failed else None,
+        both=both,
+        over=over,
     )
+
+
+def _over_both(scores: PairedScores) -> CrossedDifference | None:
+    """The difference over replicates and test items, if every pair has predictions."""
+    pair = scores.complete.dropna()
+    frames = [] if scores.items is None else list(scores.items.values())
+    if not frames or not all(pair.index.isin(frame.index).all() for frame in frames):
+        return None
+    items = item_variance([frame.loc[pair.index].to_numpy() for frame in frames])
+    return crossed_difference(_differences(scores.complete), items, most=1.0)
 
 
 def _known_and_ends(scores: PairedScores) -> tuple[Reals, Reals, Reals]:

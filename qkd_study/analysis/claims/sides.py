@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
 
 from qkd_study.analysis.run_tables import RunTables
+from qkd_study.study.claims import PER_ITEM
 
 Frame = pd.DataFrame  # index replicate, columns better and than; nan where a side lacks one
 Scores = dict[tuple[str, str], "pd.Series[float]"]  # by cell and arm, indexed by replicate
 Sides = tuple[tuple[str, str], tuple[str, str]]  # cell and arm, of better and of than
+Items = dict[str, pd.DataFrame]  # by dataset: index replicate, columns test samples
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,14 @@ class PairedScores:
     Attributes:
         complete: without failed runs.
         lowest, highest: with them, such that better - than is lowest or highest.
+        items: better - than for each test sample, as differences whose means over the samples of a
+            dataset add up to that of the scores; `None` if they are not known.
     """
 
     complete: Frame
     lowest: Frame
     highest: Frame
+    items: Items | None = None
 
     @property
     def failed(self) -> int:
@@ -73,21 +78,23 @@ def paired_scores(results: RunTables, claim: Mapping[str, Any]) -> dict[str, Pai
     failed = _by_side(results.failed_confirm.assign(failed=math.nan), "failed")
     found: dict[str, PairedScores] = {}
     for label, sides in compared(results, claim).items():
-        complete, *filled = (_pair(scores, failed, sides, fill) for fill in (None, "low", "high"))
+        complete, low, high = (_pair(scores, failed, sides, fill) for fill in (None, "low", "high"))
         if trained is not None:
             both = complete.dropna().index  # if it is empty, the limit is nan, which does not clip
             shortest = [trained[side].reindex(both).min() for side in sides if side in trained]
             limit = min(shortest, default=math.nan)
-            complete, *filled = (frame.clip(upper=limit) for frame in (complete, *filled))
-        found[label] = PairedScores(complete, *filled)
+            complete, low, high = (frame.clip(upper=limit) for frame in (complete, low, high))
+        found[label] = PairedScores(complete, low, high, _items(results, claim, sides))
     return found
 
 
 def mean_over_cells(pairs: Mapping[str, PairedScores]) -> PairedScores:
     """The mean over cells; nan for replicates that are not complete in all cells."""
-    parts = ("complete", "lowest", "highest")
     return PairedScores(
-        *(_mean({cell: getattr(pair, part) for cell, pair in pairs.items()}) for part in parts)
+        _mean({cell: pair.complete for cell, pair in pairs.items()}),
+        _mean({cell: pair.lowest for cell, pair in pairs.items()}),
+        _mean({cell: pair.highest for cell, pair in pairs.items()}),
+        _sum([(pair.items, 1 / len(pairs)) for pair in pairs.values()]),
     )
 
 
@@ -98,6 +105,27 @@ def _mean(frames: Mapping[str, Frame]) -> Frame:
     by_replicate = stacked.dropna().groupby(level="replicate")
     complete = by_replicate.mean()[by_replicate.size() == len(frames)]
     return complete.reindex(stacked.index.unique("replicate"))
+
+
+def _items(results: RunTables, claim: Mapping[str, Any], sides: Sides) -> Items | None:
+    """The differences for each test sample, of claims about the accuracy."""
+    if claim["metric"] not in PER_ITEM:
+        return None
+    known = [results.correctness.get((results.branch(*side), side[1])) for side in sides]
+    parts = [None if one is None else {one.dataset: one.right} for one in known]
+    return _sum(list(zip(parts, (1.0, -1.0), strict=True)))
+
+
+def _sum(parts: Sequence[tuple[Items | None, float]]) -> Items | None:
+    """The weighted sum, dataset by dataset; `None` if one is not known."""
+    found: Items = {}
+    for items, weight in parts:
+        if items is None:
+            return None
+        for dataset, frame in items.items():
+            own = weight * frame
+            found[dataset] = found[dataset] + own if dataset in found else own
+    return found or None
 
 
 def _pair(

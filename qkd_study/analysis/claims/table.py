@@ -11,8 +11,20 @@ import pandas as pd
 from qkd_study.analysis.claims.contrasts import Contrast
 from qkd_study.analysis.claims.evaluate import ClaimResult
 
-_REALS = ["bound_low", "bound_high", "difference", "low", "high", "bca_low", "bca_high"]
-_REALS += ["sd", "won", "p", "p_holm", "p_wilcoxon", "margin", "p_margin"]
+_REALS = ["bound_low", "bound_high", "difference", "low", "high", "both_low", "both_high"]
+_REALS += [
+    "test_items",
+    "bca_low",
+    "bca_high",
+    "sd",
+    "won",
+    "p",
+    "p_both",
+    "p_holm",
+    "p_wilcoxon",
+    "margin",
+    "p_margin",
+]
 
 
 def verdicts(judged: Sequence[ClaimResult]) -> pd.DataFrame:
@@ -22,10 +34,13 @@ def verdicts(judged: Sequence[ClaimResult]) -> pd.DataFrame:
         claim (counted from 1), contrast, where (`all`, a cell, or `control`), metric, pairs,
         left_out, failed (those of them with a failed run), bound_low and bound_high (the lowest and
         the highest mean difference with them; nan without any), difference, its t interval `low` to
-        `high`, its bootstrap interval `bca_low` to `bca_high`, sd, won, p (by itself, paired t),
-        p_holm, p_wilcoxon, margin, p_margin (of two one-sided tests that the difference lies within
-        the margin), verdict and its `marks` (see `Contrast` and `ClaimResult`), joined by commas;
-        in the unit of the metric, nan below two pairs.
+        `high` over replicates, its interval `both_low` to `both_high` over replicates and test
+        items, over so many `test_items` (nan if predictions are missing), its bootstrap interval
+        `bca_low` to `bca_high`, sd, won, p (by itself, paired t), p_both (the same over replicates
+        and test items), p_holm, p_wilcoxon, margin, p_margin (of two one-sided tests that the
+        difference lies within the margin), over (what p_holm, p_margin and the verdict rest on),
+        verdict and its `marks` (see `Contrast` and `ClaimResult`), joined by commas; in the unit of
+        the metric, nan below two pairs.
     """
     rows = []
     for number, one in enumerate(judged, start=1):
@@ -39,7 +54,7 @@ def verdicts(judged: Sequence[ClaimResult]) -> pd.DataFrame:
             against = f"{better} - {control.arm}"
             rows.append(_row(number, against, "control", claim, control.contrast))
     names = ["claim", "contrast", "where", "metric", "pairs", "left_out", "failed"]
-    names += [*_REALS, "verdict"]
+    names += [*_REALS, "over", "verdict"]
     table = pd.DataFrame(rows, columns=[*names, "marks"]).astype(dict.fromkeys(_REALS, float))
     return table.fillna({"marks": ""})
 
@@ -91,10 +106,15 @@ def _row(
         "left_out": contrast.left_out,
         "failed": contrast.failed,
         "margin": claim["margin"],
+        "over": contrast.over,
         "verdict": "no pairs",
     }
     if contrast.bounds is not None:
         row["bound_low"], row["bound_high"] = contrast.bounds
+    if contrast.both is not None:
+        both = contrast.both
+        row |= {"both_low": both.low, "both_high": both.high, "p_both": both.p}
+        row["test_items"] = both.items
     paired, verdict = contrast.paired, contrast.verdict
     if paired is None or verdict is None:
         return row

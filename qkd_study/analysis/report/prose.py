@@ -10,7 +10,7 @@ from qkd_study.analysis.claims.evaluate import ClaimResult, Control
 from qkd_study.analysis.claims.interaction import ALPHA, Interaction
 from qkd_study.analysis.claims.table import side
 from qkd_study.analysis.report.page import Statement
-from qkd_study.analysis.statistics import Paired
+from qkd_study.study.claims import BOTH
 
 #: What a control leaves out, by arm: a gain that it does not match is due to it.
 LEFT_OUT = {
@@ -50,11 +50,17 @@ def signed(difference: float, metric: str) -> str:
     return f"{factor * difference:+.{3 if name == 'nats' else 1}f}"
 
 
-def amount(paired: Paired, metric: str) -> str:
-    """A difference with its t interval."""
+def amount(contrast: Contrast, metric: str) -> str:
+    """A difference with its intervals, and what they are over."""
+    paired, both = contrast.paired, contrast.both
+    assert paired is not None
     low, high = signed(paired.t_low, metric), signed(paired.t_high, metric)
-    mean = f"{signed(paired.mean, metric)} {unit(metric)[1]}"
-    return f"{mean} (95 % interval {low} to {high})"
+    text = f"{signed(paired.mean, metric)} {unit(metric)[1]} (95 % interval {low} to {high} over "
+    text += "replicates"
+    if both is not None:
+        low, high = signed(both.low, metric), signed(both.high, metric)
+        text += f", {low} to {high} over replicates and {both.items} test samples"
+    return text + ")"
 
 
 def p_value(p: float) -> str:
@@ -121,8 +127,8 @@ def _overall(claim: Mapping[str, Any], contrast: Contrast, cells: int) -> str:
     factor, name = unit(metric)
     over = f", averaged over {cells} cells" if cells > 1 else ""
     text = (
-        f"{better} minus {than}: {amount(paired, metric)}{over}; higher in {paired.won:.0%} of "
-        f"{paired.n} replicates; {p_value(verdict.p)} after Holm's correction."
+        f"{better} minus {than}: {amount(contrast, metric)}{over}; higher in {paired.won:.0%} of "
+        f"{paired.n} replicates; {p_value(verdict.p)} after Holm's correction. {_basis(contrast)}"
     )
     if contrast.left_out:
         text += f" {contrast.left_out} replicates that a side or a cell lacks are left out."
@@ -147,6 +153,9 @@ def _overall(claim: Mapping[str, Any], contrast: Contrast, cells: int) -> str:
         text += "shown: the observed difference is."
     elif verdict.status == "equivalent":
         text += f" The difference is shown to be smaller than {shown}: practically none."
+    elif contrast.too_few_items:
+        text += " More replicates alone would not decide about a difference of "
+        text += f"{shown or 'the size that was observed'}: the test samples are too few."
     elif verdict.status == "undecided" and verdict.replicates_needed is not None:
         needed, of = verdict.replicates_needed, shown or "the size that was observed"
         if needed > paired.n:
@@ -156,6 +165,16 @@ def _overall(claim: Mapping[str, Any], contrast: Contrast, cells: int) -> str:
             text += f" The replicates would have sufficed to see a difference of {of}, "
             text += "but not to show that there is none."
     return text
+
+
+def _basis(contrast: Contrast) -> str:
+    """What a verdict rests on."""
+    if contrast.over == BOTH:
+        return "The verdict is for new replicates on new test samples."
+    text = "The verdict is for new replicates on these test samples"
+    if contrast.both is None:
+        text += ": how much is due to the samples is not known"
+    return text + "."
 
 
 def _in_cell(claim: Mapping[str, Any], contrast: Contrast) -> str:
@@ -171,7 +190,7 @@ def _control(claim: Mapping[str, Any], control: Control, held: bool) -> str:
         return f"Control {control.arm}: fewer than two pairs of replicates."
     text = (
         f"Control {control.arm}: {signed(control.gain.mean, metric)} over {side(claim['than'])} by "
-        f"itself; {better} minus {control.arm} {amount(control.contrast.paired, metric)}."
+        f"itself; {better} minus {control.arm} {amount(control.contrast, metric)}."
     )
     if control.outcome == "beaten":
         return text + f" {better} beats this control."

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from qkd_study.analysis.statistics.intervals import mean_interval
+from qkd_study.analysis.statistics.power import replicates_needed
 from qkd_study.analysis.statistics.samples import Reals, finite, greater_p, mean_p, share
 
 
@@ -62,6 +63,30 @@ class CrossedDifference:
         if self.error == 0:
             return alone
         return max(alone, float(stats.t.sf((margin - abs(self.mean)) / self.error, self.df)))
+
+    def replicates_needed(
+        self, difference: float, *, power: float = 0.8, alpha: float = 0.05
+    ) -> int | None:
+        """About the fewest replicates, on as many test items, that find a difference.
+
+        The normal test's power at that difference: its standard error must be at most the
+        difference over the sum of the quantiles of power and 1 - alpha / 2, of which the items take
+        their part; what is left decides on the replicates (`power.replicates_needed`).
+
+        Args:
+            difference: not zero.
+            power: the chance to reject zero.
+            alpha: the two-sided level.
+
+        Returns:
+            `None` if the items alone vary too much for any number of replicates.
+        """
+        quantiles = float(stats.norm.isf(alpha / 2) + stats.norm.ppf(power))
+        left = (difference / quantiles) ** 2 - self.item_share * self.error**2
+        if left <= 0:
+            return None
+        sd = float(self.values.std(ddof=1))
+        return replicates_needed(quantiles * math.sqrt(left), sd, power=power, alpha=alpha)
 
 
 def item_variance(differences: Sequence[ArrayLike]) -> ItemVariance:
