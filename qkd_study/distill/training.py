@@ -17,7 +17,7 @@ from qkd_study.distill.objective import Objective, Terms, detached
 from qkd_study.distill.optimizers import Optimizer
 from qkd_study.distill.samples import Samples
 from qkd_study.distill.scores import accuracy
-from qkd_study.models import Model, Outputs, seeded_where_drawn
+from qkd_study.models import Model, Outputs, seed_dropout, seeded_where_drawn
 
 NO_WEIGHTS = "the weights after epoch {} are no longer numbers"
 
@@ -137,6 +137,7 @@ def train(
         Diverged: a loss is NaN or infinite, or a weight of the chosen epoch.
     """
     order = torch.Generator().manual_seed(seed)
+    seed_dropout(model, seed)
     trained = [p for p in model.parameters() if p.requires_grad and p.numel()]
     optimizer = config.make(trained) if trained else None
     seeded_draws = _SeededDraws(seed, [model, objective.own])

@@ -14,8 +14,8 @@ from qkd_study.study.canonical import canonical
 from qkd_study.study.config import PARAMETERS, Config
 from qkd_study.study.study import Study
 
-#: Parameters of circuits that are no numbers and change the cost.
-UNORDERED = ("ansatz", "reduction", "embedding", "device", "precision", "plan")
+#: Parameters of models that are no numbers and change the cost.
+UNORDERED = ("ansatz", "reduction", "embedding", "device", "precision", "plan", "activation")
 #: Every parameter that the cost of a run depends on.
 COSTLY = frozenset(p.name for p in PARAMETERS.values() if p.changes_time)
 
@@ -84,6 +84,8 @@ def shape_of(study: Study, training: Training) -> Shape:
         validation = own["validation_samples"]
     kind["validates_all"] = training.validates_all
     kind |= {"model": canonical(model), **{name: own.get(name) for name in UNORDERED}}
+    kind["drops"] = bool(own.get("dropout"))
     wires, depth = 2.0 ** (own.get("qubits") or 0), own.get("depth") or 1
     sizes = samples, ceil(samples / batch), answered, validation, wires, depth, training.group
-    return Shape(json.dumps(kind, sort_keys=True), tuple(map(float, sizes)))
+    width = own.get("hidden") or 1
+    return Shape(json.dumps(kind, sort_keys=True), tuple(map(float, (*sizes, width))))

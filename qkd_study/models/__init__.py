@@ -1,6 +1,7 @@
 """Torch models: students and teachers, built from declarations."""
 
 from qkd_study.common.randomness import seeded, seeded_where_drawn
+from qkd_study.models.activations import seed_dropout
 from qkd_study.models.build import BUILDERS, build_ansatz, build_model
 from qkd_study.models.circuits import (
     SMALLEST,
@@ -42,6 +43,7 @@ __all__ = [
     "make_reduction",
     "predict",
     "products",
+    "seed_dropout",
     "seeded",
     "seeded_where_drawn",
 ]

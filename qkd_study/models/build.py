@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.common.randomness import seeded
@@ -103,12 +103,37 @@ def _reduction(config: Config, shape: Shape) -> Reduction:
     return make_reduction(cast(str, config.reduction), shape, reduced_features(vars(config)))
 
 
+class _Network(TypedDict):
+    activation: str
+    dropout: float
+
+
+def _network(of: spec.ModelSpec, config: Config) -> _Network:
+    return _Network(activation=of.activation(vars(config)), dropout=config.dropout or 0.0)
+
+
+def _mlp(of: spec.Mlp, config: Config, shape: Shape, classes: int, seed: int) -> Model:
+    return MLP(shape, classes, hidden=of.widths(vars(config)), **_network(of, config))
+
+
+def _image_network(of: Any, config: Config, shape: Shape, classes: int, seed: int) -> Model:
+    if isinstance(of, spec.LeNet):
+        return LeNet5(shape, classes, **_network(of, config))
+    kind = AlexNet if isinstance(of, spec.AlexNet) else ConvNet
+    return kind(shape, classes, **_network(of, config))
+
+
 def _convolution(
     of: spec.Convolution, config: Config, shape: Shape, classes: int, seed: int
 ) -> Model:
     down, across = of.patches(shape)
     return ConvolutionStudent(
-        down * across, classes, filters=of.filters, kernel=of.kernel, stride=of.stride
+        down * across,
+        classes,
+        filters=of.filters,
+        kernel=of.kernel,
+        stride=of.stride,
+        **_network(of, config),
     )
 
 
@@ -160,6 +185,7 @@ def _patch_polynomial(
         embedding=cast(str, config.embedding),
         angle_range=config.angle_range or 0.0,
         order=of.order,
+        dropout=config.dropout or 0.0,
     )
 
 
@@ -185,6 +211,7 @@ def _matched_convolution(
         filters=of.of.filters,
         kernel=of.of.kernel,
         stride=of.of.stride,
+        **_network(of, config),
     )
 
 
@@ -193,7 +220,8 @@ def _matched_mlp(
 ) -> Model:
     components, hidden = of.widths(vars(config), shape, classes)
     reduction = make_reduction("pca", shape, components)
-    return ExpandedMLP(Components(reduction), shape, classes, hidden=(hidden,))
+    expansion = Components(reduction)
+    return ExpandedMLP(expansion, shape, classes, hidden=(hidden,), **_network(of, config))
 
 
 def _fourier(
@@ -223,10 +251,10 @@ def _own(of: spec.Own, config: Config, shape: Shape, classes: int, seed: int) ->
 
 #: The builder of a declared model: the entry of its class, or of its nearest base class.
 BUILDERS: dict[type[spec.ModelSpec], Callable[[Any, Config, Shape, int, int], Model]] = {
-    spec.Mlp: lambda of, config, shape, classes, seed: MLP(shape, classes, hidden=of.hidden),
-    spec.LeNet: lambda of, config, shape, classes, seed: LeNet5(shape, classes),
-    spec.AlexNet: lambda of, config, shape, classes, seed: AlexNet(shape, classes),
-    spec.ConvNet: lambda of, config, shape, classes, seed: ConvNet(shape, classes),
+    spec.Mlp: _mlp,
+    spec.LeNet: _image_network,
+    spec.AlexNet: _image_network,
+    spec.ConvNet: _image_network,
     quantum_spec.Quanvolution: _quanvolution,
     spec.Convolution: _convolution,
     quantum_spec.HybridCircuit: _circuit,

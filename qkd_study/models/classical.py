@@ -1,7 +1,8 @@
 """Classical networks: teachers, students and baselines.
 
-None has dropout or batch normalisation, even if the original has: a forward pass is then a function
-of weights and samples alone, and replicates are reproducible and can be trained in one batch.
+None has batch normalisation, and dropout has a generator of its own: a forward pass is a function
+of weights, samples and the seed of the dropout, and replicates are reproducible and can be trained
+in one batch. `activation` is one of `ACTIVATIONS`, `dropout` a share of units.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from qkd_study.models.activations import ACTIVATIONS, Activation, Dropout
 from qkd_study.models.outputs import HeadedModel, Outputs
 from qkd_study.study import models as declared
 from qkd_study.study.models import check_images
@@ -28,18 +30,21 @@ def sequence(*layers: nn.Module) -> nn.Sequential:
     return made
 
 
-def two_convolutions(channels: int, first: int, second: int) -> list[nn.Module]:
-    """3x3 convolutions, padded, to `first` and `second` channels, each with ReLU and 2x2 pooling.
+def two_convolutions(
+    channels: int, first: int, second: int, activation: str = "relu"
+) -> list[nn.Module]:
+    """3x3 convolutions, padded, to `first` and `second` channels, each with 2x2 pooling and ReLU.
 
-    Pooling comes before ReLU: the same maps and gradients, from a quarter of the pixels.
+    Pooling comes before ReLU: the same maps and gradients, from a quarter of the pixels. So it does
+    before all activations that do not fall anywhere; only GELU falls.
     """
     return [
         nn.Conv2d(channels, first, 3, padding=1),
         nn.MaxPool2d(2),
-        nn.ReLU(),
+        Activation(activation),
         nn.Conv2d(first, second, 3, padding=1),
         nn.MaxPool2d(2),
-        nn.ReLU(),
+        Activation(activation),
     ]
 
 
@@ -72,7 +77,7 @@ class _Classical(HeadedModel):
 
 
 class MLP(_Classical):
-    """Fully connected layers with ReLU between them.
+    """Fully connected layers with an activation function, and dropout, between them.
 
     With widths w_0 (numbers in a sample), the hidden ones, and w_L = classes, it has
     sum_i (w_i + 1) w_(i+1) parameters: 64-18-3 has 1,227, and 64-3 has 195.
@@ -81,28 +86,40 @@ class MLP(_Classical):
         shape: of a sample, which is flattened.
         classes: how many.
         hidden: widths of the hidden layers; empty for a linear classifier (softmax regression).
+        activation, dropout: of the hidden units.
 
     Raises:
         ValueError: fewer than 2 classes, or a hidden layer without units.
     """
 
-    def __init__(self, shape: tuple[int, ...], classes: int, *, hidden: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        classes: int,
+        *,
+        hidden: tuple[int, ...],
+        activation: str = "relu",
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__(shape, classes)
+        self.activation = activation
         if any(width < 1 for width in hidden):
             raise ValueError(f"hidden layers of {tuple(hidden)} units: each needs at least 1")
         widths = (math.prod(shape), *hidden)
         self.hidden = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(widths))
+        self.dropped = nn.ModuleList(Dropout(dropout) for _ in hidden)
         self.head = nn.Linear(widths[-1], classes)
 
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits (batch, classes) and the last hidden activations (batch, width).
 
-        Without a hidden layer the features are the inputs.
+        Without a hidden layer the features are the inputs. Features are those before dropout.
         """
-        x = inputs
-        for layer in self.hidden:
-            x = torch.relu(layer(x))
-        return Outputs(self.head(x), x)
+        x = features = inputs
+        for layer, dropped in zip(self.hidden, self.dropped, strict=True):
+            features = ACTIVATIONS[self.activation](layer(x))
+            x = dropped(features)
+        return Outputs(self.head(x), features)
 
 
 class _ImageModel(_Classical):
@@ -125,7 +142,9 @@ class _ImageModel(_Classical):
 
 
 class ConvNet(_ImageModel):
-    """Two 3x3 convolutions (8 and 16 filters, padded) with ReLU and 2x2 max pooling, then linear.
+    """Two 3x3 convolutions (8 and 16 filters, padded), by default with ReLU, and 2x2 max pooling.
+
+    A linear layer follows, with dropout of the pooled maps before it.
 
     With c channels, k classes, r = height // 4 and s = width // 4 it has
     72 c + 1,176 + (16 r s + 1) k parameters: 1,898 for 8x8 digits, 9,098 for 28x28 grey images
@@ -134,6 +153,8 @@ class ConvNet(_ImageModel):
     Args:
         shape: (height, width) or (channels, height, width), at least 4x4 pixels.
         classes: how many.
+        activation: of all hidden units.
+        dropout: of those that the head reads.
 
     Raises:
         InputError: not images, or too small.
@@ -142,24 +163,33 @@ class ConvNet(_ImageModel):
 
     smallest = declared.ConvNet.smallest
 
-    def __init__(self, shape: tuple[int, ...], classes: int) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        classes: int,
+        *,
+        activation: str = "relu",
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__(shape, classes)
-        self.layers = sequence(*two_convolutions(self.channels, 8, 16))
+        self.layers = sequence(*two_convolutions(self.channels, 8, 16, activation))
         height, width = shape[-2:]
+        self.dropped = Dropout(dropout)
         self.head = nn.Linear(16 * (height // 4) * (width // 4), classes)
 
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits (batch, classes) and pooled maps (batch, 16, height // 4, width // 4)."""
         maps = self.layers(inputs)
-        return Outputs(self.head(maps.flatten(1)), maps)
+        return Outputs(self.head(self.dropped(maps.flatten(1))), maps)
 
 
 class LeNet5(_ImageModel):
     """LeNet-5 (LeCun, Bottou, Bengio, Haffner 1998, section II.B) in its present-day form.
 
-    5x5 convolutions with 6 and 16 filters, tanh and 2x2 average pooling, then linear layers of
-    120, 84 and `classes` units. As is usual now, S2 is fully connected to C3, pooling has no
-    weights, tanh is not scaled, and a linear layer replaces the radial basis functions.
+    5x5 convolutions with 6 and 16 filters, by default with tanh, and 2x2 average pooling, then
+    linear layers of 120, 84 and `classes` units. As is usual now, S2 is fully connected to C3,
+    pooling has no weights, tanh is not scaled, and a linear layer replaces the radial basis
+    functions.
 
     The original reads 32x32 pixels. Images below 32 in a direction are padded by 2 on every side,
     as the authors did with MNIST. With c channels, k classes and maps of r x s cells after the
@@ -170,6 +200,8 @@ class LeNet5(_ImageModel):
     Args:
         shape: (height, width) or (channels, height, width), at least 12x12 pixels.
         classes: how many.
+        activation: of all hidden units.
+        dropout: of those that the head reads.
 
     Raises:
         InputError: not images, or too small.
@@ -178,40 +210,49 @@ class LeNet5(_ImageModel):
 
     smallest = declared.LeNet.smallest
 
-    def __init__(self, shape: tuple[int, ...], classes: int) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        classes: int,
+        *,
+        activation: str = "tanh",
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__(shape, classes)
         height, width = shape[-2:]
         padded = min(height, width) < 32
         lost = 2 if padded else 3
         self.layers = sequence(
             nn.Conv2d(self.channels, 6, 5, padding=2 if padded else 0),
-            nn.Tanh(),
+            Activation(activation),
             nn.AvgPool2d(2),
             nn.Conv2d(6, 16, 5),
-            nn.Tanh(),
+            Activation(activation),
             nn.AvgPool2d(2),
             nn.Flatten(),
             nn.Linear(16 * (height // 4 - lost) * (width // 4 - lost), 120),
-            nn.Tanh(),
+            Activation(activation),
             nn.Linear(120, 84),
-            nn.Tanh(),
+            Activation(activation),
         )
+        self.dropped = Dropout(dropout)
         self.head = nn.Linear(84, classes)
 
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits (batch, classes) and the activations of layer F6 (batch, 84)."""
         features = self.layers(inputs)
-        return Outputs(self.head(features), features)
+        return Outputs(self.head(self.dropped(features)), features)
 
 
 class AlexNet(_ImageModel):
     """AlexNet (Krizhevsky, Sutskever, Hinton 2012), scaled down to images of about 28x28 pixels.
 
     Five convolutions, three overlapping max poolings (3x3 at stride 2, after the first, second
-    and fifth convolution, as in the original), two fully connected layers and the head, with ReLU.
+    and fifth convolution, as in the original), two fully connected layers and the head, by default
+    with ReLU.
     All kernels are 3x3 at stride 1, padded, instead of 11x11 at stride 4, 5x5 and 3x3; there are
     24, 64, 96, 96 and 64 filters, a quarter of the original's, and 256 units instead of 4,096. The
-    original's local response normalisation, dropout and split over two GPUs are left out.
+    original's local response normalisation and split over two GPUs are left out.
 
     With c channels, k classes, r = (height - 7) // 8 and s = (width - 7) // 8 it has
     216 c + 273,752 + 16,384 r s + 257 k parameters: 342,074 for 28x28 grey and 424,426 for
@@ -220,6 +261,8 @@ class AlexNet(_ImageModel):
     Args:
         shape: (height, width) or (channels, height, width), at least 15x15 pixels.
         classes: how many.
+        activation: of all hidden units.
+        dropout: of those that the head reads.
 
     Raises:
         InputError: not images, or too small.
@@ -228,12 +271,19 @@ class AlexNet(_ImageModel):
 
     smallest = declared.AlexNet.smallest
 
-    def __init__(self, shape: tuple[int, ...], classes: int) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        classes: int,
+        *,
+        activation: str = "relu",
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__(shape, classes)
         layers: list[nn.Module] = []
         widths = (self.channels, 24, 64, 96, 96, 64)
         for number, (inputs, outputs) in enumerate(pairwise(widths), start=1):
-            layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]
+            layers += [nn.Conv2d(inputs, outputs, 3, padding=1), Activation(activation)]
             if number in (1, 2, 5):
                 layers.append(nn.MaxPool2d(3, stride=2))
         height, width = shape[-2:]
@@ -242,13 +292,14 @@ class AlexNet(_ImageModel):
             *layers,
             nn.Flatten(),
             nn.Linear(64 * cells, 256),
-            nn.ReLU(),
+            Activation(activation),
             nn.Linear(256, 256),
-            nn.ReLU(),
+            Activation(activation),
         )
+        self.dropped = Dropout(dropout)
         self.head = nn.Linear(256, classes)
 
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits (batch, classes) and the activations of the last hidden layer (batch, 256)."""
         features = self.layers(inputs)
-        return Outputs(self.head(features), features)
+        return Outputs(self.head(self.dropped(features)), features)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from qkd_study.models.activations import ACTIVATIONS
+from qkd_study.models.activations import ACTIVATIONS, Dropout
 from qkd_study.models.circuits import QuantumModel, rank_of_readouts
 from qkd_study.models.outputs import HeadedModel, Outputs
 from qkd_study.quantum import Quanvolution
@@ -23,7 +23,7 @@ class ConvolutionStudent(HeadedModel):
         classes: how many.
         filters, kernel, stride: of the convolution.
         channels: of its input.
-        activation: of `ACTIVATIONS`.
+        activation, dropout: of the maps; see `qkd_study.models.activations`.
     """
 
     def __init__(
@@ -36,10 +36,12 @@ class ConvolutionStudent(HeadedModel):
         stride: int,
         channels: int = 1,
         activation: str = "tanh",
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.activation = activation
         self.convolution = nn.Conv2d(channels, filters, kernel, stride)
+        self.dropped = Dropout(dropout)
         self.head = nn.Linear(filters * patches, classes)
 
     def prepare(self, samples: Tensor) -> Tensor:
@@ -49,7 +51,7 @@ class ConvolutionStudent(HeadedModel):
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits (batch, classes) and maps (batch, filters, patches down, patches across)."""
         maps = ACTIVATIONS[self.activation](self.convolution(inputs))
-        return Outputs(self.head(maps.flatten(1)), maps)
+        return Outputs(self.head(self.dropped(maps.flatten(1))), maps)
 
 
 class PatchNetwork(HeadedModel):
@@ -64,6 +66,7 @@ class PatchNetwork(HeadedModel):
         hidden: h.
         filters, kernel, stride: of the maps.
         activation: of the hidden channels, one of `ACTIVATIONS`.
+        dropout: of the maps.
     """
 
     def __init__(
@@ -76,11 +79,13 @@ class PatchNetwork(HeadedModel):
         kernel: int,
         stride: int,
         activation: str = "tanh",
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.activation = activation
         self.hidden = nn.Conv2d(1, hidden, kernel, stride)
         self.mixed = nn.Conv2d(hidden, filters, 1)
+        self.dropped = Dropout(dropout)
         self.head = nn.Linear(filters * patches, classes)
 
     def prepare(self, samples: Tensor) -> Tensor:
@@ -91,7 +96,7 @@ class PatchNetwork(HeadedModel):
         """Logits (batch, classes) and maps (batch, filters, patches down, patches across)."""
         hidden = ACTIVATIONS[self.activation](self.hidden(inputs))
         maps = torch.tanh(self.mixed(hidden))
-        return Outputs(self.head(maps.flatten(1)), maps)
+        return Outputs(self.head(self.dropped(maps.flatten(1))), maps)
 
 
 class QuanvolutionTeacher(QuantumModel, HeadedModel):

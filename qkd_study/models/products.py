@@ -60,6 +60,7 @@ class PatchPolynomialModel(ConvolutionStudent):
         filters: maps.
         patch: width and height of a patch, in pixels, and pixels between neighbouring patches.
         embedding, angle_range, order: as for `products`.
+        dropout: of the maps.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class PatchPolynomialModel(ConvolutionStudent):
         embedding: str,
         angle_range: float,
         order: Order,
+        dropout: float = 0.0,
     ) -> None:
         count = product_features(order, embedding, patch[0] ** 2)
         super().__init__(
@@ -82,6 +84,7 @@ class PatchPolynomialModel(ConvolutionStudent):
             stride=1,
             channels=count,
             activation="identity",
+            dropout=dropout,
         )
         self.patch, self.embedding = patch, embedding
         self.angle_range, self.order = angle_range, order
@@ -187,7 +190,7 @@ class ExpandedMLP(MLP):
 
     Args:
         expansion: the features.
-        shape, classes, hidden: as for `MLP`.
+        shape, classes, hidden, activation, dropout: as for `MLP`.
     """
 
     def __init__(
@@ -197,8 +200,11 @@ class ExpandedMLP(MLP):
         classes: int,
         *,
         hidden: tuple[int, ...] = (),
+        activation: str = "relu",
+        dropout: float = 0.0,
     ) -> None:
-        super().__init__((expansion.count,), classes, hidden=hidden)
+        given = (expansion.count,), classes
+        super().__init__(*given, hidden=hidden, activation=activation, dropout=dropout)
         self.shape, self.expansion = tuple(shape), expansion
 
     def fit(self, samples: Tensor) -> None:

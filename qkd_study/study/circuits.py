@@ -146,7 +146,7 @@ class _OneCircuit(ModelSpec):
 
     def parameters(self, values: Values, shape: Shape, classes: int) -> int:
         """See `ModelSpec.parameters`: angles, a linear reduction and a linear head."""
-        features = capacity(values) if values["reduction"] == "linear" else 0
+        features = reduced_features(values) if values["reduction"] == "linear" else 0
         head = (values["qubits"] + 1) * classes
         return int(self.angles(values) + (prod(shape) + 1) * features + head)
 

@@ -16,6 +16,8 @@ from qkd_study.common.names import unknown
 from qkd_study.study.parameters import Kind, Parameter, Term, Value
 from qkd_study.study.reductions import REDUCTIONS
 
+#: Activation functions of classical models; `qkd_study.models.activations` has the functions.
+ACTIVATIONS = ("auto", "tanh", "relu", "gelu", "identity")
 #: The name of a term that is a function of the study's own.
 OWN = "own"
 
@@ -229,6 +231,52 @@ class Config:
         role="teacher",
         decides_fit=True,
         follows="reduction",
+    )
+    activation: str | None = _parameter(
+        "auto",
+        "activation function of a classical student; auto: that of the model's declaration",
+        choices=ACTIVATIONS,
+        role="network",
+        changes_time=True,
+    )
+    hidden: int | None = _parameter(
+        None,
+        "width of every hidden layer of a student that is an Mlp. Default: as it declares",
+        low=1,
+        role="network",
+        decides_fit=True,
+        changes_time=True,
+    )
+    dropout: float | None = _parameter(
+        0.0,
+        "share of the hidden units of a classical student that a step leaves out",
+        low=0,
+        high=0.95,
+        role="network",
+        changes_time=True,
+    )
+    teacher_activation: str | None = _parameter(
+        "auto",
+        "activation function of a classical teacher; auto: that of the model's declaration",
+        choices=ACTIVATIONS,
+        role="teacher",
+        changes_time=True,
+    )
+    teacher_hidden: int | None = _parameter(
+        None,
+        "width of every hidden layer of a teacher that is an Mlp. Default: as it declares",
+        low=1,
+        role="teacher",
+        decides_fit=True,
+        changes_time=True,
+    )
+    teacher_dropout: float | None = _parameter(
+        0.0,
+        "share of the hidden units of a classical teacher that a step leaves out",
+        low=0,
+        high=0.95,
+        role="teacher",
+        changes_time=True,
     )
     label_noise: float = _parameter(
         0.0,

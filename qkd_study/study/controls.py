@@ -15,9 +15,10 @@ from qkd_study.study.circuits import (
     Quanvolution,
     check_inputs,
     embeddable,
+    reduced_features,
 )
 from qkd_study.study.field_checks import check_field, check_positive_int
-from qkd_study.study.models import Convolution, ModelSpec, Shape, Values
+from qkd_study.study.models import NETWORK, Convolution, ModelSpec, Shape, Values
 from qkd_study.study.sizes import Sizes
 
 #: Products of at most two different inputs' features, or of those of all inputs.
@@ -71,7 +72,7 @@ class PatchPolynomial(Convolution):
 
     order: Order = "pairs"
 
-    reads: ClassVar[frozenset[str]] = frozenset({"embedding", "angle_range"})
+    reads: ClassVar[frozenset[str]] = frozenset({"embedding", "angle_range", "dropout"})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -113,7 +114,9 @@ class Polynomial(ModelSpec):
 
     order: Order = "pairs"
 
-    reads: ClassVar[frozenset[str]] = frozenset({"embedding", "angle_range", "reduction", "qubits"})
+    reads: ClassVar[frozenset[str]] = frozenset(
+        {"embedding", "angle_range", "reduction", "features", "qubits"}
+    )
 
     def __post_init__(self) -> None:
         _check_order(self, self.order)
@@ -132,10 +135,8 @@ class Polynomial(ModelSpec):
 
     def features(self, values: Values, shape: Shape) -> int:
         """Products of a sample's reduced features."""
-        embedding, qubits = values["embedding"], values["qubits"]
-        limit = 2**qubits if embedding == "amplitude" else qubits
-        inputs = prod(shape) if values["reduction"] == "none" else limit
-        return product_features(self.order, embedding, inputs)
+        inputs = prod(shape) if values["reduction"] == "none" else reduced_features(values)
+        return product_features(self.order, values["embedding"], inputs)
 
     def check(self, values: Values, shape: Shape, classes: int) -> None:
         """See `ModelSpec.check`."""
@@ -159,8 +160,8 @@ class Polynomial(ModelSpec):
 class MatchedConvolution(ModelSpec):
     """A quanvolution with a small network instead of each circuit, of as many parameters.
 
-    A convolution to `hidden` channels, its activation, and a 1x1 convolution with tanh to the
-    filters (Lin et al. 2013, arXiv:1312.4400), then the linear layer.
+    A convolution to `hidden` channels, its activation, by default tanh, and a 1x1 convolution with
+    tanh to the filters (Lin et al. 2013, arXiv:1312.4400), then the linear layer.
 
     Attributes:
         of: the quanvolution.
@@ -168,7 +169,8 @@ class MatchedConvolution(ModelSpec):
 
     of: Quanvolution = field(default_factory=Quanvolution)
 
-    reads: ClassVar[frozenset[str]] = frozenset({"qubits", "depth"})
+    reads: ClassVar[frozenset[str]] = NETWORK | {"qubits", "depth"}
+    default_activation: ClassVar[str] = "tanh"
 
     def __post_init__(self) -> None:
         check_field(self, "of", isinstance(self.of, Quanvolution), "a Quanvolution")
@@ -218,9 +220,9 @@ class MatchedMlp(ModelSpec):
 
     @property
     def reads(self) -> frozenset[str]:  # type: ignore[override]
-        """What the number of the quantum model's parameters depends on."""
-        counted = {"qubits", "depth", "ansatz", "reduction", "embedding"}
-        return self.of.reads & counted
+        """Those of a network, and what the number of the quantum model's parameters depends on."""
+        counted = {"qubits", "depth", "ansatz", "reduction", "features", "embedding"}
+        return self.of.reads & counted | NETWORK
 
     def embedding(self, values: Values) -> str:
         """As of the quantum model."""

@@ -22,6 +22,8 @@ from qkd_study.study.sizes import Sizes
 Shape = tuple[int, ...]
 Values = Mapping[str, Any]
 
+#: Parameters that classical models with hidden units read.
+NETWORK = frozenset({"activation", "dropout"})
 #: Parameters that every circuit reads.
 CIRCUIT = frozenset({"qubits", "depth", "embedding", "angle_range", "device", "precision", "plan"})
 
@@ -31,11 +33,27 @@ class ModelSpec(ABC):
 
     Attributes:
         quantum: whether it runs circuits.
-        reads: the parameters of role `circuit` that it depends on.
+        reads: the parameters of role `circuit` or `network` that it depends on.
+        default_activation: of its hidden layers, if it reads `activation`.
     """
 
     quantum: ClassVar[bool] = False
     reads: ClassVar[frozenset[str]] = frozenset()
+    default_activation: ClassVar[str] = "relu"
+
+    def activation(self, values: Values) -> str:
+        """Resolve `auto`."""
+        given = values["activation"]
+        return self.default_activation if given in ("auto", None) else str(given)
+
+    def network(self, values: Values) -> dict[str, Any]:
+        """The values of the parameters of role `network` that it reads, resolved."""
+        found: dict[str, Any] = {
+            name: values[name] for name in ("hidden", "dropout") if name in self.reads
+        }
+        if "activation" in self.reads:
+            found["activation"] = self.activation(values)
+        return found
 
     @property
     def embeds(self) -> bool:
@@ -101,6 +119,7 @@ class _Images(ModelSpec):
     """A network for images, grey or of several channels, with sides of at least `smallest`."""
 
     smallest: ClassVar[int]
+    reads: ClassVar[frozenset[str]] = NETWORK
 
     def check(self, values: Values, shape: Shape, classes: int) -> None:
         """See `ModelSpec.check`."""
@@ -109,7 +128,7 @@ class _Images(ModelSpec):
 
 @dataclass(frozen=True)
 class Mlp(ModelSpec):
-    """A multilayer perceptron with ReLU; without hidden layers, a linear model.
+    """A multilayer perceptron, with ReLU by default; without hidden layers, a linear model.
 
     Attributes:
         hidden: widths of the hidden layers. 64 features, (18,) and 3 classes make 1,227 parameters;
@@ -123,16 +142,31 @@ class Mlp(ModelSpec):
         keep_tuple(self, "hidden")
         check_field(self, "hidden", are_integers(self.hidden), "a tuple of integers >= 1")
 
+    @property
+    def reads(self) -> frozenset[str]:  # type: ignore[override]
+        """The parameters of hidden layers, if there are any."""
+        return NETWORK | {"hidden"} if self.hidden else frozenset()
+
+    def widths(self, values: Values) -> tuple[int, ...]:
+        """Widths of the hidden layers: the parameter `hidden`, or those declared."""
+        return tuple(values["hidden"] or width for width in self.hidden)
+
+    def network(self, values: Values) -> dict[str, Any]:
+        """See `ModelSpec.network`; `hidden` stays null for layers of several widths."""
+        found, widths = super().network(values), set(self.widths(values))
+        return found | ({"hidden": widths.pop()} if len(widths) == 1 else {})
+
     def feature_shape(self, values: Values, shape: Shape) -> Shape:
         """The last hidden layer, or the inputs."""
-        return (self.hidden[-1],) if self.hidden else (prod(shape),)
+        return self.widths(values)[-1:] or (prod(shape),)
 
 
 @dataclass(frozen=True)
 class LeNet(_Images):
-    """LeNet-5 (LeCun et al. 1998) for images of 28x28 or 32x32 pixels."""
+    """LeNet-5 (LeCun et al. 1998) for images of 28x28 or 32x32 pixels, by default with tanh."""
 
     smallest: ClassVar[int] = 12
+    default_activation: ClassVar[str] = "tanh"
 
     def feature_shape(self, values: Values, shape: Shape) -> Shape:
         """The last hidden layer."""
@@ -164,7 +198,7 @@ class ConvNet(_Images):
 
 @dataclass(frozen=True)
 class Convolution(ModelSpec):
-    """One convolution with tanh, then a linear layer: the student of the Q2C setting.
+    """One convolution, by default with tanh, then a linear layer: the student of the Q2C setting.
 
     Attributes:
         filters: kernels.
@@ -175,6 +209,9 @@ class Convolution(ModelSpec):
     filters: int = 3
     kernel: int = 2
     stride: int = 2
+
+    reads: ClassVar[frozenset[str]] = NETWORK
+    default_activation: ClassVar[str] = "tanh"
 
     def __post_init__(self) -> None:
         keep_python_values(self)
@@ -236,6 +273,10 @@ class Ensemble(ModelSpec):
     def reads(self) -> frozenset[str]:  # type: ignore[override]
         """What its members read."""
         return self.of.reads
+
+    def network(self, values: Values) -> dict[str, Any]:
+        """As of its members."""
+        return self.of.network(values)
 
     def embedding(self, values: Values) -> str:
         """As of its members."""

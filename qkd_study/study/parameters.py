@@ -14,7 +14,7 @@ Value = int | float | str
 #: No integer parameter may be larger.
 MOST = 10**9
 Kind = Literal["int", "float", "choice", "text"]
-Role = Literal["student", "teacher", "both", "circuit"]
+Role = Literal["student", "teacher", "both", "circuit", "network"]
 #: Outputs of student and teacher, or a part of them, by the name that `Outputs` gives it.
 Part = Literal["outputs", "logits", "features", "state"]
 
@@ -59,7 +59,8 @@ class Parameter:
         terms: the loss terms that read it, if only they do; other arms ignore it.
         only_with: another parameter, of the student, and those of its values with which this one
             is read. A teacher reads one with the role `both` with every value.
-        role: the model that reads it; `circuit`: each of the two that is quantum.
+        role: the model that reads it; `circuit`: each of the two that is quantum; `network`: the
+            student, if it is classical; its teacher has one of its own, `teacher_` and the name.
         follows: the parameter whose value it has if a study does not set it.
         decides_fit: whether it affects which data and models fit together.
         changes_time: whether the time of a run depends on it.

@@ -9,7 +9,7 @@ from qkd_study.study.arms import Arm
 from qkd_study.study.config import PARAMETERS
 from qkd_study.study.models import Ensemble, Own
 from qkd_study.study.parameters import Parameter
-from qkd_study.study.settings import TAUGHT, TEACHERS, Setting
+from qkd_study.study.settings import NETWORKS, TAUGHT, TEACHERS, Setting
 from qkd_study.study.space import Range
 
 
@@ -44,11 +44,11 @@ def reads(study: Declaration, arm: Arm, what: Parameter) -> bool:
         return False
     if what.role in ("student", "both"):
         return _matters(study, arm, what)
-    if what.role == "circuit" and what.name in study.setting.student_model.reads:
+    if what.role in ("circuit", "network") and what.name in study.setting.student_model.reads:
         return True
     if not arm.needs_teacher:
         return False
-    if what.name in TEACHERS.values():
+    if what.name in (*TEACHERS.values(), *NETWORKS, *NETWORKS.values()):
         return what.name in study.setting.read_by_teacher(arm, study.generations)
     return what.role == "teacher" or what.name in study.setting.teacher_of(arm).reads
 

@@ -28,6 +28,8 @@ TEACHERS = {
     for p in PARAMETERS.values()
     if p.follows and PARAMETERS[p.follows].role == "circuit"
 }
+#: Parameters of classical students -> those of their classical teachers.
+NETWORKS = {name: f"teacher_{name}" for name, what in PARAMETERS.items() if what.role == "network"}
 #: The term by which successive teachers teach each other.
 TEACHING = TERMS["soft"]
 #: Parameters that a teacher reads if it was taught itself.
@@ -113,11 +115,14 @@ class Setting(ABC):
         """The parameters on which the teacher of an arm depends, by their names in a study."""
         reads, own = self.teacher_of(arm).reads, self.has_own_circuit(arm)
         circuit = (teachers for name, teachers in TEACHERS.items() if own and name in reads)
-        return [*self._teacher_reads(arm, generation), *circuit]
+        networks = NETWORKS if self.has_own_network(arm) else {}
+        network = (networks.get(name, name) for name in self._teacher_reads(arm, generation))
+        return [*network, *circuit]
 
     def _teacher_reads(self, arm: Arm, generation: int) -> list[str]:
         reads = self.teacher_of(arm).reads | (TAUGHT if generation > 1 else frozenset())
-        apart = {*TEACHERS.values(), "generations"}  # a teacher does not depend on later ones
+        # A teacher does not depend on later ones.
+        apart = {*TEACHERS.values(), *NETWORKS.values(), "generations"}
         return [
             name
             for name, what in PARAMETERS.items()
@@ -141,16 +146,24 @@ class Setting(ABC):
             return False
         return not self.teacher_of(arm).reads.isdisjoint(TEACHERS)
 
+    def has_own_network(self, arm: Arm) -> bool:
+        """Whether an arm's teacher has an activation, width and dropout apart from a student's."""
+        return arm.teacher != "self"
+
     def of_teacher(self, values: Mapping[str, Any], arm: Arm) -> dict[str, Any]:
         """The parameters of an arm's teacher, with those of its own circuit.
 
-        If only the teacher is quantum, `qubits`, `depth` and `reduction` are its own; if both are,
-        `teacher_qubits`, `teacher_depth` and `teacher_reduction` are, which default to the former.
+        `activation`, `hidden` and `dropout` are those with `teacher_` before them, unless the
+        teacher is a student. If only the teacher is quantum, `qubits`, `depth` and `reduction` are
+        its own; if both are, `teacher_qubits`, `teacher_depth` and `teacher_reduction` are, which
+        default to the former.
         """
         own = dict(values)
         if self.has_own_circuit(arm):
             for name, teachers in TEACHERS.items():
                 own[name] = values[teachers] or values[name]
+        if self.has_own_network(arm):
+            own |= {name: values[teachers] for name, teachers in NETWORKS.items()}
         return own
 
 
@@ -314,6 +327,9 @@ class SelfDistillation(_Alike):
 
     def has_own_circuit(self, arm: Arm) -> bool:
         return False
+
+    def has_own_network(self, arm: Arm) -> bool:
+        return arm.teacher not in ("own", "random", "self")
 
 
 @dataclass(frozen=True)

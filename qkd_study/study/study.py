@@ -20,7 +20,7 @@ from qkd_study.study.config import PARAMETERS, Config, parameter
 from qkd_study.study.parameters import Parameter, Value
 from qkd_study.study.reading import only_read, reads, unread
 from qkd_study.study.replicates import Replicates, count
-from qkd_study.study.settings import TEACHERS, QuantumToClassical, Setting
+from qkd_study.study.settings import NETWORKS, TEACHERS, QuantumToClassical, Setting
 from qkd_study.study.space import Choice, Range, check_range
 from qkd_study.study.teacher_reading import check_teacher_search
 
@@ -356,6 +356,7 @@ class Study:
             found["optimizer"] = arm.optimizer
         if self.setting.student_model.embeds:
             found["embedding"] = self.setting.student_model.embedding(values)
+        found |= self.setting.student_model.network(values)
         if arm.needs_teacher:
             teacher = self.setting.teacher_of(arm)
             own = self.setting.of_teacher({**values, **found}, arm)
@@ -363,6 +364,9 @@ class Study:
                 found["embedding"] = teacher.embedding(own)
             for name, teachers in TEACHERS.items():
                 found[teachers] = own[name]
+            if self.setting.has_own_network(arm):
+                of_network = teacher.network(own)
+                found |= {NETWORKS[name]: value for name, value in of_network.items()}
         return found
 
     def replaced(self, **changes: Any) -> Study:

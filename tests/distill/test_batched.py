@@ -33,7 +33,7 @@ from qkd_study.distill.batched.filters import BatchedFilters
 from qkd_study.distill.batched.objective import BATCHED_TERMS, losses, targets
 from qkd_study.distill.losses import LOSSES
 from qkd_study.distill.run import set_up_run
-from qkd_study.models import Model, Outputs, build_model
+from qkd_study.models import Model, Outputs, build_model, seed_dropout
 from qkd_study.quantum import Circuit, Gate
 from qkd_study.study import (
     ClassicalToClassical,
@@ -55,7 +55,7 @@ from qkd_study.study import (
     Study,
 )
 from qkd_study.study.arms import ARMS, Arm
-from qkd_study.study.config import TERMS
+from qkd_study.study.config import ACTIVATIONS, TERMS
 
 DIGITS, XOR = load("digits"), load("xor4")
 SHORT = {"samples": 45, "epochs": 5, "teacher_epochs": 3, "validation_samples": 50}
@@ -77,6 +77,8 @@ def one_angle(qubits: int, depth: int) -> Circuit:
     return Circuit(qubits, (Gate("RY", (0,), 0), *entangle))
 
 
+DEEP = ClassicalToClassical(Mlp((5,)), Mlp((9, 7)))
+TEACHERS_DROPOUT = {"teacher_activation": "relu", "teacher_dropout": 0.25}
 PIXELS = PatchPolynomial(order="all")
 PAIRS = ClassicalToClassical(Convolution(4), PatchPolynomial(4))
 ANGLES = {"qubits": 4, "reduction": "pca", "embedding": "angle"}
@@ -124,6 +126,13 @@ CASES: dict[str, tuple[Setting, Dataset, str, dict[str, Any]]] = {
     "Q2C matched": (Q2C, DIGITS, "matched-teacher", {}),
     "Q2C separable": (Q2C, DIGITS, "separable-teacher", {}),
     "Q2C quadratic": (Q2C, DIGITS, "quadratic-teacher", {}),
+    "Q2C ReLU": (Q2C, DIGITS, "soft+features", {"activation": "relu", "dropout": 0.3}),
+    "Q2C GELU": (Q2C, DIGITS, "classical-teacher", {"activation": "gelu", **TEACHERS_DROPOUT}),
+    "Q2C dropout": (Q2C, DIGITS, "soft+features", {"dropout": 0.2}),
+    "Q2C linear": (Q2C, DIGITS, "scratch", {"activation": "identity"}),
+    "C2C GELU": (C2C, DIGITS, "soft+features", {"activation": "gelu", "dropout": 0.4}),
+    "C2C tanh": (DEEP, DIGITS, "soft", {"activation": "tanh", "dropout": 0.1}),
+    "C2C wide": (C2C, DIGITS, "self-teacher", {"hidden": 20, "activation": "identity"}),
     "decayed": (Q2C, DIGITS, "decayed", {"weight_decay": 1.0}),
     "C2C": (C2C, DIGITS, "soft+features", {}),
     "C2C linear": (ClassicalToClassical(student=Mlp(())), XOR, "soft", {"samples": 33}),
@@ -132,7 +141,7 @@ CASES: dict[str, tuple[Setting, Dataset, str, dict[str, Any]]] = {
 
 def made(name: str, **more: Any) -> tuple[Setting, Arm, Config, Dataset]:
     setting, dataset, arm_name, changes = CASES[name]
-    declared = {*SHORT, "batch_size", "embedding", "reduction", "qubits"}
+    declared = {*SHORT, "batch_size", "embedding", "reduction", "qubits", "hidden"}
     fixed = {**SHORT, **{k: v for k, v in changes.items() if k in declared}}
     study = Study(question="?", setting=setting, datasets=(dataset.name,), fixed=fixed)
     arm = ARMS[arm_name]
@@ -217,6 +226,7 @@ def test_a_batch_is_one_by_one(tmp_path: Path, name: str) -> None:
     [
         *("Q2C both", "Q2C smoothed", "Q2C random", "odd filters", "C2C", "quantum"),
         *("Q2C every second", "Q2C quadratic", "decayed"),
+        *("Q2C ReLU", "Q2C GELU", "C2C GELU", "C2C tanh"),
         *("pairs of pixels", "polynomial", "Fourier", "matched"),
         *("quanvolution", "quanvolution amplitudes", "quanvolution frozen", "quantum scaled"),
         *("C2Q soft", "C2Q matrix", "C2Q pca", "C2Q linear angles", "C2Q linear register"),
@@ -304,6 +314,41 @@ def test_layers_of_one_unit_run_one_by_one(
         assert numbers(mine) == numbers(run(*given, replicate=replicate, test=False))
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name != "auto"])
+@pytest.mark.parametrize("kind", ["Q2C both", "C2C", "C2C tanh"])
+def test_gradients_are_those_of_autograd(kind: str, activation: str, dropout: float) -> None:
+    setting = made(kind)[0]
+    models, training = group(2, kind, activation=activation, dropout=dropout)
+    batch, seeds = batch_models(setting.student_model, models), (3, 4)
+    for layer in batch.dropouts:
+        layer.seed(seeds)
+    inputs = [model.prepare(mine.inputs) for model, mine in zip(models, training, strict=True)]
+    padded = torch.stack([batch.inputs(mine) for mine in inputs])
+    count = padded.shape[2]
+    padded = torch.nn.functional.pad(padded, (0, 0, 0, 64 - count))
+    rng = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        logits, features = batch.forward(padded, count)
+        for_logits = torch.randn(logits.shape, generator=rng)
+        for_features = torch.randn(features.shape, generator=rng)
+        for_logits[..., count:] = for_features[:, :, count:] = 0
+        batch.backward(for_logits.clone(), for_features.clone(), 0.5)
+    for number, (model, mine) in enumerate(zip(models, inputs, strict=True)):
+        seed_dropout(model, seeds[number])
+        outputs = model.train()(mine)
+        torch.testing.assert_close(logits[number, :, :count].T, outputs.logits)
+        for_mine = for_features[number, :, :count].transpose(0, 1).reshape(outputs.features.shape)
+        loss = (outputs.logits * for_logits[number, :, :count].T).sum()
+        (loss + 0.5 * (outputs.features * for_mine).sum()).backward()
+        for parameter in model.parameters():
+            assert parameter.grad is not None
+            parameter.data = parameter.grad
+        for name, gradient in batch.parameters_of(model).items():
+            found = batch.parameters.gradients[name][number]
+            torch.testing.assert_close(found, gradient.detach(), rtol=1e-4, atol=1e-4)
+
+
 def test_parts_of_a_group_that_memory_does_not_hold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,8 +359,8 @@ def test_parts_of_a_group_that_memory_does_not_hold(
     assert [numbers(one)[4] for one in parts] == [numbers(one)[4] for one in whole]
 
 
-def group(count: int, kind: str) -> tuple[list[Model], list[Samples]]:
-    setting, _, config, dataset = made(kind)
+def group(count: int, kind: str, **more: Any) -> tuple[list[Model], list[Samples]]:
+    setting, _, config, dataset = made(kind, **more)
     models = [
         build_model(setting.student_model, config, dataset.shape, dataset.classes, seed=seed)
         for seed in range(count)

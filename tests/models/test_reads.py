@@ -21,11 +21,15 @@ from qkd_study.study import (
     ConvNet,
     Convolution,
     Ensemble,
+    FourierFeatures,
     FullyQuantum,
     HybridCircuit,
     HybridImage,
     LeNet,
+    MatchedConvolution,
     Mlp,
+    PatchPolynomial,
+    Polynomial,
     Quanvolution,
     Study,
 )
@@ -37,7 +41,7 @@ _LABELS = np.arange(60) % 3
 _PIXELS = np.random.default_rng(0).random((60, 16, 16)) + 0.3 * _LABELS[:, None, None]
 DATA = Arrays("made", _PIXELS, _LABELS, test_share=0.2)
 DATASET = load(DATA)
-#: Two values of every parameter of circuits, with which every model can be built.
+#: Two values of every parameter of circuits and networks, with which every model can be built.
 VALUES: dict[str, tuple[Any, Any]] = {
     "ansatz": ("hardware-efficient", "strongly-entangling"),
     "reduction": ("average", "pca"),
@@ -49,6 +53,9 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "device": ("lightning.qubit", "default.qubit"),
     "precision": ("complex128", "complex64"),
     "plan": ("register", "matrix"),
+    "activation": ("tanh", "gelu"),
+    "hidden": (4, 6),
+    "dropout": (0.0, 0.5),
 }
 FIXED = {"samples": 9, "validation_samples": 12, "epochs": 2, "batch_size": 4}
 
@@ -63,7 +70,12 @@ MODELS: list[ModelSpec] = [
     AlexNet(),
     ConvNet(),
     Convolution(filters=2),
+    Mlp(()),
     Quanvolution(filters=2),
+    PatchPolynomial(filters=2),
+    Polynomial(),
+    MatchedConvolution(),
+    FourierFeatures(6),
     *(
         kind(ansatz=own)
         for kind in (HybridCircuit, FullyQuantum, HybridImage)
@@ -97,7 +109,9 @@ def of_study(of: ModelSpec, **fixed: Any) -> tuple[Study, Config]:
 
 @pytest.mark.parametrize("of", MODELS, ids=repr)
 def test_what_a_model_reads_is_what_it_depends_on(of: ModelSpec, tmp_path: Path) -> None:
-    assert set(VALUES) == {name for name, what in PARAMETERS.items() if what.role == "circuit"}
+    assert set(VALUES) == {
+        name for name, what in PARAMETERS.items() if what.role in ("circuit", "network")
+    }
     first = {name: values[0] for name, values in VALUES.items()}
     # Handed to the model past `Study.config`, which makes null what is not read.
     config = replace(of_study(of)[1], **first)

@@ -38,12 +38,14 @@ from qkd_study import (
     QuantumToClassical,
     QuantumToQuantum,
     Replicates,
+    SelfDistillation,
     Study,
     StudyWarning,
     Subset,
 )
 from qkd_study.study.config import Config, parameter
 from qkd_study.study.identity import declaration, fingerprint
+from qkd_study.study.settings import NETWORKS, Setting
 
 #: More combinations of values that decide what fits than can be checked.
 WIDE = {name: Choice(*range(10, 50)) for name in ("samples", "qubits", "depth", "teacher_depth")}
@@ -257,8 +259,11 @@ def test_every_parameter_can_be_fixed_crossed_or_searched(name: str) -> None:
     )
     # Amplitudes have no surrogate, a trained reduction has no polynomial.
     known = [name for name in ARMS if name not in ("surrogate-teacher", "quadratic-teacher")]
-    arms = (*known, Arm("mine", (lambda student, teacher, labels: None,)))
-    setting = QuantumToQuantum(HybridCircuit())
+    arms: tuple[Any, ...] = (*known, Arm("mine", (lambda student, teacher, labels: None,)))
+    setting: Setting = QuantumToQuantum(HybridCircuit())
+    if what.role == "network" or name.removeprefix("teacher_") in NETWORKS:
+        setting = ClassicalToClassical(Mlp(), Mlp())
+        arms = ("scratch", "soft", "self-teacher")
     other, allowed = what.only_with or ("epochs", (5,))
     parts: tuple[dict[str, dict[str, Any]], ...] = (
         {"fixed": {name: values[0]}},
@@ -329,6 +334,40 @@ def test_weight_decay_is_searched_where_it_is_read() -> None:
     both = made.replaced(factors={"optimizer": ("adam", "adamw")})
     assert "weight_decay" in both.space(both.arm("scratch"))
     assert not both.uses(both.arm("decayed"), PARAMETERS["optimizer"])
+
+
+def test_networks_of_teachers_and_students_have_their_own_parameters() -> None:
+    fixed = {"activation": "gelu", "hidden": 7, "dropout": 0.2, "teacher_dropout": 0.4}
+    made = study(setting=ClassicalToClassical(Mlp((5, 5)), Mlp((4,))), fixed=fixed)
+
+    def config(name: str, setting: Any = None) -> Any:
+        of = made if setting is None else made.replaced(setting=setting, arms=(name,))
+        arm = ARMS[name]
+        return of.config(of.cells()[0], arm, {}, "digits"), of.setting, arm
+
+    soft, setting, arm = config("soft")
+    assert (soft.activation, soft.hidden, soft.dropout) == ("gelu", 7, 0.2)
+    assert (soft.teacher_activation, soft.teacher_hidden, soft.teacher_dropout) == ("relu", 5, 0.4)
+    own = setting.of_teacher(vars(soft), arm)
+    assert (own["activation"], own["hidden"], own["dropout"]) == ("relu", 5, 0.4)
+    reads = setting.read_by_teacher(arm, 1)
+    assert {"teacher_activation", "teacher_hidden", "teacher_dropout"} < set(reads)
+    assert reads.count("activation") == 0
+    # A teacher that is a student has what the student has.
+    for name, of in (("self-teacher", None), ("soft", SelfDistillation(Mlp((4,))))):
+        mine, setting, arm = config(name, of or made.setting)
+        assert mine.teacher_activation is mine.teacher_hidden is mine.teacher_dropout is None
+        own = setting.of_teacher(vars(mine), arm)
+        assert (own["activation"], own["hidden"], own["dropout"]) == ("gelu", 7, 0.2)
+        assert "activation" in setting.read_by_teacher(arm, 1)
+    # Circuits have none, and layers of several widths no single one.
+    hybrid = config("classical-teacher", QuantumToQuantum())[0]
+    assert hybrid.activation is hybrid.hidden is hybrid.dropout is None
+    assert (hybrid.teacher_activation, hybrid.teacher_dropout) == ("relu", 0.4)
+    assert config("soft", ClassicalToClassical(Mlp((5, 6))))[0].teacher_hidden is None
+    assert config("scratch")[0].teacher_dropout is None
+    published = study(fixed={}).config(study().cells()[0], ARMS["soft"], {}, "digits")
+    assert (published.activation, published.dropout, published.hidden) == ("tanh", 0, None)
 
 
 def test_every_arm_has_its_question_on_the_page() -> None:

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from qkd_study.distill.batched.activations import activate, activation_gradient
 from qkd_study.distill.batched.arrays import aligned_zeros
+from qkd_study.distill.batched.dropout import BatchedDropout
 from qkd_study.distill.batched.filters import BatchedFilters
 from qkd_study.models import ConvolutionStudent, Model
 from qkd_study.study.config import Config
@@ -37,7 +38,13 @@ class BatchedConvolution(BatchedFilters):
     def __init__(self, models: Sequence[Model]) -> None:
         super().__init__(models)
         self._scratch = torch.empty(0)
-        self._activation = cast(ConvolutionStudent, models[0]).activation
+        first = cast(ConvolutionStudent, models[0])
+        self._activation, self._dropout = first.activation, BatchedDropout(first.dropped.share, 0)
+
+    @property
+    def dropouts(self) -> list[BatchedDropout]:
+        """See `BatchedModel.dropouts`."""
+        return [self._dropout]
 
     @staticmethod
     def parameters_of(model: Model) -> dict[str, Tensor]:
@@ -76,13 +83,21 @@ class BatchedConvolution(BatchedFilters):
             maps = self._before.sigmoid_().mul_(2).sub_(1)
         else:
             maps = activate(self._activation, self._before)
-        self._maps = maps.unflatten(2, inputs.shape[2:])
-        return self._logits_of(self._maps), self._maps
+        self._maps = self._read = maps.unflatten(2, inputs.shape[2:])
+        self._mask = self._dropout.masks(count, inputs.shape[2], maps.shape[1], inputs.shape[3])
+        if self._mask is not None:
+            self._read = self._maps * self._mask
+        return self._logits_of(self._read), self._maps
 
     def backward(self, logits: Tensor, features: Tensor | None, factor: float) -> None:
         """See `BatchedModel.backward`."""
         gradients = self.parameters.gradients
-        for_maps = self._backward_head(self._maps, logits, features, factor)
+        if self._mask is None:
+            for_maps = self._backward_head(self._maps, logits, features, factor)
+        else:
+            for_maps = self._backward_head(self._read, logits, None, 0.0).mul_(self._mask)
+            if features is not None:
+                for_maps.add_(features, alpha=factor)
         before = self._before.view_as(self._maps)
         for_maps = activation_gradient(self._activation, for_maps, before, self._maps)
         for_kernels = aligned_zeros(len(logits), for_maps.shape[1], self._patches.shape[1])

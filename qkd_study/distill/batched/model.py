@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from qkd_study.distill.batched.arrays import ParameterRows
+from qkd_study.distill.batched.dropout import BatchedDropout
 from qkd_study.models import Model, predict
 from qkd_study.study.config import Config
 from qkd_study.study.models import ModelSpec, Shape
@@ -68,6 +69,11 @@ class BatchedModel(ABC):
     def classes(self) -> int:
         """The number of classes."""
         return self.parameters.values["head.bias"].shape[1]
+
+    @property
+    def dropouts(self) -> list[BatchedDropout]:
+        """The dropout of its layers; it draws in `forward`, but not in `evaluate`."""
+        return []
 
     @staticmethod
     def parameters_of(model: Model) -> dict[str, Tensor]:

@@ -91,6 +91,8 @@ class _Group:
     ) -> None:
         self.models, self.objective, self.size = models, objective, len(seeds)
         self.orders = [torch.Generator().manual_seed(seed) for seed in seeds]
+        for dropout in models.dropouts:
+            dropout.seed(seeds)
         for model, mine in zip(models.models, training, strict=True):
             model.fit(mine.inputs)
         self.inputs, validated = (
