@@ -57,6 +57,7 @@ def plan(options: Namespace) -> int:
         f"{len(counted.arms)} arms: {', '.join(counted.arms)}",
         *_shared(counted),
         *_teachers(study, counted),
+        *_budgets(study, counted),
         f"{counted.trials} trials of {study.replicates.search} replicates: "
         f"{counted.runs_search} search runs",
         f"{counted.runs_confirm} confirm runs, {study.replicates.confirm} per search",
@@ -139,6 +140,14 @@ def _teachers(study: Study, counted: Plan) -> list[str]:
         f"{', '.join(counted.teacher_kinds)}) of {study.teacher_trials} trials of "
         f"{study.replicates.search} replicates: {counted.runs_teacher} teacher runs"
     ]
+
+
+def _budgets(study: Study, counted: Plan) -> list[str]:
+    """How many trials each arm has, if that depends on its searched parameters."""
+    if not study.trials_per_parameter:
+        return []
+    arms = ", ".join(f"{arm} {trials}" for arm, trials in counted.arm_trials.items())
+    return [f"trials by arm, more for more searched parameters: {arms}"]
 
 
 def _cells(study: Study, count: int) -> list[str]:

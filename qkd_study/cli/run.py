@@ -87,9 +87,9 @@ def run(options: Namespace) -> int:
             return rows, Schedule(study, dataset.name, rows)
 
         rows, schedule = read()
-        if schedule.most_trials > study.trials:
+        if schedule.surplus:
             raise InputError(
-                f"{options.study}: the run in {folder.where} has {schedule.most_trials} trials in "
+                f"{options.study}: the run in {folder.where} has {schedule.surplus} trials in "
                 f"some cell and arm already, more than trials={study.trials}. A smaller budget "
                 f"would be unequal: ask for as many or more, or start over with --new."
             )
@@ -159,22 +159,19 @@ def run(options: Namespace) -> int:
 
 
 def _search_rule(schedule: Any, folder: Any, new: bool) -> int:
-    """The version of the pruning rule of a run.
+    """The version of the rule by which a run is searched.
 
     Raises:
-        InputError: trials were pruned by another rule than this version's, and the search goes on.
+        InputError: it is not this version's, and the search has not ended.
     """
     rule = SEARCH_RULE if new else int(folder.manifest().get("search_rule", 1))
-    if rule == SEARCH_RULE or not schedule.has_pruned:
-        return SEARCH_RULE
-    if not schedule.searched:
-        raise InputError(
-            f"{folder.where} was begun by a version of qkd-study that gives configurations up by "
-            f"another rule, has given up some, and its search is not over: going on would mix two "
-            f"rules. Finish it with the version that began it (study.json says which), or start "
-            f"over with --new."
-        )
-    return rule
+    if rule == SEARCH_RULE or schedule.searched:
+        return rule
+    raise InputError(
+        f"{folder.where} was begun by a version of qkd-study that searches by another rule, and "
+        f"its search is not over: going on would mix two rules. Finish it with the version that "
+        f"began it (study.json says which), or start over with --new."
+    )
 
 
 def _drive(

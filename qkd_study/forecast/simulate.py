@@ -189,7 +189,8 @@ class _Simulation:
             costs = work.teacher_searches if trial.phase == "teacher" else work.arms
             of_arm = costs[trial.cell.key, trial.arm.name]
             searches = trial.phase != "confirm"
-            cost = of_arm.trials[trial.number] if searches else of_arm.confirmed
+            place = min(trial.number, len(of_arm.trials) - 1)  # the last may have another number
+            cost = of_arm.trials[place] if searches else of_arm.confirmed
             self._found.trials += 1
             if not unreported:
                 since = self._now

@@ -14,13 +14,14 @@ from qkd_study.distill import runs_in_batch, teachers_in_batch
 from qkd_study.distill.replicates import replicates_held
 from qkd_study.forecast.measure import Cost
 from qkd_study.forecast.shapes import COSTLY, Training
+from qkd_study.search.ranges import at_quantile
 from qkd_study.search.schedule import CONFIRM_BLOCK
 from qkd_study.search.suggestions import EndedTrial
 from qkd_study.study.arms import Arm
 from qkd_study.study.branches import branches
 from qkd_study.study.config import Config
 from qkd_study.study.parameters import Value
-from qkd_study.study.space import Choice, Int, LogFloat, Range
+from qkd_study.study.space import Range
 from qkd_study.study.study import Cell, Study
 from qkd_study.study.teacher_search import TeacherSearch, teacher_search_of, teacher_searches
 
@@ -79,6 +80,7 @@ class EvenSuggestions:
         values: Sequence[Mapping[str, Value]],
         make: Callable[[Mapping[str, Value]], Config],
     ) -> None:
+        self._make = make
         self._values = [dict(one) for one in values]
         self.configs = [make(one) for one in values]
         drawn = zip(self._values, self.configs, strict=True)
@@ -99,7 +101,7 @@ class EvenSuggestions:
         search = teacher_search_of(study, cell, arm)
         taught = {} if search is None else _middles(search.space)
         return cls(
-            [{n: _drawn(r, rng) for n, r in space.items()} for _ in range(count)],
+            [_drawn(space, rng) for _ in range(count)],
             lambda values: study.config(cell, arm, {**values, **taught}, dataset),
         )
 
@@ -108,7 +110,7 @@ class EvenSuggestions:
         """The configurations of a teacher: first, so chosen from equals, the middle of all."""
         rng = np.random.default_rng(derive(study.seed, 0, f"plan teacher {search.cell.key}"))
         others = range(1, study.teacher_trials)
-        drawn = [{n: _drawn(r, rng) for n, r in search.space.items()} for _ in others]
+        drawn = [_drawn(search.space, rng) for _ in others]
         return cls(
             [_middles(search.space), *drawn], lambda values: search.config(study, values, dataset)
         )
@@ -122,30 +124,16 @@ class EvenSuggestions:
 
     def config(self, values: Mapping[str, Value]) -> Config:
         """See `search.suggestions.Suggestions`."""
-        return self._configs[tuple(values[name] for name in self._values[0])]
+        known = self._configs.get(tuple(values[name] for name in self._values[0]))
+        return known or self._make(values)
 
 
 def _middles(space: Mapping[str, Range]) -> dict[str, Value]:
-    return {name: _middle(one) for name, one in space.items()}
+    return {name: at_quantile(one, 0.5) for name, one in space.items()}
 
 
-def _middle(space: Range) -> Value:
-    if isinstance(space, Choice):
-        return space.values[len(space.values) // 2]
-    if isinstance(space, LogFloat):
-        return float(np.sqrt(space.low * space.high))
-    middle = (space.low + space.high) / 2
-    return round(middle) if isinstance(space, Int) else middle
-
-
-def _drawn(space: Range, rng: np.random.Generator) -> Value:
-    if isinstance(space, Choice):
-        return space.values[int(rng.integers(len(space.values)))]
-    if isinstance(space, Int):
-        return int(rng.integers(space.low, space.high + 1))
-    if isinstance(space, LogFloat):
-        return float(np.exp(rng.uniform(np.log(space.low), np.log(space.high))))
-    return float(rng.uniform(space.low, space.high))
+def _drawn(space: Mapping[str, Range], rng: np.random.Generator) -> dict[str, Value]:
+    return {name: at_quantile(one, rng.random()) for name, one in space.items()}
 
 
 @dataclass(frozen=True)

@@ -65,15 +65,19 @@ def _scope(claim: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, A
         if isinstance(side, Mapping):  # other values of these factors are not used
             cells = {name: values for name, values in cells.items() if name not in side}
     cells |= {name: list(values) for name, values in claim["where"].items()}
-    replicates = declared["replicates"]["confirm"]
-    return {"cells": cells, "trials": declared["trials"], "confirm replicates": replicates}
+    return {
+        "cells": cells,
+        "trials": declared["trials"],
+        "trials per parameter": declared.get("trials_per_parameter", 0),
+        "confirm replicates": declared["replicates"]["confirm"],
+    }
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     changed = [
         f"{name} from {old[name]} to {new[name]}"
-        for name in ("trials", "confirm replicates")
-        if old[name] != new[name]
+        for name in ("trials", "trials per parameter", "confirm replicates")
+        if name in old and old[name] != new[name]
     ]
     for name, values in new["cells"].items():
         was = old["cells"].get(name, values)

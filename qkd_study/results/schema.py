@@ -59,7 +59,15 @@ KEYS = (
         "the way the student was trained; in the phase `teacher` the kind of teacher, `own` or a "
         "control",
     ),
-    Column("trial", INT, "", "number of the configuration within its cell and arm"),
+    Column(
+        "trial",
+        INT,
+        "",
+        (
+            "number of the configuration within its cell and arm; 1,000,000 + n: the baseline's "
+            "configuration n, with the arm's own terms as weak as their ranges allow"
+        ),
+    ),
     Column("replicate", INT, "", "the seed's number; confirm replicates start at 1000"),
 )
 

@@ -18,7 +18,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from qkd_study.results import Row, mean_score, score
-from qkd_study.search.ranges import as_suggested, distribution
+from qkd_study.search.ranges import as_suggested, distribution, with_weak_terms
 from qkd_study.search.suggestions import RANDOM_TRIALS, EndedTrial, Suggestions, directions
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
@@ -29,6 +29,8 @@ from qkd_study.study.trial import Phase, Trial
 #: A trial is pruned if its mean so far is below what this share of the trials of earlier batches
 #: reached. A change of this rule increments `study.identity.SEARCH_RULE`.
 KEPT_PERCENT = 75.0
+#: The trial that has the baseline's configuration n, with weak extra terms, has this number plus n.
+FIRST_WEAK_TRIAL = 1_000_000
 #: Configurations of a Pareto front that are confirmed, at most.
 FRONT = 5
 
@@ -36,10 +38,15 @@ FRONT = 5
 class ArmSearch:
     """The search in one cell and arm, and the confirmation of the chosen configurations.
 
+    The last trial of an arm with extra terms has the configuration that the baseline chose in the
+    same cell, with the extra terms as weak as their ranges allow. It is never pruned.
+
     Args:
         study, cell, arm: what is searched.
         suggestions: of its configurations.
         teacher: the search for its teacher, if there is one: it comes first.
+        baseline: the search of the baseline in this cell; `None` for the baseline itself, or
+            without one.
 
     Attributes:
         phase: of the search.
@@ -57,9 +64,11 @@ class ArmSearch:
         arm: Arm,
         suggestions: Suggestions,
         teacher: ArmSearch | None = None,
+        baseline: ArmSearch | None = None,
     ) -> None:
         self.cell, self.arm, self.teacher = cell, arm, teacher
-        self.trials = study.trials_of(arm)
+        self._trials = study.trials_of(arm)
+        self._baseline = baseline if self._trials > 1 else None
         self.live: list[Trial] = []
         self.ended: dict[int, EndedTrial] = {}
         self.confirmed: dict[int, set[int]] = {}
@@ -68,6 +77,7 @@ class ArmSearch:
         self._minimise = study.minimise
         self._suggestions = suggestions
         self._searched = False
+        self._weak: int | None = None
         self._first = 0
         self._thresholds: tuple[float, ...] = ()
         # After every replicate but the last, the means of all trials of closed batches.
@@ -93,8 +103,30 @@ class ArmSearch:
             self.remember(trial.phase, trial.number, rows)
         self._changed()
 
+    def prior_ended(self) -> None:
+        """Note that a search has ended that this one needs: for its teacher, or the baseline's."""
+        failed = self._baseline is not None and self._baseline.searched and not self._weak_trial
+        if failed:  # one trial more is to be suggested
+            self._suggested = {}
+        self._changed()
+
     def _changed(self) -> None:
         self._free = self._missing = None
+
+    @property
+    def trials(self) -> int:
+        """How many trials are suggested."""
+        if self._baseline is None or (self._baseline.searched and self._weak_trial is None):
+            return self._trials
+        return self._trials - 1
+
+    @property
+    def _weak_trial(self) -> int | None:
+        """The number of the trial with the baseline's configuration, once it is known."""
+        if self._weak is None and self._baseline is not None and self._baseline.searched:
+            chosen = self._baseline.chosen()
+            self._weak = FIRST_WEAK_TRIAL + chosen[0] if chosen else None
+        return self._weak
 
     @cached_property
     def _ranges(self) -> dict[str, BaseDistribution]:
@@ -116,8 +148,22 @@ class ArmSearch:
         if self.teacher is not None and self.teacher.searched and not self.teacher.chosen():
             return True
         if not self._searched and len(self.ended) >= self.trials:
-            self._searched = all(n in self.ended for n in range(self.trials))
+            self._searched = not self.trials_left
         return self._searched
+
+    @property
+    def surplus(self) -> int:
+        """How many trials were suggested, if they are more than there are to be now, else 0."""
+        most = max((n + 1 for n in self.ended if n < FIRST_WEAK_TRIAL), default=0)
+        return most if most > self._trials else 0
+
+    @property
+    def trials_left(self) -> int:
+        """How many search trials have no rows yet."""
+        left = sum(number not in self.ended for number in range(self.trials))
+        waits = self._baseline is not None and not self._baseline.searched
+        weak = self._weak_trial
+        return left + (waits or (weak is not None and weak not in self.ended))
 
     def remember(self, phase: str, number: int, rows: list[Row]) -> None:
         """Store the result of a trial."""
@@ -147,7 +193,9 @@ class ArmSearch:
         if self._free is None:
             self._close_batches()
             searching = self.searching
-            self._free = [n for n in self._batch() if n not in self.ended and n not in searching]
+            weak = self._weak_trial
+            numbers = [*self._batch(), *([] if weak is None else [weak])]
+            self._free = [n for n in numbers if n not in self.ended and n not in searching]
         return self._free
 
     def config(self, number: int) -> Config:
@@ -155,32 +203,36 @@ class ArmSearch:
         taught = {} if self.teacher is None else self.teacher.best_params
         if number in self.ended:
             return self._suggestions.config({**self.ended[number].params, **taught})
+        if number >= FIRST_WEAK_TRIAL and self._baseline is not None:
+            of_baseline = self._baseline.ended[number - FIRST_WEAK_TRIAL].params
+            weak = with_weak_terms(self._space, of_baseline)
+            return self._suggestions.config({**weak, **taught})
         if not self._suggested:
             self._suggested = self._suggestions.ask(self._batch())
             self._thresholds = self._lower_quartiles()
         return self._suggestions.config({**self._suggested[number], **taught})
 
-    @property
-    def pruning_thresholds(self) -> tuple[float, ...]:
+    def pruning_thresholds(self, number: int) -> tuple[float, ...]:
         """The least mean score of a trial of the open batch after each replicate but the last.
 
         Empty while there are too few trials to compare with, and with two objectives.
         """
-        return self._thresholds
+        return self._thresholds if number < FIRST_WEAK_TRIAL else ()
 
     def _batch(self) -> range:
         return range(self._first, min(self._first + self._study.batch, self.trials))
 
     def _close_batches(self) -> None:
-        """Report every batch that has all its rows to the suggestions, in order."""
-        while (batch := self._batch()) and all(n in self.ended for n in batch):
+        """Report every whole batch that has all its rows to the suggestions, in order."""
+        size = self._study.batch
+        while len(batch := self._batch()) == size and all(n in self.ended for n in batch):
             for number in batch:
                 ended = self.ended[number]
                 self._suggestions.tell(number, ended)
                 if ended.state != TrialState.FAIL and ended.means:
                     for place, means in enumerate(self._earlier):
                         means.append(ended.means[: place + 1][-1])
-            self._first += self._study.batch
+            self._first += size
             self._suggested = {}
 
     def _lower_quartiles(self) -> tuple[float, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 from optuna.distributions import (
@@ -36,6 +38,43 @@ def default_in(name: str, space: Range) -> Value:
         return value if value in space.values else space.values[0]
     number = space.low if value is None else float(value)
     number = min(max(number, space.low), space.high)
+    return int(number) if isinstance(space, Int) else float(number)
+
+
+def at_quantile(space: Range, share: float) -> Value:
+    """The value of a range below which this share (0 to 1, 1 excluded) of its even draws lie."""
+    if isinstance(space, Choice):
+        return space.values[int(share * len(space.values))]
+    if isinstance(space, Int):
+        return space.low + int(share * (space.high - space.low + 1))
+    if isinstance(space, LogFloat):
+        low, high = math.log(space.low), math.log(space.high)
+        return min(max(math.exp(low + share * (high - low)), space.low), space.high)
+    return space.low + share * (space.high - space.low)
+
+
+def with_weak_terms(
+    space: Mapping[str, Range], of_baseline: Mapping[str, Value]
+) -> dict[str, Value]:
+    """The baseline's values in the search space of an arm, with weak extra terms.
+
+    Parameters that the baseline does not read: a weight, or another number that is neutral at some
+    value, is as near to that as its range allows; any other has its default.
+
+    Args:
+        space: of the arm.
+        of_baseline: the searched values of the baseline.
+    """
+    return {n: of_baseline[n] if n in of_baseline else _weakest(n, s) for n, s in space.items()}
+
+
+def _weakest(name: str, space: Range) -> Value:
+    what = PARAMETERS[name]
+    if not what.terms or what.nullable:
+        return default_in(name, space)
+    if isinstance(space, Choice):
+        return min(space.values, key=lambda value: abs(float(value) - what.neutral))
+    number = min(max(what.neutral, space.low), space.high)
     return int(number) if isinstance(space, Int) else float(number)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from qkd_study.results import Row
 from qkd_study.results.schema import RUN_KEY
@@ -19,7 +19,7 @@ from qkd_study.search.arm_search import ArmSearch
 from qkd_study.search.suggestions import Suggestions, TpeSuggestions
 from qkd_study.search.teacher_phase import TeacherPhase
 from qkd_study.study.arms import Arm
-from qkd_study.study.branches import branches
+from qkd_study.study.branches import branch, branches
 from qkd_study.study.study import MINIMISED, Cell, Study
 from qkd_study.study.teacher_search import TeacherSearch, teacher_search_of, teacher_searches
 from qkd_study.study.trial import Trial
@@ -60,19 +60,27 @@ class Schedule:
             search.key: TeacherPhase(study, search, teacher_suggestions(study, dataset, search))
             for search in teacher_searches(study)
         }
-        self._arm_searches = {
-            (cell.key, arm.name): ArmSearch(
-                study,
-                cell,
-                arm,
-                suggestions(study, dataset, cell, arm),
-                self._teacher_phase_of(cell, arm),
-            )
-            for cell, arm in branches(study)
-        }
+        self._arm_searches: dict[tuple[str, str], ArmSearch] = {}
+        self._waiting: dict[ArmSearch, list[ArmSearch]] = {}
+        in_order = branches(study)
+        # An arm with extra terms needs the search of the baseline in its cell.
+        for cell, arm in sorted(in_order, key=lambda pair: pair[1].name != study.baseline):
+            teacher, baseline = self._teacher_phase_of(cell, arm), None
+            if study.baseline is not None and arm.terms:
+                at = branch(study, cell, study.arm(study.baseline))
+                baseline = self._arm_searches[at.key, study.baseline]
+            source = suggestions(study, dataset, cell, arm)
+            found = ArmSearch(study, cell, arm, source, teacher, baseline)
+            self._arm_searches[cell.key, arm.name] = found
+            for other in (teacher, baseline):
+                if other is not None:
+                    self._waiting.setdefault(other, []).append(found)
         # Heaps of places in a list: the time to hand out a trial then hardly depends on the number
         # of cells and arms. Outdated entries are removed when they come first.
-        self._in_order = [*self._teacher_phases.values(), *self._arm_searches.values()]
+        self._in_order = [
+            *self._teacher_phases.values(),
+            *(self._arm_searches[cell.key, arm.name] for cell, arm in in_order),
+        ]
         self._places = {arm_search: place for place, arm_search in enumerate(self._in_order)}
         self._searches: list[tuple[bool, int, int, bool, int]] = []
         self._confirms: list[int] = []
@@ -142,7 +150,7 @@ class Schedule:
             at = self._in_order[self._searches[0][-1]]
             if (free := at.free()) and self._searches[0] == self._priority(at):
                 config, replicates = at.config(free[0]), tuple(self.study.replicates.of_search)
-                thresholds = at.pruning_thresholds
+                thresholds = at.pruning_thresholds(free[0])
                 return Trial(at.phase, at.cell, at.arm, free[0], config, replicates, thresholds)
             heapq.heappop(self._searches)
         return None
@@ -172,15 +180,6 @@ class Schedule:
         return all(arm_search.searched for arm_search in self._in_order)
 
     @property
-    def has_pruned(self) -> bool:
-        """Whether a trial was pruned because of its score."""
-        return any(
-            ended.state == TrialState.PRUNED
-            for arm_search in self._in_order
-            for ended in arm_search.ended.values()
-        )
-
-    @property
     def worked(self) -> bool:
         """Whether any search run succeeded."""
         return self._has_worked
@@ -200,7 +199,7 @@ class Schedule:
         replicates = self.study.replicates
         count = 0
         for arm_search in self._in_order:
-            open_ = sum(n not in arm_search.ended for n in range(arm_search.trials))
+            open_ = arm_search.trials_left
             count += open_ * replicates.search
             if arm_search.phase == "teacher":
                 continue
@@ -210,9 +209,9 @@ class Schedule:
         return count
 
     @property
-    def most_trials(self) -> int:
-        """The largest number of search trials of a cell and arm so far."""
-        return max((n + 1 for b in self._arm_searches.values() for n in b.ended), default=0)
+    def surplus(self) -> int:
+        """The most search trials of a cell and arm that has more than it is to have now, else 0."""
+        return max(arm_search.surplus for arm_search in self._arm_searches.values())
 
     def search_of(self, trial: Trial) -> ArmSearch:
         """The search that a trial belongs to."""
@@ -235,16 +234,17 @@ class Schedule:
             Optuna's record of the trial, for a search trial.
         """
         arm_search = self.search_of(trial)
+        was_searched = arm_search.searched
         arm_search.end(trial, rows)
         if not self._has_worked and any(row["status"] == "ok" for row in rows):
             self._has_worked = True  # this changes all priorities
             for other in self._in_order:
                 self._update(other)
         self._update(arm_search)
-        if arm_search.phase == "teacher" and arm_search.searched:
-            for other in self._arm_searches.values():
-                if other.teacher is arm_search:
-                    self._update(other)
+        if arm_search.searched and not was_searched:
+            for other in self._waiting.get(arm_search, ()):
+                other.prior_ended()
+                self._update(other)
         return None if trial.phase == "confirm" else arm_search.frozen(trial.number)
 
     def drop(self, trial: Trial) -> None:

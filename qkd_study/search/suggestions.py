@@ -12,16 +12,17 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from optuna.trial import Trial as OptunaTrial
 
-from qkd_study.common.seeds import derive
-from qkd_study.search.ranges import default_in, distribution
-from qkd_study.study.arms import Arm
+from qkd_study.common.seeds import derive, generator
+from qkd_study.search.ranges import at_quantile, default_in, distribution
+from qkd_study.study.arms import ARMS, Arm
+from qkd_study.study.branches import branch
 from qkd_study.study.config import Config
 from qkd_study.study.parameters import Value
 from qkd_study.study.space import Range
 from qkd_study.study.study import Cell, Study
 from qkd_study.study.teacher_search import TeacherSearch
 
-#: Trials of a cell and arm that are drawn at random before TPE takes over.
+#: Trials of a cell and arm that are drawn at random, the defaults first, before TPE takes over.
 RANDOM_TRIALS = 5
 
 
@@ -83,11 +84,16 @@ class Suggestions(Protocol):
 class TpeSuggestions:
     """Suggestions of Optuna's tree-structured Parzen estimator (TPE), after a few random ones.
 
+    Until TPE takes over, searches of equal seed and purpose get equal values of the parameters that
+    they share, trial by trial: the first trial has the defaults, and each value of the others
+    follows from the seed, the purpose, the trial's number and the parameter alone. TPE then follows
+    the results of its own search, with random numbers of one seed in all of them.
+
     Args:
         space: what is searched.
         make: makes a configuration of searched values.
         seed: of the study.
-        purpose: searches of equal purpose and space begin with the same configurations.
+        purpose: what the search has in common with others.
         minimise: the study's second objective, if any.
     """
 
@@ -108,12 +114,14 @@ class TpeSuggestions:
 
     @classmethod
     def of_arm(cls, study: Study, dataset: str, cell: Cell, arm: Arm) -> TpeSuggestions:
-        """The suggestions for an arm in a cell."""
+        """The suggestions for an arm in a cell; all arms of a cell begin with the same ones."""
+        # The cells of all arms that are compared have in common what every arm reads.
+        common = branch(study, cell, ARMS["scratch"])
         return cls(
             study.space(arm),
             lambda values: study.config(cell, arm, values, dataset),
             seed=study.seed,
-            purpose=f"{cell.key}/{arm.name}",
+            purpose=f"search {common.key}",
             minimise=study.minimise,
         )
 
@@ -136,11 +144,21 @@ class TpeSuggestions:
             # The trials of a batch have no results yet: make them different.
             constant_liar=True,
         )
-        if batch.start == 0:
-            self._optuna.enqueue_trial({n: default_in(n, s) for n, s in self._space.items()})
         for number in batch:
+            if number < RANDOM_TRIALS or batch.start == 0:
+                self._optuna.enqueue_trial(self._drawn(number))
             self._asked[number] = self._optuna.ask(self._ranges)
         return {number: dict(self._asked[number].params) for number in batch}
+
+    def _drawn(self, number: int) -> dict[str, Value]:
+        """The values of a trial before TPE takes over."""
+        if number == 0:
+            return {name: default_in(name, space) for name, space in self._space.items()}
+        found = {}
+        for name, space in self._space.items():
+            rng = generator(self._seed, number, f"{self._purpose}/{name}")
+            found[name] = at_quantile(space, rng.random())
+        return found
 
     def tell(self, number: int, ended: EndedTrial) -> None:
         """See `Suggestions`."""

@@ -18,7 +18,7 @@ class TeacherPhase(ArmSearch):
 
     def __init__(self, study: Study, search: TeacherSearch, suggestions: Suggestions) -> None:
         super().__init__(study, search.cell, search.arm, suggestions)
-        self.trials = study.teacher_trials
+        self._trials = study.teacher_trials
         self._space, self._minimise = dict(search.space), None
 
     @property

@@ -13,9 +13,10 @@ from qkd_study.study.config import PARAMETERS
 from qkd_study.study.space import Range
 from qkd_study.study.study import Study
 
-#: The version of the pruning rule (`search.arm_search`): another rule may lead to other trials for
-#: the same declaration and seed. 1: compared with complete trials alone.
-SEARCH_RULE = 2
+#: The version of the rules of suggestion and pruning (`search`): others lead to other trials for
+#: the same declaration and seed. 1: pruned against complete trials alone; 2: every arm had
+#: suggestions of its own.
+SEARCH_RULE = 3
 
 
 def _range(space: Range) -> dict[str, Any]:
@@ -41,6 +42,7 @@ def declaration(study: Study) -> dict[str, Any]:
         "teacher_search": {name: _range(space) for name, space in study.teacher_search.items()},
         "teacher_trials": study.teacher_trials if study.teacher_search else None,
         "trials": study.trials,
+        "trials_per_parameter": study.trials_per_parameter,
         "batch": study.batch,
         "minimise": study.minimise,
         "replicates": dataclasses.asdict(study.replicates),
@@ -52,7 +54,10 @@ def declaration(study: Study) -> dict[str, Any]:
 
 
 #: Entries that may differ between declarations of one run: they say how much is run.
-_AMOUNTS = ("question", "datasets", "trials", "replicates", "arms", "claims")
+_AMOUNTS = (
+    *("question", "datasets", "trials", "trials_per_parameter"),
+    *("replicates", "arms", "claims"),
+)
 #: Entries that say where it runs, and what is kept.
 _RESOURCES = ("trial_cpus", "trial_memory", "predictions")
 

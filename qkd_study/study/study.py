@@ -65,7 +65,10 @@ class Study:
         teacher_search: parameter -> range; Optuna tunes these for every kind of teacher, before the
             students of the best one are trained. Replicates and `batch` are those of `search`.
         teacher_trials: configurations tried per teacher.
-        trials: configurations tried per cell and arm.
+        trials: configurations tried per cell and arm. The last of an arm with extra terms is the
+            one that the baseline chose, with these terms as weak as their ranges allow.
+        trials_per_parameter: configurations more for each searched parameter of the arm, so that
+            arms with more parameters have as good a chance.
         batch: configurations that are suggested at once, from the results of all earlier batches;
             so tables do not depend on the number of workers. As many workers per cell and arm can
             be busy.
@@ -95,6 +98,7 @@ class Study:
     teacher_search: Mapping[str, Range] = field(default_factory=dict)
     teacher_trials: int = 10
     trials: int = 10
+    trials_per_parameter: int = 0
     batch: int = 5
     minimise: str | None = None
     replicates: Replicates = field(default_factory=Replicates)
@@ -126,6 +130,8 @@ class Study:
         self._set("name", str(self.name))
         for name in ("trials", "teacher_trials"):
             self._set(name, count(name, getattr(self, name), 1, 1_000_000))
+        more = count("trials_per_parameter", self.trials_per_parameter, 0, 10_000)
+        self._set("trials_per_parameter", more)
         self._set("trial_cpus", count("trial_cpus", self.trial_cpus, 1, 4096))
         self._set("trial_memory", count("trial_memory", self.trial_memory, 0, 2**50))
         self._set("batch", count("batch", self.batch, 1, 1000))
@@ -319,7 +325,8 @@ class Study:
 
     def trials_of(self, arm: Arm) -> int:
         """Configurations per cell: one if nothing is searched."""
-        return self.trials if self.space(arm) else 1
+        space = self.space(arm)
+        return self.trials + self.trials_per_parameter * len(space) if space else 1
 
     def _values(self, cell: Cell, chosen: Mapping[str, Value]) -> dict[str, Any]:
         values: dict[str, Any] = {name: p.default for name, p in PARAMETERS.items()}
@@ -400,5 +407,6 @@ class Study:
             fixed={**self.fixed, **epochs},
             trials=min(self.trials, 2),
             teacher_trials=min(self.teacher_trials, 2),
+            trials_per_parameter=0,
             replicates=Replicates(search=1, confirm=min(self.replicates.confirm, 5)),
         )

@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 from qkd_study import Choice, Float, Int, LogFloat, Replicates, Study
 from qkd_study.common.seeds import derive
 from qkd_study.results import RUNS, Record, Row, without_result
-from qkd_study.search.arm_search import running_means
+from qkd_study.search.arm_search import FIRST_WEAK_TRIAL, running_means
 from qkd_study.search.ranges import distribution
 from qkd_study.search.schedule import CONFIRM_BLOCK, Schedule
 from qkd_study.search.suggestions import RANDOM_TRIALS, directions
@@ -242,7 +242,7 @@ def test_the_next_trial_is_that_of_the_arm_with_fewest_running(seed: int) -> Non
     """The queues hand out what a search through all arms finds, also after trials are dropped."""
     order, made = random.Random(seed), study(arms=("soft", "scratch", "scaled-ce"), trials=7)
     schedule, running = Schedule(made, "digits", EMPTY), list[Trial]()
-    searches = list(schedule._arm_searches.values())
+    searches = schedule._in_order
     while not schedule.done:
         counts = {
             s: sum(-(-len(left) // CONFIRM_BLOCK) for _, left in s.missing()) for s in searches
@@ -337,7 +337,7 @@ def test_a_batch_is_asked_for_as_optuna_advises_where_none_is_told_yet(minimise:
     def asked(constant_liar: bool) -> list[dict[str, Any]]:
         again = optuna.create_study(directions=directions(minimise))
         again.add_trials([arm_search.frozen(number) for number in range(5)])
-        seed = derive(made.seed, 5, "all/soft") % 2**32
+        seed = derive(made.seed, 5, "search all") % 2**32
         again.sampler = optuna.samplers.TPESampler(
             seed=seed, n_startup_trials=RANDOM_TRIALS, constant_liar=constant_liar
         )
@@ -410,7 +410,94 @@ def test_more_trials_are_those_of_a_larger_budget() -> None:
     searched = [row for row in few if row["phase"] == "search"]
     more = suggestions(study(trials=12), searched, random.Random(2), 3)
     whole = suggestions(study(trials=12), [], random.Random(3), 2)
+    # What the baseline had chosen among fewer trials was tried too, and stays.
+    weak = {row["trial"] for row in whole if row["trial"] >= FIRST_WEAK_TRIAL}
+    more = [row for row in more if row["trial"] < FIRST_WEAK_TRIAL or row["trial"] in weak]
     assert sorted(map(repr, more)) == sorted(map(repr, whole))
+
+
+def by_number(rows: list[Row], arm: str) -> dict[int, Row]:
+    return {r["trial"]: r for r in rows if r["arm"] == arm and r["phase"] == "search"}
+
+
+@pytest.mark.parametrize("order", [("scratch", "soft"), ("soft", "scratch")])
+def test_arms_of_a_cell_get_the_same_values_until_tpe_takes_over(order: tuple[str, str]) -> None:
+    """Also where only one of them reads a factor, and whatever else it searches."""
+    made = study(
+        factors={"samples": (20, 50), "temperature": (1.0, 4.0)},
+        search={"learning_rate": LogFloat(1e-3, 1e-1), "weight_soft": Float(0.0, 4.0)},
+        arms=order,
+        trials=8,
+    )
+    rows = drain(Schedule(made, "digits", EMPTY))
+    for samples in (20, 50):
+        here = [row for row in rows if row["cell"].split(",")[0] == f"samples={samples}"]
+        scratch = by_number(here, "scratch")
+        for temperature in (1.0, 4.0):
+            cell = f"samples={samples},temperature={temperature}"
+            soft = by_number([row for row in here if row["cell"] == cell], "soft")
+            for number in range(RANDOM_TRIALS):
+                name = "config.learning_rate"
+                assert scratch[number][name] == soft[number][name]
+    first, second = (
+        by_number([r for r in rows if r["cell"] == f"samples={k}"], "scratch") for k in (20, 50)
+    )
+    assert first[1]["config.learning_rate"] != second[1]["config.learning_rate"]
+
+
+def test_the_last_trial_is_the_choice_of_the_baseline_with_weak_terms() -> None:
+    made = study(
+        search={
+            "learning_rate": LogFloat(1e-3, 1e-1),
+            "temperature": Float(1, 9),
+            "weight_soft": Float(0, 4),
+            "weight_features": LogFloat(0.1, 10),
+            "scale_cross_entropy": Float(0.5, 20),
+        },
+        arms=("scaled-ce", "soft+features", "scratch"),
+        trials=7,
+    )
+    rows = drain(Schedule(made, "digits", EMPTY))
+    for cell in ("samples=20", "samples=50"):
+        own = [row for row in rows if row["cell"] == cell]
+        scratch = by_number(own, "scratch")
+        assert sorted(scratch) == list(range(7))
+        best = max(scratch.values(), key=lambda row: row["metric.val_accuracy"])
+        for arm in ("scaled-ce", "soft+features"):
+            found = by_number(own, arm)
+            assert sorted(found) == [*range(6), FIRST_WEAK_TRIAL + best["trial"]]
+            weak = found[FIRST_WEAK_TRIAL + best["trial"]]
+            assert weak["config.learning_rate"] == best["config.learning_rate"]
+            if arm == "scaled-ce":
+                assert weak["config.scale_cross_entropy"] == 1  # the cross-entropy as it is
+            else:
+                assert weak["config.weight_soft"] == 0
+                assert weak["config.weight_features"] == 0.1
+                assert weak["config.temperature"] == 4  # the default
+
+
+def test_an_arm_has_all_its_trials_where_the_baseline_chose_nothing() -> None:
+    made = study(factors={}, trials=7)
+    schedule = Schedule(made, "digits", EMPTY)
+    rows: list[Row] = []
+    while (trial := schedule.next()) is not None:
+        fails = trial.arm.name == "scratch"
+        new = [
+            without_result("s", "r", trial, r, "failed", "x").row if fails else ok(trial, r, 0.5)
+            for r in trial.replicates
+        ]
+        schedule.finish(trial, new)
+        rows += new
+    assert schedule.done
+    assert sorted(by_number(rows, "soft")) == list(range(7))
+    again = Schedule(made, "digits", frame(rows))
+    assert again.done
+
+
+def test_arms_with_more_parameters_have_more_trials_if_the_study_says_so() -> None:
+    made = study(factors={}, trials=3, trials_per_parameter=2)
+    rows = drain(Schedule(made, "digits", EMPTY))
+    assert (len(by_number(rows, "scratch")), len(by_number(rows, "soft"))) == (5, 7)
 
 
 def test_choices_and_integers_survive_the_table() -> None:
