@@ -122,6 +122,10 @@ def test_what_a_model_reads_is_what_it_depends_on(of: ModelSpec, tmp_path: Path)
         for name, (_, other) in VALUES.items()
         if did(of, replace(config, **{name: other}), tmp_path) != base
     }
+    if isinstance(of, Polynomial):  # its qubits count where `features` follows from them
+        whole = [did(of, replace(config, features=0, qubits=n), tmp_path) for n in VALUES["qubits"]]
+        assert whole[0] != whole[1]
+        matters.add("qubits")
     assert matters == of.reads
     assert Ensemble(of).reads == of.reads
     # And what is not read is null in the rows.
