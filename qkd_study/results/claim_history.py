@@ -22,9 +22,11 @@ def updated_history(
 
     Returns:
         `claims`: each with `declared_at`, `confirm_rows` (how many there were then), `scope` (the
-        cells, trials and confirm replicates that it is tested on) and `changes` (`at`,
-        `confirm_rows` and `what`, a text); `withdrawn`: those that are no longer declared, but were
-        when there were confirm rows. They still count in the correction of p values.
+        cells, trials and confirm replicates that it is tested on), `replicates` (the confirm
+        replicates that were declared before there were results; it is tested on no others) and
+        `changes` (`at`, `confirm_rows` and `what`, a text); `withdrawn`: those that are no longer
+        declared, but were when there were confirm rows. They still count in the correction of p
+        values.
     """
     known = {_name(entry): entry for part in _PARTS for entry in before.get(part, [])}
     withdrawn = {_name(entry) for entry in before.get("withdrawn", [])}
@@ -36,11 +38,14 @@ def updated_history(
         entry = known.get(json.dumps(claim, sort_keys=True))
         if entry is None:
             first = {"declared_at": at, "confirm_rows": confirm_rows}
-            claims.append({"claim": claim, **first, "scope": scope, "changes": []})
+            number = {"replicates": scope["confirm replicates"]}
+            claims.append({"claim": claim, **first, "scope": scope, **number, "changes": []})
             continue
         changed = _differences(entry.get("scope", scope), scope)
         changed += ["the claim was made again"] if _name(entry) in withdrawn else []
-        claims.append({**entry, "scope": scope, "changes": _with_change(entry, changed, now)})
+        number = _before_results(entry, scope, confirm_rows)
+        changes = _with_change(entry, changed, now)
+        claims.append({**entry, "scope": scope, **number, "changes": changes})
     withdrawn_claims = [
         entry
         if _name(entry) in withdrawn
@@ -71,6 +76,16 @@ def _scope(claim: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, A
         "trials per parameter": declared.get("trials_per_parameter", 0),
         "confirm replicates": declared["replicates"]["confirm"],
     }
+
+
+def _before_results(
+    entry: Entry, scope: Mapping[str, Any], confirm_rows: int
+) -> dict[str, int | Sequence[int]]:
+    """The confirm replicates that were declared last before there were results."""
+    if not confirm_rows:
+        return {"replicates": scope["confirm replicates"]}
+    of_earlier_versions = entry.get("scope", scope)["confirm replicates"]
+    return {"replicates": entry.get("replicates", of_earlier_versions)}
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -81,6 +81,8 @@ def _claim(entry: Any, place: str) -> Claim:
     scope = {"trials": int, "confirm replicates": int, "cells": {...: list}}
     if "scope" in entry:
         _check(entry["scope"], scope, f"{place}.scope")
+    number = entry.get("replicates", 1)
+    _check(number, [int] if isinstance(number, list) else int, f"{place}.replicates")
     given = {name: value for name, value in entry["claim"].items() if name != "kind"}
     if set(given) != {part.name for part in fields(Claim)}:
         raise InputError(f"{safe_repr(given)} is no claim")

@@ -66,6 +66,25 @@ def test_what_a_verdict_rests_on_is_compared(changes: dict[str, Any], what: str 
         assert [c["what"] for c in entry["changes"]] == ([] if what is None else [what])
 
 
+def test_the_replicates_before_there_were_results_are_kept() -> None:
+    def kept(said: dict[str, Any]) -> list[int]:
+        return [entry["replicates"] for entry in said["claims"]]
+
+    more = {"claims": (CLAIM, OTHER), "replicates": Replicates(2, 40)}
+    assert kept(first()) == [12, 12]
+    assert kept(after(first(), 0, **more)) == [40, 40]
+    extended = after(first(), 96, **more)
+    assert kept(extended) == [12, 12]
+    assert kept(after(extended, 320, claims=(CLAIM, OTHER), replicates=Replicates(2, 80))) == [
+        12,
+        12,
+    ]
+    earlier = first()
+    for entry in earlier["claims"]:
+        del entry["replicates"]  # as earlier versions wrote it
+    assert kept(after(earlier, 96, **more)) == [12, 12]
+
+
 def test_values_that_a_claim_does_not_look_at_may_come_and_go() -> None:
     one = replace(CLAIM, where={"samples": (50,)})
     contrast = Claim(says="More.", better={"samples": 100}, than={"samples": 50}, arm="soft")

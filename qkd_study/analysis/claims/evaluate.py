@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from qkd_study.analysis.claims.contrasts import Contrast, evaluate_family
+from qkd_study.analysis.claims.extension import declared_replicates
 from qkd_study.analysis.claims.interaction import ALPHA, Interaction, interactions
 from qkd_study.analysis.claims.sensitivity import only_if_sensitive
 from qkd_study.analysis.claims.sides import (
@@ -60,6 +61,8 @@ class ClaimResult:
         changes: changes of the study when there were confirm rows: `what`, a text, and
             `confirm_rows`, their number.
         withdrawn: whether the study no longer declares the claim.
+        cut_to: the number of replicates that all this rests on, if more were added with results in
+            sight; see `declared_replicates`.
         compared: cell and arm of all that the claim compares, without controls.
         rising: those of them whose validation accuracy still rose when training ended; see
             `undertraining`.
@@ -73,6 +76,7 @@ class ClaimResult:
     interactions: Sequence[Interaction] = ()
     changes: Sequence[Mapping[str, Any]] = ()
     withdrawn: bool = False
+    cut_to: int | None = None
     compared: Sequence[tuple[str, str]] = ()
     rising: Sequence[tuple[str, str]] = ()
 
@@ -101,7 +105,8 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
     """The verdict on every claim of a run; withdrawn claims come last.
 
     Only confirm rows count, paired by replicate. A claim over several cells is tested on the mean
-    over them, per replicate; replicates that lack a side in one of the cells are left out. If the
+    over them, per replicate. Replicates that were added with results in sight do not count, see
+    `declared_replicates`; those that lack a side in one of the cells are left out. If the
     run of a side failed, a verdict must hold wherever between the lowest and the highest score of
     the cell's runs it would have been. Epochs
     to a target are restricted means: in each cell, a run that did not reach the target counts with
@@ -112,6 +117,7 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
         alpha: the error rate of each family, of differences and of equivalences: the claims, the
             cells of one, the controls of one.
     """
+    results, cut_to = declared_replicates(results)
     made: list[dict[str, Any]] = results.manifest.get("claims", [])
     claims = [*made, *results.manifest.get("withdrawn", [])]
     sides = [paired_scores(results, entry["claim"]) for entry in claims]
@@ -144,6 +150,7 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
                 interactions=interactions(pairs, _values(results, claim)),
                 changes=entry.get("changes", ()),
                 withdrawn=number >= len(made),
+                cut_to=cut_to,
                 compared=both,
                 rising=[side for side in both if side in risen],
             )

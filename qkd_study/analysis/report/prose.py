@@ -79,6 +79,12 @@ def statement(judged: ClaimResult) -> Statement:
     lines += [_control(claim, control, held) for control in judged.controls]
     if judged.undertrained:
         lines.append(_undertrained(judged))
+    if judged.cut_to is not None:
+        lines.append(
+            f"This rests on the first {judged.cut_to} replicates, which were declared before there "
+            "were results. Those that were added later are in the tables of scores, whose p "
+            "values do not allow for that, but in no verdict: two looks at 5 % err more often."
+        )
     if judged.declared_after:
         lines.append(
             f"Declared when {judged.declared_after} confirm runs were already there: not a claim "
