@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import psutil
 
 from qkd_study.common.errors import InputError
@@ -32,35 +34,41 @@ def check_allocation(needed: int, what: str) -> None:
         raise ValueError(f"{what} needs {needed:,} bytes of memory, but {free:,} are free")
 
 
-def circuit_bytes(qubits: int, states: int, samples: int, *, matrices: bool) -> int:
+def circuit_bytes(qubits: int, numbers: int, samples: int, *, matrices: bool) -> int:
     """Estimate the peak memory of training a quantum model, in bytes.
 
     Args:
         qubits: n of a circuit.
-        states: of a sample: its patches in a quanvolution, else 1; each has 2^n float32 amplitudes,
-            and a temporary of them.
+        numbers: float32 numbers in memory for each sample while it is embedded.
         samples: in the training and validation draws together.
         matrices: whether the model needs the circuit's matrix of 4^n complex128 entries.
     """
     held = GRADIENT_MATRICES * 16 << 2 * qubits if matrices else GRADIENT_STATES * 16 << qubits
-    return held + (2 * 4 << qubits) * states * max(samples, PREDICTED_SAMPLES)
+    return held + 4 * numbers * max(samples, PREDICTED_SAMPLES)
 
 
-def check_memory(qubits: int, states: int, samples: int, *, matrices: bool) -> None:
+def check_memory(
+    qubits: int, numbers: Callable[[int], int], samples: int, *, matrices: bool
+) -> None:
     """Check that a quantum model fits into this machine's memory; see `circuit_bytes`.
+
+    Args:
+        qubits, samples, matrices: see there.
+        numbers: as there, for a number of qubits.
 
     Raises:
         InputError: it does not; the message has the number of bytes.
     """
     there = int(psutil.virtual_memory().total)
-    needed = circuit_bytes(qubits, states, samples, matrices=matrices)
-    if needed > there:
-        fits = [
-            n for n in range(1, 64) if circuit_bytes(n, states, samples, matrices=matrices) <= there
-        ]
+
+    def needed(n: int) -> int:
+        return circuit_bytes(n, numbers(n), samples, matrices=matrices)
+
+    if needed(qubits) > there:
+        fits = [n for n in range(1, 64) if needed(n) <= there]
         of = f"matrices of 2^{qubits} x 2^{qubits} complex numbers, and " if matrices else ""
+        held = "the features of each patch" if matrices else f"2^{qubits} amplitudes of each sample"
         raise InputError(
-            f"qubits={qubits} needs {needed:,} bytes ({of}a state of 2^{qubits} amplitudes for "
-            f"each {'patch' if matrices else 'sample'}), but this machine has {there:,}. Allowed "
-            f"here: up to {max(fits, default=0)} qubits."
+            f"qubits={qubits} needs {needed(qubits):,} bytes ({of}{held}), but this machine has "
+            f"{there:,}. Allowed here: up to {max(fits, default=0)} qubits."
         )

@@ -112,7 +112,7 @@ def _check_model(model: ModelSpec, values: Mapping[str, Any], dataset: Dataset) 
     if model.quantum:
         check_memory(
             values["qubits"],
-            model.embedded(dataset.shape),
+            lambda n: model.embedding_numbers({**values, "qubits": n}, dataset.shape),
             values["teacher_samples"] + values["validation_samples"],
             matrices=isinstance(_inner(model), Quanvolution),
         )

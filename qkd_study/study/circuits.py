@@ -76,6 +76,19 @@ class Quanvolution(Convolution):
         """Patches of an image."""
         return prod(self.patches(shape))
 
+    def embedding_numbers(self, values: Values, shape: Shape) -> int:
+        """See `ModelSpec.embedding_numbers`; measured, at most 20 % above the peak.
+
+        With angle embedding, a patch has products of 1, cosines and sines of each half of its
+        pixels, for any number of qubits; with amplitude embedding, a state while it is embedded.
+        """
+        pixels = self.kernel**2
+        if values["embedding"] == "amplitude":
+            of_patch = (4 << values["qubits"]) + 2 * pixels
+        else:
+            of_patch = 2 * (3 ** (pixels // 2) + 3 ** (pixels - pixels // 2)) + 6 * pixels
+        return self.embedded(shape) * int(of_patch)
+
     def expects(self, values: Values) -> Sizes | None:
         """The sizes that the embedding can distinguish."""
         return embeddable(values)

@@ -96,6 +96,15 @@ class ModelSpec(ABC):
         """States per sample that are embedded at once; 0 without circuits."""
         return 0
 
+    def embedding_numbers(self, values: Values, shape: Shape) -> int:
+        """Float32 numbers in memory for each sample while it is embedded, at their peak.
+
+        Args:
+            values: parameters by name, with `embedding` resolved.
+            shape: of a sample.
+        """
+        return int(2 << values["qubits"]) * self.embedded(shape)
+
     def expects(self, values: Values) -> Sizes | None:
         """The sizes of features that it can be trained on; `None` if all are allowed."""
         return Sizes(type(self).__name__, 0.01, 10)
@@ -293,6 +302,10 @@ class Ensemble(ModelSpec):
     def embedded(self, shape: Shape) -> int:
         """As of one of its members: they are trained one after the other."""
         return self.of.embedded(shape)
+
+    def embedding_numbers(self, values: Values, shape: Shape) -> int:
+        """As of one of its members."""
+        return self.of.embedding_numbers(values, shape)
 
     def expects(self, values: Values) -> Sizes | None:
         """As its members."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from qkd_study import Float, InputError, Int, QuantumToClassical, Replicates, St
 from qkd_study.common.memory import circuit_bytes
 from qkd_study.data import load
 from qkd_study.planning.plan import make_plan
+from qkd_study.quantum import form_sides
+from qkd_study.study.circuits import Quanvolution
 
 
 def study(**changes: Any) -> Study:
@@ -85,7 +89,7 @@ def test_a_searched_teacher_is_counted_per_configuration() -> None:
         ({"fixed": {"validation_samples": 1150}}, "Allowed: up to 50"),
         (
             {"fixed": {"qubits": 45}},
-            f"qubits=45 needs {circuit_bytes(45, 16, 500, matrices=True):,} bytes",
+            f"qubits=45 needs {circuit_bytes(45, 16 * 60, 500, matrices=True):,} bytes",
         ),
         ({"factors": {}, "search": {"samples": Int(20, 3000)}}, "samples=3000 is larger than"),
         (
@@ -107,8 +111,43 @@ def test_messages_name_the_cell() -> None:
 
 
 def test_bytes_of_a_quanvolution_by_hand() -> None:
-    # 6 matrices of 16 x 16 complex128; 2 x 1,000 images of 16 patches of 16 float32.
-    assert circuit_bytes(4, 16, 500, matrices=True) == 6 * 256 * 16 + 2 * 1000 * 16 * 16 * 4
+    # 6 matrices of 16 x 16 complex128; 1,000 images of 16 patches of 60 float32: twice the 9
+    # features of each half, and 6 for each of 4 pixels.
+    values = {"qubits": 4, "embedding": "angle"}
+    numbers = Quanvolution().embedding_numbers(values, (8, 8))
+    assert numbers == 16 * (2 * sum(form_sides("angle", 4)) + 6 * 4) == 16 * 60
+    assert circuit_bytes(4, numbers, 500, matrices=True) == 6 * 256 * 16 + 1000 * 16 * 60 * 4
+    assert Quanvolution().embedding_numbers({**values, "qubits": 9}, (8, 8)) == numbers
+    amplitude = {**values, "embedding": "amplitude"}
+    assert Quanvolution().embedding_numbers(amplitude, (8, 8)) == 16 * (4 * 16 + 2 * 4)
+
+
+@pytest.mark.slow
+def test_features_of_a_quanvolution_take_the_memory_that_is_estimated() -> None:
+    """Of 9 pixels, on 9 qubits: 2^9 amplitudes per patch would be as many numbers again."""
+    program = """
+import torch
+from qkd_study.quantum import Quanvolution
+
+def kilobytes(name):
+    (line,) = (line for line in open("/proc/self/status") if line.startswith(name))
+    return int(line.split()[1])
+
+torch.set_num_threads(1)
+layer = Quanvolution(kernel=3, stride=3, qubits=9, seed=0)
+images = torch.rand(500, 28, 28)
+layer.embed(images[:2])
+open("/proc/self/clear_refs", "w").write("5")
+before = kilobytes("VmRSS")
+layer.embed(images)
+print((kilobytes("VmHWM") - before) * 1024 / 500)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    values = {"qubits": 9, "embedding": "angle"}
+    estimated = 4 * Quanvolution(kernel=3, stride=3).embedding_numbers(values, (28, 28))
+    assert 0.6 * estimated < float(done.stdout) < 1.1 * estimated
 
 
 def test_a_kernel_larger_than_the_image() -> None:
