@@ -6,19 +6,86 @@ there; callers for whom that is no error suppress it.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import ray
 from ray._private import services
+from ray._private.node import Node
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
+from ray.tune.execution import class_cache
+
+from qkd_study.compat import idle_agent
+from qkd_study.compat.idle_agent import FILES
+
+#: Variables with which Ray gives this process a runtime environment.
+RUNTIME_ENVIRONMENT = ("RAY_JOB_CONFIG_JSON_ENV_VAR", "RAY_RUNTIME_ENV_HOOK")
 
 
 def start_in(folder: str, **options: Any) -> None:
-    """`ray.init` with its sockets and logs in a folder.
+    """`ray.init` of a Ray on this machine, with its sockets and logs in a folder.
 
-    `ray.init` has no public argument for that: `_temp_dir` is it.
+    `ray.init` has no public argument for that: `_temp_dir` is it. Nor has it one to leave out the
+    services that this package does not use (see `_without_services`).
     """
-    ray.init(_temp_dir=folder, **options)
+    with _without_services():
+        ray.init(_temp_dir=folder, **options)
+
+
+@contextlib.contextmanager
+def _without_services() -> Iterator[None]:
+    """Start no dashboard, autoscaler, log monitor, nor the agents of metrics and environments.
+
+    They take most of Ray's start, and memory. `ray.init` starts them even if `include_dashboard`
+    is false. If this process is a job with a runtime environment, or has a hook that makes one,
+    everything is started, because the agent is needed.
+    """
+    if any(name in os.environ for name in RUNTIME_ENVIRONMENT):
+        yield
+        return
+
+    def start(command: list[str], *arguments: Any, **options: Any) -> Any:
+        return process(list(map(_idle, command)), *arguments, **options)
+
+    process = services.start_ray_process
+    names = ("start_api_server", "start_monitor", "start_log_monitor")
+    methods = {name: getattr(Node, name) for name in names}
+    try:
+        for name in names:
+            setattr(Node, name, lambda node, **options: None)
+        services.start_ray_process = start
+        yield
+    finally:
+        services.start_ray_process = process
+        for name, method in methods.items():
+            setattr(Node, name, method)
+
+
+def _idle(argument: str) -> str:
+    """An argument of a raylet, with `idle_agent` in place of an agent."""
+    for kind in FILES:
+        flag = f"--{kind.replace('-', '_')}_agent_command="
+        if argument.startswith(flag):
+            _, _, rest = argument.removeprefix(flag).partition(" --node-id=")
+            own = subprocess.list2cmdline([sys.executable, "-I", "-S", idle_agent.__file__, kind])
+            return f"{flag}{own} --node-id={rest}" if rest else argument
+    return argument
+
+
+def without_runtime_environment() -> None:
+    """Let Tune start workers in no runtime environment of their own.
+
+    Tune sends some of the driver's variables to its workers in one. Those of a Ray on this machine
+    have inherited them already, and Ray would start other processes than the workers that it has
+    ready, each importing Ray twice.
+    """
+    if not any(name in os.environ for name in RUNTIME_ENVIRONMENT):
+        class_cache.DEFAULT_ENV_VARS.clear()
+        class_cache.ENV_VARS_TO_PROPAGATE.clear()
 
 
 def actor_id(actor: Any) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import ray
 
 from qkd_study.common.errors import InputError
-from qkd_study.compat.ray import start_in
+from qkd_study.compat.ray import start_in, without_runtime_environment
 from qkd_study.tune.environment import WORKER
 from qkd_study.tune.nodes import Nodes
 from qkd_study.tune.ray_folder import ray_folder
@@ -80,6 +80,7 @@ def _start(cpus: int, folder: str) -> None:
     if os.environ.get("RAY_AUTH_MODE") == "token" and not given:
         # Ray would read or write one in the home folder, where it may be damaged or not writable.
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    without_runtime_environment()
     start_in(
         folder,
         address="local",

@@ -51,6 +51,18 @@ def _takes(path: str, *names: str) -> Look:
     return look
 
 
+def _files_of_agents() -> bool:
+    """Whether Ray's agents write their ports to the files that `idle_agent` writes."""
+    raylet = import_module("ray._raylet")
+    written = [
+        name
+        for names in import_module("qkd_study.compat.idle_agent").FILES.values()
+        for name in names
+    ]
+    known = ("METRICS_AGENT", "METRICS_EXPORT", "DASHBOARD_AGENT_LISTEN", "RUNTIME_ENV_AGENT")
+    return written == [getattr(raylet, f"{name}_PORT_NAME") for name in known]
+
+
 def _ray_takes_temp_dir() -> bool:
     return '"_temp_dir"' in inspect.getsource(inspect.unwrap(import_module("ray").init))
 
@@ -91,10 +103,20 @@ USED: dict[tuple[str, str], dict[str, Look]] = {
             "ray._private.services:canonicalize_bootstrap_address"
         ),
         "_private.services.find_node_ids": _has("ray._private.services:find_node_ids"),
+        "_private.services.start_ray_process": _has("ray._private.services:start_ray_process"),
+        **{
+            f"_private.node.Node.{name}": _has(f"ray._private.node:Node.{name}")
+            for name in ("start_api_server", "start_monitor", "start_log_monitor")
+        },
+        **{
+            f"tune.execution.class_cache.{name}": _has(f"ray.tune.execution.class_cache:{name}")
+            for name in ("DEFAULT_ENV_VARS", "ENV_VARS_TO_PROPAGATE")
+        },
         "_raylet.GcsClient": _has("ray._raylet:GcsClient"),
         # What GcsClient lacks itself, it takes from this one.
         "_raylet.GcsClient.get_all_node_info": _has("ray._raylet:InnerGcsClient.get_all_node_info"),
     },
+    ("ray", "idle_agent.py"): {"_raylet.METRICS_AGENT_PORT_NAME": _files_of_agents},
     ("pennylane", "pennylane.py"): {"Device._rng": _device_has_rng},
     ("pennylane-lightning", "lightning.py"): {
         f"lightning_qubit_ops.{name}": _has(_OPS + name)
@@ -117,5 +139,5 @@ USED: dict[tuple[str, str], dict[str, Look]] = {
 }
 
 #: Names and modules among them that have no underscore.
-UNDOCUMENTED = {"temporary_state", "run_metadata", "lightning_qubit_ops"}
+UNDOCUMENTED = {"class_cache", "temporary_state", "run_metadata", "lightning_qubit_ops"}
 UNDOCUMENTED_MODULES = {"torch.optim.adam", "torch.optim.adamw", "torch.optim.sgd"}

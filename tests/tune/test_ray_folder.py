@@ -77,7 +77,7 @@ def test_without_any_folder_it_says_which_variable_to_set(
 
 #: The longest path depends on the digits of the driver's process id: so it makes the folder itself.
 SOCKETS = r"""
-import os, stat, sys
+import os, psutil, stat, sys
 from pathlib import Path
 from qkd_study.tune.ray_folder import max_path_bytes
 folder = sys.argv[1] + "/"
@@ -92,8 +92,14 @@ with connect(None, 1):
     session = Path(ray.get_runtime_context().get_temp_dir())
     found = [str(p) for p in session.rglob("*") if stat.S_ISSOCK(p.lstat().st_mode)]
     mode = oct(stat.S_IMODE(session.parent.stat().st_mode))
+    started = psutil.Process().children(recursive=True)
+    others = [process for process in started if process.name() != "raylet"]
+    names = " ".join(part for process in others for part in process.cmdline())
     print(max(map(len, found)), mode, folder, session, sep="\n")
+    print(names.count("idle_agent.py"), "onitor" in names, "dashboard.py" in names, "Env" in names)
+    print(ray.get(ray.remote(lambda: os.getpid()).remote()) != os.getpid())
 print(os.path.exists(session.parent))
+print(len(psutil.wait_procs(started, 10)[1]))
 """
 
 
@@ -108,7 +114,11 @@ def test_the_room_is_what_ray_takes(above: int, short: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    longest, mode, wanted, session, left = done.stdout.splitlines()
+    found = done.stdout.splitlines()
+    longest, mode, wanted, session, services, answered, left, processes = found
+    assert services == "2 False False False"  # agents that do nothing, and no other service
+    assert answered == "True"
+    assert processes == "0"  # the agents end, too
     if above:
         assert session.startswith("/tmp/qkd-")
         assert mode == "0o700"
