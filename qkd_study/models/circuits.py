@@ -235,6 +235,7 @@ class HybridImageModel(HybridModel):
     ) -> None:
         inputs = Inputs(reduction=None, embedding="angle", angle_range=angle_range)
         super().__init__(circuit, simulator, classes, **inputs)
+        self.shape = shape
         *colours, height, width = shape
         first, second = channels
         cells = (height // 4) * (width // 4)

@@ -70,6 +70,10 @@ QUANVOLUTION = SelfDistillation(Quanvolution())
 FILTERS = ClassicalToHybrid(teacher=Mlp((7,)), student=Quanvolution(filters=5, stride=1))
 FROZEN = ClassicalToHybrid(teacher=Mlp((7,)), student=Quanvolution(trainable=False))
 
+IMAGES = ClassicalToHybrid(teacher=Mlp((7,)), student=HybridImage(channels=(3, 5)))
+SELF_IMAGES = SelfDistillation(HybridImage())
+SHALLOW = {"qubits": 4, "depth": 2}
+
 
 def one_angle(qubits: int, depth: int) -> Circuit:
     """An ansatz with a single parameter."""
@@ -134,6 +138,8 @@ CASES: dict[str, tuple[Setting, Dataset, str, dict[str, Any]]] = {
     "C2C tanh": (DEEP, DIGITS, "soft", {"activation": "tanh", "dropout": 0.1}),
     "C2C wide": (C2C, DIGITS, "self-teacher", {"hidden": 20, "activation": "identity"}),
     "decayed": (Q2C, DIGITS, "decayed", {"weight_decay": 1.0}),
+    "images": (IMAGES, DIGITS, "soft", {**SHALLOW, "samples": 70, "batch_size": 40}),
+    "images register": (SELF_IMAGES, DIGITS, "soft+features", {"qubits": 3, "plan": "register"}),
     "C2C": (C2C, DIGITS, "soft+features", {}),
     "C2C linear": (ClassicalToClassical(student=Mlp(())), XOR, "soft", {"samples": 33}),
 }
@@ -228,7 +234,8 @@ def test_a_batch_is_one_by_one(tmp_path: Path, name: str) -> None:
         *("Q2C every second", "Q2C quadratic", "decayed"),
         *("Q2C ReLU", "Q2C GELU", "C2C GELU", "C2C tanh"),
         *("pairs of pixels", "polynomial", "Fourier", "matched"),
-        *("quanvolution", "quanvolution amplitudes", "quanvolution frozen", "quantum scaled"),
+        *("images", "quanvolution", "quanvolution amplitudes", "quanvolution frozen"),
+        "quantum scaled",
         *("C2Q soft", "C2Q matrix", "C2Q pca", "C2Q linear angles", "C2Q linear register"),
     ],
 )
@@ -277,7 +284,9 @@ def test_nor_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert [numbers(result) for result in found[0]] == [numbers(result) for result in found[1]]
 
 
-@pytest.mark.parametrize("kind", ["Q2C scratch", "odd filters", "quanvolution", "C2Q soft", "C2C"])
+@pytest.mark.parametrize(
+    "kind", ["Q2C scratch", "odd filters", "quanvolution", "C2Q soft", "C2C", "images"]
+)
 def test_every_matrix_is_aligned(kind: str) -> None:
     batch = batch_models(made(kind)[0].student_model, group(5, kind)[0])
     gradients = {f"for {name}": value for name, value in batch.parameters.gradients.items()}
@@ -380,6 +389,7 @@ def group(count: int, kind: str, **more: Any) -> tuple[list[Model], list[Samples
         ("quantum scaled", "weights"),
         ("C2Q linear angles", "weights"),
         ("C2Q linear register", "inputs"),
+        ("images", "weights"),
         ("C2C", "weights"),
         ("C2C", "inputs"),  # the features of the others are bounded: large inputs stay numbers
     ],
@@ -445,7 +455,7 @@ def test_an_error_in_one_replicate_is_its_own(
         (C2Q, "soft", {**CIRCUIT, **LINEAR}, True),
         (C2Q, "soft", {**CIRCUIT, "qubits": 11}, False),
         (ClassicalToHybrid(student=FullyQuantum()), "soft", CIRCUIT, True),
-        (ClassicalToHybrid(student=HybridImage()), "soft", CIRCUIT, False),
+        (ClassicalToHybrid(student=HybridImage()), "soft", CIRCUIT, True),
         (C2Q, "soft", CIRCUIT, True),
         (Q2C, "shuffled-labels", {}, True),
     ],

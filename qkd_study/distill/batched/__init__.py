@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from qkd_study.distill.batched.convolution import BatchedConvolution, BatchedPatchPolynomial
 from qkd_study.distill.batched.fully_quantum import BatchedFullyQuantum
 from qkd_study.distill.batched.hybrid import BatchedHybrid
+from qkd_study.distill.batched.hybrid_image import BatchedHybridImage
 from qkd_study.distill.batched.mlp import (
     BatchedFourier,
     BatchedMatchedMLP,
@@ -46,6 +47,7 @@ KINDS: dict[type[ModelSpec], type[BatchedModel]] = {
         BatchedConvolution,
         BatchedQuanvolution,
         BatchedHybrid,
+        BatchedHybridImage,
         BatchedFullyQuantum,
         BatchedPatchPolynomial,
         BatchedPolynomial,

@@ -71,12 +71,10 @@ class BatchedCircuit(BatchedModel):
     def _embed(self, inputs: Tensor) -> None:
         """Set the states (R, B, 2^n): the inputs, or embedded features of a trained reduction."""
         self._failed = [False] * len(inputs)
-        if WEIGHT not in self.parameters.values:
+        reduced = self._features(inputs)
+        if reduced is None:
             self._states = inputs
             return
-        self._samples = inputs
-        values = self.parameters.values
-        reduced = linear(values[WEIGHT], values[BIAS], inputs.transpose(1, 2)).transpose(1, 2)
         finite = reduced.isfinite().all(2).all(1)
         self._failed = [not one for one in finite.tolist()]
         reduced = torch.where(finite[:, None, None], reduced, 0).contiguous()
@@ -84,6 +82,14 @@ class BatchedCircuit(BatchedModel):
             self._reduced = reduced.requires_grad_()
             self._embedded = self._circuits[0].embed(self._reduced.flatten(0, 1))
         self._states = self._embedded.detach().unflatten(0, inputs.shape[:2])
+
+    def _features(self, inputs: Tensor) -> Tensor | None:
+        """Features (R, B, f) of inputs (R, B, i), to be embedded; `None` if they are the states."""
+        values = self.parameters.values
+        if WEIGHT not in values:
+            return None
+        self._samples = inputs
+        return linear(values[WEIGHT], values[BIAS], inputs.transpose(1, 2)).transpose(1, 2)
 
     def _execute(self, states: Tensor) -> list[CircuitExecution | None]:
         """Run the circuit of each model on its states, or on all basis states for its matrix."""
@@ -126,13 +132,17 @@ class BatchedCircuit(BatchedModel):
             if for_states is not None and back is not None:
                 for_states[number, : self._count] = torch.from_numpy(back.real)
         if for_states is not None:
-            self._backward_reduction(for_states)
+            self._backward_embedding(for_states)
 
-    def _backward_reduction(self, for_states: Tensor) -> None:
-        """Set the gradients of a trained reduction from that of the states (R, B, 2^n)."""
+    def _backward_embedding(self, for_states: Tensor) -> None:
+        """Set the gradients of what computes the features from that of the states (R, B, 2^n)."""
         assert self._reduced is not None
         for_states[:, self._count :] = 0
         (given,) = torch.autograd.grad(self._embedded, self._reduced, for_states.flatten(0, 1))
+        self._backward_features(given)
+
+    def _backward_features(self, given: Tensor) -> None:
+        """Set the gradients of what computes the features from theirs (R, B, f)."""
         gradients = self.parameters.gradients
         torch.bmm(given.transpose(1, 2), self._samples, out=gradients[WEIGHT])
         gradients[BIAS].copy_(given.sum(1))

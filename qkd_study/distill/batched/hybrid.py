@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -11,12 +12,13 @@ from qkd_study.distill.batched.circuit import BatchedCircuit
 from qkd_study.distill.batched.model import linear
 from qkd_study.models import Model
 from qkd_study.study.circuits import HybridCircuit
+from qkd_study.study.models import ModelSpec
 
 
 class BatchedHybrid(BatchedCircuit):
     """R circuits with linear heads."""
 
-    spec = HybridCircuit
+    spec: ClassVar[type[ModelSpec]] = HybridCircuit
 
     def __init__(self, models: Sequence[Model]) -> None:
         super().__init__(models)
