@@ -115,7 +115,7 @@ def reported(repetitions: int, gain: float = 0.03) -> dict[str, tuple[float, int
     seen: dict[str, list[bool]] = {}
     for seed in range(repetitions):
         results = made_results({"soft": gain, "classical-teacher": gain}, seed=seed)
-        gains, claims = scores(results, judge(results)).tables
+        gains, claims, *_ = scores(results, judge(results)).tables
         rows = [_named(gains, row) for row in gains.rows]
         for row in (r for r in rows if r["arm"] in ("soft", "scaled-ce")):
             truth = 100 * gain if row["arm"] == "soft" else 0.0

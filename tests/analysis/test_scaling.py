@@ -238,6 +238,27 @@ def test_intervals_of_a_cost_law_cover_the_truth(overhead: float) -> None:
     assert (hits >= 89).all(), hits
 
 
+def test_replicates_that_cost_alike_are_one_value() -> None:
+    """Four trials of each of four sizes, six replicates each: a trial's cost is off by 20 %."""
+    rng = np.random.default_rng(4)
+    qubits, groups = np.repeat([4.0, 6.0, 8.0, 10.0], 24), np.repeat(np.arange(16), 6)
+    hits = np.zeros(2)
+    for _ in range(40):
+        noise = np.repeat(rng.normal(0, 0.2, 16), 6) + rng.normal(0, 0.05, 96)
+        values = cost(qubits, 1, 100, 0.0) * np.exp(noise)
+        hits += [
+            covers(fit_cost(qubits=qubits, cost=values).ratio, 1.9),
+            covers(fit_cost(qubits=qubits, cost=values, groups=groups).ratio, 1.9),
+        ]
+    assert hits[0] < 28  # each run counted as if it were independent
+    assert hits[1] >= 35
+    mean = np.exp(np.log(values).reshape(16, 6).mean(axis=1))
+    grouped = fit_cost(qubits=qubits, cost=values, groups=groups)
+    assert grouped == fit_cost(qubits=qubits[::6], cost=mean)
+    with pytest.raises(ValueError, match=r"one qubits, but in 15 it varies"):
+        fit_cost(qubits=qubits, cost=values, groups=np.roll(groups, 25))
+
+
 def test_small_and_large_circuits_count_alike() -> None:
     """A share more at one end of four decades moves the law as much as at the other."""
     qubits = np.arange(2.0, 16.0)

@@ -8,12 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from qkd_study.analysis.figures import layout, values
 from qkd_study.analysis.figures.by_factor import BANDS, PANELS, line
 from qkd_study.analysis.figures.style import DASHED, MARKERS, SOLID, Style
 from qkd_study.analysis.run_tables import RunTables
 from qkd_study.analysis.scaling import Floats, PowerLaw, data, fit_cost
+from qkd_study.analysis.scaling.cost_table import SIZES, trials_of
 
 #: Colours of depths; markers and dashes differ too.
 SHADES = ("#08306B", "#3C8DC5", "#41AB5D", "#E69F00")
@@ -90,12 +92,13 @@ def cost_scaling(
     arm = arm or results.baseline or results.arms[0]
     columns = ["config.qubits", "config.depth", "config.samples", cost]
     runs = results.student_runs
-    rows = runs.loc[(runs["status"] == "ok") & (runs["arm"] == arm), columns]
-    rows = rows.dropna().astype(float)
-    rows = rows[rows[cost] > 0]
+    runs = runs[(runs["status"] == "ok") & (runs["arm"] == arm) & (runs[cost] > 0)]
+    runs = runs.dropna(subset=columns)
+    rows = runs[columns].astype(float)
     if rows["config.qubits"].nunique() < 2:
         raise values.NothingToDraw(f"{results.name} has no runs of {arm} at two or more qubits.")
-    law = _cost_law(*(rows[column].to_numpy() for column in columns))
+    groups = trials_of(runs, SIZES)
+    law = _cost_law(rows.to_numpy(), groups)
     samples = sorted(rows["config.samples"].unique())
     depths = sorted(rows["config.depth"].unique())
     shown = samples[:PANELS]
@@ -160,10 +163,11 @@ def _with_law(
 
 
 def _cost_law(
-    qubits: Floats, depth: Floats, samples: Floats, cost: Floats
+    rows: Floats, groups: NDArray[np.int64]
 ) -> Callable[[float, float, float], float] | None:
+    qubits, depth, samples, cost = rows.T
     try:
-        law = fit_cost(cost=cost, qubits=qubits, depth=depth, samples=samples)
+        law = fit_cost(cost=cost, qubits=qubits, depth=depth, samples=samples, groups=groups)
     except ValueError:
         return None
     return lambda q, d, k: law.predict(qubits=q, depth=d, samples=k).value

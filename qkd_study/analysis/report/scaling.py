@@ -88,6 +88,7 @@ def _costs(frame: pd.DataFrame, name: str, unit: str) -> Table:
         SHOW_WHERE,
         ARM,
         count("runs", "runs"),
+        count("trials", "trials"),
         Show("overhead", f"overhead, {unit}", "{:.3g}"),
         Show("overhead_low", "from", "{:.3g}"),
         Show("overhead_high", "to", "{:.3g}"),
@@ -105,9 +106,10 @@ def _costs(frame: pd.DataFrame, name: str, unit: str) -> Table:
         shown = [show for show in shown if not str(show.key).startswith("ratio")]
     note = (
         "Law: overhead + unit x depth x samples x factor^qubits, over all runs that ended well, "
-        "with 95 % t intervals; sizes that did not vary are part of the unit. Two thirds of the "
-        "runs lie within the spread around it: where R2 is low or the spread wide, it says little. "
-        "The prediction is for a size that was not run and supposes that the law goes on."
+        "with 95 % t intervals over trials, whose replicates cost alike; sizes that did not vary "
+        "are part of the unit. Two thirds of the trials lie within the spread around it: where R2 "
+        "is low or the spread wide, it says little. The prediction is for a size that was not run "
+        "and supposes that the law goes on."
     )
     if unit == "MB":
         note += (

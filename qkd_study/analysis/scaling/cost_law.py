@@ -36,9 +36,9 @@ class CostLaw:
         ratio_fitted: False if the number of qubits was not given or did not vary.
         confidence: coverage of all intervals.
         ranges: least and greatest value of each input that was given.
-        residuals: (n,) ln(cost) minus ln(law), per run.
+        residuals: (groups,) ln(cost) minus ln(law), per group of runs.
         r_squared: share of the variance of ln(cost) that the law explains.
-        degrees: runs minus numbers fitted; intervals are nan if there are none left.
+        degrees: groups minus numbers fitted; intervals are nan if there are none left.
         covariance: (3, 3) of overhead, ln(unit) and ln(ratio), linearised.
     """
 
@@ -84,6 +84,7 @@ def fit_cost(
     qubits: ArrayLike | None = None,
     depth: ArrayLike | None = None,
     samples: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
     confidence: float = 0.95,
 ) -> CostLaw:
     """Fit cost = c0 + c1 * depth * samples * r^qubits with c0 >= 0, c1 > 0, r > 0.
@@ -94,15 +95,20 @@ def fit_cost(
     alone, and weights by 1/cost would bias the law towards runs that happened to be fast.
 
     Intervals are Student's, from the fit linearised at its optimum (Bates and Watts 1988, chapter
-    2), that of c0 cut at 0. They assume independent errors of equal variance in ln(cost).
+    2), that of c0 cut at 0. They assume independent errors of equal variance in ln(cost), of groups
+    of runs: replicates that are trained in one batch, on one worker, cost alike, so that a group
+    is one value, the geometric mean of its costs (summary measures: Matthews et al., BMJ 300:230,
+    1990).
 
     Args:
         cost: (n,) seconds, bytes or executions of each run; the law is in the same unit.
         qubits, depth, samples: (n,) settings of each run; constant if left out.
+        groups: (n,) the group of each run, all of one setting; each run is its own if left out.
         confidence: coverage of the intervals.
 
     Raises:
-        ValueError: shapes that differ, values that are not positive, or settings that do not vary.
+        ValueError: shapes that differ, values that are not positive, settings that do not vary, or
+            that vary within a group.
     """
     y = positive("cost", cost)
     given = {"qubits": qubits, "depth": depth, "samples": samples}
@@ -110,6 +116,8 @@ def fit_cost(
     if any(len(v) != len(y) for v in inputs.values()):
         lengths = {name: len(v) for name, v in {**inputs, "cost": y}.items()}
         raise ValueError(f"All inputs must have as many values as cost, but got {lengths}.")
+    if groups is not None:
+        y, inputs = _by_group(np.asarray(groups), y, inputs)
     ones = np.ones_like(y)
     q = inputs.get("qubits", 0 * ones)
     product = inputs.get("depth", ones) * inputs.get("samples", ones)
@@ -147,6 +155,22 @@ def fit_cost(
         degrees=degrees,
         covariance=covariance,
     )
+
+
+def _by_group(
+    groups: NDArray[Any], cost: Floats, inputs: dict[str, Floats]
+) -> tuple[Floats, dict[str, Floats]]:
+    """The geometric mean cost of each group, and its settings."""
+    if groups.shape != cost.shape:
+        raise ValueError(f"There must be a group per run, but got {len(groups)} of {len(cost)}.")
+    names, first, of = np.unique(groups, return_index=True, return_inverse=True)
+    for name, values in inputs.items():
+        wrong = values != values[first][of]
+        if wrong.any():
+            group = names[of[wrong.argmax()]]
+            raise ValueError(f"All runs of a group must have one {name}, but in {group} it varies.")
+    logs = np.bincount(of, np.log(cost)) / np.bincount(of)
+    return np.exp(logs), {name: values[first] for name, values in inputs.items()}
 
 
 def _log_fit(
