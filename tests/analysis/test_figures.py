@@ -28,6 +28,44 @@ from qkd_study.analysis.statistics import paired_difference
 from qkd_study.common.errors import InputError
 from qkd_study.results.schema import TABLES
 from qkd_study.study.arms import ARMS
+from tests.analysis.made import CLAIM, made_results, made_study, with_predictions
+
+
+def test_the_forest_shows_both_intervals_margins_controls_and_verdicts(tmp_path: Path) -> None:
+    claims = (CLAIM, replace(CLAIM, says="NLL.", metric="test_nll", margin=None, controls=()))
+    study = made_study(claims=claims)
+    judged = with_predictions(made_results(study=study), tmp_path, gain=0.6).judge()
+    figure = figures.verdicts(judged)
+    points, nats = figure.axes
+    paired, both = judged[0].overall.paired, judged[0].overall.both
+    assert paired is not None
+    assert both is not None
+    assert [axes.get_xlabel() for axes in figure.axes] == [
+        "difference, percentage points",
+        "difference, nats",
+    ]
+    ends = [(paired.t_low, paired.t_high), (both.low, both.high)]
+    lines = [
+        tuple(segment[:, 0])
+        for drawn in points.collections
+        if isinstance(drawn, LineCollection)
+        for segment in drawn.get_segments()
+    ]
+    for low, high in ends:
+        assert any((100 * low, 100 * high) == pytest.approx(line) for line in lines)
+    (band,) = [patch for patch in points.patches if isinstance(patch, Rectangle)]
+    assert (band.get_x(), band.get_width()) == pytest.approx((-0.5, 1.0))
+    assert len(nats.patches) == 0
+    dots = [line for line in points.lines if line.get_marker() == "o"]
+    means = [float(np.asarray(line.get_xdata())[0]) for line in dots]
+    controls = [100 * control.gain.mean for control in judged[0].controls if control.gain]
+    assert means[1:] == pytest.approx(controls)
+    said = {text.get_text().replace("\n", " "): text.get_color() for text in points.texts}
+    assert said["undecided, undertrained"] == "0.35"
+    assert "1. Soft targets help." in said
+    with pytest.raises(InputError, match="declares no claims"):
+        figures.verdicts([])
+
 
 FOUR = ("scratch", "scaled-ce", "soft", "self-teacher")
 FACTORS: dict[str, list[Any]] = {"samples": [20, 50, 200], "ansatz": ["brickwork", "random"]}

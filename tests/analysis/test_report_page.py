@@ -102,9 +102,25 @@ def test_it_fits_a_phone_and_a_desk(browser: Any, page: Path, width: int) -> Non
     assert browser.execute_script("return document.documentElement.clientWidth") <= width
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     wide = "return [...document.querySelectorAll('.wide')].map(e => [e.scrollWidth, e.clientWidth])"
+    if width == 1200:  # the scores, the claims: without a scroll bar
+        assert all(inner <= outer for inner, outer in browser.execute_script(wide)[:2])
     if width == 390:  # the tables do not fit: they scroll by themselves
         assert any(inner > outer for inner, outer in browser.execute_script(wide))
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_verdicts_are_seen_first(browser: Any, page: Path) -> None:
+    opened(browser, page)
+    script = (
+        "const f = document.querySelector('figure'), c = document.querySelector('.claim');"
+        "const at = e => e.getBoundingClientRect().top;"
+        "return [f.id, at(f), at(c), f.querySelector('img').alt]"
+    )
+    figure, top, words, alt = browser.execute_script(script)
+    assert figure == "verdicts"
+    assert top < 250
+    assert top < words
+    assert alt.startswith("Forest of 1 claims. Soft targets help. supported")
 
 
 def test_it_prints(browser: Any, page: Path) -> None:

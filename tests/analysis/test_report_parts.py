@@ -44,6 +44,8 @@ def test_the_parts_stand_in_order(found: Section) -> None:
     assert [t.title for part in found.parts for t in part.tables] == [
         "Scores on the test set",
         "The claims, contrast by contrast",
+        "Gains by other methods",
+        "Contrasts by other methods",
         "Whether training was long enough",
         "Data-efficiency factor",
         "Gain per doubling of the training samples K",
@@ -62,7 +64,9 @@ def test_tables_show_the_numbers_of_the_analyses(results: Results, found: Sectio
     scores, gains = table(found, "Scores on the test set"), results.comparison()
     shown = [v for v in values(scores, "from") if v != ""]
     assert shown == pytest.approx((100 * gains["low"].dropna()).tolist())
-    shown = [v for v in values(scores, "BCa to") if v != ""]
+    assert scores.note.endswith("The same in all rows: n 12, pairs 12, left out 0.")
+    other = table(found, "Gains by other methods")
+    shown = [v for v in values(other, "BCa to") if v != ""]
     assert shown == pytest.approx((100 * gains["bca_high"].dropna()).tolist())
     laws = table(found, "Error against training samples")
     assert set(values(laws, "that K was")) == {"not run"}

@@ -94,6 +94,13 @@ def side(value: Any) -> str:
     return str(value)
 
 
+def unit(metric: str) -> tuple[float, str]:
+    """The factor of a metric in texts, and its unit."""
+    if metric == "test_nll":
+        return 1.0, "nats"
+    return (1.0, "epochs") if metric == "epochs_to_target" else (100.0, "percentage points")
+
+
 def _row(
     number: int, sides: str, where: str, claim: Mapping[str, Any], contrast: Contrast
 ) -> dict[str, Any]:

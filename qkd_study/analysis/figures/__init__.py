@@ -2,6 +2,7 @@
 
 from qkd_study.analysis.figures.by_factor import gain_by_factor, score_by_factor
 from qkd_study.analysis.figures.files import png, save
+from qkd_study.analysis.figures.forest import verdicts
 from qkd_study.analysis.figures.laws import cost_scaling, error_scaling
 from qkd_study.analysis.figures.layout import alt_text
 from qkd_study.analysis.figures.reliability import calibration
@@ -25,4 +26,5 @@ __all__ = [
     "save",
     "score_by_factor",
     "styles",
+    "verdicts",
 ]

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from matplotlib.figure import Figure
 
-from qkd_study.analysis.figures import by_factor, laws, reliability, tradeoff, training, values
+from qkd_study.analysis.claims.evaluate import ClaimResult, judge
+from qkd_study.analysis.figures import (
+    by_factor,
+    forest,
+    laws,
+    reliability,
+    tradeoff,
+    training,
+    values,
+)
 from qkd_study.analysis.run_tables import COST, RunTables
 from qkd_study.common.errors import InputError
 
@@ -16,16 +25,19 @@ MOST_CELLS = 4
 Drawable = tuple[str, str, Callable[[], Figure]]
 
 
-def for_report(results: RunTables) -> list[tuple[str, str, Figure]]:
+def for_report(
+    results: RunTables, judged: Sequence[ClaimResult] | None = None
+) -> list[tuple[str, str, Figure]]:
     """Figures of a run, each with a short id and a caption of one or two plain sentences.
 
     What a run has no rows for, or where nothing varies, is left out; an incomplete run gives fewer.
 
     Args:
         results: the run.
+        judged: its claims with their verdicts, if they are known.
     """
     found = []
-    for name, caption, draw in _entries(results):
+    for name, caption, draw in _entries(results, judge(results) if judged is None else judged):
         try:
             found.append((name, caption, draw()))
         except InputError:
@@ -33,8 +45,15 @@ def for_report(results: RunTables) -> list[tuple[str, str, Figure]]:
     return found
 
 
-def _entries(results: RunTables) -> Iterator[Drawable]:
+def _entries(results: RunTables, judged: Sequence[ClaimResult]) -> Iterator[Drawable]:
     if not results.runs.empty:
+        yield (
+            "verdicts",
+            "Every claim: its difference with 95 % intervals, its controls, its verdict. In the "
+            "grey band a difference does not matter. Verdicts are corrected for the number of "
+            "claims, intervals are not.",
+            partial(forest.verdicts, judged),
+        )
         yield from _by_factor(results)
         yield from _scaling(results)
         yield from _others(results)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qkd_study.analysis import figures
+from qkd_study.analysis.claims.evaluate import judge
 from qkd_study.analysis.report.build import section
 from qkd_study.analysis.report.page import Picture, html, markdown
 from qkd_study.analysis.run_tables import RunTables
@@ -31,15 +32,16 @@ def write_report(runs: Sequence[RunTables], folder: Path) -> Written:
         runs: one, or several to compare.
         folder: where to; created if need be.
     """
-    drawn = [figures.for_report(run) for run in runs]
+    judged = [judge(run) for run in runs]
+    drawn = [figures.for_report(run, of_run) for run, of_run in zip(runs, judged, strict=True)]
     images = [[figures.png(figure) for _, _, figure in own] for own in drawn]
     sections = []
-    for run, own, pngs in zip(runs, drawn, images, strict=True):
+    for run, of_run, own, pngs in zip(runs, judged, drawn, images, strict=True):
         pictures = [
             Picture(name, caption, figures.alt_text(figure), base64.b64encode(png).decode())
             for (name, caption, figure), png in zip(own, pngs, strict=True)
         ]
-        sections.append(section(run, pictures))
+        sections.append(section(run, pictures, of_run))
     title = str(runs[0].declaration["name"]) if len(runs) == 1 else "Comparison of runs"
     subtitle = ", ".join(run.name for run in runs)
     folder.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from qkd_study.analysis.claims.evaluate import judge
+from qkd_study.analysis.claims.evaluate import ClaimResult, judge
 from qkd_study.analysis.claims.table import as_json
 from qkd_study.analysis.report.efficiency import in_epochs, in_replicates, in_samples
 from qkd_study.analysis.report.page import Picture, Section, Subsection
@@ -18,6 +18,8 @@ from qkd_study.analysis.report.teachers import tuned_teachers
 from qkd_study.analysis.run_tables import RunTables
 from qkd_study.results import failed_share, reasons
 
+#: The figure that comes first.
+LEAD = "verdicts"
 #: The section of a figure, by the beginning of its name.
 PLACES = {
     "score-": "Scores and gains",
@@ -31,14 +33,19 @@ PLACES = {
 }
 
 
-def section(results: RunTables, drawn: Sequence[Picture] = ()) -> Section:
+def section(
+    results: RunTables,
+    drawn: Sequence[Picture] = (),
+    judged: Sequence[ClaimResult] | None = None,
+) -> Section:
     """The part of the report about one run.
 
     Args:
         results: the run.
         drawn: its figures.
+        judged: its claims with their verdicts, if they are known.
     """
-    judged = judge(results)
+    judged = judge(results) if judged is None else judged
     parts = [
         scores(results, judged),
         in_samples(results),
@@ -62,6 +69,7 @@ def section(results: RunTables, drawn: Sequence[Picture] = ()) -> Section:
         method=METHOD,
         provenance=provenance(results),
         reproduce=reproduce(results),
+        lead=[picture for picture in drawn if picture.id == LEAD],
     )
 
 
@@ -82,4 +90,4 @@ def _says(part: Subsection) -> bool:
 
 
 def _place(name: str) -> str:
-    return next(place for start, place in PLACES.items() if name.startswith(start))
+    return next((place for start, place in PLACES.items() if name.startswith(start)), "")

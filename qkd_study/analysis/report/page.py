@@ -82,7 +82,12 @@ class Subsection:
 
 @dataclass(frozen=True)
 class Section:
-    """The part of the report about one run; `verdicts` are those of `verdicts.json`."""
+    """The part of the report about one run.
+
+    Attributes:
+        verdicts: those of `verdicts.json`.
+        lead: figures that come first, before any text but the question.
+    """
 
     name: str
     question: str
@@ -94,6 +99,7 @@ class Section:
     method: Sequence[str]
     provenance: Sequence[tuple[str, str]]
     reproduce: str
+    lead: Sequence[Picture] = ()
 
 
 def word(text: str) -> TableCell:

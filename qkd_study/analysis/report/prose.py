@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qkd_study.analysis.claims.contrasts import Contrast
 from qkd_study.analysis.claims.evaluate import ClaimResult, Control
 from qkd_study.analysis.claims.interaction import ALPHA, Interaction
-from qkd_study.analysis.claims.table import side
+from qkd_study.analysis.claims.table import side, unit
 from qkd_study.analysis.report.page import Statement
 from qkd_study.study.claims import BOTH
 
@@ -35,13 +35,6 @@ BUTS = {
 
 #: So many undertrained arms are named.
 NAMED = 4
-
-
-def unit(metric: str) -> tuple[float, str]:
-    """The factor of a metric in texts, and its unit."""
-    if metric == "test_nll":
-        return 1.0, "nats"
-    return (1.0, "epochs") if metric == "epochs_to_target" else (100.0, "percentage points")
 
 
 def signed(difference: float, metric: str) -> str:
@@ -208,7 +201,7 @@ def _control(claim: Mapping[str, Any], control: Control, held: bool) -> str:
     return text + f" {better} is not shown to beat it, so {left_out} is not shown to matter."
 
 
-def summary(judged: list[ClaimResult]) -> list[str]:
+def summary(judged: Sequence[ClaimResult]) -> list[str]:
     """The verdicts in one or two sentences."""
     if not judged:
         return ["The study declares no claims: the tables and figures below say what was measured."]

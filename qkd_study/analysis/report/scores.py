@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from qkd_study.analysis.claims.arms import comparison
 from qkd_study.analysis.claims.evaluate import ClaimResult
-from qkd_study.analysis.claims.table import verdicts
+from qkd_study.analysis.claims.table import unit, verdicts
 from qkd_study.analysis.report.page import Subsection, Table
-from qkd_study.analysis.report.prose import unit
 from qkd_study.analysis.report.tables import (
     ARM,
     CELL,
     Show,
     count,
+    folded,
     p_values,
     percent,
     points,
@@ -21,11 +23,13 @@ from qkd_study.analysis.report.tables import (
 )
 from qkd_study.analysis.run_tables import RunTables
 from qkd_study.analysis.undertraining import undertraining
+from qkd_study.study.claims import BOTH, REPLICATES
 
 
 def scores(results: RunTables, judged: Sequence[ClaimResult]) -> Subsection:
     """The scores on the test set."""
-    tables = [_scores(results), _contrasts(judged), _undertraining(results)]
+    tables = [_scores(results), *_contrasts(judged), *_other_methods(results, judged)]
+    tables.append(_undertraining(results))
     tables = [found for found in tables if found.rows]
     return Subsection("Scores and gains", (), tables)
 
@@ -39,26 +43,23 @@ def _scores(results: RunTables) -> Table:
     shown = [
         CELL,
         ARM,
-        count("n", "n"),
+        folded(count("n", "n")),
         percent("score", "accuracy, %"),
         percent("test_f1_macro", "macro F1, %"),
         Show("test_nll", "NLL, nats", "{:.3f}"),
-        count("pairs", "pairs"),
-        count("unpaired", "left out"),
+        folded(count("pairs", "pairs")),
+        folded(count("unpaired", "left out")),
         points("gain", f"{of}, points"),
         points("low", "from"),
         points("high", "to"),
-        points("bca_low", "BCa from"),
-        points("bca_high", "BCa to"),
         percent("won", "replicates won, %", "{:.0f}"),
         p_values("p_holm", "p, Holm"),
-        p_values("p_wilcoxon", "p, Wilcoxon"),
     ]
     note = (
         "Mean test scores over the n confirm replicates of each arm, and gains over the replicates "
-        "that both arms have (pairs; those of only one are left out), with 95 % t intervals and "
-        "BCa bootstrap intervals beside them. Holm's p, of paired t tests, is corrected over all "
-        "rows of this table; Wilcoxon's is not. Select a heading to sort."
+        "that both arms have (pairs; those of only one are left out), with 95 % t intervals over "
+        "new replicates on these test samples. Holm's p, of paired t tests, is corrected over all "
+        "rows of this table. Select a heading to sort."
     )
     return table("Scores on the test set", note, frame, shown)
 
@@ -85,36 +86,74 @@ def _undertraining(results: RunTables) -> Table:
     return table("Whether training was long enough", note, frame, shown)
 
 
-def _contrasts(judged: Sequence[ClaimResult]) -> Table:
+def _other_methods(results: RunTables, judged: Sequence[ClaimResult]) -> list[Table]:
+    """What makes fewer assumptions than t intervals do: the bootstrap, and signed ranks."""
+    note = (
+        "The same differences with 95 % BCa bootstrap intervals over replicates and Wilcoxon's "
+        "test of signed ranks, which is not corrected for being one of many."
+    )
     shown = [
-        count("claim", "claim"),
-        Show("contrast", "contrast"),
-        Show("where", "in"),
-        Show("unit", "unit"),
-        count("pairs", "pairs"),
-        count("left_out", "left out"),
+        points("bca_low", "BCa from"),
+        points("bca_high", "BCa to"),
+        p_values("p_wilcoxon", "p, Wilcoxon"),
+    ]
+    gains = comparison(results).dropna(subset="bca_low")
+    return [
+        table("Gains by other methods", note, gains, [CELL, ARM, *shown]),
+        table("Contrasts by other methods", note, _scaled(judged), [*_CONTRAST, *_OTHERS]),
+    ]
+
+
+_CONTRAST = (
+    folded(count("claim", "claim")),
+    Show("contrast", "contrast"),
+    folded(Show("where", "in")),
+    folded(Show("unit", "unit")),
+)
+_OTHERS = (
+    Show("bca_low", "BCa from", "{:+.3g}"),
+    Show("bca_high", "BCa to", "{:+.3g}"),
+    percent("won", "higher, %", "{:.0f}"),
+    p_values("p_wilcoxon", "p, Wilcoxon"),
+)
+
+
+def _contrasts(judged: Sequence[ClaimResult]) -> list[Table]:
+    shown = [
+        *_CONTRAST,
+        folded(count("pairs", "pairs")),
+        folded(count("left_out", "left out")),
+        folded(count("test_items", "test samples")),
         Show("difference", "difference", "{:+.3g}"),
         Show("low", "from", "{:+.3g}"),
         Show("high", "to", "{:+.3g}"),
-        Show("bca_low", "BCa from", "{:+.3g}"),
-        Show("bca_high", "BCa to", "{:+.3g}"),
-        percent("won", "higher, %", "{:.0f}"),
+        folded(Show("both_low", "both: from", "{:+.3g}")),
+        folded(Show("both_high", "both: to", "{:+.3g}")),
+        folded(Show("over", "p over")),
         p_values("p_holm", "p, Holm"),
-        p_values("p_wilcoxon", "p, Wilcoxon"),
-        Show("margin", "margin", "{:g}"),
+        folded(Show("margin", "margin", "{:g}")),
         p_values("p_margin", "p, within margin, Holm"),
         Show("verdict", "verdict"),
     ]
     note = (
         "Every number that a verdict rests on. Holm's correction, of both p values, is over the "
         "claims, over the cells of a claim, and over its controls. A verdict is supported or "
-        "contradicted if p is below 0.05, else equivalent if that of lying within the margin is."
+        "contradicted if p is below 0.05, else equivalent if that of lying within the margin is. "
+        "Intervals from and to are over new replicates on these test samples; both: over new "
+        "replicates and new test samples, of accuracies whose predictions were kept. p is over the "
+        "one or the other."
     )
+    return [table("The claims, contrast by contrast", note, _scaled(judged), shown)]
+
+
+def _scaled(judged: Sequence[ClaimResult]) -> pd.DataFrame:
+    """The contrasts in the units that are shown, with the marks behind the verdict."""
     frame = verdicts(judged)
     factors = frame["metric"].map(lambda metric: unit(metric)[0]).astype(float)
-    scaled = ["difference", "low", "high", "bca_low", "bca_high", "margin"]
+    scaled = ["difference", "low", "high", "both_low", "both_high", "bca_low", "bca_high"]
+    scaled.append("margin")
     frame = frame.assign(**{name: factors * frame[name] for name in scaled})
     marked = frame["verdict"] + ", " + frame["marks"]
     frame = frame.assign(verdict=frame["verdict"].where(frame["marks"] == "", marked))
-    frame = frame.assign(unit=frame["metric"].map(lambda metric: unit(metric)[1].split()[-1]))
-    return table("The claims, contrast by contrast", note, frame, shown)
+    frame = frame.assign(over=frame["over"].map({REPLICATES: "replicates", BOTH: "both"}))
+    return frame.assign(unit=frame["metric"].map(lambda metric: unit(metric)[1].split()[-1]))

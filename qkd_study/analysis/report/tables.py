@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -21,12 +21,14 @@ class Show:
         name: its heading.
         form: of a number; empty for text.
         scale: what numbers are multiplied with.
+        folds: whether it is said in the note, in place of a column, if all rows have one value.
     """
 
     key: Any
     name: str
     form: str = ""
     scale: float = 1.0
+    folds: bool = False
 
 
 CELL, ARM = Show("cell", "cell"), Show("arm", "arm")
@@ -54,12 +56,29 @@ def p_values(key: Any, name: str) -> Show:
     return Show(key, name, "p")
 
 
+def folded(show: Show) -> Show:
+    """The same, but said in the note if all rows have one value."""
+    return replace(show, folds=True)
+
+
 def table(title: str, note: str, frame: pd.DataFrame, shown: Sequence[Show]) -> Table:
-    """A table of some columns; `where` is left out if it is always `all`."""
+    """A table of some columns; `where` is left out if it is always `all`.
+
+    A column that folds is left out if no row has a value, and said in the note if all rows that
+    have one have the same.
+    """
     if "where" in frame and set(frame["where"]) <= {"all"}:
         shown = [show for show in shown if show is not SHOW_WHERE]
-    columns = [TableColumn(show.name, text=not show.form) for show in shown]
     lines = frame.to_dict("records")
+    same = []
+    for show in [show for show in shown if show.folds and lines]:
+        texts = {_cell(line[show.key], show).shown for line in lines} - {""}
+        if len(texts) < 2:
+            shown = [other for other in shown if other is not show]
+            same += [f"{show.name} {text}" for text in texts]
+    if same:
+        note += f" The same in all rows: {', '.join(same)}."
+    columns = [TableColumn(show.name, text=not show.form) for show in shown]
     return Table(title, note, columns, [[_cell(line[s.key], s) for s in shown] for line in lines])
 
 
