@@ -4,11 +4,21 @@ The Q2C part of Piperno et al. ("Quantum knowledge distillation"): a quanvolutio
 convolution of the same shape on the same K samples. The claim is that distillation helps when K
 is small, so few labels choose epochs and configurations, too: as many as train the student. Every
 arm gets the same search. `scaled-ce` asks whether larger steps alone do the same,
-`constant-features` whether the teacher's maps say anything, `classical-teacher` whether the
-teacher has to be quantum.
+`constant-features` whether the teacher's maps say anything, `decayed` whether weight decay does
+without a teacher, `classical-teacher` whether the teacher has to be quantum, and the stand-ins how
+much of a circuit it takes: none entangles, and all but one have no circuit.
 """
 
 from qkd_study import Claim, LogFloat, QuantumToClassical, Replicates, Study
+
+#: The same encoding, parameters or data, but less of a circuit, or none.
+STAND_INS = (
+    "separable-teacher",
+    "quadratic-teacher",
+    "surrogate-teacher",
+    "matched-teacher",
+    "kernel-teacher",
+)
 
 study = Study(
     question="Does a quantum teacher trained on the same K samples improve a classical student?",
@@ -16,20 +26,23 @@ study = Study(
     datasets=("fashion-mnist", "digits"),
     factors={"samples": (20, 50, 100, 200)},
     search={
-        "learning_rate": LogFloat(1e-3, 3e-2),
+        "learning_rate": LogFloat(1e-3, 1e-1),
         "temperature": LogFloat(1.0, 10.0),
         "weight_soft": LogFloat(0.1, 10.0),
         "weight_features": LogFloat(0.1, 10.0),
         "scale_cross_entropy": LogFloat(1.0, 20.0),
+        "weight_decay": LogFloat(1e-2, 3.0),
     },
     fixed={"validation_share": 1.0, "epochs": 150},
     arms=(
         "scratch",
         "scaled-ce",
+        "decayed",
         "soft",
         "soft+features",
         "constant-features",
         "classical-teacher",
+        *STAND_INS,
     ),
     claims=(
         Claim(
@@ -37,7 +50,7 @@ study = Study(
             better="soft",
             than="scratch",
             margin=0.01,
-            controls=("scaled-ce", "classical-teacher"),
+            controls=("scaled-ce", "decayed", "classical-teacher", *STAND_INS),
         ),
         Claim(
             says="The teacher's feature maps improve it further.",
@@ -51,6 +64,7 @@ study = Study(
             better="soft",
             than="classical-teacher",
             margin=0.01,
+            controls=STAND_INS,
         ),
     ),
     trials=12,

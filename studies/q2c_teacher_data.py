@@ -3,10 +3,20 @@
 Dose and response: the student keeps K = 50 samples, the teacher gets M of them, from the same 50
 to 800. Our pilot found no gain at M = K and a gain that grows with M, larger still for a
 classical teacher. `random-teacher` trains only the last layer: it asks what training the circuits
-adds.
+adds. `decayed` asks whether weight decay does as much without a teacher, and the stand-ins how much
+of a circuit it takes: none entangles, and all but one have no circuit.
 """
 
 from qkd_study import Claim, LogFloat, QuantumToClassical, Replicates, Study
+
+#: The same encoding, parameters or data, but less of a circuit, or none.
+STAND_INS = (
+    "separable-teacher",
+    "quadratic-teacher",
+    "surrogate-teacher",
+    "matched-teacher",
+    "kernel-teacher",
+)
 
 study = Study(
     question="Does a quantum teacher help more, the more samples it was trained on?",
@@ -14,12 +24,13 @@ study = Study(
     datasets=("fashion-mnist", "digits"),
     factors={"teacher_samples": (50, 100, 200, 400, 800)},
     search={
-        "learning_rate": LogFloat(1e-3, 3e-2),
+        "learning_rate": LogFloat(1e-3, 1e-1),
         "temperature": LogFloat(1.0, 10.0),
         "weight_soft": LogFloat(0.1, 10.0),
+        "weight_decay": LogFloat(1e-2, 3.0),
     },
     fixed={"samples": 50, "epochs": 150},
-    arms=("scratch", "soft", "classical-teacher", "random-teacher"),
+    arms=("scratch", "decayed", "soft", "classical-teacher", "random-teacher", *STAND_INS),
     claims=(
         Claim(
             says="A quantum teacher with 16 times the student's samples improves the student.",
@@ -27,7 +38,7 @@ study = Study(
             than="scratch",
             where={"teacher_samples": (800,)},
             margin=0.01,
-            controls=("classical-teacher", "random-teacher"),
+            controls=("decayed", "classical-teacher", "random-teacher", *STAND_INS),
         ),
         Claim(
             says="A teacher with 800 samples teaches better than one with the student's 50.",

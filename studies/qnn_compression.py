@@ -3,10 +3,15 @@
 After Yan et al. (arXiv:2603.21586): a trained circuit teaches one of the same kind with fewer
 qubits or layers. The teacher has 6 qubits and 4 layers; the student's smaller input comes from
 average pooling. Small circuits may keep most of the accuracy without a teacher: compare with
-`scratch` first. `classical-teacher` asks whether the teacher has to be a circuit.
+`scratch` first. `classical-teacher` asks whether the teacher has to be a circuit, the stand-ins how
+much of one it takes, and `decayed` whether weight decay does as much without a teacher.
 """
 
 from qkd_study import Claim, LogFloat, QuantumToQuantum, Replicates, Study, Subset
+
+#: The same encoding, parameters or data, but less of a circuit, or none. Amplitudes have no
+#: surrogate beside the quadratic form.
+STAND_INS = ("separable-teacher", "quadratic-teacher", "matched-teacher", "kernel-teacher")
 
 study = Study(
     question="Does a larger quantum teacher let a smaller quantum student keep its accuracy?",
@@ -17,6 +22,7 @@ study = Study(
         "learning_rate": LogFloat(3e-3, 1e-1),
         "temperature": LogFloat(1.0, 10.0),
         "weight_soft": LogFloat(0.1, 10.0),
+        "weight_decay": LogFloat(1e-2, 3.0),
     },
     fixed={
         "ansatz": "hardware-efficient-minimal",
@@ -28,14 +34,14 @@ study = Study(
         "epochs": 40,
         "teacher_epochs": 40,
     },
-    arms=("scratch", "soft", "classical-teacher", "self-teacher"),
+    arms=("scratch", "decayed", "soft", "classical-teacher", "self-teacher", *STAND_INS),
     claims=(
         Claim(
             says="A larger quantum teacher improves the smaller quantum student.",
             better="soft",
             than="scratch",
             margin=0.01,
-            controls=("classical-teacher", "self-teacher"),
+            controls=("decayed", "classical-teacher", "self-teacher", *STAND_INS),
         ),
         Claim(
             says="Four qubits are better than two.",

@@ -4,10 +4,15 @@ After Yan et al. (arXiv:2603.21586), who report that self-distillation reaches a
 in fewer steps. The same circuit is teacher and student, over one and two generations, under Adam
 and under SGD with momentum. Final accuracy answers little here: `curves` has the validation
 accuracy of every epoch, from which the epochs to a target follow. `scaled-ce` multiplies the
-loss: if it is as fast, the step was what mattered.
+loss: if it is as fast, the step was what mattered. The stand-ins ask whether the teacher has to be
+the same circuit, and `decayed` whether weight decay does as much without a teacher.
 """
 
 from qkd_study import Claim, LogFloat, Replicates, SelfDistillation, Study, Subset
+
+#: The same encoding, parameters or data, but less of a circuit, or none. Amplitudes have no
+#: surrogate beside the quadratic form.
+STAND_INS = ("separable-teacher", "quadratic-teacher", "matched-teacher", "kernel-teacher")
 
 study = Study(
     question="Does self-distillation reach a target accuracy in fewer epochs?",
@@ -18,6 +23,7 @@ study = Study(
         "temperature": LogFloat(1.0, 10.0),
         "weight_soft": LogFloat(0.1, 10.0),
         "scale_cross_entropy": LogFloat(1.0, 20.0),
+        "weight_decay": LogFloat(1e-2, 3.0),
     },
     fixed={
         "learning_rate": 0.01,
@@ -29,7 +35,7 @@ study = Study(
         "epochs": 40,
         "teacher_epochs": 40,
     },
-    arms=("scratch", "scaled-ce", "soft"),
+    arms=("scratch", "scaled-ce", "decayed", "soft", *STAND_INS),
     claims=(
         Claim(
             says="Self-distillation reaches 75 % validation accuracy in fewer epochs.",
@@ -37,14 +43,14 @@ study = Study(
             than="scratch",
             metric="epochs_to_target",
             target=0.75,
-            controls=("scaled-ce",),
+            controls=("scaled-ce", "decayed", *STAND_INS),
         ),
         Claim(
             says="It ends at a higher test accuracy.",
             better="soft",
             than="scratch",
             margin=0.01,
-            controls=("scaled-ce",),
+            controls=("scaled-ce", "decayed", *STAND_INS),
         ),
     ),
     trials=6,
