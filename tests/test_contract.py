@@ -91,6 +91,8 @@ FIDELITY, CLASSICAL = {"fidelity"}, {"classical-teacher"}
 #: Arms with polynomials of a circuit's inputs, and those with any stand-in of a quantum teacher.
 POLYNOMIALS = {"quadratic-teacher", "surrogate-teacher"}
 STAND_INS = POLYNOMIALS | {"separable-teacher", "matched-teacher", "kernel-teacher"}
+#: Arms with a stand-in of a quantum student.
+STUDENTS = {"separable-student", "quadratic-student", "surrogate-student", "matched-student"}
 #: Arms without a meaning where the teacher is classical.
 QUANTUM = CLASSICAL | STAND_INS
 
@@ -120,6 +122,23 @@ class Case:
     def dataset(self) -> Dataset:
         """The data."""
         return load(self.data)
+
+    @property
+    def refused_students(self) -> set[str]:
+        """Which stand-ins of a quantum student have no meaning."""
+        student = self.setting.student_model
+        if not student.quantum:
+            return STUDENTS
+        if isinstance(student, HybridImage):
+            return {"quadratic-student", "surrogate-student"}
+        angles = isinstance(student, Quanvolution) or self.fixed.get("embedding") == "angle"
+        refused = set() if angles else {"surrogate-student"}
+        if self.fixed.get("reduction") == "linear":
+            refused |= {"quadratic-student", "surrogate-student"}
+        # No network on principal components has as few parameters.
+        small = isinstance(student, FullyQuantum) or self.fixed.get("qubits") == 2
+        few = isinstance(student, Quanvolution) or small
+        return refused | ({"matched-student"} if few else set())
 
 
 CASES = {
@@ -251,8 +270,14 @@ def check_result(result: RunResult, arm: Arm, *, epochs: int = 2) -> None:
 
 #: What is refused because of the embedding, or the number of parameters, says so.
 REFUSALS = {
-    "surrogate-teacher": "asks for a surrogate|a surrogate, such as that of surrogate-teacher",
-    "matched-teacher": "asks for a matched|no classical model of matched-teacher",
+    **dict.fromkeys(
+        ("surrogate-teacher", "surrogate-student"),
+        r"asks for a surrogate|a surrogate \(|a polynomial of a circuit's inputs",
+    ),
+    **dict.fromkeys(
+        ("matched-teacher", "matched-student"), "asks for a matched|no classical model has"
+    ),
+    "quadratic-student": "asks for a quadratic|a polynomial of a circuit's inputs",
 }
 
 
@@ -261,7 +286,7 @@ REFUSALS = {
 def test_every_arm_runs_or_is_refused_by_the_plan(
     store: TeacherStore, case: Case, arm: str
 ) -> None:
-    if arm in case.refused:
+    if arm in case.refused | case.refused_students:
         with pytest.raises(
             InputError, match=REFUSALS.get(arm, f"arm '{re.escape(arm)}' (compares|asks for)")
         ):
@@ -273,7 +298,7 @@ def test_every_arm_runs_or_is_refused_by_the_plan(
     assert (plan.teachers > 0) == ARMS[arm].needs_teacher
     result = go(study, trial_of(study, arm), store)
     check_result(result, ARMS[arm])
-    quantum = case.setting.student_model.quantum or (
+    quantum = case.setting.student_of(ARMS[arm]).quantum or (
         ARMS[arm].needs_teacher and case.setting.teacher_of(ARMS[arm]).quantum
     )
     assert result.backend == ("lightning.qubit" if quantum else "torch")

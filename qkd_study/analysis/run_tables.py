@@ -74,7 +74,12 @@ class RunTables:
     def baseline(self) -> str | None:
         """The arm that changes nothing of the student's training: others are compared with it."""
         arms = self.declaration["arms"].items()
-        plain = (name for name, arm in arms if not arm["terms"] and not arm.get("optimizer"))
+        own = {"optimizer": None, "student": "own"}
+        plain = (
+            name
+            for name, arm in arms
+            if not arm["terms"] and all(arm.get(k, v) == v for k, v in own.items())
+        )
         return next(plain, None)
 
     @cached_property

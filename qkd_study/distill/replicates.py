@@ -36,13 +36,13 @@ from qkd_study.study.settings import Setting
 
 def runs_in_batch(setting: Setting, arm: Arm, config: Config, dataset: Dataset) -> bool:
     """Whether an arm's student and loss terms can be trained in one batch."""
-    return can_batch(setting.student_model, arm.comparisons, config, dataset.shape)
+    return can_batch(setting.student_of(arm), arm.comparisons, config, dataset.shape)
 
 
-def replicates_held(setting: Setting, config: Config, dataset: Dataset) -> int:
+def replicates_held(setting: Setting, arm: Arm, config: Config, dataset: Dataset) -> int:
     """How many replicates of students that run in a batch are in memory at once, at most."""
     samples = config.samples + config.validation_samples
-    return largest_batch(setting.student_model, config, dataset.shape, samples)
+    return largest_batch(setting.student_of(arm), config, dataset.shape, samples)
 
 
 def run_replicates(
@@ -77,7 +77,7 @@ def run_replicates(
     call = _Call(setting, arm, config, dataset, teachers, test)
     if not runs_in_batch(setting, arm, config, dataset):
         return [call.run_alone(replicate) for replicate in replicates]
-    limit = replicates_held(setting, config, dataset)
+    limit = replicates_held(setting, arm, config, dataset)
     parts = [replicates[i : i + limit] for i in range(0, len(replicates), limit)]
     with one_thread():
         return [result for part in parts for result in call.run_batch(part)]
@@ -133,7 +133,7 @@ class _Call:
         if not setups:
             return [results[replicate] for replicate in replicates]
         students = [setup.student for setup in setups.values()]
-        batch = batch_models(self.setting.student_model, students)
+        batch = batch_models(self.setting.student_of(self.arm), students)
         targets = [setup.targets for setup in setups.values() if setup.targets is not None]
         started = time.perf_counter()
         trained = train_batched(

@@ -233,7 +233,7 @@ def set_up_run(
     teacher = teachers.get(spec) if arm.needs_teacher else None
     training, _, validation = sample_splits(config, dataset, replicate)
     student = build_model(
-        setting.student_model,
+        setting.student_of(arm),
         config,
         dataset.shape,
         dataset.classes,

@@ -195,13 +195,12 @@ def measure(study: Study, training: Training, dataset: Dataset) -> Cost:
 
 def _student(study: Study, of: Training, dataset: Dataset) -> Cost:
     arm, config = of.arm, of.config
+    student = study.setting.student_of(arm)
     spec = TeacherSpec.of(study.setting, arm, config, dataset, 0)
     samples, _, validated = sample_splits(config, dataset, 0)
 
     def build() -> Model:
-        model = build_model(
-            study.setting.student_model, config, dataset.shape, dataset.classes, seed=0
-        )
+        model = build_model(student, config, dataset.shape, dataset.classes, seed=0)
         model.keeps_state = spec.wants_state
         return model
 
@@ -214,7 +213,7 @@ def _student(study: Study, of: Training, dataset: Dataset) -> Cost:
         lambda epochs: TrainingConfig(config.optimizer, 1e-3, epochs, config.batch_size),
         lambda few: _untrained(spec, few) if arm.needs_teacher else None,
         of.group,
-        study.setting.student_model if runs_in_batch(study.setting, arm, config, dataset) else None,
+        student if runs_in_batch(study.setting, arm, config, dataset) else None,
         of.validates_all,
     ).times()
     model = build()

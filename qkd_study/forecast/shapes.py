@@ -71,7 +71,7 @@ def shape_of(study: Study, training: Training) -> Shape:
     arm, config, setting = training.arm, training.config, study.setting
     own: Mapping[str, Any]
     if training.generation is None:
-        model = setting.student_model
+        model = setting.student_of(arm)
         own = {name: value for name, value in vars(config).items() if name in model.reads}
         kind = {"terms": canonical(arm.terms), "optimizer": config.optimizer}
         samples, batch, answered = config.samples, config.batch_size, config.teacher_samples

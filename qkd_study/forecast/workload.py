@@ -200,7 +200,7 @@ def batch_sizes(study: Study, arm: Arm, config: Config, dataset: Dataset) -> tup
     """How many replicates are trained in one batch: in a search trial, in a confirm block."""
     if not runs_in_batch(study.setting, arm, config, dataset):
         return 1, 1
-    most = replicates_held(study.setting, config, dataset)
+    most = replicates_held(study.setting, arm, config, dataset)
     search, confirm = study.replicates.search, study.replicates.confirm
     return min(search, most), min(CONFIRM_BLOCK, confirm, most)
 

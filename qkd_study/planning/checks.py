@@ -54,7 +54,7 @@ def _warn_of_sizes(study: Study, dataset: Dataset) -> None:
         for values in study.extremes(cell):
             for arm in study.all_arms:
                 own = {**values, **study.resolved(values, arm)}
-                expected.add(study.setting.student_model.expects(own))
+                expected.add(study.setting.student_of(arm).expects(own))
                 if arm.needs_teacher:
                     teachers = study.setting.of_teacher(own, arm)
                     expected.add(study.setting.teacher_of(arm).expects(teachers))
@@ -74,7 +74,7 @@ def _check_device(name: str) -> None:
 
 
 def _check_arm(study: Study, arm: Arm, values: Mapping[str, Any], dataset: Dataset) -> None:
-    student = study.setting.student_model
+    student = study.setting.student_of(arm)
     values = {**values, **study.resolved(values, arm)}
     _check_model(student, values, dataset)
     if not arm.needs_teacher:
@@ -120,7 +120,7 @@ def _check_model(model: ModelSpec, values: Mapping[str, Any], dataset: Dataset) 
 
 def _check_built(study: Study, cell: Cell, arm: Arm, dataset: Dataset, tried: set[object]) -> None:
     """Build and train the study's own models and loss terms on few samples."""
-    models = [study.setting.student_model]
+    models = [study.setting.student_of(arm)]
     if arm.needs_teacher:
         models.append(study.setting.teacher_of(arm))
     for model in models:

@@ -118,14 +118,14 @@ def _try(
                 raise result
             return result
 
-        of = f"{safe_repr(setting.student_model)} with the loss of arm {arm.name!r}"
+        of = f"{safe_repr(setting.student_of(arm))} with the loss of arm {arm.name!r}"
         sizes = _sizes(config.samples, config.batch_size) + why
         first, second = (_attempt(of, sizes, run) for _ in range(2))
     counts = {"qubits": config.qubits, "gates": first.costs["gates"]}
     if study.minimise in counts and counts[study.minimise] is None:
         raise InputError(
             f"minimise={study.minimise!r} needs a number that "
-            f"{safe_repr(setting.student_model)} does "
+            f"{safe_repr(setting.student_of(arm))} does "
             f"not say: set qubits in `search`, `factors` or `fixed`, and give the model a property "
             f"circuit_gates."
         )

@@ -31,7 +31,7 @@ def check_built(study: Study, arm: Arm, config: Config, dataset: Dataset) -> Non
     inputs = torch.from_numpy(dataset.pool_inputs(index))
     labels = torch.from_numpy(dataset.pool_labels[index])
     states = arm.compares("state")
-    student = _outputs(study.setting.student_model, config, dataset, inputs, states)
+    student = _outputs(study.setting.student_of(arm), config, dataset, inputs, states)
     if not arm.needs_teacher:
         return
     values: Mapping[str, Any] = study.setting.of_teacher(vars(config), arm)

@@ -26,6 +26,7 @@ Teacher = Literal[
     "matched",
     "kernel",
 ]
+Student = Literal["own", "separable", "quadratic", "surrogate", "matched", "kernel"]
 Optimizer = Literal["adam", "adamw", "sgd"]
 Spoiled = Literal["nothing", "shuffled features", "constant features", "shuffled labels"]
 
@@ -51,6 +52,7 @@ class Arm:
             and `shuffled labels` give each sample those of another, `constant features` give every
             sample the mean.
         optimizer: the student's, if it is not that of the study.
+        student: `own` (the setting's), or a stand-in of a quantum student, as for `teacher`.
         question: what the arm is for, in one line; not a part of a run's identity.
     """
 
@@ -59,6 +61,7 @@ class Arm:
     teacher: Teacher = "own"
     spoiled: Spoiled = "nothing"
     optimizer: Optimizer | None = None
+    student: Student = "own"
     question: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -78,7 +81,12 @@ class Arm:
                 f"terms of an arm are a tuple of {', '.join(map(repr, _NAMES))} or functions, "
                 f"but got {safe_repr(self.terms)}."
             )
-        choices = {"teacher": Teacher, "spoiled": Spoiled, "optimizer": Optimizer}
+        choices = {
+            "teacher": Teacher,
+            "spoiled": Spoiled,
+            "optimizer": Optimizer,
+            "student": Student,
+        }
         for name, allowed in ((name, get_args(kind)) for name, kind in choices.items()):
             given = getattr(self, name)
             if name == "optimizer" and given is None:
@@ -117,7 +125,7 @@ class Arm:
     @property
     def is_plain(self) -> bool:
         """Whether the student is trained as the study says, without a further term."""
-        return not self.terms and self.optimizer is None
+        return not self.terms and self.optimizer is None and self.student == "own"
 
     @property
     def needs_teacher(self) -> bool:
@@ -196,6 +204,30 @@ ARMS: Mapping[str, Arm] = MappingProxyType(
                 ("soft",),
                 "kernel",
                 question="Does a kernel machine teach as well?",
+            ),
+            Arm(
+                "separable-student",
+                ("soft",),
+                student="separable",
+                question="Does the student need entangling gates?",
+            ),
+            Arm(
+                "quadratic-student",
+                ("soft",),
+                student="quadratic",
+                question="Do products of pairs of the encoded inputs learn as well?",
+            ),
+            Arm(
+                "surrogate-student",
+                ("soft",),
+                student="surrogate",
+                question="Does the polynomial that the student can express learn as well?",
+            ),
+            Arm(
+                "matched-student",
+                ("soft",),
+                student="matched",
+                question="Does a classical network with as many parameters learn as well?",
             ),
             Arm(
                 "random-teacher",

@@ -44,9 +44,9 @@ def _check_order(of: ModelSpec, order: object) -> None:
 def _check_surrogate(order: Order, embedding: str) -> None:
     if order == "all" and embedding == "amplitude":
         raise InputError(
-            "a surrogate, such as that of surrogate-teacher, is a trigonometric polynomial of "
+            "a surrogate (surrogate-teacher, surrogate-student) is a trigonometric polynomial of "
             "angles, but here embedding='amplitude', of which a circuit computes a quadratic form. "
-            "Take quadratic-teacher, or embedding='angle'."
+            "Take quadratic-teacher or quadratic-student, or embedding='angle'."
         )
 
 
@@ -54,7 +54,8 @@ def _check_count(features: int, most: int, of: ModelSpec) -> None:
     if features > most:
         raise InputError(
             f"{type(of).__name__} would have {features:,} products of features, more than "
-            f"{most:,}: take fewer inputs of the circuit, or order='pairs' (quadratic-teacher)."
+            f"{most:,}: take fewer inputs of the circuit, or products of pairs alone "
+            f"(quadratic-teacher, quadratic-student)."
         )
 
 
@@ -126,9 +127,9 @@ class Polynomial(ModelSpec):
         embedding = "amplitude" if values["embedding"] == "auto" else str(values["embedding"])
         if embedding == "basis" or values["reduction"] == "linear":
             raise InputError(
-                f"a polynomial of a circuit's inputs, as of quadratic-teacher, needs angles or "
-                f"amplitudes and a reduction that is not trained, but got embedding={embedding!r}, "
-                f"reduction={values['reduction']!r}. Take matched-teacher or kernel-teacher."
+                f"a polynomial of a circuit's inputs, as of quadratic-teacher or -student, needs "
+                f"angles or amplitudes and a reduction that is not trained, but got embedding="
+                f"{embedding!r}, reduction={values['reduction']!r}. Take separable or matched ones."
             )
         _check_surrogate(self.order, embedding)
         return embedding
@@ -270,9 +271,9 @@ def _mlp_count(inputs: int, hidden: int, classes: int) -> int:
 def _check_matched(count: int, target: int) -> None:
     if abs(count - target) > TOLERANCE * target:
         raise InputError(
-            f"no classical model of matched-teacher has the {target:,} parameters of the quantum "
-            f"teacher within {TOLERANCE:.0%}; the nearest has {count:,}. Take more qubits or "
-            f"depth, or kernel-teacher."
+            f"no classical model has the {target:,} parameters of the quantum one within "
+            f"{TOLERANCE:.0%}, as matched-teacher or matched-student needs it; the nearest has "
+            f"{count:,}. Take more qubits or depth, or leave the arm out."
         )
 
 
@@ -302,7 +303,7 @@ class FourierFeatures(ModelSpec):
         return (self.features + 1) * classes
 
 
-#: What may stand in for a quantum teacher.
+#: What may stand in for a quantum teacher or student.
 StandIn = Literal["separable", "quadratic", "surrogate", "matched", "kernel"]
 
 

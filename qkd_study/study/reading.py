@@ -44,7 +44,7 @@ def reads(study: Declaration, arm: Arm, what: Parameter) -> bool:
         return False
     if what.role in ("student", "both"):
         return _matters(study, arm, what)
-    if what.role in ("circuit", "network") and what.name in study.setting.student_model.reads:
+    if what.role in ("circuit", "network") and what.name in study.setting.student_of(arm).reads:
         return True
     if not arm.needs_teacher:
         return False
@@ -94,7 +94,7 @@ def _is_known(study: Declaration, arm: Arm, name: str) -> bool:
         return True
     models = [study.setting.teacher_of(arm)] if arm.needs_teacher else []
     if name == base:
-        models.append(study.setting.student_model)
+        models.append(study.setting.student_of(arm))
     inner = [model.of if isinstance(model, Ensemble) else model for model in models]
     if not all(isinstance(model, Own) for model in inner if base in model.reads):
         return True

@@ -63,6 +63,29 @@ class Setting(ABC):
         """The classical counterpart of a quantum teacher, for the control; `None` without one."""
         return None
 
+    def student_of(self, arm: Arm) -> ModelSpec:
+        """The student of an arm: the setting's, or a stand-in of a quantum one.
+
+        Raises:
+            InputError: the control has no meaning in this setting.
+        """
+        if arm.student == "own":
+            return self.student_model
+        found = stand_in(self.student_model, arm.student)
+        if found is None:
+            others = [
+                name
+                for name, other in ARMS.items()
+                if other.student != "own" and stand_in(self.student_model, other.student)
+            ]
+            why = _why_none(self.student_model, "student")
+            raise InputError(
+                f"arm {arm.name!r} asks for a {arm.student} student in place of the quantum one, "
+                f"but the setting ({self.kind}) has none: {why}. Arms with another student that it "
+                f"has: {', '.join(others) or 'none'}."
+            )
+        return found
+
     def teacher_of(self, arm: Arm) -> ModelSpec:
         """The teacher of an arm: the setting's, or a control's.
 
@@ -72,11 +95,7 @@ class Setting(ABC):
         found = self._teacher(arm)
         if found is None:
             article = "another" if arm.teacher == "kernel" else f"a {arm.teacher}"
-            why = (
-                f"there is none for {type(self.teacher_model).__name__}"
-                if self.teacher_model.quantum
-                else "its teacher is classical already"
-            )
+            why = _why_none(self.teacher_model, "teacher")
             if arm.teacher == "classical":
                 why = "its teacher is classical already, or no counterpart was declared"
             others = [
@@ -94,7 +113,7 @@ class Setting(ABC):
     def _teacher(self, arm: Arm) -> ModelSpec | None:
         match arm.teacher:
             case "self":
-                return self.student_model
+                return self.student_of(arm)
             case "own" | "random":
                 return self.teacher_model
             case "classical":
@@ -103,11 +122,12 @@ class Setting(ABC):
 
     def features_alike(self, values: Mapping[str, Any], arm: Arm) -> bool:
         """Whether feature maps of student and teacher have the same shape for all samples."""
-        models = (self.student_model, values), (self.teacher_of(arm), self.of_teacher(values, arm))
+        own = self.of_teacher(values, arm)
+        models = (self.student_of(arm), values), (self.teacher_of(arm), own)
         same = []
         for shape in TYPICAL_SHAPES:
             with contextlib.suppress(InputError):  # a model does not take such samples
-                student, teacher = (model.feature_shape(own, shape) for model, own in models)
+                student, teacher = (model.feature_shape(given, shape) for model, given in models)
                 same.append(student is not None and student == teacher)
         return bool(same) and all(same)
 
@@ -165,6 +185,13 @@ class Setting(ABC):
         if self.has_own_network(arm):
             own |= {name: values[teachers] for name, teachers in NETWORKS.items()}
         return own
+
+
+def _why_none(model: ModelSpec, whose: str) -> str:
+    """Why nothing stands in for a model."""
+    if model.quantum:
+        return f"there is none for {type(model).__name__}"
+    return f"its {whose} is classical already"
 
 
 def _models(setting: object, *names: str) -> None:

@@ -361,9 +361,10 @@ class Study:
         found: dict[str, Any] = {}
         if arm.optimizer is not None:
             found["optimizer"] = arm.optimizer
-        if self.setting.student_model.embeds:
-            found["embedding"] = self.setting.student_model.embedding(values)
-        found |= self.setting.student_model.network(values)
+        student = self.setting.student_of(arm)
+        if student.embeds:
+            found["embedding"] = student.embedding(values)
+        found |= student.network(values)
         if arm.needs_teacher:
             teacher = self.setting.teacher_of(arm)
             own = self.setting.of_teacher({**values, **found}, arm)

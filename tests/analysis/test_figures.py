@@ -334,8 +334,8 @@ def test_importance_is_a_bar_per_parameter() -> None:
 
 def test_all_arms_look_different() -> None:
     looks = figures.styles(list(ARMS))
-    assert len(looks) == len(ARMS) == 21
-    assert len({(look.colour, look.dash, look.marker) for look in looks.values()}) == 21
+    assert len(looks) == len(ARMS) == 25
+    assert len({(look.colour, look.dash, look.marker) for look in looks.values()}) == 25
     some = figures.styles(list(ARMS)[:15])
     assert len({look.marker for look in some.values()}) == 15
     assert len({(look.colour, look.dash) for look in some.values()}) == 15
@@ -345,7 +345,8 @@ def test_all_arms_look_different() -> None:
         "scaled-ce", "label-smoothing", "classical-teacher", "random-teacher", "self-teacher",
         "shuffled-labels", "shuffled-features", "constant-features", "decayed",
         "separable-teacher", "quadratic-teacher", "surrogate-teacher", "matched-teacher",
-        "kernel-teacher",
+        "kernel-teacher", "separable-student", "quadratic-student", "surrogate-student",
+        "matched-student",
     }  # fmt: skip
     assert all(looks[name].dash != "-" for name in controls)
     own = figures.styles([f"arm{i}" for i in range(15)])

@@ -170,7 +170,7 @@ def test_no_classical_teacher_without_a_counterpart(setting: Any) -> None:
             "surrogate-teacher",
             {"qubits": 6},
             "but here embedding='amplitude', of which a circuit computes a quadratic form. Take "
-            "quadratic-teacher, or embedding='angle'.",
+            "quadratic-teacher or quadratic-student, or embedding='angle'.",
         ),
         (
             QuantumToQuantum(),
@@ -194,8 +194,23 @@ def test_no_classical_teacher_without_a_counterpart(setting: Any) -> None:
             QuantumToQuantum(FullyQuantum(), None),
             "matched-teacher",
             {"qubits": 4, "reduction": "average"},
-            "no classical model of matched-teacher has the 8 parameters of the quantum teacher "
-            "within 5%",
+            "no classical model has the 8 parameters of the quantum one within 5%, as "
+            "matched-teacher or matched-student needs it",
+        ),
+        (
+            QuantumToClassical(),
+            "separable-student",
+            {},
+            "asks for a separable student in place of the quantum one, but the setting (quantum to "
+            "classical) has none: its student is classical already. Arms with another student that "
+            "it has: none.",
+        ),
+        (
+            ClassicalToHybrid(student=HybridImage()),
+            "quadratic-student",
+            {},
+            "has none: there is none for HybridImage. Arms with another student that it has: "
+            "separable-student, matched-student.",
         ),
     ],
 )

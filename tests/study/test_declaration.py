@@ -202,6 +202,10 @@ def test_what_cannot_work_is_refused(changes: dict[str, Any], message: str) -> N
             lambda: Arm("x", optimizer="sgdm"),  # type: ignore[arg-type]
             "optimizer of arm 'x' must be one of 'adam', 'adamw', 'sgd', but got 'sgdm'",
         ),
+        (
+            lambda: Arm("x", student="self"),  # type: ignore[arg-type]
+            "student of arm 'x' must be one of 'own', 'separable'",
+        ),
         (lambda: Arm("x", question=1), "question of arm 'x' must be text, but got 1"),  # type: ignore[arg-type]
         (lambda: Arm("two words"), "an arm's name must be a word without spaces"),
         (
@@ -258,7 +262,8 @@ def test_every_parameter_can_be_fixed_crossed_or_searched(name: str) -> None:
         else (Int if what.kind == "int" else Float)(*values)
     )
     # Amplitudes have no surrogate, a trained reduction has no polynomial.
-    known = [name for name in ARMS if name not in ("surrogate-teacher", "quadratic-teacher")]
+    kinds = ("surrogate", "quadratic")
+    known = [a for a in ARMS.values() if a.teacher not in kinds and a.student not in kinds]
     arms: tuple[Any, ...] = (*known, Arm("mine", (lambda student, teacher, labels: None,)))
     setting: Setting = QuantumToQuantum(HybridCircuit())
     if what.role == "network" or name.removeprefix("teacher_") in NETWORKS:

@@ -86,14 +86,16 @@ def _named(name: str) -> dict[str, Any]:
     arm = ARMS.get(name)
     if arm is None:
         return {"terms": ["?"]}
-    changed = {name: getattr(arm, name) for name in ("teacher", "spoiled", "optimizer")}
+    changed = {name: getattr(arm, name) for name in ("teacher", "spoiled", "optimizer", "student")}
     return {"terms": list(arm.term_names), **changed}
 
 
 def _kind(arm: Mapping[str, Any]) -> str:
     terms = [term if isinstance(term, str) else OWN for term in arm["terms"]]
+    if arm.get("optimizer") or arm.get("student", "own") != "own":
+        return "control"
     if not terms:
-        return "control" if arm.get("optimizer") else "baseline"
+        return "baseline"
     teacher, spoiled = arm.get("teacher", "own"), arm.get("spoiled", "nothing")
     without_teacher = all(term in TERMS and TERMS[term].compares is None for term in terms)
     if teacher != "own" or spoiled != "nothing" or without_teacher:
