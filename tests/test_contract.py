@@ -250,8 +250,11 @@ COSTS = {c.name.removeprefix("cost.") for c in RUNS if c.name.startswith("cost."
 
 def check_result(result: RunResult, arm: Arm, *, epochs: int = 2) -> None:
     """All there is to say about a run is there and a number."""
-    of_teacher = {"teacher_test_accuracy", "teacher_agreement"}
-    assert result.metrics.keys() == METRICS - (set() if arm.needs_teacher else of_teacher)
+    of_teacher = {name for name in METRICS if name.startswith("teacher_")}
+    entropy = {"teacher_entropy"}  # at a temperature, if a run reads one
+    expected = METRICS - (entropy if arm.needs_teacher else of_teacher)
+    assert result.metrics.keys() - (entropy if arm.needs_teacher else set()) == expected
+    assert "soft" not in arm.term_names or "teacher_entropy" in result.metrics
     assert result.costs.keys() == COSTS - {"peak_rss_mb"}  # measured in the worker
     assert (result.costs["teacher_parameters"] is None) == (not arm.needs_teacher)
     numbers = {k: v for k, v in (result.metrics | result.costs).items() if v is not None}
