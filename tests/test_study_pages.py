@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.analysis.made import made_results
+from tests.analysis.made import made_results, with_predictions
 from tools.study_page import PAGES, numbers, rendered, unknown_numbers, with_numbers
 
 NUMBERED = sorted((PAGES / "numbers").glob("*.json"))
@@ -18,8 +18,8 @@ def test_a_page_has_the_numbers_of_its_run(path: Path) -> None:
     assert unknown_numbers(page) == []
 
 
-def test_a_page_is_written_from_a_run() -> None:
-    results = made_results()
+def test_a_page_is_written_from_a_run(tmp_path: Path) -> None:
+    results = with_predictions(made_results(), tmp_path)
     found = json.loads(json.dumps(numbers(results), allow_nan=False))
     part = rendered(found)
     soft = results.scores()["soft"].xs("samples=50", level="cell").mean()
@@ -28,13 +28,19 @@ def test_a_page_is_written_from_a_run() -> None:
     paired = claim.overall.paired
     assert paired is not None
     says = f"{100 * paired.mean:+.1f} ({100 * paired.t_low:+.1f} to {100 * paired.t_high:+.1f})"
-    assert f"soft - scratch: {says}, 12 pairs, p < 0.001, supported." in part
+    both = claim.overall.both
+    assert both is not None
+    wider = f"with new test samples {100 * both.mean:+.1f} ({100 * both.low:+.1f} to "
+    assert f"{says}, {wider}" in part
+    assert "- the verdict is for new replicates and test items" in part
     assert part.count("against a control") == 2
 
-    old = "# made\n\n## One run\n\nold\n\n## Claims\n\n- old\n\n## What it says\n\nA gain of 4.8.\n"
+    gain = f"{100 * paired.mean:.1f}"
+    prose = f"## What it says\n\nA gain of {gain}.\n"
+    old = f"# made\n\n## One run\n\nold\n\n## Claims\n\n- old\n\n{prose}"
     page = with_numbers(old, part)
     assert "old" not in page
-    assert page.endswith("## What it says\n\nA gain of 4.8.\n")
+    assert page.endswith(prose)
     assert unknown_numbers(page) == []
-    assert unknown_numbers(page.replace("gain of 4.8", "gain of 9.9")) == ["9.9"]
+    assert unknown_numbers(page.replace(f"gain of {gain}", "gain of 99.9")) == ["99.9"]
     assert with_numbers(page, part) == page

@@ -25,8 +25,8 @@ BEGIN, END = "<!-- numbers of a run: begin -->", "<!-- numbers of a run: end -->
 #: Columns of the scores that a page has, and fields of a verdict's contrasts.
 SCORES = ("cell", "arm", "n", "score", "gain", "low", "high")
 CONTRAST = ("contrast", "where", "metric", "pairs", "difference", "low", "high")
-WIDER = ("items_low", "items_high")
-DECIDES = ("p_holm", "verdict")
+WIDER = ("both_low", "both_high")
+DECIDES = ("p_holm", "over", "verdict")
 
 Record = Mapping[str, Any]
 
@@ -40,8 +40,7 @@ def numbers(results: Results) -> dict[str, Any]:
             "verdict": claim["verdict"],
             "marks": claim["marks"],
             "contrasts": [
-                {key: c[key] for key in (*CONTRAST, *WIDER, *DECIDES) if key in c}
-                for c in claim["contrasts"]
+                {key: c[key] for key in (*CONTRAST, *WIDER, *DECIDES)} for c in claim["contrasts"]
             ],
         }
         for claim in as_json(results.judge())
@@ -133,11 +132,7 @@ def _claim(claim: Record) -> list[str]:
     whole, *rest = claim["contrasts"]
     marks = f", {', '.join(claim['marks'])}" if claim["marks"] else ""
     lines = [f"- **{claim['says']}** *{claim['verdict']}{marks}.* {_contrast(whole)}"]
-    if all(whole.get(name) is not None for name in WIDER):
-        wider = dict(zip(("low", "high"), (whole[name] for name in WIDER), strict=True))
-        lines.append(
-            f"  - over replicates and test items: {_difference(whole | wider, whole['metric'])}"
-        )
+    lines.append(f"  - the verdict is for new {whole['over']}")
     cells = [c for c in rest if c["where"] != "control"]
     if cells:
         each = (f"{c['where']} {_difference(c, c['metric'])}" for c in cells)
@@ -147,7 +142,11 @@ def _claim(claim: Record) -> list[str]:
 
 
 def _contrast(row: Record) -> str:
-    text = f"{row['contrast']}: {_difference(row, row['metric'])}, {row['pairs']} pairs"
+    text = f"{row['contrast']}: {_difference(row, row['metric'])}"
+    if row["both_low"] is not None:
+        wider = {**row, "low": row["both_low"], "high": row["both_high"]}
+        text += f", with new test samples {_difference(wider, row['metric'])}"
+    text += f", {row['pairs']} pairs"
     p = row["p_holm"]
     if p is not None:
         text += ", p < 0.001" if p < 0.001 else f", p = {p:.3f}"
