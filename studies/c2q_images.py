@@ -27,7 +27,7 @@ study = Study(
         "weight_soft": LogFloat(0.1, 10.0),
     },
     fixed={"samples": 300, "depth": 3, "epochs": 20, "teacher_epochs": 20},
-    arms=("scratch", "soft"),
+    arms=("scratch", "soft", "separable-student"),
     claims=(
         Claim(
             says="A convolutional teacher improves the quantum students.",
@@ -57,6 +57,12 @@ study = Study(
             than={"reduction": "pca"},
             arm="soft",
             where={"features": (0,)},
+            margin=0.01,
+        ),
+        Claim(
+            says="The circuits learn more than they do without entangling gates.",
+            better="soft",
+            than="separable-student",
             margin=0.01,
         ),
     ),

@@ -12,6 +12,8 @@ from qkd_study import Claim, LogFloat, QuantumToQuantum, Replicates, Study, Subs
 #: The same encoding, parameters or data, but less of a circuit, or none. Amplitudes have no
 #: surrogate beside the quadratic form.
 STAND_INS = ("separable-teacher", "quadratic-teacher", "matched-teacher", "kernel-teacher")
+#: The student without entangling gates, and without a circuit.
+STUDENTS = ("separable-student", "quadratic-student")
 
 study = Study(
     question="Does a larger quantum teacher let a smaller quantum student keep its accuracy?",
@@ -34,7 +36,7 @@ study = Study(
         "epochs": 40,
         "teacher_epochs": 40,
     },
-    arms=("scratch", "decayed", "soft", "classical-teacher", "self-teacher", *STAND_INS),
+    arms=("scratch", "decayed", "soft", "classical-teacher", "self-teacher", *STAND_INS, *STUDENTS),
     claims=(
         Claim(
             says="A larger quantum teacher improves the smaller quantum student.",
@@ -49,6 +51,13 @@ study = Study(
             than={"qubits": 2},
             arm="scratch",
             margin=0.01,
+        ),
+        Claim(
+            says="The circuit learns more than it does without entangling gates.",
+            better="soft",
+            than="separable-student",
+            margin=0.01,
+            controls=("quadratic-student",),
         ),
     ),
     trials=6,

@@ -20,7 +20,7 @@ study = Study(
         "reduction": "average",
         "epochs": 30,
     },
-    arms=("scratch", "soft"),
+    arms=("scratch", "soft", "separable-student"),
     claims=(
         Claim(
             says="A classical teacher improves the student whatever its circuit.",
@@ -33,6 +33,12 @@ study = Study(
             better={"qubits": 8},
             than={"qubits": 4},
             arm="scratch",
+            margin=0.01,
+        ),
+        Claim(
+            says="The circuits learn more than they do without entangling gates.",
+            better="soft",
+            than="separable-student",
             margin=0.01,
         ),
     ),

@@ -13,6 +13,8 @@ from qkd_study import Claim, LogFloat, Replicates, SelfDistillation, Study, Subs
 #: The same encoding, parameters or data, but less of a circuit, or none. Amplitudes have no
 #: surrogate beside the quadratic form.
 STAND_INS = ("separable-teacher", "quadratic-teacher", "matched-teacher", "kernel-teacher")
+#: The student without entangling gates, without a circuit, and a network of as many parameters.
+STUDENTS = ("separable-student", "quadratic-student", "matched-student")
 
 study = Study(
     question="Does self-distillation reach a target accuracy in fewer epochs?",
@@ -35,7 +37,7 @@ study = Study(
         "epochs": 40,
         "teacher_epochs": 40,
     },
-    arms=("scratch", "scaled-ce", "decayed", "soft", *STAND_INS),
+    arms=("scratch", "scaled-ce", "decayed", "soft", *STAND_INS, *STUDENTS),
     claims=(
         Claim(
             says="Self-distillation reaches 75 % validation accuracy in fewer epochs.",
@@ -51,6 +53,13 @@ study = Study(
             than="scratch",
             margin=0.01,
             controls=("scaled-ce", "decayed", *STAND_INS),
+        ),
+        Claim(
+            says="The circuit learns more than it does without entangling gates.",
+            better="soft",
+            than="separable-student",
+            margin=0.01,
+            controls=("quadratic-student", "matched-student"),
         ),
     ),
     trials=6,
