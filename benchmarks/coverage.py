@@ -2,6 +2,7 @@
 
     python -m benchmarks.coverage --repetitions 4000
     python -m benchmarks.coverage --report 200
+    python -m benchmarks.coverage --laws 150
 
 Prints shares for a nominal 95%: how often each interval of `paired_difference` holds the true mean
 difference of zero, and how often each test rejects it; then how often that of `data_efficiency`
@@ -13,6 +14,9 @@ Then how often the interval of a mean accuracy holds the true one (`share_interv
 cut at 0 and 1), for few replicates and near 1: accuracies on 597 samples, whose expectations are
 beta-distributed.
 
+With --laws, how often the intervals of `fit_error` hold the true floor, scale, exponent and error
+at twice the largest K, with a floor and without one.
+
 With --report, made runs with a known gain go through the report: how often the intervals that it
 shows hold that gain, and how often an arm that gains nothing is given a gain.
 """
@@ -20,6 +24,7 @@ shows hold that gain, and how often an arm that gains nothing is given a gain.
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,6 +34,7 @@ from numpy.typing import NDArray
 from qkd_study.analysis import judge, mean_interval, share_interval
 from qkd_study.analysis.report.page import Table, TableCell
 from qkd_study.analysis.report.scores import scores
+from qkd_study.analysis.scaling import fit_error
 from qkd_study.analysis.statistics import data_efficiency, paired_difference
 from tests.analysis.made import made_results
 
@@ -84,6 +90,24 @@ def factors(n: int, repetitions: int, resamples: int) -> tuple[float, float]:
         inside += holds[:-1]
         beyond.append(holds[-1])
     return float(np.mean(inside)), float(np.mean(beyond))
+
+
+def laws(n: int, floor: float, sizes: int, repetitions: int) -> list[float]:
+    """Shares of intervals of `fit_error` that hold floor, scale, exponent and a prediction."""
+    rng = np.random.default_rng([7, n, sizes])
+    amounts = 20.0 * 2.0 ** np.arange(sizes)
+    beyond = 2 * amounts[-1]
+    held: list[NDArray[np.bool_]] = []
+    for seed in range(repetitions):
+        common = rng.normal(0, 0.01, (n, 1))  # the samples of a replicate are nested
+        errors = floor + 1.5 * amounts**-0.6 + common + rng.normal(0, 0.015, (n, sizes))
+        law = fit_error(amounts, np.clip(errors, 0, None), seed=seed, resamples=400)
+        ahead = law.predict(beyond)
+        found = [(f.low, f.high) for f in (law.floor, law.scale, law.exponent)]
+        truth = np.array([floor, 1.5, 0.6, floor + 1.5 * beyond**-0.6])
+        ends = np.array([*found, (ahead.low, ahead.high)]).T
+        held.append((ends[0] <= truth) & (truth <= ends[1]))
+    return [float(share) for share in np.mean(held, axis=0)]
 
 
 def shares(mean: float, sd: float, n: int, repetitions: int) -> list[float]:
@@ -147,7 +171,15 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=4000)
     parser.add_argument("--resamples", type=int, default=1999)
     parser.add_argument("--report", type=int, metavar="N", help="N made runs through the report")
+    parser.add_argument("--laws", type=int, metavar="N", help="N power laws of each kind")
     given = parser.parse_args()
+    if given.laws:
+        print("| n | K | floor | floor covered | scale | exponent | prediction |")
+        print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+        for n, floor, sizes in itertools.product((5, 10, 20), (0.0, 0.1), (4, 6)):
+            cells = " | ".join(f"{share:.2f}" for share in laws(n, floor, sizes, given.laws))
+            print(f"| {n} | {sizes} | {floor} | {cells} |", flush=True)
+        return
     if given.report:
         print("| in the report | share | of |\n| --- | ---: | ---: |")
         for name, (share, count) in reported(given.report).items():

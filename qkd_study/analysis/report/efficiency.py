@@ -60,7 +60,7 @@ def _efficiency(frame: pd.DataFrame, baseline: str | None) -> Table:
     note = (
         f"How many times K {baseline} needs for the accuracy that an arm has with K samples: 2 "
         "says that the arm saves half of them, below 1 it costs some. From means over replicates "
-        "that all K share (the others are left out), with 95 % bootstrap intervals; > and < and "
+        "that all K share (the others are left out), with 95 % intervals; > and < and "
         f"open ends: the curve of {baseline} does not reach so far, and nothing is extrapolated."
     )
     return table("Data-efficiency factor", note, frame.assign(shown=factors), shown)

@@ -67,8 +67,9 @@ def _errors(frame: pd.DataFrame) -> Table:
     ]
     note = (
         "Test error as floor + a K^-b, fitted to means over the replicates that all K share, with "
-        "95 % bootstrap intervals. R2 is 1 by construction with three K. A prediction for a K that "
-        "was not run supposes that the law goes on: the interval does not cover that it may not."
+        "95 % intervals, too short where errors have no floor. R2 is 1 by construction "
+        "with three K. A prediction for a K that was not run supposes that the law goes on: the "
+        "interval does not cover that it may not."
     )
     return table("Error against training samples", note, frame.assign(run=run, holds=holds), shown)
 

@@ -56,7 +56,7 @@ def efficiency(results: RunTables) -> pd.DataFrame:
 
     Returns:
         Per arm, combination of the other factors (`where`) and K (`samples`): factor, bound (`=`,
-        `>`: the baseline never reaches it, `<`: it does so below its smallest K), its bootstrap
+        `>`: the baseline never reaches it, `<`: it does so below its smallest K), its
         interval `low` to `high` (0 and inf are open ends), n and left_out as in `slopes`.
     """
     rows: list[dict[str, Any]] = []
