@@ -36,8 +36,8 @@ def products(inputs: Tensor, embedding: str, angle_range: float, order: Order) -
     needed = 2 * count * inputs[:, 0].numel() * inputs.element_size()
     check_allocation(needed, f"{count} products of {len(inputs)} samples")
     if embedding == "amplitude":
-        pairs = itertools.combinations_with_replacement(inputs.unbind(1), 2)
-        return torch.stack([one * two for one, two in pairs], dim=1)
+        one, two = torch.triu_indices(inputs.shape[1], inputs.shape[1])
+        return inputs[:, one] * inputs[:, two]
     angles = inputs * angle_range
     if order == "all":
         return pauli_expectations(angles)[:, 1:]
