@@ -118,7 +118,7 @@ def test_the_verdicts_are_seen_first(browser: Any, page: Path) -> None:
     )
     figure, top, words, alt = browser.execute_script(script)
     assert figure == "verdicts"
-    assert top < 250
+    assert top < 300
     assert top < words
     assert alt.startswith("Forest of 1 claims. Soft targets help. supported")
 

@@ -89,7 +89,8 @@ def test_tables_show_the_numbers_of_the_analyses(results: Results, found: Sectio
 def test_words_lead_and_name_the_t_interval(results: Results, found: Section) -> None:
     overall = results.judge()[0].overall.paired
     assert overall is not None
-    said = f"(95 % interval {100 * overall.t_low:+.1f} to {100 * overall.t_high:+.1f})"
+    low, high = 100 * overall.t_low, 100 * overall.t_high
+    said = f"(95 % interval {low:+.1f} to {high:+.1f} over replicates)"
     assert said in found.claims[0].lines[0]
     lines = {part.title: " ".join(part.lines) for part in found.parts}
     assert "which was not run" in lines["Scaling laws"]
@@ -104,5 +105,6 @@ def test_what_the_tables_do_not_support_is_not_there() -> None:
     results = made_results(study=study)
     part = section(replace(results, curves=results.curves.iloc[:0]))
     titles = [t.title for p in part.parts for t in p.tables]
-    assert titles == ["Scores on the test set", "Power", "Budget and convergence"]
+    scores = ["Scores on the test set", "Gains by other methods"]
+    assert titles == [*scores, "Power", "Budget and convergence"]
     assert "declares no claims" in part.summary[0]
