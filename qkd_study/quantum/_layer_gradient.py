@@ -41,11 +41,17 @@ class LayerGradient:
     Args:
         circuit: n qubits.
         found: its layers that have turns, L.
+        extra_wires: wires of states in front of those of the circuit.
         precision: complex64 or complex128.
+
+    Attributes:
+        cotangents: before each layer, (2^(extra + n),) each; set them before a call.
     """
 
-    def __init__(self, circuit: Circuit, found: Sequence[Layer], precision: str) -> None:
-        self._count, self._size = circuit.parameters + circuit.features, 1 << circuit.qubits
+    def __init__(
+        self, circuit: Circuit, found: Sequence[Layer], extra_wires: int, precision: str
+    ) -> None:
+        self._count = circuit.parameters + circuit.features
         leading = 0 if circuit.qubits <= WHOLE else circuit.qubits // 2
         trailing = circuit.qubits - leading
         self._leading, self._trailing = 1 << leading, 1 << trailing
@@ -59,6 +65,11 @@ class LayerGradient:
         )
         real = np.dtype(precision).type(0).real.dtype
         of_trailing = [*_on_each_wire(trailing), *(_controlled(trailing, *pair) for pair in pairs)]
+        self._all = np.empty((len(found), 1 << extra_wires + circuit.qubits), precision)
+        self.cotangents = list(self._all)
+        self._real = real
+        self._shape = (len(found), -1, 2 * self._trailing)
+        self._transposed = self._all.view(real).reshape(self._shape).transpose(0, 2, 1)
         self._for_leading = _functionals(_on_each_wire(leading), 1 << leading).astype(real)
         self._for_trailing = _functionals(of_trailing, 1 << trailing).astype(real)
         wide, base = len(of_trailing), 3 * leading * len(found)
@@ -92,8 +103,10 @@ class LayerGradient:
                     places.append((slot(circuit, gates[0]), where))
                 else:
                     active.append(([position(number, wires, axis) for axis in AXES], gates))
-        turns: list[tuple[int, int, int, int]] = []  # factor of cosine and of sine, slot, sign
-        self._rounds: list[tuple[slice, slice, Any, Any]] = []
+        # Of every appended number: the two it is made of, the slot of the angle, and the sign of
+        # its sine.
+        turns: list[tuple[int, int, int, int]] = []
+        self._rounds: list[tuple[slice, slice, NDArray[Any]]] = []
         self._first = size
         while active:
             rest = []
@@ -112,46 +125,39 @@ class LayerGradient:
                 rest.append((turned, gates[1:]))
             if len(turns) > begin:
                 part = slice(begin, len(turns))
-                of_cosine, of_sine = (np.array([t[i] for t in turns[part]]) for i in (0, 1))
-                written = slice(size + begin, size + len(turns))
-                self._rounds.append((part, written, of_cosine, of_sine))
+                pairs = np.array([turn[:2] for turn in turns[part]]).T
+                self._rounds.append((part, slice(size + begin, size + len(turns)), pairs))
             active = rest
-        self._slots = np.array([t[2] for t in turns], int)
-        self._signs = np.array([t[3] for t in turns], float)
+        # Factors are cosines and sines, as sines of shifted angles.
+        self._slots = np.array([turn[2] for turn in turns], int)
+        signs = np.array([turn[3] for turn in turns], float)
+        self._shifts = np.stack((np.full(len(turns), np.pi / 2), (1 - signs) * np.pi / 2))
         self._total = size + len(turns)
         places.sort()
         self._places = np.array([where for _, where in places], int)
         slots = [mine for mine, _ in places]
         self._given = None if slots == list(range(self._count)) else np.array(slots, int)
 
-    def __call__(
-        self, states: ComplexArray, cotangents: ComplexArray, values: RealArray
-    ) -> RealArray:
+    def __call__(self, states: ComplexArray, values: RealArray) -> RealArray:
         """The gradient of the loss, (P + F,).
 
         Args:
-            states, cotangents: before each layer, (L, B * 2^n).
+            states: before each layer, (L, 2^(extra + n)).
             values: the parameters, then a sample's features, (P + F,), in radians.
         """
         numbers = np.empty(self._total)
-        count, parts = len(states), self._leading > 1
-        products = _products(states, cotangents, self._trailing) @ self._for_trailing
+        products = np.matmul(self._transposed, states.view(self._real).reshape(self._shape))
+        products = np.dot(products.reshape(len(states), -1), self._for_trailing)
         numbers[self._base : self._first] = products.reshape(-1)
-        if parts:
-            shape = (count, -1, self._leading, self._trailing)
-            s, c = (
-                np.ascontiguousarray(given.reshape(shape).swapaxes(2, 3))
-                for given in (states, cotangents)
-            )
-            products = _products(s, c, self._leading) @ self._for_leading
-            numbers[: self._base] = products.reshape(-1)
+        if self._leading > 1:
+            s, c = self._swapped(states), self._swapped(self._all)
+            products = np.matmul(c.transpose(0, 2, 1), s).reshape(len(states), -1)
+            numbers[: self._base] = np.dot(products, self._for_leading).reshape(-1)
         if self._rounds:
-            cosines = np.cos(values).take(self._slots)
-            sines = np.sin(values).take(self._slots)
-            sines *= self._signs
-            for part, written, of_cosine, of_sine in self._rounds:
-                numbers[written] = cosines[part] * numbers.take(of_cosine)
-                numbers[written] += sines[part] * numbers.take(of_sine)
+            factors = np.sin(values.take(self._slots) + self._shifts)
+            for part, written, pairs in self._rounds:
+                both = factors[:, part] * numbers.take(pairs)
+                np.add(both[0], both[1], out=numbers[written])
         found: RealArray = numbers.take(self._places)
         found *= 0.5
         if self._given is None:
@@ -159,14 +165,12 @@ class LayerGradient:
         summed: RealArray = np.bincount(self._given, found, self._count)  # type: ignore[assignment]
         return summed
 
-
-def _products(states: ComplexArray, cotangents: ComplexArray, size: int) -> NDArray[Any]:
-    """Sums of products of real and imaginary parts of rows of `size` numbers, (L, 4 size^2)."""
-    real = states.real.dtype
-    shape = (len(states), -1, 2 * size)
-    s, c = states.view(real).reshape(shape), cotangents.view(real).reshape(shape)
-    products: NDArray[Any] = np.matmul(c.transpose(0, 2, 1), s).reshape(len(s), -1)
-    return products
+    def _swapped(self, states: ComplexArray) -> NDArray[Any]:
+        """States with their leading wires last, as real numbers: (L, ..., 2 * 2^leading)."""
+        split = states.reshape(len(states), -1, self._leading, self._trailing)
+        swapped = np.ascontiguousarray(split.swapaxes(2, 3)).view(self._real)
+        found: NDArray[Any] = swapped.reshape(len(states), -1, 2 * self._leading)
+        return found
 
 
 def _on_each_wire(wires: int) -> list[Matrix]:
@@ -188,7 +192,10 @@ def _controlled(wires: int, on: tuple[int, ...], axis: str) -> Matrix:
 
 
 def _functionals(operators: Sequence[Matrix], size: int) -> RealArray:
-    """Im<l|P|s> of every operator P as a function of `_products`: (4 size^2, operators)."""
+    """Im<l|P|s> of every operator P, of products of l and s: (4 size^2, operators).
+
+    The products are those of real and imaginary parts of l with those of s.
+    """
     out = np.zeros((size, 2, size, 2, len(operators)))
     for number, operator in enumerate(operators):
         out[:, 0, :, 0, number] = out[:, 1, :, 1, number] = operator.imag

@@ -62,11 +62,10 @@ class LightningState:
         self._layers = [(bool(layer.turns), [*self._steps(layer, extra_wires)]) for layer in found]
         shape = (len(turning), 1 << extra_wires + circuit.qubits)
         self._by_layers: LayerGradient | None = None
-        self._cotangents = np.empty((0, 0), precision)
+        self._shape = shape
         small = np.dtype(precision).itemsize * shape[0] * shape[1] <= TRACE_BYTES
         if turning and small and can_differentiate(circuit, turning):
-            self._by_layers = LayerGradient(circuit, turning, precision)
-            self._cotangents = np.empty(shape, precision)
+            self._by_layers = LayerGradient(circuit, turning, extra_wires, precision)
         self._derive = self._vector.derivatives(
             [gate.name for gate in circuit.gates],
             [[extra_wires + wire for wire in gate.wires] for gate in circuit.gates],
@@ -113,14 +112,14 @@ class LightningState:
         Returns:
             The final state, and what `gradient` needs.
         """
-        angles, trace, number = self._angles(values), None, 0
+        angles, trace, rows = self._angles(values), None, None
         if record and self._by_layers is not None:
-            trace = Trace(angles, np.empty(self._cotangents.shape, state.dtype))
+            trace = Trace(angles, np.empty(self._shape, state.dtype))
+            rows = iter(trace.states)
         self._load(state)
         for turns, steps in self._layers:
-            if turns and trace is not None:
-                self._read(trace.states[number])
-                number += 1
+            if turns and rows is not None:
+                self._read(next(rows))
             for method, wires, place in steps:
                 method(wires, False, angles[place])
         out = np.empty_like(state)
@@ -159,17 +158,17 @@ class LightningState:
             return found, None
         self._load(cotangent)
         given = self._angles(values) if trace is None else trace.angles
-        number = len(self._cotangents)
+        number = self._shape[0]
         for turns, steps in reversed(self._layers):
             for method, wires, place in reversed(steps):
                 method(wires, True, given[place])
             if turns and by_layers is not None:
                 number -= 1
-                self._read(self._cotangents[number])
+                self._read(by_layers.cotangents[number])
                 if not (number or inverse):
                     break
         if by_layers is not None and trace is not None:
-            found = by_layers(trace.states, self._cotangents, values)
+            found = by_layers(trace.states, values)
         if not inverse:
             return found, None
         back = np.empty_like(cotangent)

@@ -123,9 +123,8 @@ class CircuitExecution:
         Returns:
             (P,); (B, 2^n) complex, or `None`; (B, F). Others are 0.
         """
-        final, size = self.final, self.final.shape[1]
-        count, batch = self._circuit.parameters, len(final)
-        for_theta, for_features = np.zeros(count), np.zeros((batch, self._circuit.features))
+        final, size, count = self.final, self.final.shape[1], self._circuit.parameters
+        for_theta, for_features = np.zeros(count), np.zeros((len(final), self._circuit.features))
         for_states = np.empty_like(final) if states else None
         angles = bool(theta and count) or features
         for (first, last, extra), trace in zip(self._parts, self._traces, strict=True):
@@ -143,7 +142,8 @@ class CircuitExecution:
                 if squared:
                     gradient *= 2
                 for_theta += gradient[:count]
-                for_features[rows] = gradient[count:]
+                if features:
+                    for_features[rows] = gradient[count:]
             if for_states is not None and back is not None:
                 for_states[rows] = back.reshape(-1, size)[: last - first]
         if squared and for_states is not None:

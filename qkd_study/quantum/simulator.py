@@ -214,11 +214,13 @@ class Simulator:
             out = self.evolve(circuit, theta, states, plan=plan)
             return out.real**2 + out.imag**2
         if plan == "matrix":
-            call = _Call(circuit, self, plan, squared=True)
+            call = (self, circuit, plan, True)
             product: Tensor = _ByMatrix.apply(theta, states, call)  # type: ignore[no-untyped-call]
             return product
         self.plans.add(plan)
-        return self._run(circuit, theta, states, features, plan, squared=True).to(_real(states))
+        found = self._run(circuit, theta, states, features, plan, squared=True)
+        real = _real(states)
+        return found if found.dtype == real else found.to(real)
 
     def _chosen(
         self, circuit: Circuit, states: Tensor, features: Tensor | None, plan: ExecutionPlan | None
@@ -230,18 +232,21 @@ class Simulator:
                 f"but got {tuple(states.shape)}"
             )
         shape = None if features is None else tuple(features.shape)
-        if shape != ((len(states), circuit.features) if circuit.features else None):
+        needed = (len(states), circuit.features) if circuit.features else None
+        if shape != needed:
             raise ValueError(
                 f"a circuit with {circuit.features} features needs features of the shape "
                 f"({len(states)}, {circuit.features}) or none for 0, but got {shape}"
             )
+        if plan is None:
+            return self.plan(circuit, len(states), real=not states.is_complex())
         _check_plan(plan)
-        if plan not in (None, "plain") and circuit.features:
+        if plan != "plain" and circuit.features:
             raise ValueError(
                 f"plan={plan!r} needs one circuit for all samples, but data enters between the "
                 f"gates of this one: leave the plan out, or say 'plain'"
             )
-        return plan or self.plan(circuit, len(states), real=not states.is_complex())
+        return plan
 
     def _run(
         self,
@@ -253,7 +258,7 @@ class Simulator:
         *,
         squared: bool = False,
     ) -> Tensor:
-        call = _Call(circuit, self, plan, squared)
+        call = (self, circuit, plan, squared)
         out: Tensor = _Evolve.apply(theta, states, features, call)  # type: ignore[no-untyped-call]
         return out
 
@@ -292,14 +297,8 @@ def _array(tensor: Tensor) -> NDArray[Any]:
     return array
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """What `_Evolve` and `_ByMatrix` are given beside tensors."""
-
-    circuit: Circuit
-    simulator: Simulator
-    plan: ExecutionPlan
-    squared: bool
+#: What the functions below are given beside tensors: also whether to return probabilities.
+_Call = tuple["Simulator", Circuit, ExecutionPlan, bool]
 
 
 class _Evolve(torch.autograd.Function):
@@ -313,20 +312,15 @@ class _Evolve(torch.autograd.Function):
     def forward(
         ctx: Any, theta: Tensor, states: Tensor, features: Tensor | None, call: _Call
     ) -> Tensor:
+        simulator, circuit, plan, ctx.squared = call
         angles, between = _array(theta), None if features is None else _array(features)
-        _check_angles(call.circuit, angles, between)
+        _check_angles(circuit, angles, between)
+        record, given = any(ctx.needs_input_grad), _array(states)
         ctx.execution = execution = CircuitExecution(
-            call.simulator,
-            call.circuit,
-            call.plan,
-            angles,
-            _array(states),
-            between,
-            record=any(ctx.needs_input_grad),
+            simulator, circuit, plan, angles, given, between, record=record
         )
-        ctx.squared = call.squared
         ctx.save_for_backward(theta, states, features)
-        return torch.from_numpy(execution.probabilities if call.squared else execution.final)
+        return torch.from_numpy(execution.probabilities if ctx.squared else execution.final)
 
     @staticmethod
     @first_derivatives_only
@@ -356,7 +350,7 @@ class _ByMatrix(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, theta: Tensor, states: Tensor, call: _Call) -> Tensor:
-        ctx.execution = call.simulator.matrix_execution(call.circuit, _array(theta))
+        ctx.execution = call[0].matrix_execution(call[1], _array(theta))
         matrix = torch.from_numpy(ctx.execution.final)
         ctx.product = Product(states, _real_and_imaginary(matrix, states.dtype))
         ctx.save_for_backward(theta, states)
