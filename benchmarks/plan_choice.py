@@ -79,6 +79,7 @@ def amounts(plan: ExecutionPlan, shape: Shape) -> list[float]:
         len(parts) * gates,
         gates * amplitudes,
         2 * batch * 4**qubits * matrix,
+        batch * 2**qubits * matrix,
         matrix,
         batch * 2**qubits,
         1,
@@ -94,7 +95,7 @@ def fit(measured: dict[Shape, dict[ExecutionPlan, float]]) -> None:
             seconds.append(1e3 * ms)
     scale = np.array(seconds)[:, None]
     numbers, _ = nnls(np.array(rows, float) / scale, np.ones(len(seconds)))
-    names = ("EXECUTION", "GATE", "AMPLITUDE", "PRODUCT", "MATRIX", "(per amplitude of the batch)")
+    names = ("EXECUTION", "GATE", "AMPLITUDE", "PRODUCT", "PRODUCED", "MATRIX", "(per amplitude)")
     print(f"microseconds, fitted to {len(seconds)} times of {len(measured)} shapes:")
     for name, number in zip((*names, "(per step)"), numbers, strict=True):
         print(f"  {name:28} {number:.3g}")

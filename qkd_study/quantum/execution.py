@@ -160,9 +160,7 @@ class CircuitExecution:
         final = self.final[rows]
         missing = (1 << extra) - len(final)
         out = np.empty((1 << extra, final.shape[1]), final.dtype)
-        # A product of a complex and a real array would make a complex one of both.
-        np.multiply(final.real, given, out=out.real[: len(final)])
-        np.multiply(final.imag, given, out=out.imag[: len(final)])
+        np.multiply(final, given, out=out[: len(final)])
         if missing:
             out[len(final) :] = 0
         return out.reshape(-1)

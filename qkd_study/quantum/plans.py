@@ -15,15 +15,17 @@ CHUNK = 2**14
 # both plans at 155 shapes by `benchmarks/plan_choice.py`. Only their ratios matter. They are not
 # measured at run time: plans round differently, so rows would depend on measured times.
 #: One execution of a circuit, without its gates.
-EXECUTION = 39.0
+EXECUTION = 200.0
 #: One gate of an execution, without its amplitudes.
-GATE = 1.5
+GATE = 0.74
 #: One gate on one amplitude.
-AMPLITUDE = 1.5e-3
+AMPLITUDE = 9.8e-4
 #: One real multiply-add of a batch with the circuit's matrix.
-PRODUCT = 1.1e-4
+PRODUCT = 1.05e-4
+#: One amplitude of a batch that is multiplied with the matrix: squares, and their gradient.
+PRODUCED = 1.36e-2
 #: Per step with a matrix: splitting, product and derivative.
-MATRIX = 150.0
+MATRIX = 100.0
 
 
 def chunks(batch: int, qubits: int) -> list[tuple[int, int, int]]:
@@ -55,7 +57,8 @@ def microseconds(plan: ExecutionPlan, circuit: Circuit, batch: int, *, real: boo
     register = executions * (EXECUTION + gates * GATE) + gates * AMPLITUDE * amplitudes
     if plan == "register":
         return register
-    return register + MATRIX + PRODUCT * batch * states**2 * (2 if real else 4)
+    products = PRODUCED + PRODUCT * states * (2 if real else 4)
+    return register + MATRIX + batch * states * products
 
 
 def fastest_plan(circuit: Circuit, batch: int, *, real: bool = True) -> ExecutionPlan:

@@ -133,7 +133,7 @@ def test_what_the_rule_counts_is_what_runs(qubits: int, layers: int, batch: int)
 
     assert plans.microseconds("register", circuit, batch) == pytest.approx(executed(batch))
     products = plans.PRODUCT * batch * 4**qubits
-    matrix = executed(2**qubits) + plans.MATRIX
+    matrix = executed(2**qubits) + plans.MATRIX + plans.PRODUCED * batch * 2**qubits
     assert plans.microseconds("matrix", circuit, batch) == pytest.approx(matrix + 2 * products)
     of_complex = plans.microseconds("matrix", circuit, batch, real=False)
     assert of_complex == pytest.approx(matrix + 4 * products)
