@@ -24,6 +24,7 @@ from qkd_study.data import Dataset, load
 from qkd_study.distill import TeacherStore, run_replicates
 from qkd_study.study import Study
 from qkd_study.study.load import load_study
+from qkd_study.study.quick import quick
 
 REPLICATES = 5
 
@@ -55,12 +56,12 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     study = load_study(options.study)
-    quick = study.quick()
-    study = study if options.full else quick
+    small = quick(study)
+    study = study if options.full else small
     dataset = load(options.dataset or study.datasets[0])
     every = study.replaced(fixed={**study.fixed, "epoch_choice": "best", "validate_every": 1})
     last = study.replaced(fixed={**every.fixed, "validate_every": 10**6})
-    seconds(quick, dataset)  # warms up
+    seconds(small, dataset)  # warms up
     whole, rest = seconds(every, dataset), seconds(last, dataset)
     print(
         f"{options.study.stem}, {dataset.name}: {whole:.2f} s with every epoch validated, "

@@ -3,13 +3,13 @@
 The Q2C part of Piperno et al. ("Quantum knowledge distillation"): a quanvolution teaches a
 convolution of the same shape on the same K samples. The claim is that distillation helps when K
 is small, so few labels choose epochs and configurations, too: as many as train the student. Every
-arm gets the same search. `scaled-ce` asks whether larger steps alone do the same,
-`constant-features` whether the teacher's maps say anything, `decayed` whether weight decay does
+arm gets the same search, and each kind of teacher one of its own before. `scaled-ce` asks whether
+larger steps alone do the same, `constant-features` whether the teacher's maps say anything, `decayed` whether weight decay does
 without a teacher, `classical-teacher` whether the teacher has to be quantum, and the stand-ins how
 much of a circuit it takes: none entangles, and all but one have no circuit.
 """
 
-from qkd_study import Claim, LogFloat, QuantumToClassical, Replicates, Study
+from qkd_study import Choice, Claim, Int, LogFloat, QuantumToClassical, Replicates, Study
 
 #: The same encoding, parameters or data, but less of a circuit, or none.
 STAND_INS = (
@@ -33,6 +33,12 @@ study = Study(
         "scale_cross_entropy": LogFloat(1.0, 20.0),
         "weight_decay": LogFloat(1e-2, 3.0),
     },
+    teacher_search={
+        "teacher_learning_rate": LogFloat(1e-3, 1e-1),
+        "teacher_epochs": Int(50, 300),
+        "teacher_activation": Choice("tanh", "relu", "gelu"),
+    },
+    teacher_trials=12,
     fixed={"validation_share": 1.0, "epochs": 150},
     arms=(
         "scratch",

@@ -5,9 +5,11 @@ to 800. Our pilot found no gain at M = K and a gain that grows with M, larger st
 classical teacher. `random-teacher` trains only the last layer: it asks what training the circuits
 adds. `decayed` asks whether weight decay does as much without a teacher, and the stand-ins how much
 of a circuit it takes: none entangles, and all but one have no circuit.
+Each kind of teacher is tuned first, with as many configurations for each M, so that none wins by a
+learning rate or an activation function that happens to suit it.
 """
 
-from qkd_study import Claim, LogFloat, QuantumToClassical, Replicates, Study
+from qkd_study import Choice, Claim, Int, LogFloat, QuantumToClassical, Replicates, Study
 
 #: The same encoding, parameters or data, but less of a circuit, or none.
 STAND_INS = (
@@ -29,6 +31,12 @@ study = Study(
         "weight_soft": LogFloat(0.1, 10.0),
         "weight_decay": LogFloat(1e-2, 3.0),
     },
+    teacher_search={
+        "teacher_learning_rate": LogFloat(1e-3, 1e-1),
+        "teacher_epochs": Int(50, 300),
+        "teacher_activation": Choice("tanh", "relu", "gelu"),
+    },
+    teacher_trials=12,
     fixed={"samples": 50, "epochs": 150},
     arms=("scratch", "decayed", "soft", "classical-teacher", "random-teacher", *STAND_INS),
     claims=(

@@ -69,7 +69,7 @@ def test_a_shipped_study_can_be_planned(path: Path, monkeypatch: pytest.MonkeyPa
     entry = study.datasets[-1]
     assert choose([entry])[0] == entry
     plan = make_plan(study, load(entry))
-    assert plan.runs == plan.runs_search + plan.runs_confirm > 0
+    assert plan.runs == plan.runs_teacher + plan.runs_search + plan.runs_confirm > 0
     assert study.baseline == "scratch"
     page = (ROOT / "docs" / "studies" / f"{path.stem}.md").read_text()
     assert f"qkd-study run studies/{path.stem}.py" in page

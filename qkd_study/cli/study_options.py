@@ -16,6 +16,7 @@ from qkd_study.study.config import PARAMETERS, parameter
 from qkd_study.study.files import FilesRead
 from qkd_study.study.load import load_study, running
 from qkd_study.study.parameters import Value
+from qkd_study.study.quick import quick
 from qkd_study.study.replicates import Replicates
 from qkd_study.study.study import Study
 
@@ -38,7 +39,7 @@ def _recording(files: FilesRead | None) -> AbstractContextManager[None]:
 
 def _with_options(study: Study, options: Namespace) -> Study:
     if options.quick:
-        study = study.quick()
+        study = quick(study)
     for assignment in options.set:
         name, equals, text = assignment.partition("=")
         if not equals:

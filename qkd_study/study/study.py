@@ -392,22 +392,3 @@ class Study:
             teacher_search={k: v for k, v in self.teacher_search.items() if k != name},
             fixed={**self.fixed, name: value},
         )
-
-    def quick(self) -> Study:
-        """A small version of the same study: the first two values of each factor, few trials."""
-        epochs = {
-            name: min(int(self.fixed.get(name, PARAMETERS[name].default or 1)), most)
-            for name, most in (("epochs", 20), ("teacher_epochs", 15))
-            if name not in self.factors and name not in self._ranges
-        }
-        factors = {name: tuple(values)[:2] for name, values in self.factors.items()}
-        claims = [claim.within(factors) for claim in self.claims]
-        return self.replaced(
-            factors=factors,
-            claims=tuple(claim for claim in claims if claim is not None),
-            fixed={**self.fixed, **epochs},
-            trials=min(self.trials, 2),
-            teacher_trials=min(self.teacher_trials, 2),
-            trials_per_parameter=0,
-            replicates=Replicates(search=1, confirm=min(self.replicates.confirm, 5)),
-        )

@@ -17,6 +17,7 @@ from qkd_study.analysis import judge
 from qkd_study.analysis.report import Written, write_report
 from qkd_study.analysis.report.prose import statement, summary
 from qkd_study.cli.main import main
+from qkd_study.study.quick import quick
 from tests.analysis.made import CLAIM, made_results, made_study
 
 
@@ -300,7 +301,7 @@ def test_quick_keeps_what_is_left_of_a_claim() -> None:
         ),
         replicates=Replicates(2, 5),
     )
-    assert [(c.says, c.where) for c in study.quick().claims] == [("a", {"samples": (50,)})]
+    assert [(c.says, c.where) for c in quick(study).claims] == [("a", {"samples": (50,)})]
     (left,) = study.with_fixed("samples", 50).claims
     assert (left.says, left.where) == ("a", {})
     assert study.with_fixed("samples", 20).claims == ()

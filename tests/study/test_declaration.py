@@ -45,6 +45,7 @@ from qkd_study import (
 )
 from qkd_study.study.config import Config, parameter
 from qkd_study.study.identity import declaration, fingerprint
+from qkd_study.study.quick import quick
 from qkd_study.study.settings import NETWORKS, Setting
 
 #: More combinations of values that decide what fits than can be checked.
@@ -418,12 +419,17 @@ def test_with_fixed_moves_a_parameter() -> None:
 
 
 def test_quick_is_smaller_and_the_same_question() -> None:
-    made = study(factors={"samples": (20, 50, 100)}, trials=50)
-    quick = made.quick()
-    assert quick.factors == {"samples": (20, 50)}
-    assert (quick.trials, quick.replicates) == (2, Replicates(1, 5))
-    assert quick.question == made.question
-    assert quick.arms == made.arms
+    both = {"teacher_learning_rate": LogFloat(1e-3, 0.1), "teacher_epochs": Int(50, 300)}
+    made = study(factors={"samples": (20, 50, 100)}, trials=50, teacher_search=both)
+    small = quick(made)
+    assert small.factors == {"samples": (20, 50)}
+    assert (small.trials, small.teacher_trials, small.replicates) == (2, 2, Replicates(1, 5))
+    assert small.question == made.question
+    assert small.arms == made.arms
+    assert list(small.teacher_search) == ["teacher_learning_rate"]
+    assert (small.fixed["epochs"], small.fixed["teacher_epochs"]) == (20, 15)
+    alone = study(teacher_search={"teacher_epochs": Int(50, 300)})
+    assert quick(alone).teacher_search == alone.teacher_search
 
 
 def test_a_study_travels_to_workers() -> None:

@@ -15,9 +15,11 @@ def tuned_teachers(results: RunTables) -> Subsection:
     if not frame["configurations"].sum():
         return Subsection(title)
     declared = results.declaration
+    replicates = declared["replicates"]["search"]
     lines = [
         f"Every kind of teacher had the same budget, {declared['teacher_trials']} configurations "
-        f"of {declared['replicates']['search']} replicates, scored on validation samples alone. "
+        f"of {replicates} {'replicate' if replicates == 1 else 'replicates'}, scored on validation "
+        f"samples alone. "
         f"All students of a teacher were trained by its best configuration."
     ]
     edges = sorted({name for names in frame["at_edge"] for name in names})
