@@ -4,9 +4,10 @@ The Q2C part of Piperno et al. ("Quantum knowledge distillation"): a quanvolutio
 convolution of the same shape on the same K samples. The claim is that distillation helps when K
 is small, so few labels choose epochs and configurations, too: as many as train the student. Every
 arm gets the same search, and each kind of teacher one of its own before. `scaled-ce` asks whether
-larger steps alone do the same, `constant-features` whether the teacher's maps say anything, `decayed` whether weight decay does
-without a teacher, `classical-teacher` whether the teacher has to be quantum, and the stand-ins how
-much of a circuit it takes: none entangles, and all but one have no circuit.
+larger steps alone do the same, `constant-features` whether the teacher's maps say anything,
+`decayed` whether weight decay does without a teacher, `classical-teacher` whether the teacher has
+to be quantum, and the stand-ins how much of a circuit it takes: none entangles, and all but one
+have no circuit.
 """
 
 from qkd_study import Choice, Claim, Int, LogFloat, QuantumToClassical, Replicates, Study
