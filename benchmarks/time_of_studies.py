@@ -1,18 +1,21 @@
 """Where the time of each shipped study goes.
 
     python benchmarks/time_of_studies.py [--full] [--cpus 2] [--program qkd-study ...] [STUDY ...]
+        [-- OPTION ...]
 
-Runs the studies in `studies/` (or those that are named), each in an empty home and with an empty
-cache, and prints for each program a table from the rows that it wrote. Several programs, such as
-those of two virtual environments, are compared in the last table. On a busy machine these numbers
-mean nothing.
+Runs the studies in `studies/` (or those that are named, or study files), each in an empty home and
+with an empty cache, and prints for each program a table from the rows that it wrote. Options after
+`--` are for `qkd-study run`. Several programs, such as those of two virtual environments, are
+compared in the last table. On a busy machine these numbers mean nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -25,23 +28,26 @@ ROOT = Path(__file__).parent.parent
 def main() -> None:
     """Run the studies, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("studies", nargs="*", metavar="STUDY", help="names; default: all")
+    parser.add_argument("studies", nargs="*", metavar="STUDY", help="names or files; default: all")
     parser.add_argument("--full", action="store_true", help="as declared; default: --quick")
     parser.add_argument("--cpus", type=int, default=os.cpu_count(), help="default: all")
     parser.add_argument("--program", action="append", help="may be repeated; default: qkd-study")
-    options = parser.parse_args()
+    own, _, passed = " ".join(sys.argv[1:]).partition("-- ")
+    options = parser.parse_args(own.split())
     programs = options.program or ["qkd-study"]
-    files = sorted(ROOT.glob("studies/*.py"))
-    chosen = [path for path in files if not options.studies or path.stem in options.studies]
+    files = {path.stem: path for path in sorted(ROOT.glob("studies/*.py"))}
+    chosen = [files.get(name, Path(name)) for name in options.studies or files]
     walls: dict[str, list[float]] = {}
     for program in programs:
         table = []
         for path in chosen:
-            parts = measure(program, path, options.cpus, quick=not options.full)
+            parts = measure(
+                program, path, options.cpus, ["--quick"] * (not options.full) + passed.split()
+            )
             walls.setdefault(path.stem, []).append(parts["wall, s"])
             table.append({"study": path.stem, **parts})
         print(f"\n{program}, {options.cpus} workers, seconds and shares of the workers' time\n")
-        print(pd.DataFrame(table).round(1).to_string(index=False), flush=True)
+        print(pd.DataFrame(table).round(1).to_string(index=False, na_rep="?"), flush=True)
     if len(programs) > 1:
         print("\nwall seconds, and the ratio of the first program to the last\n")
         compared = pd.DataFrame(walls, index=programs).T
@@ -49,19 +55,20 @@ def main() -> None:
         print(compared.round(1).to_string())
 
 
-def measure(program: str, study: Path, cpus: int, *, quick: bool) -> dict[str, float]:
+def measure(program: str, study: Path, cpus: int, options: list[str]) -> dict[str, float]:
     """What a study takes: wall seconds, and the shares of its parts in what workers had.
 
-    Teachers and students are their trainings, validation included; "rest of runs" is building
-    models, the teachers' outputs for the training samples, and tests; "no run" is the start, Ray,
-    and waiting.
+    Teachers and students are their trainings. Validation is that of students; rows of version 0.1.0
+    do not tell it, nor the test: there validation is among students, and the test in "rest of
+    runs". This rest is building models and the teachers' outputs; "no run" is the start, Ray, and
+    waiting.
     """
     with tempfile.TemporaryDirectory() as folder:
         home = {"HOME": folder, "XDG_CACHE_HOME": f"{folder}/cache"}
         command = [program, "run", str(study), "--cpus", str(cpus), "--out", f"{folder}/out"]
         start = time.monotonic()
         subprocess.run(
-            command + ["--quick"] * quick,
+            command + options,
             env=os.environ | home,
             check=True,
             stdout=subprocess.DEVNULL,
@@ -69,16 +76,21 @@ def measure(program: str, study: Path, cpus: int, *, quick: bool) -> dict[str, f
         )
         wall = time.monotonic() - start
         runs = pd.read_parquet(Path(folder) / "out" / study.stem / "latest" / "runs")
-    teachers, students, total = (
-        float(runs[f"cost.seconds_{part}"].sum()) for part in ("teacher", "train", "total")
+    teachers, train, validation, test, total = (
+        float(runs[name].sum()) if (name := f"cost.seconds_{part}") in runs else math.nan
+        for part in ("teacher", "train", "validation", "test", "total")
     )
+    known = not math.isnan(test)
+    share = 100 / (wall * cpus)
     return {
         "runs": len(runs),
         "wall, s": wall,
-        "teachers, %": 100 * teachers / (wall * cpus),
-        "students, %": 100 * students / (wall * cpus),
-        "rest of runs, %": 100 * (total - teachers - students) / (wall * cpus),
-        "no run, %": 100 * (1 - total / (wall * cpus)),
+        "teachers, %": share * teachers,
+        "students, %": share * (train - validation if known else train),
+        "validation, %": share * validation,
+        "test, %": share * test,
+        "rest of runs, %": share * (total - teachers - train - (test if known else 0)),
+        "no run, %": 100 - share * total,
     }
 
 
