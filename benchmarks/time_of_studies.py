@@ -65,11 +65,20 @@ def measure(program: str, study: Path, cpus: int, options: list[str]) -> dict[st
     """
     with tempfile.TemporaryDirectory() as folder:
         home = {"HOME": folder, "XDG_CACHE_HOME": f"{folder}/cache"}
-        command = [program, "run", str(study), "--cpus", str(cpus), "--out", f"{folder}/out"]
+        command = [
+            program,
+            "run",
+            str(study.resolve()),
+            "--cpus",
+            str(cpus),
+            "--out",
+            f"{folder}/out",
+        ]
         start = time.monotonic()
         subprocess.run(
             command + options,
             env=os.environ | home,
+            cwd=folder,  # workers would import another program's package from here
             check=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -146,7 +146,7 @@ class _Call:
             seeds=[setup.seed for setup in setups.values()],
         )
         seconds_train = time.perf_counter() - started
-        done = {}
+        done, tested_at = {}, time.perf_counter()
         logits: Sequence[Tensor | None] = [None] * len(setups)
         if self.test:
             labels = torch.from_numpy(self.dataset.test_labels.copy())
@@ -163,14 +163,17 @@ class _Call:
                 predictions = predictions_of(answer, labels)
             executions[replicate] += self.teachers.executions - before
             done[replicate] = (setup, training, metrics, predictions)
+        seconds_test = time.perf_counter() - tested_at if self.test else 0.0
         waited = self.teachers.waited - waited_before
         seconds = {
             "seconds_train": seconds_train / len(setups),
+            "seconds_test": seconds_test / len(setups),
             "seconds_teacher": (self.teachers.seconds - seconds_before) / len(replicates),
             "seconds_total": (time.perf_counter() - start - waited) / len(replicates),
         }
         for replicate, (setup, training, metrics, predictions) in done.items():
+            validation = {"seconds_validation": training.seconds_validation}
             results[replicate] = setup.result(
-                training, metrics, executions[replicate], seconds, predictions
+                training, metrics, executions[replicate], seconds | validation, predictions
             )
         return [results[replicate] for replicate in replicates]

@@ -96,16 +96,20 @@ def run(
         seed=setup.seed,
     )
     seconds_train = time.perf_counter() - started
-    metrics, predictions = setup.validation_metrics(trained), None
+    metrics, predictions, seconds_test = setup.validation_metrics(trained), None, 0.0
     if test:
+        started = time.perf_counter()
         labels = torch.from_numpy(dataset.test_labels.copy())
         inputs = torch.from_numpy(dataset.test_inputs())
         seed = derive(config.seed, replicate, "student test")
         logits = predict(setup.student, inputs, seed=seed).logits
         metrics |= setup.test_metrics(logits, labels, teachers)
         predictions = predictions_of(logits, labels)
+        seconds_test = time.perf_counter() - started
     seconds = {
         "seconds_train": seconds_train,
+        "seconds_validation": trained.seconds_validation,
+        "seconds_test": seconds_test,
         "seconds_teacher": teachers.seconds - seconds_before,
         "seconds_total": time.perf_counter() - start - (teachers.waited - waited_before),
     }

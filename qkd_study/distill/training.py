@@ -60,11 +60,13 @@ class TrainingResult:
         best_epoch: the chosen epoch, counted from 1: of those that were validated the first with
             the highest accuracy.
         val_logits: (V, classes), of that epoch.
+        seconds_validation: wall time of all validations; of models trained together, a share.
     """
 
     curve: list[Epoch] = field(default_factory=list)
     best_epoch: int = 0
     val_logits: Tensor = field(default_factory=lambda: torch.zeros(0))
+    seconds_validation: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -164,12 +166,13 @@ def train(
             means = sums.means()
             if not math.isfinite(means["total"]):
                 raise Diverged(f"the loss was {means['total']} in epoch {epoch}")
-            score = None
+            score, trained_at = None, time.perf_counter()
             if config.validates(epoch):
                 model.eval()
                 with seeded_draws("validation"), torch.no_grad():
                     val_logits = model(val_inputs).logits
                 score = accuracy(val_logits, validation.labels)
+                result.seconds_validation += time.perf_counter() - trained_at
             result.curve.append(Epoch.of(epoch, means, score, time.perf_counter() - start))
             if score is not None and score > best:
                 best, result.best_epoch, result.val_logits = score, epoch, val_logits

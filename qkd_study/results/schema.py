@@ -158,6 +158,18 @@ COSTS = (
         "wall time of training the student; of replicates trained together, an even share",
     ),
     Column(
+        "cost.seconds_validation",
+        REAL,
+        "s",
+        "of it, validations of the student; an even share likewise",
+    ),
+    Column(
+        "cost.seconds_test",
+        REAL,
+        "s",
+        "wall time of the test set, the teacher's logits for it included; an even share likewise",
+    ),
+    Column(
         "cost.seconds_teacher",
         REAL,
         "s",

@@ -480,15 +480,17 @@ def test_times_are_shared_out(tmp_path: Path) -> None:
     setting, arm, config, dataset = made("C2C")
     store = TeacherStore(tmp_path)
     results = run_replicates(
-        setting, arm, config, dataset, store, replicates=(0, 1, 2, 3), test=False
+        setting, arm, config, dataset, store, replicates=(0, 1, 2, 3), test=True
     )
     costs: list[dict[str, Any]] = [r.costs for r in results if isinstance(r, RunResult)]
     assert len(costs) == 4
-    for name in ("seconds_train", "seconds_teacher", "seconds_total"):
+    parts = ("seconds_validation", "seconds_test")
+    for name in ("seconds_train", "seconds_teacher", "seconds_total", *parts):
         assert len({cost[name] for cost in costs}) == 1
     first = costs[0]
     assert 4 * first["seconds_teacher"] == pytest.approx(store.seconds)
-    assert 0 < first["seconds_train"] < first["seconds_total"]
+    assert 0 < first["seconds_validation"] < first["seconds_train"]
+    assert 0 < first["seconds_test"] < first["seconds_total"] - first["seconds_train"]
     assert isinstance(results[0], RunResult)
     epochs = sum(epoch.seconds for epoch in results[0].curve)
     assert 0 < epochs < first["seconds_train"]

@@ -44,7 +44,7 @@ CONTRACT = {
     "metric.": "val_accuracy val_f1_macro test_accuracy test_majority test_f1_macro test_nll "
     "test_ece teacher_test_accuracy teacher_agreement best_epoch",
     "cost.": "parameters parameters_quantum teacher_parameters gates circuit_executions "
-    "seconds_train seconds_teacher seconds_total peak_rss_mb",
+    "seconds_train seconds_validation seconds_test seconds_teacher seconds_total peak_rss_mb",
     "where.": "backend node worker started_at ended_at",
 }
 CURVES = {

@@ -137,13 +137,15 @@ class _Group:
             terms, hits = self._step(index)
             optimizer.step(rate)
             sums.add(terms, hits, index.shape[1])
-        logits, right = None, []
+        logits, right, trained_at = None, [], time.perf_counter()
         if config.validates(number):
             logits = self.models.evaluate(self.validation, self.validated)[..., : self.validated]
             right = (logits.max(1).indices == self.val_labels).sum(1).tolist()
+        validated = (time.perf_counter() - trained_at) / self.size
         means = sums.means(self.samples)
         seconds = (time.perf_counter() - start) / self.size
         for model, result in enumerate(self.results):
+            result.seconds_validation += validated
             mean = {name: values[model] for name, values in means.items()}
             if self.failures[model] is None and not math.isfinite(mean["total"]):
                 self.failures[model] = Diverged(f"the loss was {mean['total']} in epoch {number}")
