@@ -120,11 +120,12 @@ def drop_retryable(folder: Path) -> None:
     confirm = set(failed[[*keys, "replicate"]].itertuples(index=False, name=None))
 
     def stays(table: pa.Table) -> list[bool]:
-        found = table.select([*keys, "replicate"]).to_pylist()
-        return [
-            tuple(row.values()) not in confirm and tuple(row[name] for name in keys) not in search
-            for row in found
-        ]
+        rows = table.select([*keys, "replicate"]).to_pandas()
+        runs = rows.drop_duplicates()  # a table of predictions has thousands of rows of each
+        of = list(runs.itertuples(index=False, name=None))
+        kept = runs.assign(stays=[key not in confirm and key[:-1] not in search for key in of])
+        found: list[bool] = rows.merge(kept, how="left")["stays"].tolist()
+        return found
 
     for path in (folder / "runs").glob("[!.]*.parquet"):
         table = pq.read_table(path)
