@@ -63,12 +63,13 @@ class Schedule:
         self._arm_searches: dict[tuple[str, str], ArmSearch] = {}
         self._waiting: dict[ArmSearch, list[ArmSearch]] = {}
         in_order = branches(study)
-        # An arm with extra terms needs the search of the baseline in its cell.
+        # An arm with extra terms needs the search of the baseline in its cell. There is none for
+        # another student, or in cells that lack a factor of the baseline: it may differ in them.
         for cell, arm in sorted(in_order, key=lambda pair: pair[1].name != study.baseline):
             teacher, baseline = self._teacher_phase_of(cell, arm), None
-            if study.baseline is not None and arm.terms:
+            if study.baseline is not None and arm.terms and arm.student == "own":
                 at = branch(study, cell, study.arm(study.baseline))
-                baseline = self._arm_searches[at.key, study.baseline]
+                baseline = self._arm_searches.get((at.key, study.baseline))
             source = suggestions(study, dataset, cell, arm)
             found = ArmSearch(study, cell, arm, source, teacher, baseline)
             self._arm_searches[cell.key, arm.name] = found

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from optuna.trial import TrialState
 
-from qkd_study import Choice, Float, Int, LogFloat, Replicates, Study
+from qkd_study import Choice, ClassicalToHybrid, Float, Int, LogFloat, Replicates, Study
 from qkd_study.common.seeds import derive
 from qkd_study.results import RUNS, Record, Row, without_result
 from qkd_study.search.arm_search import FIRST_WEAK_TRIAL, running_means
@@ -520,3 +520,16 @@ def test_running_means_follow_the_replicates() -> None:
     assert trial is not None
     rows = [ok(trial, 1, 0.2), ok(trial, 0, 0.4)]
     assert running_means(rows) == [0.4, pytest.approx(0.3)]
+
+
+def test_another_student_does_not_start_from_the_choice_of_the_baseline() -> None:
+    made = study(
+        setting=ClassicalToHybrid(),
+        factors={"depth": (1, 2)},
+        fixed={"reduction": "average"},
+        arms=("scratch", "soft", "quadratic-student"),
+    )
+    rows = drain(Schedule(made, "digits", EMPTY))
+    # It does not read the depth, so it has one cell where the baseline has two.
+    assert {row["cell"] for row in rows if row["arm"] == "quadratic-student"} == {"all"}
+    assert {row["arm"] for row in rows if row["trial"] >= FIRST_WEAK_TRIAL} == {"soft"}
