@@ -13,7 +13,7 @@ import pandas as pd
 
 from qkd_study.analysis.predictions import Correctness, correctness
 from qkd_study.analysis.search_analysis import parameter_importance, pareto_table
-from qkd_study.analysis.summary import SharedCells, confirmed, in_every_cell
+from qkd_study.analysis.summary import SharedCells, by_unit, confirmed, in_every_cell
 from qkd_study.common.errors import InputError
 from qkd_study.results import (
     BrokenFile,
@@ -172,13 +172,14 @@ class RunTables:
     def scores(self, metric: str = "metric.test_accuracy") -> pd.DataFrame:
         """A metric of the confirm phase: a row per cell and replicate, a column per arm.
 
-        Replicates that an arm lacks are NaN.
+        Replicates that an arm lacks are NaN. With several searches per cell and arm, there is a row
+        per search, from 0, in place of the replicates: their mean.
         """
         if metric not in self._scores:
             wide = self.confirmed.pivot_table(
                 index=["cell", "replicate"], columns="arm", values=metric, aggfunc="first"
             )
-            self._scores[metric] = wide.reindex(columns=self.arms)
+            self._scores[metric] = by_unit(wide.reindex(columns=self.arms), self.searches)
         return self._scores[metric].copy()
 
     @cached_property
@@ -210,6 +211,11 @@ class RunTables:
                     f"that both arms have."
                 )
         return tuple(messages)
+
+    @property
+    def searches(self) -> int:
+        """The independent searches of each cell and arm."""
+        return int(self.declaration["replicates"].get("searches", 1))
 
     @property
     def minimised(self) -> str | None:

@@ -179,10 +179,10 @@ def _branches(runs: pd.DataFrame, manifest: dict[str, Any]) -> list[BranchStatus
             rows = groups.get((cell, arm), runs.iloc[:0])
             search = rows[rows["phase"] == "search"]
             confirm = rows[rows["phase"] == "confirm"]
-            number = best.get((cell, arm))
+            numbers = best[(best.index == (cell, arm))]
             # There may be rows of a configuration that was the best before the search was extended.
-            confirm = confirm[confirm["trial"] == number]
-            scores = search.loc[search["trial"] == number, "metric.val_accuracy"]
+            confirm = confirm[confirm["trial"].isin(numbers)]
+            scores = search[search["trial"].isin(numbers)].groupby("trial")["metric.val_accuracy"]
             trials = trials_of.get(arm, manifest["declaration"]["trials"])
             found.append(
                 BranchStatus(
@@ -190,7 +190,7 @@ def _branches(runs: pd.DataFrame, manifest: dict[str, Any]) -> list[BranchStatus
                     arm,
                     search=(len(search), trials * replicates["search"]),
                     confirm=(len(confirm), replicates["confirm"]),
-                    best=mean_score(scores) if len(scores) else None,
+                    best=max((mean_score(own) for _, own in scores), default=None),
                     failed=int((rows["status"] == "failed").sum()),
                 )
             )

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from qkd_study.analysis.statistics.intervals import Interval, mean_interval, share_interval
 from qkd_study.results import mean_score
+from qkd_study.study.replicates import FIRST_CONFIRM_REPLICATE, TRIALS_PER_SEARCH
 from qkd_study.study.trial import Phase
+
+T = TypeVar("T", "pd.Series[float]", pd.DataFrame)
 
 #: By arm that does not read all factors: each of its cells -> the cell under which its rows stand
 #: (`study.branches`), as `plan.shared` of study.json has them.
@@ -59,7 +62,7 @@ def scored_trials(
 
 
 def best_trials(runs: pd.DataFrame, minimised: str | None = None) -> pd.Series[int]:
-    """The number of the configuration that each cell and arm confirms.
+    """The number of the configuration that each search of each cell and arm confirms.
 
     The complete search trial with the highest mean validation accuracy; of equals the first, but
     the smallest with two objectives.
@@ -69,7 +72,7 @@ def best_trials(runs: pd.DataFrame, minimised: str | None = None) -> pd.Series[i
         minimised: the column that the study minimised, if it did.
 
     Returns:
-        Trial numbers, indexed by cell and arm.
+        Trial numbers, indexed by cell and arm: one for each search.
     """
     return _best(scored_trials(runs, minimised))
 
@@ -92,7 +95,8 @@ def best_teachers(runs: pd.DataFrame) -> pd.Series[int]:
 def _best(scored: pd.DataFrame) -> pd.Series[int]:
     chosen = scored.reset_index()
     chosen = chosen.sort_values(["score", "size", "trial"], ascending=[False, True, True])
-    best: pd.Series[int] = chosen.groupby(["cell", "arm"])["trial"].first()
+    search = chosen["trial"] // TRIALS_PER_SEARCH
+    best: pd.Series[int] = chosen.groupby(["cell", "arm", search])["trial"].first().droplevel(2)
     return best
 
 
@@ -103,12 +107,27 @@ def confirmed(runs: pd.DataFrame, minimised: str | None = None, status: str = "o
         runs, minimised: as for `best_trials`.
         status: of the rows: `ok`, or `failed`.
     """
-    best = best_trials(runs, minimised).rename("best")
+    best = best_trials(runs, minimised)
     rows = runs[(runs["phase"] == "confirm") & (runs["status"] == status)]
     if rows.empty or best.empty:
         return rows.iloc[:0]
-    rows = rows.join(best, on=["cell", "arm"])
-    return rows[rows["trial"] == rows["best"]].drop(columns="best")
+    chosen = pd.MultiIndex.from_frame(best.reset_index())
+    return rows[pd.MultiIndex.from_frame(rows[TRIAL]).isin(chosen)]
+
+
+def by_unit(scores: T, searches: int) -> T:
+    """Scores of independent units: of each replicate, or the mean of each search if several.
+
+    Args:
+        scores: indexed by replicate, with or without the cell before it.
+        searches: of each cell and arm; replicates are dealt out among them in turn.
+    """
+    if searches == 1:
+        return scores
+    *outer, last = (scores.index.get_level_values(i) for i in range(scores.index.nlevels))
+    number = ((last - FIRST_CONFIRM_REPLICATE) % searches).rename(last.name)
+    means: T = scores.groupby([*outer, number]).mean()
+    return means
 
 
 def in_every_cell(rows: pd.DataFrame, shared: SharedCells) -> pd.DataFrame:
@@ -137,6 +156,8 @@ class Line:
     Attributes:
         score: test accuracy over the confirm replicates.
         gain: difference to the baseline, paired by replicate; `None` for the baseline itself.
+
+    With several searches the intervals are over the means of searches.
     """
 
     cell: str
@@ -153,6 +174,7 @@ def summarise(
     minimised: str | None = None,
     *,
     shared: SharedCells = NOTHING_SHARED,
+    searches: int = 1,
 ) -> list[Line]:
     """Test accuracy and paired gain of every cell and arm.
 
@@ -162,6 +184,7 @@ def summarise(
         cells, arms: in the order of the result.
         minimised: as for `best_trials`.
         shared: see `SharedCells`.
+        searches: of each cell and arm.
     """
     rows = in_every_cell(confirmed(runs, minimised), shared)
     scores = rows.set_index(["cell", "arm", "replicate"])["metric.test_accuracy"]
@@ -174,7 +197,7 @@ def summarise(
         reference = by_arm.get((cell, baseline), empty)
         for arm in arms:
             own = by_arm.get((cell, arm), empty)
-            pairs = own.sub(reference).dropna()
+            pairs = by_unit(own.sub(reference).dropna(), searches)
             gain = None if baseline is None or arm == baseline else mean_interval(pairs, most=1.0)
-            lines.append(Line(cell, arm, share_interval(own), gain))
+            lines.append(Line(cell, arm, share_interval(by_unit(own, searches)), gain))
     return lines

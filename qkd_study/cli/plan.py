@@ -58,9 +58,10 @@ def plan(options: Namespace) -> int:
         *_shared(counted),
         *_teachers(study, counted),
         *_budgets(study, counted),
+        *_searches(study),
         f"{counted.trials} trials of {study.replicates.search} replicates: "
         f"{counted.runs_search} search runs",
-        f"{counted.runs_confirm} confirm runs, {study.replicates.confirm} per search",
+        f"{counted.runs_confirm} confirm runs, {study.replicates.confirm} per cell and arm",
         f"{counted.runs} runs and at most {counted.teachers} teachers in all",
     )
     if with_forecast:
@@ -148,6 +149,18 @@ def _budgets(study: Study, counted: Plan) -> list[str]:
         return []
     arms = ", ".join(f"{arm} {trials}" for arm, trials in counted.arm_trials.items())
     return [f"trials by arm, more for more searched parameters: {arms}"]
+
+
+def _searches(study: Study) -> list[str]:
+    """How many searches there are per cell and arm, if several."""
+    number = study.replicates.searches
+    if number == 1:
+        return []
+    return [
+        f"{number} independent searches per cell and arm, each of which confirms its best "
+        f"configuration on {study.replicates.confirm // number} replicates: intervals and tests "
+        f"are over {number} searches"
+    ]
 
 
 def _cells(study: Study, count: int) -> list[str]:

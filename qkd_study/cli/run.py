@@ -239,7 +239,13 @@ def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> None:
     columns = SUMMARISED if minimised is None else (*SUMMARISED, minimised)
     runs = read_table(folder.path, "runs", columns=columns)
     lines = summarise(
-        runs, study.baseline, counted.cells, counted.arms, minimised, shared=counted.shared
+        runs,
+        study.baseline,
+        counted.cells,
+        counted.arms,
+        minimised,
+        shared=counted.shared,
+        searches=study.replicates.searches,
     )
     shown = [line for line in lines if line.score.count]
     entries = [

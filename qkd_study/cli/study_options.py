@@ -6,6 +6,7 @@ import os
 import sys
 from argparse import Namespace
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 from qkd_study import data as datasets
@@ -17,7 +18,6 @@ from qkd_study.study.files import FilesRead
 from qkd_study.study.load import load_study, running
 from qkd_study.study.parameters import Value
 from qkd_study.study.quick import quick
-from qkd_study.study.replicates import Replicates
 from qkd_study.study.study import Study
 
 
@@ -64,7 +64,7 @@ def _with_options(study: Study, options: Namespace) -> Study:
     if options.trials is not None:
         changes["trials"] = options.trials
     if options.replicates is not None:
-        changes["replicates"] = Replicates(study.replicates.search, options.replicates)
+        changes["replicates"] = replace(study.replicates, confirm=options.replicates)
     if not options.predictions:
         changes["predictions"] = False
     return study.replaced(**changes) if changes else study

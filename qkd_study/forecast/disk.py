@@ -93,7 +93,7 @@ def disk(work: Workload, dataset: Dataset, tables: int, confirm_tables: int) -> 
     predictions = kept * files.predictions[0] + runs * files.predictions[1]
     for search in work.teacher_searches.values():
         rows += files.row[1] * len(search.trials) * replicates.search + len(search.trials) * JOURNAL
-    both = replicates.search + replicates.confirm
+    both = replicates.search * replicates.searches + replicates.confirm
     answers = len(dataset.test_labels) * dataset.classes * 4 + TEACHER_JSON
     tried = _only_tried(work)
     teaching = [teacher for n, teacher in enumerate(work.teachers) if n not in tried]

@@ -15,6 +15,7 @@ from qkd_study.results import Row
 from qkd_study.search.arm_search import KEPT_PERCENT
 from qkd_study.search.bundles import BUNDLE_SECONDS, bundle_size
 from qkd_study.search.schedule import Schedule
+from qkd_study.study.replicates import TRIALS_PER_SEARCH
 from qkd_study.study.study import MINIMISED
 from qkd_study.study.trial import Trial
 from qkd_study.tune.in_flight import STEP_SECONDS
@@ -110,7 +111,7 @@ class _Simulation:
             work.study,
             work.dataset,
             pd.DataFrame(columns=Schedule.columns(work.study)),
-            lambda study, dataset, cell, arm: work.arms[cell.key, arm.name].suggestions,
+            lambda study, dataset, cell, arm, number: work.arms[cell.key, arm.name].suggestions,
             lambda study, dataset, search: work.teacher_searches[search.key].suggestions,
         )
         self._found = Timeline()
@@ -189,7 +190,9 @@ class _Simulation:
             costs = work.teacher_searches if trial.phase == "teacher" else work.arms
             of_arm = costs[trial.cell.key, trial.arm.name]
             searches = trial.phase != "confirm"
-            place = min(trial.number, len(of_arm.trials) - 1)  # the last may have another number
+            place = min(
+                trial.number % TRIALS_PER_SEARCH, len(of_arm.trials) - 1
+            )  # the last may have another number
             cost = of_arm.trials[place] if searches else of_arm.confirmed
             self._found.trials += 1
             if not unreported:

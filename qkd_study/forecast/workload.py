@@ -142,7 +142,7 @@ class ArmCost:
 
     Attributes:
         suggestions: its configurations.
-        trials: their costs, in the order of the search.
+        trials: their costs, in the order of the search; of several searches, one after another.
         confirmed: the mean of `trials`, as it is not known which of them will be confirmed.
     """
 
@@ -257,7 +257,8 @@ def workload_of(study: Study, dataset: Dataset, cost: Callable[[Training], Cost]
                 )
             )
         trials = costs * study.trials_of(arm) if len(costs) == 1 else costs
-        arms[cell.key, arm.name] = ArmCost(suggestions, tuple(trials), _mean(costs))
+        every = tuple(trials) * study.searches_of(arm)
+        arms[cell.key, arm.name] = ArmCost(suggestions, every, _mean(costs))
     return Workload(study, dataset.name, arms, tuple(teachers), searches)
 
 

@@ -25,7 +25,7 @@ class Plan:
         branches: how many pairs of cell and arm are searched: cells share those of an arm that
             does not read all factors (`study.branches`).
         shared: by arm, the cells that share a branch, and the key of the branch's cell.
-        arm_trials: configurations searched in a cell, by arm.
+        arm_trials: configurations searched in a cell, by arm, over all its searches.
         trials: configurations searched, over all branches.
         teacher_searches: the searches for a teacher.
         runs_teacher: trainings of a teacher in them.
@@ -90,14 +90,15 @@ def make_plan(study: Study, dataset: Dataset) -> Plan:
     """
     check_study(study, dataset)
     found, arms = branches(study), study.all_arms
-    trials = sum(study.trials_of(arm) for _, arm in found)
+    trials_of = {arm.name: study.trials_of(arm) * study.searches_of(arm) for arm in arms}
+    trials = sum(trials_of[arm.name] for _, arm in found)
     teachers = tuple(teacher_searches(study))
     return Plan(
         cells=tuple(cell.key for cell in study.cells()),
         arms=tuple(arm.name for arm in arms),
         branches=len(found),
         shared=shared_cells(study),
-        arm_trials={arm.name: study.trials_of(arm) for arm in arms},
+        arm_trials=trials_of,
         trials=trials,
         runs_search=trials * study.replicates.search,
         runs_confirm=len(found) * study.replicates.confirm,
@@ -111,7 +112,7 @@ def make_plan(study: Study, dataset: Dataset) -> Plan:
 def _teachers(study: Study) -> int:
     """Teachers, at most: one per replicate, teacher configuration and generation."""
     confirm = study.replicates.confirm
-    both = study.replicates.search + confirm
+    both = study.replicates.search * study.replicates.searches + confirm
     tried = study.teacher_trials * study.replicates.search
     count = sum(
         tried * _members(study.setting.teacher_of(search.arm)) for search in teacher_searches(study)
@@ -121,7 +122,8 @@ def _teachers(study: Study) -> int:
         if not arm.needs_teacher:
             continue
         first, teacher = study.extremes(cell)[0], study.setting.teacher_of(arm)
-        runs = study.trials_of(arm) * study.replicates.search + study.replicates.confirm
+        tried = study.trials_of(arm) * study.searches_of(arm)
+        runs = tried * study.replicates.search + study.replicates.confirm
         values = {**first, **study.resolved(first, arm)}
         last = max(int(end) for end in _ends(study, "generations", values["generations"]))
         for generation in range(1, last + 1):

@@ -38,6 +38,7 @@ def _keys(study: str, run_id: str, trial: Trial, replicate: int) -> Row:
         "phase": trial.phase,
         "cell": trial.cell.key,
         "arm": trial.arm.name,
+        "search": trial.search,
         "trial": trial.number,
         "replicate": replicate,
     }

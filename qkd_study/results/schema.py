@@ -65,8 +65,16 @@ KEYS = (
         "",
         (
             "number of the configuration within its cell and arm; 1,000,000 + n: the baseline's "
-            "configuration n, with the arm's own terms as weak as their ranges allow"
+            "configuration n, with the arm's own terms as weak as their ranges allow; those of "
+            "search s have 10,000,000 s more"
         ),
+    ),
+    Column(
+        "search",
+        INT,
+        "",
+        "number of the independent search that suggested the configuration, from 0; null in runs "
+        "of earlier versions, which had one",
     ),
     Column("replicate", INT, "", "the seed's number; confirm replicates start at 1000"),
 )

@@ -23,6 +23,7 @@ from qkd_study.search.suggestions import RANDOM_TRIALS, EndedTrial, Suggestions,
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
 from qkd_study.study.parameters import Value
+from qkd_study.study.replicates import TRIALS_PER_SEARCH
 from qkd_study.study.study import MINIMISED, Cell, Study
 from qkd_study.study.trial import Phase, Trial
 
@@ -47,9 +48,11 @@ class ArmSearch:
         teacher: the search for its teacher, if there is one: it comes first.
         baseline: the search of the baseline in this cell; `None` for the baseline itself, or
             without one.
+        number: of the search among those of its cell and arm.
 
     Attributes:
         phase: of the search.
+        first_trial: the number of its first trial in the tables; here trials count from 0.
         live: the trials that are being run now.
         ended: the search trials that have rows, by number.
         confirmed: confirm replicates that have a row, by number of the trial.
@@ -65,8 +68,10 @@ class ArmSearch:
         suggestions: Suggestions,
         teacher: ArmSearch | None = None,
         baseline: ArmSearch | None = None,
+        number: int = 0,
     ) -> None:
-        self.cell, self.arm, self.teacher = cell, arm, teacher
+        self.cell, self.arm, self.teacher, self.number = cell, arm, teacher, number
+        self.first_trial = number * TRIALS_PER_SEARCH
         self._trials = study.trials_of(arm)
         self._baseline = baseline if self._trials > 1 else None
         self.live: list[Trial] = []
@@ -88,8 +93,8 @@ class ArmSearch:
 
     @property
     def name(self) -> str:
-        """Cell and arm: the name of this search in Optuna's storage."""
-        return f"{self.cell.key} {self.arm.name}"
+        """Cell, arm and number, if not 0: the name of this search in Optuna's storage."""
+        return f"{self.cell.key} {self.arm.name}" + (f" {self.number}" if self.number else "")
 
     def begin(self, trial: Trial) -> None:
         """Note that a trial is handed out."""
@@ -100,7 +105,7 @@ class ArmSearch:
         """Note that a trial has ended, with its rows, or was interrupted, without."""
         self.live.remove(trial)
         if rows is not None:
-            self.remember(trial.phase, trial.number, rows)
+            self.remember(trial.phase, trial.number - self.first_trial, rows)
         self._changed()
 
     def prior_ended(self) -> None:
@@ -135,7 +140,8 @@ class ArmSearch:
     @property
     def searching(self) -> set[int]:
         """Numbers of the search trials that are being run."""
-        return {trial.number for trial in self.live if trial.phase != "confirm"}
+        searching = (trial.number for trial in self.live if trial.phase != "confirm")
+        return {number - self.first_trial for number in searching}
 
     @property
     def waits(self) -> bool:
@@ -277,6 +283,12 @@ class ArmSearch:
         """The suggested values of the best trial; empty if none was complete."""
         return self.ended[chosen[0]].params if (chosen := self.chosen()) else {}
 
+    @property
+    def to_confirm(self) -> range:
+        """The confirm replicates of the best configuration."""
+        searches = self._study.searches_of(self.arm)
+        return self._study.replicates.confirmed_by(self.number, searches)
+
     def missing(self) -> list[tuple[int, list[int]]]:
         """Trials to confirm, with the replicates that are neither done nor running."""
         if self._missing is None:
@@ -287,9 +299,9 @@ class ArmSearch:
         for number in self.chosen():
             taken = set(self.confirmed.get(number, ()))
             for trial in self.live:
-                if (trial.phase, trial.number) == ("confirm", number):
+                if (trial.phase, trial.number - self.first_trial) == ("confirm", number):
                     taken.update(trial.replicates)
-            left = [r for r in self._study.replicates.of_confirm if r not in taken]
+            left = [r for r in self.to_confirm if r not in taken]
             if left:
                 yield number, left
 

@@ -20,6 +20,7 @@ from qkd_study.search.suggestions import Suggestions, TpeSuggestions
 from qkd_study.search.teacher_phase import TeacherPhase
 from qkd_study.study.arms import Arm
 from qkd_study.study.branches import branch, branches
+from qkd_study.study.replicates import TRIALS_PER_SEARCH
 from qkd_study.study.study import MINIMISED, Cell, Study
 from qkd_study.study.teacher_search import TeacherSearch, teacher_search_of, teacher_searches
 from qkd_study.study.trial import Trial
@@ -27,8 +28,9 @@ from qkd_study.study.trial import Trial
 #: Confirm replicates of one trial: few enough to use many workers, enough for a small overhead.
 CONFIRM_BLOCK = 5
 
-#: Makes the suggestions for a cell and arm, given the study and the name of the dataset.
-SuggestionsOf = Callable[[Study, str, Cell, Arm], Suggestions]
+#: Makes the suggestions for a search, given the study, the name of the dataset, the cell, the arm,
+#: and the number of the search.
+SuggestionsOf = Callable[[Study, str, Cell, Arm, int], Suggestions]
 #: The same for a teacher.
 TeacherSuggestionsOf = Callable[[Study, str, TeacherSearch], Suggestions]
 
@@ -60,19 +62,25 @@ class Schedule:
             search.key: TeacherPhase(study, search, teacher_suggestions(study, dataset, search))
             for search in teacher_searches(study)
         }
-        self._arm_searches: dict[tuple[str, str], ArmSearch] = {}
+        self._arm_searches: dict[tuple[str, str, int], ArmSearch] = {}
         self._waiting: dict[ArmSearch, list[ArmSearch]] = {}
-        in_order = branches(study)
+        in_order = [
+            (cell, arm, number)
+            for cell, arm in branches(study)
+            for number in range(study.searches_of(arm))
+        ]
         # An arm with extra terms needs the search of the baseline in its cell. There is none for
         # another student, or in cells that lack a factor of the baseline: it may differ in them.
-        for cell, arm in sorted(in_order, key=lambda pair: pair[1].name != study.baseline):
+        for cell, arm, number in sorted(in_order, key=lambda one: one[1].name != study.baseline):
             teacher, baseline = self._teacher_phase_of(cell, arm), None
             if study.baseline is not None and arm.terms and arm.student == "own":
-                at = branch(study, cell, study.arm(study.baseline))
-                baseline = self._arm_searches.get((at.key, study.baseline))
-            source = suggestions(study, dataset, cell, arm)
-            found = ArmSearch(study, cell, arm, source, teacher, baseline)
-            self._arm_searches[cell.key, arm.name] = found
+                of = study.arm(study.baseline)
+                place = min(number, study.searches_of(of) - 1)
+                at = branch(study, cell, of)
+                baseline = self._arm_searches.get((at.key, of.name, place))
+            source = suggestions(study, dataset, cell, arm, number)
+            found = ArmSearch(study, cell, arm, source, teacher, baseline, number)
+            self._arm_searches[cell.key, arm.name, number] = found
             for other in (teacher, baseline):
                 if other is not None:
                     self._waiting.setdefault(other, []).append(found)
@@ -80,7 +88,7 @@ class Schedule:
         # of cells and arms. Outdated entries are removed when they come first.
         self._in_order = [
             *self._teacher_phases.values(),
-            *(self._arm_searches[cell.key, arm.name] for cell, arm in in_order),
+            *(self._arm_searches[cell.key, arm.name, number] for cell, arm, number in in_order),
         ]
         self._places = {arm_search: place for place, arm_search in enumerate(self._in_order)}
         self._searches: list[tuple[bool, int, int, bool, int]] = []
@@ -92,13 +100,13 @@ class Schedule:
         by_trial: dict[tuple[Any, ...], list[Row]] = {}
         for row in records:
             by_trial.setdefault(tuple(row[name] for name in groups), []).append(row)
-        wanted = set(study.replicates.of_search)
         for (cell, arm, phase, number), own in sorted(by_trial.items()):
-            arm_search = self._found(phase, cell, arm)
+            arm_search = self._found(phase, cell, arm, number)
             if arm_search is None:
                 continue
+            wanted = set(study.replicates.searched_by(arm_search.number))
             if phase == "confirm" or wanted <= {row["replicate"] for row in own}:
-                arm_search.remember(phase, int(number), own)
+                arm_search.remember(phase, int(number) - arm_search.first_trial, own)
         self._has_worked = any(e.means for b in self._in_order for e in b.ended.values())
         for arm_search in self._in_order:
             self._update(arm_search)
@@ -150,9 +158,10 @@ class Schedule:
         while self._searches:
             at = self._in_order[self._searches[0][-1]]
             if (free := at.free()) and self._searches[0] == self._priority(at):
-                config, replicates = at.config(free[0]), tuple(self.study.replicates.of_search)
+                config, number = at.config(free[0]), at.first_trial + free[0]
+                replicates = tuple(self.study.replicates.searched_by(at.number))
                 thresholds = at.pruning_thresholds(free[0])
-                return Trial(at.phase, at.cell, at.arm, free[0], config, replicates, thresholds)
+                return Trial(at.phase, at.cell, at.arm, number, config, replicates, thresholds)
             heapq.heappop(self._searches)
         return None
 
@@ -161,7 +170,8 @@ class Schedule:
             at = self._in_order[self._confirms[0]]
             for number, missing in at.missing():
                 block = tuple(missing[:CONFIRM_BLOCK])
-                return Trial("confirm", at.cell, at.arm, number, at.config(number), block)
+                config, number = at.config(number), at.first_trial + number
+                return Trial("confirm", at.cell, at.arm, number, config, block)
             heapq.heappop(self._confirms)
         return None
 
@@ -187,13 +197,14 @@ class Schedule:
 
     def has(self, row: Row) -> bool:
         """Whether a run is among the rows that the schedule was made from, or given later."""
-        arm_search = self._found(row["phase"], row["cell"], row["arm"])
+        arm_search = self._found(row["phase"], row["cell"], row["arm"], row["trial"])
         if arm_search is None:
             return False
-        number, replicate = row["trial"], row["replicate"]
+        number, replicate = row["trial"] - arm_search.first_trial, row["replicate"]
         if row["phase"] == "confirm":
             return replicate in arm_search.confirmed.get(number, ())
-        return number in arm_search.ended and replicate in self.study.replicates.of_search
+        wanted = self.study.replicates.searched_by(arm_search.number)
+        return number in arm_search.ended and replicate in wanted
 
     def missing_runs(self) -> int:
         """How many declared runs have no row yet; of a Pareto front, only its first is counted."""
@@ -204,9 +215,8 @@ class Schedule:
             count += open_ * replicates.search
             if arm_search.phase == "teacher":
                 continue
-            count += (
-                replicates.confirm if open_ else sum(len(left) for _, left in arm_search.missing())
-            )
+            left = (len(left) for _, left in arm_search.missing())
+            count += len(arm_search.to_confirm) if open_ else sum(left)
         return count
 
     @property
@@ -216,13 +226,14 @@ class Schedule:
 
     def search_of(self, trial: Trial) -> ArmSearch:
         """The search that a trial belongs to."""
-        found = self._found(trial.phase, trial.cell.key, trial.arm.name)
+        found = self._found(trial.phase, trial.cell.key, trial.arm.name, trial.number)
         assert found is not None
         return found
 
-    def _found(self, phase: str, cell: str, arm: str) -> ArmSearch | None:
-        searches = self._teacher_phases if phase == "teacher" else self._arm_searches
-        return searches.get((cell, arm))
+    def _found(self, phase: str, cell: str, arm: str, trial: int) -> ArmSearch | None:
+        if phase == "teacher":
+            return self._teacher_phases.get((cell, arm))
+        return self._arm_searches.get((cell, arm, int(trial) // TRIALS_PER_SEARCH))
 
     def _teacher_phase_of(self, cell: Cell, arm: Arm) -> TeacherPhase | None:
         search = teacher_search_of(self.study, cell, arm)
@@ -246,7 +257,8 @@ class Schedule:
             for other in self._waiting.get(arm_search, ()):
                 other.prior_ended()
                 self._update(other)
-        return None if trial.phase == "confirm" else arm_search.frozen(trial.number)
+        number = trial.number - arm_search.first_trial
+        return None if trial.phase == "confirm" else arm_search.frozen(number)
 
     def drop(self, trial: Trial) -> None:
         """Put back a trial that was handed out and will not end."""

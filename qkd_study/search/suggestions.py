@@ -113,15 +113,22 @@ class TpeSuggestions:
         self._asked: dict[int, OptunaTrial] = {}
 
     @classmethod
-    def of_arm(cls, study: Study, dataset: str, cell: Cell, arm: Arm) -> TpeSuggestions:
-        """The suggestions for an arm in a cell; all arms of a cell begin with the same ones."""
+    def of_arm(
+        cls, study: Study, dataset: str, cell: Cell, arm: Arm, number: int = 0
+    ) -> TpeSuggestions:
+        """The suggestions for an arm in a cell; all arms begin with the same ones.
+
+        Args:
+            study, dataset, cell, arm: what is searched.
+            number: of the search: each begins with others.
+        """
         # The cells of all arms that are compared have in common what every arm reads.
         common = branch(study, cell, ARMS["scratch"])
         return cls(
             study.space(arm),
             lambda values: study.config(cell, arm, values, dataset),
             seed=study.seed,
-            purpose=f"search {common.key}",
+            purpose=f"search {common.key}" + (f" {number}" if number else ""),
             minimise=study.minimise,
         )
 

@@ -73,5 +73,6 @@ def fingerprint(study: Study, dataset_digest: str) -> str:
     relevant: dict[str, Any] = {k: v for k, v in declaration(study).items() if k not in left_out}
     relevant["factors"] = list(relevant["factors"])  # their order is that of the cells' names
     relevant["search_replicates"] = study.replicates.search
+    relevant["searches"] = study.replicates.searches
     relevant["data"] = dataset_digest
     return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()

@@ -146,6 +146,11 @@ class Study:
                 f"minimise must be None or one of {', '.join(MINIMISED)}, but got "
                 f"{safe_repr(self.minimise)}."
             )
+        if self.minimise is not None and self.replicates.searches > 1:
+            raise InputError(
+                f"minimise={self.minimise!r} confirms a front of one search, but got "
+                f"Replicates(searches={self.replicates.searches}). Allowed with it: 1."
+            )
         self._set("seed", count("seed", self.seed, 0, 2**63 - 1))
         entries = self._sequence("datasets", self.datasets)
         self._set("datasets", tuple(str(e) if isinstance(e, str) else e for e in entries))
@@ -323,8 +328,12 @@ class Study:
         """The search space of `arm`: the ranges that it reads."""
         return {name: r for name, r in self.search.items() if self.uses(arm, PARAMETERS[name])}
 
+    def searches_of(self, arm: Arm) -> int:
+        """Searches per cell: one if nothing is searched."""
+        return self.replicates.searches if self.space(arm) else 1
+
     def trials_of(self, arm: Arm) -> int:
-        """Configurations per cell: one if nothing is searched."""
+        """Configurations per cell and search: one if nothing is searched."""
         space = self.space(arm)
         return self.trials + self.trials_per_parameter * len(space) if space else 1
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
+from qkd_study.study.replicates import TRIALS_PER_SEARCH
 from qkd_study.study.study import Cell
 
 Phase = Literal["teacher", "search", "confirm"]
@@ -18,7 +19,8 @@ class Trial:
 
     Attributes:
         phase: in the phase `teacher`, cell, arm and configuration are those of a `TeacherSearch`.
-        number: of the configuration within its cell and arm, in search and confirmation.
+        number: of the configuration within its cell and arm, in search and confirmation; those of
+            search s begin at s times `TRIALS_PER_SEARCH`.
         replicates: to run now.
         pruning_thresholds: the least mean validation score after the first replicate, the first
             two, ...; empty if nothing is pruned.
@@ -31,3 +33,8 @@ class Trial:
     config: Config
     replicates: tuple[int, ...]
     pruning_thresholds: tuple[float, ...] = ()
+
+    @property
+    def search(self) -> int:
+        """The search that suggested the configuration, counted from 0."""
+        return self.number // TRIALS_PER_SEARCH

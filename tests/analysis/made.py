@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ import pyarrow.parquet as pq
 from qkd_study import Claim, LogFloat, Replicates, Study
 from qkd_study.analysis import Results, load
 from qkd_study.results.schema import RUN_KEY, schema
+from qkd_study.study.arms import Arm
 from qkd_study.study.branches import branch, shared_cells
 from qkd_study.study.canonical import canonical
 from qkd_study.study.identity import declaration
+from qkd_study.study.replicates import TRIALS_PER_SEARCH
 from qkd_study.study.space import Choice, Range
 
 CLAIM = Claim(
@@ -58,12 +61,26 @@ def _drawn(space: Range, rng: np.random.Generator) -> float:
     return float(np.exp(rng.uniform(np.log(space.low), np.log(space.high))))
 
 
+def _planned(study: Study, arm: Arm) -> Iterator[tuple[str, int, int, int]]:
+    """Phase, search, trial within it and replicate of every run of an arm in a cell."""
+    searches = range(study.searches_of(arm))
+    for search in searches:
+        trials = itertools.product(
+            range(study.trials_of(arm)), study.replicates.searched_by(search)
+        )
+        yield from (("search", search, trial, replicate) for trial, replicate in trials)
+    for search in searches:
+        for replicate in study.replicates.confirmed_by(search, len(searches)):
+            yield "confirm", search, 0, replicate
+
+
 def made_results(
     gains: dict[str, float] | None = None,
     *,
     study: Study | None = None,
     seed: int = 0,
     noise: float = 0.01,
+    search_noise: float = 0.0,
     epochs: int = 5,
 ) -> Results:
     """Results in which every arm has a known gain over `scratch`, paired by replicate.
@@ -73,6 +90,7 @@ def made_results(
         study: as declared.
         seed: of the noise.
         noise: standard deviation of a difference between arms.
+        search_noise: standard deviation of what the search of an arm in a cell gains.
         epochs: of each curve.
     """
     gains = {"soft": 0.05, "classical-teacher": 0.05} if gains is None else gains
@@ -89,63 +107,64 @@ def made_results(
             if (shared.key, arm.name) in there:
                 continue
             there.add((shared.key, arm.name))
-            tried = range(study.trials_of(arm))
-            for phase, trials in (("search", tried), ("confirm", tried[:1])):
-                numbers = getattr(study.replicates, f"of_{phase}")
-                for trial, replicate in itertools.product(trials, numbers):
-                    chosen = {name: _drawn(space, rng) for name, space in study.space(arm).items()}
-                    config = study.config(cell, arm, chosen, "digits")
-                    base = 0.8 + 0.05 * number + luck[replicate] + gains.get(arm.name, 0.0)
-                    score = float(base + rng.normal(0, noise / np.sqrt(2)))
-                    keys = {
-                        "study": study.name,
-                        "run_id": "made",
-                        "phase": phase,
-                        "cell": shared.key,
-                        "arm": arm.name,
-                        "trial": trial,
-                        "replicate": replicate,
+            searches = study.searches_of(arm)
+            effects = rng.normal(0, search_noise, searches) if search_noise else [0.0] * searches
+            for phase, search, trial, replicate in _planned(study, arm):
+                chosen = {name: _drawn(space, rng) for name, space in study.space(arm).items()}
+                config = study.config(cell, arm, chosen, "digits")
+                base = 0.8 + 0.05 * number + luck[replicate] + gains.get(arm.name, 0.0)
+                base += effects[search]
+                score = float(base + rng.normal(0, noise / np.sqrt(2)))
+                keys = {
+                    "study": study.name,
+                    "run_id": "made",
+                    "phase": phase,
+                    "cell": shared.key,
+                    "arm": arm.name,
+                    "search": search,
+                    "trial": search * TRIALS_PER_SEARCH + trial,
+                    "replicate": replicate,
+                }
+                test = score if phase == "confirm" else None
+                # The first configuration is the best on validation, so that it is confirmed.
+                rows.append(
+                    {
+                        **keys,
+                        "status": "ok",
+                        **{f"config.{k}": v for k, v in vars(config).items()},
+                        "metric.val_accuracy": 0.9 - 0.1 * trial,
+                        "metric.val_f1_macro": score,
+                        "metric.test_accuracy": test,
+                        "metric.test_majority": None if test is None else 0.1,
+                        "metric.test_f1_macro": test,
+                        "metric.test_nll": None if test is None else 1 - test,
+                        "metric.test_ece": None if test is None else 0.1,
+                        "metric.best_epoch": epochs,
+                        "cost.parameters": 505,
+                        "cost.parameters_quantum": 0,
+                        "cost.gates": 11,
+                        "cost.circuit_executions": 10,
+                        "cost.seconds_train": 0.1 * (number + 1),
+                        "cost.seconds_teacher": 0.0,
+                        "cost.seconds_total": 0.2,
+                        "cost.peak_rss_mb": 300.0,
+                        "where.backend": "torch",
+                        "where.started_at": now,
+                        "where.ended_at": now,
                     }
-                    test = score if phase == "confirm" else None
-                    # The first configuration is the best on validation, so that it is confirmed.
-                    rows.append(
-                        {
-                            **keys,
-                            "status": "ok",
-                            **{f"config.{k}": v for k, v in vars(config).items()},
-                            "metric.val_accuracy": 0.9 - 0.1 * trial,
-                            "metric.val_f1_macro": score,
-                            "metric.test_accuracy": test,
-                            "metric.test_majority": None if test is None else 0.1,
-                            "metric.test_f1_macro": test,
-                            "metric.test_nll": None if test is None else 1 - test,
-                            "metric.test_ece": None if test is None else 0.1,
-                            "metric.best_epoch": epochs,
-                            "cost.parameters": 505,
-                            "cost.parameters_quantum": 0,
-                            "cost.gates": 11,
-                            "cost.circuit_executions": 10,
-                            "cost.seconds_train": 0.1 * (number + 1),
-                            "cost.seconds_teacher": 0.0,
-                            "cost.seconds_total": 0.2,
-                            "cost.peak_rss_mb": 300.0,
-                            "where.backend": "torch",
-                            "where.started_at": now,
-                            "where.ended_at": now,
-                        }
-                    )
-                    curves += [
-                        {
-                            **keys,
-                            "epoch": epoch,
-                            "loss.cross_entropy": 2.0 / epoch,
-                            "loss.total": 2.0 / epoch,
-                            "metric.train_accuracy": score,
-                            "metric.val_accuracy": score * epoch / epochs,
-                            "seconds": 0.01,
-                        }
-                        for epoch in range(1, epochs + 1)
-                    ]
+                )
+                curves += [
+                    {
+                        **keys,
+                        "epoch": epoch,
+                        "loss.cross_entropy": 2.0 / epoch,
+                        "loss.total": 2.0 / epoch,
+                        "metric.train_accuracy": score,
+                        "metric.val_accuracy": score * epoch / epochs,
+                        "seconds": 0.01,
+                    }
+                    for epoch in range(1, epochs + 1)
+                ]
     manifest = {
         "run_id": "made",
         "declaration": declaration(study),

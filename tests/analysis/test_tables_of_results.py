@@ -11,10 +11,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from qkd_study.analysis import Results
+from qkd_study import Replicates
+from qkd_study.analysis import Results, judge, mean_interval
+from qkd_study.analysis.report.prose import statement
 from qkd_study.analysis.report.search import in_order
 from qkd_study.analysis.statistics import data_efficiency, replicates_needed
 from qkd_study.analysis.status import status_of
+from qkd_study.analysis.summary import by_unit, summarise
 from qkd_study.results import RunFolder
 from tests.analysis.made import CLAIM, made_results, made_study, written
 
@@ -54,6 +57,44 @@ def test_rows_that_cells_share_count_in_each_of_them(tmp_path: Path) -> None:
     old = own.assign(cell="samples=50,temperature=1.0", **{"metric.test_accuracy": 0.0})
     mixed = replace(results, runs=pd.concat([results.runs, old]))
     assert mixed.scores()["scratch"].equals(wide["scratch"])
+
+
+def test_with_several_searches_everything_is_over_their_means() -> None:
+    study = made_study(replicates=Replicates(search=2, confirm=12, searches=4))
+    results = made_results(study=study, search_noise=0.03)
+    rows = results.confirmed[results.confirmed["cell"] == "samples=50"]
+    wide = rows.pivot(index="replicate", columns="arm", values="metric.test_accuracy")
+    gains = (wide["soft"] - wide["scratch"]).to_numpy().reshape(3, 4).mean(axis=0)
+    expected = stats.ttest_1samp(gains, 0)
+    row: Any = results.comparison().set_index(["cell", "arm"]).loc[("samples=50", "soft")]
+    assert (row["n"], row["pairs"], row["unpaired"]) == (4, 4, 0)
+    assert row["gain"] == pytest.approx(gains.mean())
+    assert row["p"] == pytest.approx(expected.pvalue)
+    assert (row["low"], row["high"]) == pytest.approx(tuple(expected.confidence_interval()))
+    assert len(results.scores().loc["samples=50"]) == 4
+    (judged,) = judge(results)
+    assert judged.overall.paired is not None
+    assert (judged.overall.paired.n, judged.overall.unit) == (4, "searches")
+    cells, arms = tuple(results.cells), tuple(results.arms)
+    lines = summarise(results.runs, "scratch", cells, arms, searches=4)
+    (gain,) = [one.gain for one in lines if (one.cell, one.arm) == ("samples=50", "soft")]
+    assert gain is not None
+    assert (gain.low, gain.high) == pytest.approx((row["low"], row["high"]))
+    assert "4 searches" in str(statement(judged))
+
+
+def test_intervals_over_searches_hold_for_a_new_search() -> None:
+    """The spread of searches is that of an A/A test: 1.6 points."""
+    rng, held = np.random.default_rng(0), dict.fromkeys((1, 3), 0)
+    index = pd.RangeIndex(1000, 1021)
+    for _ in range(2000):
+        of_search = rng.normal(0, 0.016, 3)[np.arange(21) % 3]
+        gains = pd.Series(0.01 + of_search + rng.normal(0, 0.02, 21), index=index)
+        for searches in held:
+            found = mean_interval(by_unit(gains, searches))
+            held[searches] += found.low <= 0.01 <= found.high
+    assert abs(held[3] / 2000 - 0.95) < 0.015
+    assert held[1] / 2000 < 0.8  # as if the configurations were fixed
 
 
 def test_comparison_is_a_paired_t_test_with_what_both_have() -> None:

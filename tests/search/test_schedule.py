@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections import Counter
@@ -15,12 +16,14 @@ import pytest
 from optuna.trial import TrialState
 
 from qkd_study import Choice, ClassicalToHybrid, Float, Int, LogFloat, Replicates, Study
+from qkd_study.analysis import best_trials, confirmed
 from qkd_study.common.seeds import derive
 from qkd_study.results import RUNS, Record, Row, without_result
 from qkd_study.search.arm_search import FIRST_WEAK_TRIAL, running_means
 from qkd_study.search.ranges import distribution
 from qkd_study.search.schedule import CONFIRM_BLOCK, Schedule
 from qkd_study.search.suggestions import RANDOM_TRIALS, directions
+from qkd_study.study.replicates import TRIALS_PER_SEARCH
 from qkd_study.study.trial import Trial
 from qkd_study.tune.in_flight import InFlightTrial
 from qkd_study.tune.worker import _RunningTrial
@@ -332,7 +335,7 @@ def test_a_batch_is_asked_for_as_optuna_advises_where_none_is_told_yet(minimise:
     before = drain(Schedule(made, "digits", EMPTY), stop_after=5)
     schedule = Schedule(made, "digits", frame(before))
     batch = [schedule.next() for _ in range(5)]
-    arm_search = schedule._arm_searches["all", "soft"]
+    arm_search = schedule._arm_searches["all", "soft", 0]
 
     def asked(constant_liar: bool) -> list[dict[str, Any]]:
         again = optuna.create_study(directions=directions(minimise))
@@ -492,6 +495,57 @@ def test_an_arm_has_all_its_trials_where_the_baseline_chose_nothing() -> None:
     assert sorted(by_number(rows, "soft")) == list(range(7))
     again = Schedule(made, "digits", frame(rows))
     assert again.done
+
+
+def test_searches_are_independent_and_share_the_confirm_replicates() -> None:
+    made = study(trials=8, replicates=Replicates(search=2, confirm=6, searches=3))
+    schedule = Schedule(made, "digits", EMPTY)
+    assert schedule.missing_runs() == 4 * (3 * 8 * 2 + 6)
+    rows = drain(schedule)
+    assert schedule.done
+    assert len(set(keys(rows))) == len(rows) == 4 * (3 * 8 * 2 + 6)
+    own = [r for r in rows if r["cell"] == "samples=20"]
+    best, rates = {}, {}
+    for arm, number in itertools.product(("scratch", "soft"), range(3)):
+        here = [r for r in own if (r["arm"], r["search"]) == (arm, number)]
+        assert {r["trial"] // TRIALS_PER_SEARCH for r in here} == {number}
+        search, confirm = (
+            [r for r in here if r["phase"] == phase] for phase in ("search", "confirm")
+        )
+        assert {r["replicate"] for r in search} == {2 * number, 2 * number + 1}
+        choice = max(search, key=lambda r: (r["metric.val_accuracy"], -r["trial"]))
+        best[arm, number] = choice["trial"]
+        assert {r["trial"] for r in confirm} == {best[arm, number]}
+        assert [r["replicate"] for r in confirm] == [1000 + number, 1003 + number]
+        third = number * TRIALS_PER_SEARCH + 2
+        rates[arm, number] = next(r["config.learning_rate"] for r in search if r["trial"] == third)
+    # Arms of a cell begin a search with the same values, searches with different ones.
+    assert all(rates["scratch", n] == rates["soft", n] for n in range(3))
+    assert len(set(rates.values())) == 3
+    # The choice of the baseline that an arm tries is that of the search of the same number.
+    weak = {r["trial"] for r in own if r["arm"] == "soft" and r["trial"] % TRIALS_PER_SEARCH > 8}
+    assert weak == {best["scratch", n] + FIRST_WEAK_TRIAL for n in range(3)}
+    # The tables alone say what was confirmed.
+    table = frame(rows)
+    chosen = best_trials(table)
+    assert sorted(chosen[chosen.index == ("samples=20", "soft")]) == sorted(
+        best["soft", n] for n in range(3)
+    )
+    assert len(confirmed(table)) == 4 * 6
+    cut = Schedule(made, "digits", frame(rows[: len(rows) // 2]))
+    assert len(drain(cut)) == len(rows) - len(rows) // 2
+    assert Schedule(made, "digits", table).done
+
+
+def test_an_arm_without_a_search_has_one_of_many() -> None:
+    made = study(
+        factors={},
+        search={"temperature": Float(1, 9)},
+        replicates=Replicates(search=2, confirm=6, searches=3),
+    )
+    rows = drain(Schedule(made, "digits", EMPTY))
+    scratch = [r for r in rows if r["arm"] == "scratch"]
+    assert (len(scratch), {r["search"] for r in scratch}) == (2 + 6, {0})
 
 
 def test_arms_with_more_parameters_have_more_trials_if_the_study_says_so() -> None:

@@ -140,6 +140,10 @@ def study(**changes: Any) -> Study:
         ({"setting": "Q2C"}, "setting must be one such as QuantumToClassical(...), but got 'Q2C'"),
         ({"replicates": 3}, "replicates must be Replicates(...), but got 3"),
         (
+            {"replicates": Replicates(confirm=6, searches=3), "minimise": "parameters"},
+            "minimise='parameters' confirms a front of one search",
+        ),
+        (
             {"fixed": {"qubits": 3, "embedding": "angle"}},
             "angle embedding of the 4 pixels of a 2x2 patch needs qubits >= 4, but got qubits=3",
         ),
@@ -198,6 +202,8 @@ def test_what_cannot_work_is_refused(changes: dict[str, Any], message: str) -> N
             "teacher of ClassicalToClassical must be a mo",
         ),
         (lambda: Replicates(confirm=1), "Replicates(confirm) must be an integer from 2"),
+        (lambda: Replicates(confirm=20, searches=3), "multiple of the searches, such as 21"),
+        (lambda: Replicates(search=400, confirm=6, searches=3), "makes 1,200 search replicates"),
         (lambda: Replicates(search=1001), "Replicates(search) must be an integer from 1 to 1000"),
         (
             lambda: Arm("x", optimizer="sgdm"),  # type: ignore[arg-type]

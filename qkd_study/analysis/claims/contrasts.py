@@ -21,6 +21,7 @@ from qkd_study.analysis.statistics import (
 )
 from qkd_study.analysis.statistics.bounds import equivalence_p_bound, mean_p_bound
 from qkd_study.analysis.statistics.samples import Reals
+from qkd_study.analysis.summary import by_unit
 from qkd_study.results import largest_difference
 from qkd_study.study.claims import BOTH, MORE_IS_BETTER, REPLICATES, rests_on
 
@@ -46,6 +47,8 @@ class Contrast:
             ones, those of `both`.
         too_few_items: whether the verdict is undecided and more replicates alone would not decide,
             because the test samples are too few.
+        searches: of each cell and arm. If there are several, the pairs are their means, and the
+            verdict's `replicates_needed` are searches.
     """
 
     where: str
@@ -58,6 +61,12 @@ class Contrast:
     both: CrossedDifference | None = None
     over: str = REPLICATES
     too_few_items: bool = False
+    searches: int = 1
+
+    @property
+    def unit(self) -> str:
+        """What is counted as independent: `replicates`, or `searches` if there are several."""
+        return "replicates" if self.searches == 1 else "searches"
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -85,7 +94,9 @@ def evaluate_family(
     within = _adjusted({i: s.equivalence.p for i, s in alone.items() if s.equivalence is not None})
     for i in alone:
         _, scores, claim = family[i]
-        adjusted = _verdict(_differences(scores.complete), claim, alpha, p_values[i], within.get(i))
+        adjusted = _verdict(
+            _differences(scores, scores.complete), claim, alpha, p_values[i], within.get(i)
+        )
         both, too_few = found[i].both, False
         if both is not None and found[i].over == BOTH and adjusted.replicates_needed is not None:
             target = adjusted.mean if claim["margin"] is None else claim["margin"]
@@ -105,7 +116,7 @@ def paired_test(scores: PairedScores, metric: str) -> tuple[Paired, float]:
         scores: of both sides.
         metric: a column of the `runs` table.
     """
-    pair = scores.complete.dropna()
+    pair = scores.units(scores.complete)
     most = largest_difference(metric)
     paired = paired_difference(pair["better"].to_numpy(), pair["than"].to_numpy(), most=most)
     if not scores.failed or paired.n < 2:
@@ -136,6 +147,7 @@ def _tested(where: str, scores: PairedScores, claim: Mapping[str, Any], alpha: f
         (float(lowest.mean()), float(highest.mean())) if scores.failed else None,
         both=both,
         over=over,
+        searches=scores.searches,
     )
 
 
@@ -145,20 +157,21 @@ def _over_both(scores: PairedScores) -> CrossedDifference | None:
     frames = [] if scores.items is None else list(scores.items.values())
     if not frames or not all(pair.index.isin(frame.index).all() for frame in frames):
         return None
-    items = item_variance([frame.loc[pair.index].to_numpy() for frame in frames])
-    return crossed_difference(_differences(scores.complete), items, most=1.0)
+    units = [by_unit(frame.loc[pair.index], scores.searches) for frame in frames]
+    items = item_variance([frame.to_numpy() for frame in units])
+    return crossed_difference(_differences(scores, scores.complete), items, most=1.0)
 
 
 def _known_and_ends(scores: PairedScores) -> tuple[Reals, Reals, Reals]:
     return (
-        _differences(scores.complete),
-        _differences(scores.lowest),
-        _differences(scores.highest),
+        _differences(scores, scores.complete),
+        _differences(scores, scores.lowest),
+        _differences(scores, scores.highest),
     )
 
 
-def _differences(frame: Frame) -> Reals:
-    pair = frame.dropna()
+def _differences(scores: PairedScores, frame: Frame) -> Reals:
+    pair = scores.units(frame)
     return (pair["better"] - pair["than"]).to_numpy(dtype=np.float64)
 
 

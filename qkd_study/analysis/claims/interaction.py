@@ -47,7 +47,7 @@ def interactions(
         cells: factor values by cell.
     """
     differences = pd.DataFrame(
-        {c: p.complete["better"] - p.complete["than"] for c, p in pairs.items()}
+        {c: p.units(p.complete).eval("better - than") for c, p in pairs.items()}
     ).dropna()
     if len(differences) < 2 or differences.shape[1] < 2:
         return []

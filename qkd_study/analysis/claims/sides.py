@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from qkd_study.analysis.run_tables import RunTables
+from qkd_study.analysis.summary import by_unit
 from qkd_study.study.claims import PER_ITEM
 
 Frame = pd.DataFrame  # index replicate, columns better and than; nan where a side lacks one
@@ -33,12 +34,18 @@ class PairedScores:
         lowest, highest: with them, such that better - than is lowest or highest.
         items: better - than for each test sample, as differences whose means over the samples of a
             dataset add up to that of the scores; `None` if they are not known.
+        searches: independent searches of each cell and arm, over which tests are if several.
     """
 
     complete: Frame
     lowest: Frame
     highest: Frame
     items: Items | None = None
+    searches: int = 1
+
+    def units(self, frame: Frame) -> Frame:
+        """The complete pairs of a frame: of replicates, or the means of searches if several."""
+        return by_unit(frame.dropna(), self.searches)
 
     @property
     def failed(self) -> int:
@@ -84,7 +91,9 @@ def paired_scores(results: RunTables, claim: Mapping[str, Any]) -> dict[str, Pai
             shortest = [trained[side].reindex(both).min() for side in sides if side in trained]
             limit = min(shortest, default=math.nan)
             complete, low, high = (frame.clip(upper=limit) for frame in (complete, low, high))
-        found[label] = PairedScores(complete, low, high, _items(results, claim, sides))
+        found[label] = PairedScores(
+            complete, low, high, _items(results, claim, sides), results.searches
+        )
     return found
 
 
@@ -95,6 +104,7 @@ def mean_over_cells(pairs: Mapping[str, PairedScores]) -> PairedScores:
         _mean({cell: pair.lowest for cell, pair in pairs.items()}),
         _mean({cell: pair.highest for cell, pair in pairs.items()}),
         _sum([(pair.items, 1 / len(pairs)) for pair in pairs.values()]),
+        max((pair.searches for pair in pairs.values()), default=1),
     )
 
 

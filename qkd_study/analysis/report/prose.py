@@ -49,10 +49,10 @@ def amount(contrast: Contrast, metric: str) -> str:
     assert paired is not None
     low, high = signed(paired.t_low, metric), signed(paired.t_high, metric)
     text = f"{signed(paired.mean, metric)} {unit(metric)[1]} (95 % interval {low} to {high} over "
-    text += "replicates"
+    text += contrast.unit
     if both is not None:
         low, high = signed(both.low, metric), signed(both.high, metric)
-        text += f", {low} to {high} over replicates and {both.items} test samples"
+        text += f", {low} to {high} over {contrast.unit} and {both.items} test samples"
     return text + ")"
 
 
@@ -127,7 +127,8 @@ def _overall(claim: Mapping[str, Any], contrast: Contrast, cells: int) -> str:
     over = f", averaged over {cells} cells" if cells > 1 else ""
     text = (
         f"{better} minus {than}: {amount(contrast, metric)}{over}; higher in {paired.won:.0%} of "
-        f"{paired.n} replicates; {p_value(verdict.p)} after Holm's correction. {_basis(contrast)}"
+        f"{paired.n} {contrast.unit}; {p_value(verdict.p)} after Holm's correction. "
+        f"{_basis(contrast)}"
     )
     if contrast.left_out:
         text += f" {contrast.left_out} replicates that a side or a cell lacks are left out."
@@ -158,10 +159,12 @@ def _overall(claim: Mapping[str, Any], contrast: Contrast, cells: int) -> str:
     elif verdict.status == "undecided" and verdict.replicates_needed is not None:
         needed, of = verdict.replicates_needed, shown or "the size that was observed"
         if needed > paired.n:
-            text += f" About {needed} replicates would decide about a difference of {of}: best in a"
-            text += " new run with another --seed, as more replicates here would be a second look."
+            text += (
+                f" About {needed} {contrast.unit} would decide about a difference of {of}: best in "
+            )
+            text += "a new run with another --seed, as more here would be a second look."
         else:
-            text += f" The replicates would have sufficed to see a difference of {of}, "
+            text += f" The {contrast.unit} would have sufficed to see a difference of {of}, "
             text += "but not to show that there is none."
     return text
 
@@ -169,8 +172,8 @@ def _overall(claim: Mapping[str, Any], contrast: Contrast, cells: int) -> str:
 def _basis(contrast: Contrast) -> str:
     """What a verdict rests on."""
     if contrast.over == BOTH:
-        return "The verdict is for new replicates on new test samples."
-    text = "The verdict is for new replicates on these test samples"
+        return f"The verdict is for new {contrast.unit} on new test samples."
+    text = f"The verdict is for new {contrast.unit} on these test samples"
     if contrast.both is None:
         text += ": how much is due to the samples is not known"
     return text + "."

@@ -21,6 +21,10 @@ METHOD = (
     "t intervals 95 %. p values are of paired t tests with Holm's correction over the family "
     "named. In figures, a mean accuracy, or another share, has a t interval on the logit scale, "
     "which cannot leave 0 to 100 %.",
+    "Where a study has several independent searches per cell and arm, each chose a configuration "
+    "of its own, which was confirmed on its share of the replicates. Intervals and tests are then "
+    "over the means of the searches: they hold for a new search, too. With one search they hold "
+    "for the configuration that it chose.",
     "A claim over several cells is judged on its mean over them, replicate by replicate. It is "
     "supported or contradicted if zero is rejected at 5 %, equivalent if two one-sided tests, "
     "corrected likewise, place the difference within the declared margin, and undecided "

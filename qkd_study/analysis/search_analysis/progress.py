@@ -8,6 +8,7 @@ import pandas as pd
 
 from qkd_study.analysis.search_analysis.configurations import CELL_ARM, configurations
 from qkd_study.analysis.summary import TRIAL
+from qkd_study.study.replicates import TRIALS_PER_SEARCH
 
 
 def search_budget(runs: pd.DataFrame) -> pd.DataFrame:
@@ -37,17 +38,18 @@ def convergence(runs: pd.DataFrame) -> pd.DataFrame:
     Returns:
         cell, arm, trial, score (nan if not complete), best (so far) and gain_of_last_third: the
         best of all minus the best before the last third of the configurations (rounded down), the
-        same in all rows of a cell and arm. Near 0 more trials are unlikely to help; nan with fewer
+        same in all rows of a search. Near 0 more trials are unlikely to help; nan with fewer
         than three configurations or none complete before the last third. Scores are validation
         scores, of which the maximum is biased upwards.
     """
     found = configurations(runs)[[*TRIAL, "score"]]
-    best = found.groupby(CELL_ARM)["score"].cummax()
-    found = found.assign(best=best.groupby([found["cell"], found["arm"]]).ffill())
+    search = [found["cell"], found["arm"], found["trial"] // TRIALS_PER_SEARCH]
+    found = found.assign(best=found["score"].groupby(search).cummax())
+    found = found.assign(best=found["best"].groupby(search).ffill())
 
     def gain(values: pd.Series[float]) -> float:
         last = len(values) // 3
         return float(values.iloc[-1] - values.iloc[-last - 1]) if last else math.nan
 
-    gains = found.groupby(CELL_ARM)["best"].transform(gain)
+    gains = found["best"].groupby(search).transform(gain)
     return found.assign(gain_of_last_third=gains.astype(float))
