@@ -260,7 +260,8 @@ def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> None:
     ]
     if shown:
         headings = ("arm", "n", "score", f"gain over {study.baseline}, paired")
-        title = "test accuracy in %, mean and 95 % interval over replicates"
+        over = "replicates" if study.replicates.searches == 1 else "searches"
+        title = f"test accuracy in %, mean and 95 % interval over {over}"
         console.print(TerminalTable.of_cells(title, headings, entries, keys=2))
     for word, note in NOTES.items():
         if any(entry.endswith(word) for row in entries for entry in row[3:]):
