@@ -17,20 +17,20 @@ class Product:
     Args:
         x: real states, (B, N).
         both_parts: [Re U, Im U], (N, 2N).
-
-    Attributes:
-        probabilities: (B, N).
     """
 
     def __init__(self, x: Tensor, both_parts: Tensor) -> None:
         self._x, self._both = x, both_parts
-        size = x.shape[1]
-        self._products = x.new_empty(len(x), 2 * size)
-        self.probabilities = torch.empty_like(x)
+        self._products = x.new_empty(len(x), 2 * x.shape[1])
+
+    def probabilities(self) -> Tensor:
+        """(B, N); before `gradient`. Not kept: as an output, it would refer to its own node."""
+        size, out = self._x.shape[1], torch.empty_like(self._x)
         for piece in self._pieces():
-            product = torch.mm(x[piece], both_parts, out=self._products[piece])
+            product = torch.mm(self._x[piece], self._both, out=self._products[piece])
             real, imaginary = product[:, :size], product[:, size:]
-            torch.mul(real, real, out=self.probabilities[piece]).addcmul_(imaginary, imaginary)
+            torch.mul(real, real, out=out[piece]).addcmul_(imaginary, imaginary)
+        return out
 
     def gradient(self, given: Tensor, *, states: bool) -> tuple[Tensor, Tensor | None]:
         """Gradients with respect to the parts of the matrix and, if `states`, to the states.

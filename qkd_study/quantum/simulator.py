@@ -354,7 +354,7 @@ class _ByMatrix(torch.autograd.Function):
         matrix = torch.from_numpy(ctx.execution.final)
         ctx.product = Product(states, _real_and_imaginary(matrix, states.dtype))
         ctx.save_for_backward(theta, states)
-        probabilities: Tensor = ctx.product.probabilities
+        probabilities: Tensor = ctx.product.probabilities()
         return probabilities
 
     @staticmethod

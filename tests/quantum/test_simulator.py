@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import gc
 import math
 import pickle
+import weakref
 from collections.abc import Callable
 from functools import partial
 
@@ -168,3 +170,19 @@ def test_another_device_by_name() -> None:
     ]
     for a, b in zip(*results, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("plan", ["register", "matrix"])
+def test_a_step_leaves_no_memory_to_the_collector(plan: ExecutionPlan) -> None:
+    circuit = quanvolution_filter(3, 1)
+    theta = torch.ones(circuit.parameters, dtype=torch.float64, requires_grad=True)
+    states = torch.eye(8, dtype=torch.float64)
+    out = Simulator().probabilities(circuit, theta, states, plan=plan)
+    out[:, 0].sum().backward()
+    kept = weakref.ref(out)
+    gc.disable()
+    try:
+        del out
+        assert kept() is None
+    finally:
+        gc.enable()
