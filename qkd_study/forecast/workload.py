@@ -23,7 +23,7 @@ from qkd_study.study.config import Config
 from qkd_study.study.parameters import Value
 from qkd_study.study.space import Range
 from qkd_study.study.study import Cell, Study
-from qkd_study.study.teacher_search import TeacherSearch, teacher_search_of, teacher_searches
+from qkd_study.study.teacher_search import TeacherSearch, TeacherSearches, teacher_searches
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class EvenSuggestions:
             of_teacher = {*study.setting.read_by_teacher(arm, study.generations), "generations"}
         count = 1 if (COSTLY | of_teacher).isdisjoint(space) else study.trials_of(arm)
         rng = np.random.default_rng(derive(study.seed, count, f"plan {cell.key}/{arm.name}"))
-        search = teacher_search_of(study, cell, arm)
+        search = TeacherSearches(study).of(cell, arm)
         taught = {} if search is None else _middles(search.space)
         return cls(
             [_drawn(space, rng) for _ in range(count)],

@@ -22,7 +22,7 @@ from qkd_study.study.arms import Arm
 from qkd_study.study.branches import branch, branches
 from qkd_study.study.replicates import TRIALS_PER_SEARCH
 from qkd_study.study.study import MINIMISED, Cell, Study
-from qkd_study.study.teacher_search import TeacherSearch, teacher_search_of, teacher_searches
+from qkd_study.study.teacher_search import TeacherSearch, TeacherSearches
 from qkd_study.study.trial import Trial
 
 #: Confirm replicates of one trial: few enough to use many workers, enough for a small overhead.
@@ -58,9 +58,10 @@ class Schedule:
     ) -> None:
         self.study = study
         self.ready = 0
+        searches = TeacherSearches(study)
         self._teacher_phases = {
             search.key: TeacherPhase(study, search, teacher_suggestions(study, dataset, search))
-            for search in teacher_searches(study)
+            for search in searches.all()
         }
         self._arm_searches: dict[tuple[str, str, int], ArmSearch] = {}
         self._waiting: dict[ArmSearch, list[ArmSearch]] = {}
@@ -72,7 +73,8 @@ class Schedule:
         # An arm with extra terms needs the search of the baseline in its cell. There is none for
         # another student, or in cells that lack a factor of the baseline: it may differ in them.
         for cell, arm, number in sorted(in_order, key=lambda one: one[1].name != study.baseline):
-            teacher, baseline = self._teacher_phase_of(cell, arm), None
+            taught, baseline = searches.of(cell, arm), None
+            teacher = None if taught is None else self._teacher_phases[taught.key]
             if study.baseline is not None and arm.terms and arm.student == "own":
                 of = study.arm(study.baseline)
                 place = min(number, study.searches_of(of) - 1)
@@ -234,10 +236,6 @@ class Schedule:
         if phase == "teacher":
             return self._teacher_phases.get((cell, arm))
         return self._arm_searches.get((cell, arm, int(trial) // TRIALS_PER_SEARCH))
-
-    def _teacher_phase_of(self, cell: Cell, arm: Arm) -> TeacherPhase | None:
-        search = teacher_search_of(self.study, cell, arm)
-        return None if search is None else self._teacher_phases[search.key]
 
     def finish(self, trial: Trial, rows: list[Row]) -> FrozenTrial | None:
         """Add the rows of a trial that ended.

@@ -51,22 +51,36 @@ class TeacherSearch:
         return Config(**values | {"samples": values["teacher_samples"], "generations": 1})
 
 
-def teacher_search_of(study: Study, cell: Cell, arm: Arm) -> TeacherSearch | None:
-    """The search for the teacher of an arm in a cell; `None` if there is nothing to search."""
-    space = teacher_space(study, arm)
-    if not space:
-        return None
-    decides = decides_teacher(study, arm, 1)
-    part = Cell(tuple((name, value) for name, value in cell.values if name in decides))
-    return TeacherSearch(part, Arm(arm.teacher, ("soft",), arm.teacher), space, cell)
+class TeacherSearches:
+    """The searches for the teachers of a study; what an arm's teacher reads is found once."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._of_arm: dict[str, tuple[dict[str, Range], set[str]]] = {}
+
+    def of(self, cell: Cell, arm: Arm) -> TeacherSearch | None:
+        """The search for the teacher of an arm in a cell; `None` if there is nothing to search."""
+        if arm.name not in self._of_arm:
+            space = teacher_space(self._study, arm)
+            decides = decides_teacher(self._study, arm, 1) if space else set[str]()
+            self._of_arm[arm.name] = space, decides
+        space, decides = self._of_arm[arm.name]
+        if not space:
+            return None
+        part = Cell(tuple((name, value) for name, value in cell.values if name in decides))
+        return TeacherSearch(part, Arm(arm.teacher, ("soft",), arm.teacher), space, cell)
+
+    def all(self) -> list[TeacherSearch]:
+        """Every search, once, in the order of cells and arms."""
+        found: dict[tuple[str, str], TeacherSearch] = {}
+        for cell in self._study.cells() if self._study.teacher_search else ():
+            for arm in self._study.all_arms:
+                search = self.of(cell, arm)
+                if search is not None:
+                    found.setdefault(search.key, search)
+        return list(found.values())
 
 
 def teacher_searches(study: Study) -> list[TeacherSearch]:
-    """Every search for a teacher, once, in the order of cells and arms."""
-    found: dict[tuple[str, str], TeacherSearch] = {}
-    for cell in study.cells():
-        for arm in study.all_arms:
-            search = teacher_search_of(study, cell, arm)
-            if search is not None:
-                found.setdefault(search.key, search)
-    return list(found.values())
+    """Every search for a teacher of a study; see `TeacherSearches.all`."""
+    return TeacherSearches(study).all()

@@ -193,6 +193,21 @@ def test_trials_that_ended_together_share_a_file_and_are_forgotten_alone(tmp_pat
     assert not predictions.duplicated(["trial", "replicate", "sample"]).any()
 
 
+@pytest.mark.parametrize("trained", [True, False])
+def test_a_failed_teacher_is_retried_only_if_no_other_was_trained(
+    tmp_path: Path, trained: bool
+) -> None:
+    """Students may have been trained by the best of the others."""
+    start_tables(tmp_path)
+    tried = [dataclasses.replace(trial(number), phase="teacher") for number in range(2)]
+    records = [record(one, r) for one in tried for r in (0, 1)]
+    for one in records[2:] if trained else records:
+        one.row["status"], one.row["reason"] = "failed", "the worker died"
+    write_records(tmp_path, tried, records)
+    drop_retryable(tmp_path)
+    assert len(read_table(tmp_path, "runs")) == (4 if trained else 0)
+
+
 def test_file_names_are_short_and_differ() -> None:
     names_of_factors = ("learning_rate", "weight_soft", "weight_features", "teacher_learning_rate")
     long = Study(question="?", factors=dict.fromkeys(names_of_factors, (0.123456789,)))

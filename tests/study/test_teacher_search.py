@@ -25,7 +25,7 @@ from qkd_study.data import load
 from qkd_study.distill import TeacherSpec
 from qkd_study.planning.plan import make_plan
 from qkd_study.study.identity import fingerprint
-from qkd_study.study.teacher_search import teacher_search_of, teacher_searches
+from qkd_study.study.teacher_search import TeacherSearches, teacher_searches
 
 RATE = {"teacher_learning_rate": LogFloat(1e-3, 1e-1)}
 DIGITS = load("digits")
@@ -63,7 +63,7 @@ def test_a_student_finds_the_teacher_that_was_searched(generations: int) -> None
     made = study(fixed={"generations": generations, "depth": 2})
     for cell in made.cells():
         for arm in made.all_arms[1:]:
-            search = teacher_search_of(made, cell, arm)
+            search = TeacherSearches(made).of(cell, arm)
             assert search is not None
             chosen = {"teacher_learning_rate": 0.02}
             of_search = search.config(made, chosen, "digits")
