@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -44,7 +45,7 @@ def teachers(results: RunTables) -> pd.DataFrame:
         chosen = {name: won[f"config.{name}"].iloc[0] if len(won) else None for name in space}
         line |= {f"config.{name}": value for name, value in chosen.items()}
         line["at_edge"] = tuple(n for n in read if is_at_edge(chosen[n], space[n]))
-        found.append(line | _confirmed(results, kind, search["values"]))
+        found.append(line | _confirmed(results, search["arms"], search["values"]))
     return pd.DataFrame(found, columns=[*_COLUMNS, *(f"config.{name}" for name in space)])
 
 
@@ -55,9 +56,10 @@ _COLUMNS = (
 )
 
 
-def _confirmed(results: RunTables, kind: str, values: dict[str, Any]) -> dict[str, Any]:
+def _confirmed(
+    results: RunTables, arms: Sequence[str], values: Mapping[str, Any]
+) -> dict[str, Any]:
     """Means over the confirm replicates that a teacher teaches in."""
-    arms = [name for name, arm in results.declaration["arms"].items() if arm["teacher"] == kind]
     cells = [cell for cell, named in results.cells.items() if named.items() >= values.items()]
     rows = results.confirmed
     rows = rows[rows["arm"].isin(arms) & rows["cell"].isin(cells)]

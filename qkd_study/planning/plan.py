@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from qkd_study.data import Dataset
@@ -13,7 +13,7 @@ from qkd_study.study.models import Ensemble, ModelSpec
 from qkd_study.study.parameters import Value
 from qkd_study.study.study import Study
 from qkd_study.study.teacher_reading import decides_teacher, teacher_space
-from qkd_study.study.teacher_search import TeacherSearch, teacher_searches
+from qkd_study.study.teacher_search import TeacherSearch, teacher_kind, teacher_searches
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Plan:
         arm_trials: configurations searched in a cell, by arm, over all its searches.
         trials: configurations searched, over all branches.
         teacher_searches: the searches for a teacher.
+        taught: the arms of each kind of teacher that is searched.
         runs_teacher: trainings of a teacher in them.
         runs_search, runs_confirm: trainings of a student in each phase; with two objectives, of
             each Pareto front only its first configuration is counted.
@@ -46,6 +47,7 @@ class Plan:
     teachers: int
     dataset: str
     teacher_searches: tuple[TeacherSearch, ...] = ()
+    taught: dict[str, list[str]] = field(default_factory=dict)
     runs_teacher: int = 0
 
     @property
@@ -65,7 +67,12 @@ class Plan:
             "arms": len(self.arms),
             "branches": self.branches,
             "teacher_searches": [
-                {"cell": one.cell.key, "arm": one.arm.name, "values": dict(one.cell.values)}
+                {
+                    "cell": one.cell.key,
+                    "arm": one.arm.name,
+                    "values": dict(one.cell.values),
+                    "arms": self.taught[one.arm.name],
+                }
                 for one in self.teacher_searches
             ],
             "runs_teacher": self.runs_teacher,
@@ -105,6 +112,14 @@ def make_plan(study: Study, dataset: Dataset) -> Plan:
         teachers=_teachers(study),
         dataset=dataset.name,
         teacher_searches=teachers,
+        taught={
+            search.arm.name: [
+                arm.name
+                for arm in arms
+                if arm.needs_teacher and teacher_kind(arm) == search.arm.name
+            ]
+            for search in teachers
+        },
         runs_teacher=len(teachers) * study.teacher_trials * study.replicates.search,
     )
 

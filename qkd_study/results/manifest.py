@@ -35,7 +35,7 @@ _SHAPE: Mapping[Any, Any] = {
     },
 }
 #: A search for a teacher.
-_TEACHER: Mapping[Any, Any] = {"cell": str, "arm": str, "values": dict}
+_TEACHER: Mapping[Any, Any] = {"cell": str, "arm": str, "values": dict, "arms": [str]}
 
 
 def check_manifest(manifest: Any) -> None:

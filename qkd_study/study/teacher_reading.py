@@ -93,6 +93,7 @@ def check_teacher_search(study: TeacherDeclaration) -> None:
 def _is_teachers(study: TeacherDeclaration, arms: list[Arm], name: str) -> bool:
     """Whether teachers read a parameter, and students do not."""
     what = PARAMETERS[name]
-    if what.role in ("student", "both") or name in study.setting.student_model.reads:
+    students = map(study.setting.student_of, study.all_arms)
+    if what.role in ("student", "both") or any(name in student.reads for student in students):
         return False
     return any(name in study.setting.read_by_teacher(arm, 1) for arm in arms)

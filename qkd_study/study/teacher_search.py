@@ -23,7 +23,7 @@ class TeacherSearch:
 
     Attributes:
         cell: the values of those factors that the teacher reads.
-        arm: its name is the kind of the teacher, as `Arm.teacher` has it.
+        arm: its name is the kind of the teacher; see `teacher_kind`.
         space: the ranges that the teacher reads.
         within: one of the study's cells in which this teacher is used.
     """
@@ -51,6 +51,12 @@ class TeacherSearch:
         return Config(**values | {"samples": values["teacher_samples"], "generations": 1})
 
 
+def teacher_kind(arm: Arm) -> str:
+    """The kind of an arm's teacher: that of `Arm.teacher`, and of which student if of its kind."""
+    of_another = arm.teacher == "self" and arm.student != "own"
+    return f"{arm.teacher}-{arm.student}" if of_another else arm.teacher
+
+
 class TeacherSearches:
     """The searches for the teachers of a study; what an arm's teacher reads is found once."""
 
@@ -68,7 +74,9 @@ class TeacherSearches:
         if not space:
             return None
         part = Cell(tuple((name, value) for name, value in cell.values if name in decides))
-        return TeacherSearch(part, Arm(arm.teacher, ("soft",), arm.teacher), space, cell)
+        student = arm.student if arm.teacher == "self" else "own"
+        of = Arm(teacher_kind(arm), ("soft",), arm.teacher, student=student)
+        return TeacherSearch(part, of, space, cell)
 
     def all(self) -> list[TeacherSearch]:
         """Every search, once, in the order of cells and arms."""

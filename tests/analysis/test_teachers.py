@@ -57,7 +57,12 @@ def tuned() -> Results:
     plan = {
         **results.manifest["plan"],
         "teacher_searches": [
-            {"cell": s.cell.key, "arm": s.arm.name, "values": dict(s.cell.values)}
+            {
+                "cell": s.cell.key,
+                "arm": s.arm.name,
+                "values": dict(s.cell.values),
+                "arms": {"own": ["soft"], "classical": ["classical-teacher"]}[s.arm.name],
+            }
             for s in teacher_searches(study)
         ],
     }

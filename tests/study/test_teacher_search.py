@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from qkd_study import (
+    Arm,
     Choice,
     ClassicalToClassical,
     InputError,
@@ -88,6 +89,24 @@ def test_a_circuit_of_its_own_is_searched_for_a_teacher() -> None:
     assert (config.teacher_depth, config.depth) == (3, None)
     spec = TeacherSpec(made.setting, search.arm, config, DIGITS, 0)
     assert spec.recipe()["depth"] == 3
+
+
+def test_a_teacher_like_another_student_is_another_teacher() -> None:
+    twins = [
+        Arm(f"twin-{student}", ("soft",), "self", student=student) for student in ("own", "matched")
+    ]
+    made = Study(
+        question="?",
+        setting=QuantumToQuantum(),
+        fixed={"reduction": "pca"},
+        arms=("scratch", *twins),
+        teacher_search=RATE,
+    )
+    own, matched = teacher_searches(made)
+    assert (own.arm.name, matched.arm.name) == ("self", "self-matched")
+    models = [made.setting.teacher_of(search.arm) for search in (own, matched)]
+    assert models == [made.setting.teacher_of(arm) for arm in made.all_arms[1:]]
+    assert make_plan(made, DIGITS).taught == {"self": ["twin-own"], "self-matched": [twins[1].name]}
 
 
 @pytest.mark.parametrize(
