@@ -1,0 +1,84 @@
+"""The summary of effects that differ."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import optimize, stats
+
+from qkd_study.analysis.statistics.random_effects import covariance_of_means, random_effects
+
+# The trials of the BCG vaccine (Colditz et al., JAMA 271:698, 1994), log risk ratios and variances.
+BCG = np.array(
+    [-0.8893, -1.5854, -1.3481, -1.4416, -0.2175, -0.7861, -1.6209, 0.0120, -0.4694]
+    + [-1.3713, -0.3394, 0.4459, -0.0173]
+)
+VARIANCES = np.array(
+    [0.3256, 0.1946, 0.4154, 0.0200, 0.0512, 0.0069, 0.2230, 0.0040, 0.0564]
+    + [0.0730, 0.0124, 0.5325, 0.0714]
+)
+
+
+def test_published_trials() -> None:
+    """What metafor's documentation prints of them: rma(yi, vi), with test="knha", and confint."""
+    found = random_effects(BCG, np.diag(VARIANCES))
+    assert found.mean == pytest.approx(-0.7145, abs=2e-4)
+    assert found.spread**2 == pytest.approx(0.3132, abs=3e-4)
+    assert (found.spread_low**2, found.spread_high**2) == pytest.approx((0.1197, 1.1115), abs=2e-3)
+    assert found.p < 1e-4
+    assert found.count == 13
+
+
+def test_the_likelihood_with_covariances_written_out() -> None:
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(4, 4))
+    v, y = root @ root.T / 4 + 0.2 * np.eye(4), rng.normal(1, 1.5, 4)
+
+    def deviance(variance: float) -> float:
+        total = v + variance * np.eye(4)
+        weights = np.linalg.inv(total)
+        information = weights.sum()
+        mean = weights.sum(axis=0) @ y / information
+        residuals = y - mean
+        squares = residuals @ weights @ residuals
+        return float(np.linalg.slogdet(total)[1] + np.log(information) + squares)
+
+    found = random_effects(y, v)
+    best = optimize.minimize_scalar(deviance, bounds=(0, 50), method="bounded")
+    assert found.spread**2 == pytest.approx(best.x, rel=1e-3, abs=1e-4)
+    weights = np.linalg.inv(v + found.spread**2 * np.eye(4))
+    mean = weights.sum(axis=0) @ y / weights.sum()
+    scale = max(1, (y - mean) @ weights @ (y - mean) / 3)
+    half = stats.t.ppf(0.975, 3) * np.sqrt(scale / weights.sum())
+    assert (found.mean, found.low) == pytest.approx((mean, mean - half), rel=1e-4)
+
+
+def test_intervals_hold_the_mean_and_the_next_effect() -> None:
+    """Six cells that share twelve replicates."""
+    rng = np.random.default_rng(1)
+    hits = np.zeros(3)
+    for _ in range(300):
+        cells = rng.normal(0.01, 0.02, 7)
+        values = cells + rng.normal(0, 0.03, (12, 1)) + rng.normal(0, 0.03, (12, 7))
+        seen = values[:, :6]
+        found = random_effects(seen.mean(axis=0), covariance_of_means(seen))
+        hits += [
+            found.low <= 0.01 <= found.high,
+            found.next_low <= cells[6] <= found.next_high,
+            found.spread_low <= 0.02 <= found.spread_high,
+        ]
+    assert (hits / 300 > 0.92).all(), hits / 300
+
+
+def test_effects_that_are_one() -> None:
+    found = random_effects([0.3, 0.3, 0.3], np.diag([0.1, 0.2, 0.3]))
+    assert found.mean == pytest.approx(0.3)
+    assert (found.spread, found.spread_low) == (0, 0)
+    assert found.p == pytest.approx(1)
+
+
+def test_bad_effects() -> None:
+    with pytest.raises(ValueError, match="1 effects"):
+        random_effects([1.0], [[1.0]])
+    with pytest.raises(ValueError, match="positive definite"):
+        random_effects([1.0, 2.0], np.ones((2, 2)))
