@@ -10,6 +10,7 @@ import pandas as pd
 from qkd_study.analysis.claims.arms import comparison, power
 from qkd_study.analysis.claims.evaluate import ClaimResult, judge
 from qkd_study.analysis.claims.table import verdicts
+from qkd_study.analysis.pooled import over_cells
 from qkd_study.analysis.run_tables import RunTables, read_run
 from qkd_study.analysis.scaling.cost_table import cost_laws
 from qkd_study.analysis.scaling.data import efficiency, error_laws, slopes
@@ -36,6 +37,10 @@ class Results(RunTables):
     def comparison(self, metric: str = "metric.test_accuracy") -> pd.DataFrame:
         """Every arm against the baseline, paired; see `claims.arms.comparison`."""
         return comparison(self, metric)
+
+    def over_cells(self, metric: str = "metric.test_accuracy") -> pd.DataFrame:
+        """Every arm's gain, summarised over cells; see `pooled.over_cells`."""
+        return over_cells(self, metric)
 
     def power(self, *differences: float, metric: str = "metric.test_accuracy") -> pd.DataFrame:
         """The replicates that differences need; see `claims.arms.power`."""

@@ -46,6 +46,7 @@ def test_the_parts_stand_in_order(found: Section) -> None:
         "The claims, contrast by contrast",
         "Gains by other methods",
         "Contrasts by other methods",
+        "Gains over all cells",
         "Whether training was long enough",
         "Data-efficiency factor",
         "Gain per doubling of the training samples K",

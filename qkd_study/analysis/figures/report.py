@@ -12,6 +12,7 @@ from qkd_study.analysis.figures import (
     by_factor,
     forest,
     laws,
+    pooled,
     reliability,
     tradeoff,
     training,
@@ -55,6 +56,7 @@ def _entries(results: RunTables, judged: Sequence[ClaimResult]) -> Iterator[Draw
             partial(forest.verdicts, judged),
         )
         yield from _by_factor(results)
+        yield from _pooled(results)
         yield from _scaling(results)
         yield from _others(results)
         yield from _curves(results)
@@ -80,6 +82,16 @@ def _by_factor(results: RunTables) -> Iterator[Drawable]:
             "excludes zero is no claim yet: there are many of them.",
             partial(by_factor.gain_by_factor, results, factor),
         )
+
+
+def _pooled(results: RunTables) -> Iterator[Drawable]:
+    yield (
+        "pooled-gains",
+        f"Gain in test accuracy over {results.baseline} in every cell (small points), its mean "
+        "over cells with a 95 % interval (thick), and the 95 % interval of the gain in one more "
+        "cell (dotted).",
+        partial(pooled.gains_over_cells, results),
+    )
 
 
 def _scaling(results: RunTables) -> Iterator[Drawable]:

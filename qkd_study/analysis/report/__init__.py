@@ -12,6 +12,7 @@ from qkd_study.analysis import figures
 from qkd_study.analysis.claims.evaluate import judge
 from qkd_study.analysis.report.build import section
 from qkd_study.analysis.report.page import Picture, html, markdown
+from qkd_study.analysis.report.pooled import over_datasets
 from qkd_study.analysis.run_tables import RunTables
 
 
@@ -42,12 +43,14 @@ def write_report(runs: Sequence[RunTables], folder: Path) -> Written:
             for (name, caption, figure), png in zip(own, pngs, strict=True)
         ]
         sections.append(section(run, pictures, of_run))
+    together = over_datasets(runs)
+    shown = sections if together is None else [together, *sections]
     title = str(runs[0].declaration["name"]) if len(runs) == 1 else "Comparison of runs"
     subtitle = ", ".join(run.name for run in runs)
     folder.mkdir(parents=True, exist_ok=True)
     page, text = folder / "report.html", folder / "report.md"
-    page.write_text(html(title, subtitle, sections), encoding="utf-8")
-    text.write_text(markdown(title, subtitle, sections), encoding="utf-8")
+    page.write_text(html(title, subtitle, shown), encoding="utf-8")
+    text.write_text(markdown(title, subtitle, shown), encoding="utf-8")
     verdicts = folder / "verdicts.json"
     found = {run.name: run.verdicts for run in sections}
     verdicts.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")

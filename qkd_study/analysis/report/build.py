@@ -24,6 +24,7 @@ LEAD = "verdicts"
 PLACES = {
     "score-": "Scores and gains",
     "gain-": "Scores and gains",
+    "pooled-": "Scores and gains",
     "calibration": "Scores and gains",
     "error-": "Scaling laws",
     "cost-": "Scaling laws",

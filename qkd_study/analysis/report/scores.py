@@ -10,6 +10,7 @@ from qkd_study.analysis.claims.arms import comparison
 from qkd_study.analysis.claims.evaluate import ClaimResult
 from qkd_study.analysis.claims.table import unit, verdicts
 from qkd_study.analysis.report.page import Subsection, Table
+from qkd_study.analysis.report.pooled import cells_table
 from qkd_study.analysis.report.tables import (
     ARM,
     CELL,
@@ -29,7 +30,7 @@ from qkd_study.study.claims import BOTH, REPLICATES
 def scores(results: RunTables, judged: Sequence[ClaimResult]) -> Subsection:
     """The scores on the test set."""
     tables = [_scores(results), *_contrasts(judged), *_other_methods(results, judged)]
-    tables.append(_undertraining(results))
+    tables += [cells_table(results), _undertraining(results)]
     tables = [found for found in tables if found.rows]
     return Subsection("Scores and gains", (), tables)
 

@@ -1,0 +1,119 @@
+"""Gains over the baseline, summarised over the cells of a run, or over runs on several datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from qkd_study.analysis.claims.sides import PairedScores, mean_over_cells, paired_scores
+from qkd_study.analysis.run_tables import RunTables
+from qkd_study.analysis.statistics.random_effects import (
+    RandomEffects,
+    covariance_of_means,
+    random_effects,
+)
+
+#: A spread is estimated from so many effects at least.
+FEWEST = 3
+NAMES = ["arm", "effects", "pairs", "gain", "low", "high", "spread", "spread_low", "spread_high"]
+NAMES += ["next_low", "next_high", "p"]
+
+
+def over_cells(results: RunTables, metric: str = "metric.test_accuracy") -> pd.DataFrame:
+    """The gain of every arm over the baseline, summarised over cells; see `random_effects`.
+
+    Cells are taken for a sample of those that could have been run. That their gains are measured on
+    the same replicates is allowed for.
+
+    Args:
+        results: the run.
+        metric: a column of the `runs` table.
+
+    Returns:
+        arm, effects (cells), pairs (replicates that are complete in all of them), gain with `low`
+        and `high`, spread between cells with `spread_low` and `spread_high`, the interval of the
+        gain in one more cell `next_low` to `next_high`, and p of no spread. Arms with fewer than
+        three cells, or not more replicates than cells, are left out.
+    """
+    rows = []
+    for arm in results.arms:
+        if results.baseline is None or arm == results.baseline:
+            continue
+        values = _differences(_pairs(results, arm, metric)).to_numpy()
+        n, k = values.shape
+        if k >= FEWEST and n > k + 1 and np.linalg.matrix_rank(np.cov(values.T)) == k:
+            found = random_effects(values.mean(axis=0), covariance_of_means(values))
+            rows.append({"arm": arm, "pairs": n, **_row(found)})
+    return pd.DataFrame(rows, columns=NAMES)
+
+
+def over_runs(
+    runs: Sequence[RunTables], metric: str = "metric.test_accuracy"
+) -> dict[str, tuple[pd.Series[float], RandomEffects]]:
+    """The gain of every arm, averaged over cells in each run, summarised over runs.
+
+    For runs of one study on several datasets: their replicates are independent.
+
+    Args:
+        runs: each with another dataset.
+        metric: a column of the `runs` table.
+
+    Returns:
+        By arm that three or more runs have: the gain by run, and its summary.
+    """
+    found: dict[str, tuple[pd.Series[float], RandomEffects]] = {}
+    for arm in dict.fromkeys(arm for run in runs for arm in run.arms):
+        gains, variances = {}, []
+        for run in runs:
+            if run.baseline is None or arm not in run.arms or arm == run.baseline:
+                continue
+            pair = mean_over_cells(_pairs(run, arm, metric)).complete.dropna()
+            values = (pair["better"] - pair["than"]).to_numpy(dtype=float)
+            if len(values) > 1 and np.ptp(values) > 0:
+                gains[run.name] = float(values.mean())
+                variances.append(float(values.var(ddof=1)) / len(values))
+        if len(gains) >= FEWEST:
+            by_run = pd.Series(gains, dtype=float)
+            found[arm] = by_run, random_effects(by_run.to_numpy(), np.diag(variances))
+    return found
+
+
+def _pairs(results: RunTables, arm: str, metric: str) -> dict[str, PairedScores]:
+    """The scores of an arm and of the baseline, by cell."""
+    contrast: Mapping[str, Any] = {
+        "better": arm,
+        "than": results.baseline,
+        "where": {},
+        "metric": metric.removeprefix("metric."),
+    }
+    return paired_scores(results, contrast)
+
+
+def _differences(pairs: Mapping[str, PairedScores]) -> pd.DataFrame:
+    """The gain by complete replicate and cell."""
+    cells = {c: p.complete["better"] - p.complete["than"] for c, p in pairs.items()}
+    return pd.DataFrame(cells).dropna(axis=1, how="all").dropna()
+
+
+def _row(found: RandomEffects) -> dict[str, float]:
+    return {
+        "effects": found.count,
+        "gain": found.mean,
+        "low": found.low,
+        "high": found.high,
+        "spread": found.spread,
+        "spread_low": found.spread_low,
+        "spread_high": found.spread_high,
+        "next_low": found.next_low,
+        "next_high": found.next_high,
+        "p": found.p,
+    }
+
+
+def table_over_runs(runs: Sequence[RunTables]) -> pd.DataFrame:
+    """The summaries of `over_runs`, in the columns of `over_cells`; effects are runs."""
+    rows = [{"arm": arm, **_row(found)} for arm, (_, found) in over_runs(runs).items()]
+    return pd.DataFrame(rows, columns=[name for name in NAMES if name != "pairs"])
