@@ -15,6 +15,7 @@ from qkd_study.analysis.statistics.random_effects import (
     covariance_of_means,
     random_effects,
 )
+from qkd_study.analysis.summary import by_unit
 
 #: A spread is estimated from so many effects at least.
 FEWEST = 3
@@ -33,7 +34,7 @@ def over_cells(results: RunTables, metric: str = "metric.test_accuracy") -> pd.D
         metric: a column of the `runs` table.
 
     Returns:
-        arm, effects (cells), pairs (replicates that are complete in all of them), gain with `low`
+        arm, effects (cells), pairs (replicates, or searches, complete in all), gain with `low`
         and `high`, spread between cells with `spread_low` and `spread_high`, the interval of the
         gain in one more cell `next_low` to `next_high`, and p of no spread. Arms with fewer than
         three cells, or not more replicates than cells, are left out.
@@ -70,7 +71,8 @@ def over_runs(
         for run in runs:
             if run.baseline is None or arm not in run.arms or arm == run.baseline:
                 continue
-            pair = mean_over_cells(_pairs(run, arm, metric)).complete.dropna()
+            scores = mean_over_cells(_pairs(run, arm, metric))
+            pair = scores.units(scores.complete)
             values = (pair["better"] - pair["than"]).to_numpy(dtype=float)
             if len(values) > 1 and np.ptp(values) > 0:
                 gains[run.name] = float(values.mean())
@@ -93,9 +95,10 @@ def _pairs(results: RunTables, arm: str, metric: str) -> dict[str, PairedScores]
 
 
 def _differences(pairs: Mapping[str, PairedScores]) -> pd.DataFrame:
-    """The gain by complete replicate and cell."""
+    """The gain by complete replicate, or search if there are several, and cell."""
     cells = {c: p.complete["better"] - p.complete["than"] for c, p in pairs.items()}
-    return pd.DataFrame(cells).dropna(axis=1, how="all").dropna()
+    complete = pd.DataFrame(cells).dropna(axis=1, how="all").dropna()
+    return by_unit(complete, max((p.searches for p in pairs.values()), default=1))
 
 
 def _row(found: RandomEffects) -> dict[str, float]:

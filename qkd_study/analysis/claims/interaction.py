@@ -12,6 +12,7 @@ import pandas as pd
 from qkd_study.analysis.claims.sides import PairedScores
 from qkd_study.analysis.statistics import holm
 from qkd_study.analysis.statistics.hotelling import equal_means_p
+from qkd_study.analysis.summary import by_unit
 
 #: The level at which an interaction is named.
 ALPHA = 0.05
@@ -40,7 +41,8 @@ def interactions(
     fewer than two complete replicates.
 
     The difference is averaged over the cells of each value of a factor, replicate by replicate, and
-    the averages are compared. Replicates that are not complete in every cell are left out.
+    the averages are compared. Replicates that are not complete in every cell are left out; if there
+    are several searches, their means are compared.
 
     Args:
         pairs: the scores by cell.
@@ -49,6 +51,7 @@ def interactions(
     differences = pd.DataFrame(
         {c: p.units(p.complete).eval("better - than") for c, p in pairs.items()}
     ).dropna()
+    differences = by_unit(differences, max((p.searches for p in pairs.values()), default=1))
     if len(differences) < 2 or differences.shape[1] < 2:
         return []
     groups: dict[str, dict[str, list[str]]] = {}
