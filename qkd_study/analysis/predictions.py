@@ -32,16 +32,16 @@ def correctness(
         confirmed: the rows of `runs` that count; predictions of other trials do not.
     """
     found: dict[tuple[str, str], Correctness] = {}
-    chosen = confirmed.groupby(["cell", "arm"])[["trial", "config.dataset"]].first()
-    trials = {str_pair(key): (row.iloc[0], row.iloc[1]) for key, row in chosen.iterrows()}
+    own = {str_pair(key): rows for key, rows in confirmed.groupby(["cell", "arm"])}
     for key, rows in predictions.groupby(["cell", "arm"], observed=True, sort=False):
         pair = str_pair(key)
-        if pair not in trials:
+        if pair not in own:
             continue
-        trial, dataset = trials[pair]
-        rows = rows[rows["trial"] == trial]
+        # Each search has a configuration of its own, and replicates of its own.
+        trials = own[pair].set_index("replicate")["trial"]
+        rows = rows[rows["trial"] == rows["replicate"].map(trials)]
         if len(rows):
-            found[pair] = Correctness(str(dataset), _wide(rows))
+            found[pair] = Correctness(str(own[pair]["config.dataset"].iloc[0]), _wide(rows))
     return found
 
 

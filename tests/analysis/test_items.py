@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from scipy import stats
 
 from qkd_study import InputError, load
 from qkd_study.analysis.claims import sides
+from qkd_study.analysis.predictions import correctness as right_of
 from qkd_study.analysis.report.prose import statement
 from qkd_study.analysis.statistics import crossed_difference, item_variance
 from qkd_study.study.canonical import canonical
@@ -183,3 +185,24 @@ def test_datasets_have_test_items_of_their_own() -> None:
     found = item_variance([frame.to_numpy() for frame in items.values()])
     assert found.variance == pytest.approx(sum(alone))
     assert sides._sum([(items, 1.0), (None, 1.0)]) is None
+
+
+def test_each_replicate_counts_with_the_configuration_of_its_own_search() -> None:
+    keys = {"cell": "all", "arm": "soft"}
+    chosen: list[dict[str, Any]] = [
+        {**keys, "trial": t, "replicate": r} for t, r in ((3, 1000), (1_000_002, 1001))
+    ]
+    confirmed = pd.DataFrame(chosen).assign(**{"config.dataset": "digits"})
+    other: list[dict[str, Any]] = [
+        {**keys, "trial": 4, "replicate": r} for r in (1000, 1001)
+    ]  # confirmed, not chosen
+    rows = [
+        {**run, "sample": sample, "label": 1, "predicted": int(run in chosen and sample > 0)}
+        for run in (*chosen, *other)
+        for sample in range(3)
+    ]
+    found = right_of(pd.DataFrame(rows), confirmed)
+    assert found["all", "soft"].dataset == "digits"
+    right = found["all", "soft"].right
+    assert right.index.to_list() == [1000, 1001]
+    assert right.to_numpy().tolist() == [[0, 1, 1], [0, 1, 1]]
