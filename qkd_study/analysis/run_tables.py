@@ -199,7 +199,9 @@ class RunTables:
             return (*messages, "The run has no rows yet.")
         found = reasons(self.runs.to_dict("records")) if self.failed else ()
         messages += [f"failed: {why.count} x {why.line}; first: {why.run}" for why in found]
-        wanted = int(self.declaration["replicates"]["confirm"])
+        replicates = self.declaration["replicates"]
+        # With looks, what more there should be depends on the claims, whose texts say it.
+        wanted = int((replicates.get("looks") or [replicates["confirm"]])[0])
         there = self.confirmed.groupby(["cell", "arm"]).size()
         if there.empty:
             return (*messages, "No confirm runs yet: nothing here was measured on the test set.")

@@ -6,6 +6,7 @@ import contextlib
 import re
 import shlex
 import socket
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import pandas as pd
 import psutil
 
+from qkd_study.analysis.claims.progress import wanted_replicates
+from qkd_study.analysis.run_tables import read_run
 from qkd_study.analysis.summary import SUMMARISED, best_teachers, best_trials, confirmed
 from qkd_study.results import Reason, RunFolder, failed_share, mean_score, read_table, reasons
 from qkd_study.results.schema import RUN_KEY
@@ -27,7 +30,8 @@ class BranchStatus:
     """The progress of a cell and arm, of cells that share its rows once, or of a teacher's search.
 
     Attributes:
-        search, confirm: runs that have a row, and declared runs.
+        search, confirm: runs that have a row, and declared runs; with looks, only those of
+            confirmation that a look has asked for.
         best: the highest mean validation accuracy of a complete configuration so far.
         failed: failed runs.
     """
@@ -49,7 +53,8 @@ class RunStatus:
         reasons: why runs failed, each reason once.
         failures: how many failed, as text; empty if none did.
         branches: every cell and arm that is searched, in the order of the study.
-        declared, done: numbers of runs; rows that are no longer declared do not count.
+        declared, done: numbers of runs; rows that are no longer declared do not count, and with
+            looks, those that no look has asked for.
         rows: numbers of rows by phase and status.
         failed: keys and reason of every failed run.
         writer: the process that holds the run's lock, if any.
@@ -133,12 +138,14 @@ def status_of(folder: RunFolder) -> RunStatus:
     """
     manifest = folder.manifest()
     runs = read_table(folder.path, "runs")
-    branches = tuple(_branches(runs, manifest))
+    branches = tuple(_branches(runs, manifest, _wanted(folder, manifest)))
     ended = runs["where.ended_at"].dropna()
     failed = _failed(runs)
     # Surplus runs of one cell and arm do not make up for missing runs of another.
     done = sum(min(b.search) + min(b.confirm) for b in branches)
     declared = int(manifest["plan"]["runs"])
+    if manifest["declaration"]["replicates"].get("looks"):
+        declared = sum(b.search[1] + b.confirm[1] for b in branches)
     pace = _pace(runs)
     left = 0.0 if done >= declared else None if pace is None else 60 * (declared - done) / pace
     return RunStatus(
@@ -162,9 +169,19 @@ def status_of(folder: RunFolder) -> RunStatus:
     )
 
 
-def _branches(runs: pd.DataFrame, manifest: dict[str, Any]) -> list[BranchStatus]:
+def _wanted(folder: RunFolder, manifest: dict[str, Any]) -> Mapping[tuple[str, str], int]:
+    """The confirm replicates of cells and arms that get more than the first look has."""
+    if not manifest["declaration"]["replicates"].get("looks"):
+        return {}
+    return wanted_replicates(read_run(folder.path, search_curves=False)) or {}
+
+
+def _branches(
+    runs: pd.DataFrame, manifest: dict[str, Any], wanted: Mapping[tuple[str, str], int]
+) -> list[BranchStatus]:
     plan, replicates = manifest["plan"], manifest["declaration"]["replicates"]
     trials_of = plan.get("arm_trials", {})
+    first = (replicates.get("looks") or [replicates["confirm"]])[0]
     minimised = MINIMISED.get(manifest["declaration"].get("minimise") or "")
     best, found = best_trials(runs, minimised), _teachers(runs, manifest)
     runs = runs[runs["phase"] != "teacher"]
@@ -189,7 +206,7 @@ def _branches(runs: pd.DataFrame, manifest: dict[str, Any]) -> list[BranchStatus
                     cell,
                     arm,
                     search=(len(search), trials * replicates["search"]),
-                    confirm=(len(confirm), replicates["confirm"]),
+                    confirm=(len(confirm), wanted.get((cell, arm), first)),
                     best=max((mean_score(own) for _, own in scores), default=None),
                     failed=int((rows["status"] == "failed").sum()),
                 )

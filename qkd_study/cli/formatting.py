@@ -33,7 +33,7 @@ def forecast_lines(found: Forecast) -> list[str]:
             if found.calibration_seconds >= 1
             else ""
         ),
-        f"  CPU time: {format_duration(found.cpu_seconds)}, of it "
+        f"  CPU time: {_from(found.cpu_seconds_least, found.cpu_seconds)}, of it "
         f"{format_duration(found.teacher_seconds)} for {found.teachers} teachers",
         f"  memory: {size(found.memory)} per worker",
         f"  disk: {size(found.disk.bytes)} in {found.disk.files:,} files"
@@ -49,6 +49,12 @@ def forecast_lines(found: Forecast) -> list[str]:
             "when it is not"
         )
     return lines + [_scenario(scenario) for scenario in found.scenarios]
+
+
+def _from(least: float, most: float) -> str:
+    """A duration, or from the least to the most if looks may end the run."""
+    shown = [format_duration(seconds) for seconds in (least, most)]
+    return " to ".join(dict.fromkeys(shown))
 
 
 def _scenario(at: Scenario) -> str:
@@ -68,6 +74,8 @@ def _scenario(at: Scenario) -> str:
         case _:
             why = f"the longest chain of runs that wait for each other ({at.timeline.last})"
     cpus = f"{at.cpus:,} CPU{'s' if at.cpus > 1 else ''}"
+    if at.least is not None:
+        wall = _from(at.least, at.timeline.wall)
     return f"  {cpus}: {wall}, {100 * at.used:.0f} % of them busy; bottleneck: {why}"
 
 

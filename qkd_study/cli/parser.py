@@ -134,7 +134,9 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", metavar="NAME", help="use this dataset")
     parser.add_argument("--seed", type=int, metavar="N", help="where all randomness starts")
     parser.add_argument("--trials", type=int, metavar="N", help="configurations per cell and arm")
-    parser.add_argument("--replicates", type=int, metavar="N", help="confirm replicates")
+    parser.add_argument(
+        "--replicates", type=int, metavar="N", help="confirm replicates, without looks"
+    )
     parser.add_argument(
         "--no-predictions",
         dest="predictions",

@@ -61,8 +61,7 @@ def plan(options: Namespace) -> int:
         *_searches(study),
         f"{counted.trials} trials of {study.replicates.search} replicates: "
         f"{counted.runs_search} search runs",
-        f"{counted.runs_confirm} confirm runs, {study.replicates.confirm} per cell and arm",
-        f"{counted.runs} runs and at most {counted.teachers} teachers in all",
+        *_confirm(study, counted),
     )
     if with_forecast:
         print_wrapped(*forecast_lines(forecast()))
@@ -160,6 +159,21 @@ def _searches(study: Study) -> list[str]:
         f"{number} independent searches per cell and arm, each of which confirms its best "
         f"configuration on {study.replicates.confirm // number} replicates: intervals and tests "
         f"are over {number} searches"
+    ]
+
+
+def _confirm(study: Study, counted: Plan) -> list[str]:
+    looks = study.replicates.looks
+    if not looks:
+        return [
+            f"{counted.runs_confirm} confirm runs, {study.replicates.confirm} per cell and arm",
+            f"{counted.runs} runs and at most {counted.teachers} teachers in all",
+        ]
+    return [
+        f"{counted.runs_confirm_least} to {counted.runs_confirm} confirm runs, {looks[0]} to "
+        f"{looks[-1]} per cell and arm: claims may stop at {', '.join(map(str, looks))}",
+        f"{counted.runs_least} to {counted.runs} runs and at most {counted.teachers} teachers in "
+        f"all",
     ]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ from qkd_study.study.identity import SEARCH_RULE, declaration
 from qkd_study.study.study import MINIMISED, Study
 
 if TYPE_CHECKING:
+    from qkd_study.search.schedule import NeededAfter
     from qkd_study.tune.driver import Outcome
 
 
@@ -84,7 +87,8 @@ def run(options: Namespace) -> int:
 
         def read() -> tuple[Any, Schedule]:
             rows = read_table(folder.path, "runs", columns=Schedule.columns(study))
-            return rows, Schedule(study, dataset.name, rows)
+            needed = _needed_after(study, folder, counted)
+            return rows, Schedule(study, dataset.name, rows, needed_after=needed)
 
         rows, schedule = read()
         if schedule.surplus:
@@ -116,8 +120,9 @@ def run(options: Namespace) -> int:
         missing = schedule.missing_runs()
         if missing:
             what = "goes on in" if found else "writes to"
+            most = "at most " if study.replicates.looks else ""
             console.print(
-                f"{study.name}: {counted.runs} runs, {missing} to do; {what} {folder.where}",
+                f"{study.name}: {most}{counted.runs} runs, {missing} to do; {what} {folder.where}",
                 markup=False,
             )
             update_manifest()
@@ -137,7 +142,7 @@ def run(options: Namespace) -> int:
         ended = read_table(folder.path, "runs", columns=failures.COLUMNS)
     failed_searches = schedule.failed_searches()
     searches = counted.branches + len(counted.teacher_searches)
-    lines = failures.failed_lines(ended, study.replicates.confirm)
+    lines = failures.failed_lines(ended, study.replicates.least)
     if fault is None:
         lines += failures.unsearched_lines(failed_searches, searches)
     if fault is not None:
@@ -152,10 +157,30 @@ def run(options: Namespace) -> int:
             lines.append(f"To run again what failed, but did not diverge: {again}")
     if code == INCOMPLETE:
         lines.append(f"Incomplete. This goes on where it stopped: {continue_command(options)}")
+    if schedule.spared:
+        lines.append(f"{schedule.spared} of {counted.runs} runs were not needed for the verdicts")
     for line in lines:
         console.print(line, markup=False)
     failed = ended.loc[ended["phase"] == "confirm", "status"].eq("failed").any()
     return ERROR if (failed or failed_searches) and code == DONE else code
+
+
+def _needed_after(study: Study, folder: Any, counted: Plan) -> NeededAfter | None:
+    """What decides at the study's looks what goes on, from the rows in the folder."""
+    if not study.replicates.looks:
+        return None
+    from qkd_study.analysis.claims.progress import needed_after
+    from qkd_study.analysis.run_tables import read_run
+    from qkd_study.results.claim_history import updated_history
+
+    def needed(replicates: int) -> Collection[tuple[str, str]]:
+        run, declared = read_run(folder.path, search_curves=False), declaration(study)
+        # study.json is written only if there is something to run.
+        claims = updated_history(run.manifest, declared, at=None, confirm_rows=1)
+        now = {"declaration": declared, "plan": counted.as_json(), **claims}
+        return needed_after(replace(run, manifest=run.manifest | now), replicates)
+
+    return needed
 
 
 def _search_rule(schedule: Any, folder: Any, new: bool) -> int:
@@ -187,9 +212,10 @@ def _drive(
     from qkd_study.tune.progress import Display, format_duration
 
     start = time.monotonic()
-    done = counted.runs - schedule.missing_runs()
+    runs = counted.runs - schedule.spared
+    done = runs - schedule.missing_runs()
     teachers = tuple(f"{kind} teacher" for kind in counted.teacher_kinds)
-    with Display(console, counted.runs, done, (*teachers, *counted.arms)) as display:
+    with Display(console, runs, done, (*teachers, *counted.arms)) as display:
         display.show_activity("starting Ray" if address is None else f"connecting to {address}")
         # Imported late: with Ray they take seconds.
         from qkd_study.tune.driver import drive

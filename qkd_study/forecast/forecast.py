@@ -33,12 +33,14 @@ class Scenario:
             `chain`, if none of them: runs of one cell and arm that wait for each other.
         counterfactual: wall time in seconds if there were twice the CPUs, or the driver, the
             storage or the teachers took no time.
+        least: wall time in seconds if all claims stop at the first look; `None` without looks.
     """
 
     cpus: int
     timeline: Timeline
     bottleneck: str
     counterfactual: dict[str, float]
+    least: float | None
 
     @property
     def used(self) -> float:
@@ -51,7 +53,8 @@ class Forecast:
     """The estimated cost of a study.
 
     Attributes:
-        cpu_seconds: of all runs with their teachers.
+        cpu_seconds: of all runs with their teachers, at most.
+        cpu_seconds_least: the same if all claims stop at the first look.
         teacher_seconds: the part that trains teachers.
         teachers: how many are trained; an ensemble counts once.
         memory: peak memory of a worker, in bytes.
@@ -63,6 +66,7 @@ class Forecast:
     """
 
     cpu_seconds: float
+    cpu_seconds_least: float
     teacher_seconds: float
     teachers: int
     memory: float
@@ -77,6 +81,7 @@ class Forecast:
         """The forecast as `qkd-study plan --json --forecast` prints it."""
         return {
             "cpu_seconds": self.cpu_seconds,
+            "cpu_seconds_least": self.cpu_seconds_least,
             "teacher_seconds": self.teacher_seconds,
             "teachers_trained": self.teachers,
             "worker_memory_bytes": round(self.memory),
@@ -90,6 +95,7 @@ class Forecast:
                 {
                     "cpus": scenario.cpus,
                     "wall_seconds": scenario.timeline.wall,
+                    "wall_seconds_least": scenario.least,
                     "used": scenario.used,
                     "bottleneck": scenario.bottleneck,
                     "wall_seconds_without": scenario.counterfactual,
@@ -111,7 +117,8 @@ def scenario(work: Workload, machine: Machine) -> Scenario:
     }
     best = min(counterfactual, key=lambda name: counterfactual[name])
     gains = counterfactual[best] < (1 - LEAST_GAIN) * timeline.wall
-    return Scenario(machine.cpus, timeline, best if gains else "chain", counterfactual)
+    least = simulate(work, machine, least=True).wall if work.study.replicates.looks else None
+    return Scenario(machine.cpus, timeline, best if gains else "chain", counterfactual, least)
 
 
 def forecast(
@@ -140,13 +147,16 @@ def forecast(
         )
     found = calibrate(study, dataset, refresh=refresh, progress=progress)
     work = workload_of(study, dataset, found.cost)
-    one = simulate(work, Machine(cpus=1, slowdown=1.0))
+    alone = Machine(cpus=1, slowdown=1.0)
+    one = simulate(work, alone)
+    least = simulate(work, alone, least=True) if study.replicates.looks else one
     search, confirm = (1 if files >= COMPACT_FROM else files for files in one.files)
     written = disk(work, dataset, search + confirm, confirm)
     storage = written.seconds * sum(one.files) / max(one.trials, 1)
     machines = [Machine(cpus=count, per_trial=study.trial_cpus, storage=storage) for count in cpus]
     return Forecast(
         cpu_seconds=one.busy,
+        cpu_seconds_least=least.busy,
         teacher_seconds=one.teaching,
         teachers=one.teachers,
         memory=found.memory + RAY_WORKER,

@@ -88,7 +88,7 @@ class Timeline:
     last: str = ""
 
 
-def simulate(work: Workload, machine: Machine, seed: int = 0) -> Timeline:
+def simulate(work: Workload, machine: Machine, seed: int = 0, *, least: bool = False) -> Timeline:
     """Run a study's schedule on a simulated clock.
 
     The schedule and the sizes of bundles are those of a run. A worker runs the trials of its bundle
@@ -99,12 +99,13 @@ def simulate(work: Workload, machine: Machine, seed: int = 0) -> Timeline:
         work: what is run.
         machine: where it is run.
         seed: of the random choice of pruned trials.
+        least: whether all claims stop at the first look, rather than at the last.
     """
-    return _Simulation(work, machine, seed).run()
+    return _Simulation(work, machine, seed, least).run()
 
 
 class _Simulation:
-    def __init__(self, work: Workload, machine: Machine, seed: int) -> None:
+    def __init__(self, work: Workload, machine: Machine, seed: int, least: bool) -> None:
         self._work, self._machine = work, machine
         self._rng = np.random.default_rng(seed)
         self._schedule = Schedule(
@@ -113,6 +114,7 @@ class _Simulation:
             pd.DataFrame(columns=Schedule.columns(work.study)),
             lambda study, dataset, cell, arm, number: work.arms[cell.key, arm.name].suggestions,
             lambda study, dataset, search: work.teacher_searches[search.key].suggestions,
+            (lambda replicates: ()) if least else None,
         )
         self._found = Timeline()
         self._now = self._driver_free = machine.start

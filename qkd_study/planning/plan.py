@@ -30,8 +30,9 @@ class Plan:
         teacher_searches: the searches for a teacher.
         taught: the arms of each kind of teacher that is searched.
         runs_teacher: trainings of a teacher in them.
-        runs_search, runs_confirm: trainings of a student in each phase; with two objectives, of
-            each Pareto front only its first configuration is counted.
+        runs_search, runs_confirm: trainings of a student in each phase, at most; with two
+            objectives, of each Pareto front only its first configuration is counted.
+        runs_confirm_least: those of confirmation, if every claim stops at the first look.
         teachers: trainings of a teacher, at most: if parameters of the teacher are searched, one
             per configuration.
     """
@@ -44,6 +45,7 @@ class Plan:
     trials: int
     runs_search: int
     runs_confirm: int
+    runs_confirm_least: int
     teachers: int
     dataset: str
     teacher_searches: tuple[TeacherSearch, ...] = ()
@@ -52,8 +54,13 @@ class Plan:
 
     @property
     def runs(self) -> int:
-        """The number of rows: trainings of a student, and of a teacher that is searched."""
+        """The rows, at most: trainings of a student, and of a teacher that is searched."""
         return self.runs_teacher + self.runs_search + self.runs_confirm
+
+    @property
+    def runs_least(self) -> int:
+        """The rows, if every claim stops at the first look."""
+        return self.runs - self.runs_confirm + self.runs_confirm_least
 
     @property
     def teacher_kinds(self) -> tuple[str, ...]:
@@ -80,6 +87,7 @@ class Plan:
             "runs_search": self.runs_search,
             "runs_confirm": self.runs_confirm,
             "runs": self.runs,
+            "runs_least": self.runs_least,
             "teachers": self.teachers,
             "dataset": self.dataset,
             "cell_keys": list(self.cells),
@@ -109,6 +117,7 @@ def make_plan(study: Study, dataset: Dataset) -> Plan:
         trials=trials,
         runs_search=trials * study.replicates.search,
         runs_confirm=len(found) * study.replicates.confirm,
+        runs_confirm_least=len(found) * study.replicates.least,
         teachers=_teachers(study),
         dataset=dataset.name,
         teacher_searches=teachers,

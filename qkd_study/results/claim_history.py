@@ -22,7 +22,7 @@ def updated_history(
 
     Returns:
         `claims`: each with `declared_at`, `confirm_rows` (how many there were then), `scope` (the
-        cells, trials and confirm replicates that it is tested on), `replicates` (the confirm
+        cells, trials, confirm replicates and looks that it is tested on), `replicates` (the confirm
         replicates that were declared before there were results; it is tested on no others) and
         `changes` (`at`, `confirm_rows` and `what`, a text); `withdrawn`: those that are no longer
         declared, but were when there were confirm rows. They still count in the correction of p
@@ -64,7 +64,7 @@ def _name(entry: Entry) -> str:
 
 
 def _scope(claim: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, Any]:
-    """The cells, trials and replicates that a claim is tested on."""
+    """The cells, trials, replicates and looks that a claim is tested on."""
     cells = {name: list(values) for name, values in declared["factors"].items()}
     for side in (claim["better"], claim["than"]):
         if isinstance(side, Mapping):  # other values of these factors are not used
@@ -75,6 +75,7 @@ def _scope(claim: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, A
         "trials": declared["trials"],
         "trials per parameter": declared.get("trials_per_parameter", 0),
         "confirm replicates": declared["replicates"]["confirm"],
+        "looks": declared["replicates"].get("looks", []),
     }
 
 
@@ -94,6 +95,9 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         for name in ("trials", "trials per parameter", "confirm replicates")
         if name in old and old[name] != new[name]
     ]
+    before, after = old.get("looks", []), new["looks"]
+    if before != after:
+        changed.append(f"looks from {_joined(before) or 'none'} to {_joined(after) or 'none'}")
     for name, values in new["cells"].items():
         was = old["cells"].get(name, values)
         if sorted(map(str, was)) != sorted(map(str, values)):

@@ -9,6 +9,7 @@ from typing import Any
 from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.study.claims import Claim
 from qkd_study.study.config import parameter
+from qkd_study.study.replicates import Replicates
 from qkd_study.study.space import Choice, Float, Int, LogFloat, check_range
 
 _RANGES: Mapping[str, Any] = {kind.__name__: kind for kind in (Choice, Float, Int, LogFloat)}
@@ -56,6 +57,8 @@ def check_manifest(manifest: Any) -> None:
         _check(session.get("started_at", ""), str, "started_at")
         _check(session.get("command", []), [str], "command")
         _check(session.get("packages", {}), {...: str}, "packages")
+    _check(declared["replicates"].get("looks", []), [int], "replicates.looks")
+    Replicates(**declared["replicates"])  # looks that do not rise, for example
     for name in declared["factors"]:
         parameter(name)
     _check(manifest["plan"].get("teacher_searches", []), [_TEACHER], "plan.teacher_searches")
@@ -81,6 +84,7 @@ def _claim(entry: Any, place: str) -> Claim:
     scope = {"trials": int, "confirm replicates": int, "cells": {...: list}}
     if "scope" in entry:
         _check(entry["scope"], scope, f"{place}.scope")
+        _check(entry["scope"].get("looks", []), [int], f"{place}.scope.looks")
     number = entry.get("replicates", 1)
     _check(number, [int] if isinstance(number, list) else int, f"{place}.replicates")
     given = {name: value for name, value in entry["claim"].items() if name != "kind"}

@@ -56,6 +56,7 @@ class ArmSearch:
         live: the trials that are being run now.
         ended: the search trials that have rows, by number.
         confirmed: confirm replicates that have a row, by number of the trial.
+        confirm_replicates: how many the chosen configurations get so far.
     """
 
     phase: ClassVar[Phase] = "search"
@@ -77,6 +78,7 @@ class ArmSearch:
         self.live: list[Trial] = []
         self.ended: dict[int, EndedTrial] = {}
         self.confirmed: dict[int, set[int]] = {}
+        self.confirm_replicates = study.replicates.least
         self._study = study
         self._space = study.space(arm)
         self._minimise = study.minimise
@@ -113,6 +115,11 @@ class ArmSearch:
         failed = self._baseline is not None and self._baseline.searched and not self._weak_trial
         if failed:  # one trial more is to be suggested
             self._suggested = {}
+        self._changed()
+
+    def confirm_until(self, replicates: int) -> None:
+        """Let the chosen configurations have so many confirm replicates."""
+        self.confirm_replicates = replicates
         self._changed()
 
     def _changed(self) -> None:
@@ -301,7 +308,7 @@ class ArmSearch:
             for trial in self.live:
                 if (trial.phase, trial.number - self.first_trial) == ("confirm", number):
                     taken.update(trial.replicates)
-            left = [r for r in self.to_confirm if r not in taken]
+            left = [r for r in self.to_confirm[: self.confirm_replicates] if r not in taken]
             if left:
                 yield number, left
 

@@ -7,7 +7,7 @@ and so are Optuna's in-memory studies: only rows must survive a crash.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import pandas as pd
@@ -33,6 +33,9 @@ CONFIRM_BLOCK = 5
 SuggestionsOf = Callable[[Study, str, Cell, Arm, int], Suggestions]
 #: The same for a teacher.
 TeacherSuggestionsOf = Callable[[Study, str, TeacherSearch], Suggestions]
+#: The keys of the cells, with the names of the arms, of which claims need more confirm replicates
+#: after so many. It is called when all rows of the replicates until then are written.
+NeededAfter = Callable[[int], Collection[tuple[str, str]]]
 
 
 class Schedule:
@@ -43,9 +46,12 @@ class Schedule:
         dataset: its name, for the configurations.
         rows: the rows of the run so far; empty at its beginning.
         suggestions, teacher_suggestions: the sources of the searched values.
+        needed_after: decides at the study's looks what goes on; `None`: everything.
 
     Attributes:
         ready: how many trials can be handed out now.
+        spared: how many confirm runs of the plan no claim needs any more; of a Pareto front, only
+            those of its first configuration are counted.
     """
 
     def __init__(
@@ -55,9 +61,11 @@ class Schedule:
         rows: pd.DataFrame,
         suggestions: SuggestionsOf = TpeSuggestions.of_arm,
         teacher_suggestions: TeacherSuggestionsOf = TpeSuggestions.of_teacher,
+        needed_after: NeededAfter | None = None,
     ) -> None:
         self.study = study
-        self.ready = 0
+        self.ready = self.spared = 0
+        self._needed_after, self._looks_passed = needed_after, 0
         searches = TeacherSearches(study)
         self._teacher_phases = {
             search.key: TeacherPhase(study, search, teacher_suggestions(study, dataset, search))
@@ -112,6 +120,7 @@ class Schedule:
         self._has_worked = any(e.means for b in self._in_order for e in b.ended.values())
         for arm_search in self._in_order:
             self._update(arm_search)
+        self._pass_looks()
 
     @staticmethod
     def columns(study: Study) -> list[str]:
@@ -133,6 +142,27 @@ class Schedule:
             heapq.heappush(self._confirms, self._places[arm_search])
         if not (blocks or arm_search.live) and arm_search.searched:
             self._unfinished.discard(arm_search)
+
+    def _pass_looks(self) -> None:
+        """Ask for the replicates of the next look where claims are open, if this look is over."""
+        looks = self.study.replicates.looks
+        every = [key[:2] for key in self._arm_searches]
+        while not self._unfinished and self._looks_passed + 1 < len(looks):
+            now = looks[self._looks_passed]
+            needed = every if self._needed_after is None else self._needed_after(now)
+            self._looks_passed, goes_on = self._looks_passed + 1, False
+            for key, arm_search in self._arm_searches.items():
+                if arm_search.confirm_replicates < now:  # stopped before
+                    continue
+                if key[:2] in needed:
+                    goes_on = True
+                    arm_search.confirm_until(looks[self._looks_passed])
+                    self._unfinished.add(arm_search)
+                    self._update(arm_search)
+                else:
+                    self.spared += looks[-1] - now
+            if not goes_on:
+                self._looks_passed = len(looks) - 1
 
     def _priority(self, arm_search: ArmSearch) -> tuple[bool, int, int, bool, int]:
         """The sort key of a cell and arm; the smallest is next.
@@ -209,8 +239,12 @@ class Schedule:
         return number in arm_search.ended and replicate in wanted
 
     def missing_runs(self) -> int:
-        """How many declared runs have no row yet; of a Pareto front, only its first is counted."""
+        """How many declared runs have no row yet; of a Pareto front, only its first is counted.
+
+        With looks, at most: later ones may show that fewer are needed.
+        """
         replicates = self.study.replicates
+        looks = replicates.looks
         count = 0
         for arm_search in self._in_order:
             open_ = arm_search.trials_left
@@ -218,7 +252,10 @@ class Schedule:
             if arm_search.phase == "teacher":
                 continue
             left = (len(left) for _, left in arm_search.missing())
-            count += len(arm_search.to_confirm) if open_ else sum(left)
+            wanted = arm_search.to_confirm[: arm_search.confirm_replicates]
+            count += len(wanted) if open_ else sum(left)
+            if looks and arm_search.confirm_replicates == looks[self._looks_passed]:
+                count += replicates.confirm - arm_search.confirm_replicates
         return count
 
     @property
@@ -255,6 +292,7 @@ class Schedule:
             for other in self._waiting.get(arm_search, ()):
                 other.prior_ended()
                 self._update(other)
+        self._pass_looks()
         number = trial.number - arm_search.first_trial
         return None if trial.phase == "confirm" else arm_search.frozen(number)
 

@@ -45,7 +45,7 @@ def declaration(study: Study) -> dict[str, Any]:
         "trials_per_parameter": study.trials_per_parameter,
         "batch": study.batch,
         "minimise": study.minimise,
-        "replicates": dataclasses.asdict(study.replicates),
+        "replicates": canonical(dataclasses.asdict(study.replicates)),
         "trial_cpus": study.trial_cpus,
         "trial_memory": study.trial_memory,
         "predictions": study.predictions,

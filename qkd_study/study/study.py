@@ -236,6 +236,24 @@ class Study:
                     f"but "
                     f"with epoch_choice='last' only the last epoch is validated. Allowed: 'best'."
                 )
+        self._check_looks()
+
+    def _check_looks(self) -> None:
+        if not self.replicates.looks:
+            return
+        fixed = f"or ask for a fixed number such as Replicates(confirm={self.replicates.confirm})"
+        if not self.claims:
+            raise InputError(
+                f"replicates with looks at {self.replicates.looks} stop when the claims are "
+                f"decided, but the study has no claims. Declare some, {fixed}."
+            )
+        for claim in self.claims:
+            if claim.margin is None:
+                raise InputError(
+                    f"replicates with looks at {self.replicates.looks} stop a claim also when it "
+                    f"is equivalent or hopeless, but claim {safe_repr(claim.says)} has no margin. "
+                    f"Give it the difference that does not matter, such as margin=0.01, {fixed}."
+                )
 
     def _epoch_choices(self, claim: Claim) -> Sequence[Value]:
         """The values of `epoch_choice` in the cells of a claim."""

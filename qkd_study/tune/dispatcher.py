@@ -222,7 +222,10 @@ class TrialDispatcher:
         for active, trial in zip(ended, trials, strict=True):
             self._pending.forget(trial)
             rows = [active.records[replicate].row for replicate in trial.replicates]
+            spared = self.schedule.spared
             frozen = self.schedule.finish(trial, rows)
+            if self.schedule.spared > spared:
+                self._display.spare(self.schedule.spared - spared)
             value = None
             if frozen is not None:
                 self._journal.add(self.schedule.search_of(trial), frozen)

@@ -132,6 +132,10 @@ class Display:
             tail = "" if best is None else f", best validation accuracy {100 * best:.1f} %"
             self._console.print(f"{self._done} of {self._total} runs, {self.time_left()}{tail}")
 
+    def spare(self, runs: int) -> None:
+        """Leave out runs that turned out not to be needed."""
+        self._total -= runs
+
     def print_line(self, line: str) -> None:
         """Print a line above the table."""
         self._console.print(line, markup=False)

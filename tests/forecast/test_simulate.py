@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from qkd_study import Choice, Int, LogFloat, QuantumToQuantum, Replicates, Study
+from qkd_study import Choice, Claim, Int, LogFloat, QuantumToQuantum, Replicates, Study
 from qkd_study.data import load
 from qkd_study.forecast.forecast import scenario
 from qkd_study.forecast.measure import Cost
@@ -97,6 +97,17 @@ def test_batches_wait_and_blocks_run_in_a_row() -> None:
     assert on(4, work(5)) == 2 + 2
     assert on(100, work(1, confirm=12)) == 1 + 5  # blocks of 5, 5 and 2 beside each other
     assert on(2, work(1, confirm=12)) == 1 + 7
+
+
+def test_claims_that_all_stop_at_the_first_look_save_the_later_ones() -> None:
+    claim = Claim(says="?", better={"samples": 21}, than={"samples": 20}, arm="scratch", margin=0.1)
+    of = work(1, cells=2)
+    looks = of.study.replaced(replicates=Replicates(1, 20, looks=(5, 20)), claims=(claim,))
+    of = replace(of, study=looks)
+    one = replace(FAST, cpus=1)
+    assert simulate(of, one).runs == 2 * (1 + 20)
+    assert simulate(of, one, least=True).runs == 2 * (1 + 5)
+    assert simulate(of, replace(FAST, cpus=100)).wall == 1 + 5 + 5  # the second look waits
 
 
 def test_cells_fill_the_cpus_in_turn() -> None:

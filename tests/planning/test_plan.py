@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from qkd_study import Float, InputError, Int, QuantumToClassical, Replicates, Study
+from qkd_study import Claim, Float, InputError, Int, QuantumToClassical, Replicates, Study
 from qkd_study.common.memory import circuit_bytes
 from qkd_study.data import load
 from qkd_study.planning.plan import make_plan
@@ -45,6 +45,10 @@ def test_counts() -> None:
         "runs": 246,
         "teachers": 39,
     }
+    assert said["runs_least"] == 246
+    claim = Claim(says="It helps.", better="soft", than="scratch", margin=0.01)
+    looks = make_plan(study(replicates=Replicates(3, (4, 10)), claims=(claim,)), load("digits"))
+    assert (looks.runs_least, looks.runs) == (246 - 3 * 4 * 6, 246)
 
 
 def test_cells_share_the_searches_of_arms_that_do_not_read_a_factor() -> None:

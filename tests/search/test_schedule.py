@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from optuna.trial import TrialState
 
-from qkd_study import Choice, ClassicalToHybrid, Float, Int, LogFloat, Replicates, Study
+from qkd_study import Choice, Claim, ClassicalToHybrid, Float, Int, LogFloat, Replicates, Study
 from qkd_study.analysis import best_trials, confirmed
 from qkd_study.common.seeds import derive
 from qkd_study.results import RUNS, Record, Row, without_result
@@ -89,6 +89,37 @@ def test_exact_counts_per_cell_and_arm() -> None:
     assert len(counts) == 2 * 4
     assert {n for (phase, *_), n in counts.items() if phase == "search"} == {8}
     assert {n for (phase, *_), n in counts.items() if phase == "confirm"} == {7}
+
+
+CLAIM = Claim(says="Soft targets help.", better="soft", than="scratch", margin=0.01)
+
+
+@pytest.mark.parametrize("cut", [5, 12, 24, 26, 29, 40])
+def test_at_a_look_only_what_open_claims_need_gets_more_replicates(cut: int) -> None:
+    """And wherever the run is interrupted, the same runs follow."""
+    made = study(replicates=Replicates(2, 21, looks=(7, 12, 16, 21)), claims=(CLAIM,))
+    one = ("samples=20", "soft")
+    needed = {7: {one, ("samples=50", "scratch")}, 12: {one}, 16: set[tuple[str, str]]()}
+    asked: list[int] = []
+
+    def needed_after(replicates: int) -> set[tuple[str, str]]:
+        asked.append(replicates)
+        return needed[replicates]
+
+    schedule = Schedule(made, "digits", EMPTY, needed_after=needed_after)
+    assert schedule.missing_runs() == 4 * (4 * 2 + 21)
+    rows = drain(schedule)
+    assert asked == [7, 12, 16]
+    assert schedule.done
+    assert (schedule.missing_runs(), schedule.spared) == (0, 2 * 14 + 9 + 5)
+    counts = Counter((r["cell"], r["arm"]) for r in rows if r["phase"] == "confirm")
+    assert sorted(counts.values()) == [7, 7, 12, 16]
+    assert counts[one] == 16
+
+    before = drain(Schedule(made, "digits", EMPTY, needed_after=needed_after), stop_after=cut)
+    again = Schedule(made, "digits", frame(before), needed_after=needed_after)
+    assert sorted(keys(before + drain(again))) == sorted(keys(rows))
+    assert (again.done, again.spared) == (True, schedule.spared)
 
 
 def test_confirmation_takes_the_best_and_fresh_replicates() -> None:

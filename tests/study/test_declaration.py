@@ -144,6 +144,20 @@ def study(**changes: Any) -> Study:
             "minimise='parameters' confirms a front of one search",
         ),
         (
+            {"replicates": Replicates(confirm=(20, 200))},
+            "looks at (20, 46, 71, 97, 123, 149, 174, 200) stop when the claims are decided, but "
+            "the study has no claims. Declare some, or ask for a fixed number such as "
+            "Replicates(confirm=200)",
+        ),
+        (
+            {
+                "replicates": Replicates(confirm=(20, 200)),
+                "claims": (Claim(says="It helps.", better="soft", than="scratch"),),
+            },
+            "claim 'It helps.' has no margin. Give it the difference that does not matter, such as "
+            "margin=0.01, or ask for a fixed number such as Replicates(confirm=200)",
+        ),
+        (
             {"fixed": {"qubits": 3, "embedding": "angle"}},
             "angle embedding of the 4 pixels of a 2x2 patch needs qubits >= 4, but got qubits=3",
         ),
@@ -204,6 +218,31 @@ def test_what_cannot_work_is_refused(changes: dict[str, Any], message: str) -> N
         (lambda: Replicates(confirm=1), "Replicates(confirm) must be an integer from 2"),
         (lambda: Replicates(confirm=20, searches=3), "multiple of the searches, such as 21"),
         (lambda: Replicates(search=400, confirm=6, searches=3), "makes 1,200 search replicates"),
+        (
+            lambda: Replicates(confirm=(20, 200), searches=3),
+            "later looks would add replicates, not searches. Ask for one search, or for a fixed "
+            "number such as confirm=201.",
+        ),
+        (
+            lambda: Replicates(confirm=(200, 20)),
+            "Replicates(confirm) must be an integer, or the least and the most confirm replicates "
+            "such as (20, 200), rising and from 2 to 100000, but got (200, 20).",
+        ),
+        (
+            lambda: Replicates(confirm=(20, 20.5)),  # type: ignore[arg-type]
+            "rising and from 2 to 100000, but got (20, 20.5)",
+        ),
+        (
+            lambda: Replicates(confirm=(20, 200), looks=(20, 100, 50, 200)),
+            "Replicates(looks) must be 2 to 10 integers from 2 that rise, begin with 20, and end "
+            "with confirm=200, such as (20, 200), but got (20, 100, 50, 200).",
+        ),
+        (lambda: Replicates(confirm=50, looks=(10, 60)), "and end with confirm=50, such as (12, 5"),
+        (lambda: Replicates(confirm=50, looks=range(40, 51)), "must be 2 to 10 integers"),
+        (
+            lambda: Replicates(confirm=(20, 50), looks=7),  # type: ignore[arg-type]
+            "such as (20, 50), but got 7.",
+        ),
         (lambda: Replicates(search=1001), "Replicates(search) must be an integer from 1 to 1000"),
         (
             lambda: Arm("x", optimizer="sgdm"),  # type: ignore[arg-type]
@@ -507,7 +546,7 @@ def declared_with(number: Any, sequence: Any) -> Study:
         ],
         trials=number(2),
         batch=number(3),
-        replicates=Replicates(number(1), number(2)),
+        replicates=Replicates(number(1), number(4), number(1), sequence([number(2), number(4)])),
         trial_cpus=number(1),
         trial_memory=number(0),
         seed=number(1),

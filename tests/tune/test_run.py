@@ -252,6 +252,45 @@ def test_more_replicates_extend(finished: Path, tmp_path: Path, cli: Cli) -> Non
     assert len(after.merge(before[KEYS], on=KEYS)) == RUNS
 
 
+LOOKS = """    replicates=Replicates(search=2, confirm=(3, 9), looks=(3, 6, 9)),
+    claims=(
+        Claim(says="More help.", better={"samples": 30}, than={"samples": 20}, arm="scratch",
+              margin=1e-4),
+    ),
+"""
+
+
+@pytest.mark.slow
+def test_looks_add_what_open_claims_need_and_nothing_else(
+    finished: Path, tmp_path: Path, cli: Cli
+) -> None:
+    """A run that is there has its first look; the driver asks for later ones by itself."""
+    copy(finished, tmp_path)
+    text = TINY.replace("import LogFloat", "import Claim, LogFloat")
+    text = text.replace("    replicates=Replicates(search=2, confirm=3),\n", LOOKS)
+    (tmp_path / "tiny.py").write_text(text)
+    assert "12 to 36 confirm runs, 3 to 9" in cli("plan", "tiny.py", "--no-forecast").stdout
+    again = cli("run", "tiny.py", "--cpus", "1")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "at most 52 runs, 12 to do" in again.stdout
+    (found,) = load(tmp_path / RESULTS).judge()
+    assert found.look is not None
+    count = found.look.replicates
+    assert found.look.reason != "open"
+    assert (count > 3, count == 9) == (True, found.look.number == 3)
+    confirm = runs(tmp_path).query("phase == 'confirm'").groupby(["cell", "arm"]).size()
+    assert confirm.to_dict() == {
+        ("samples=20", "scratch"): count,
+        ("samples=20", "soft"): 3,
+        ("samples=30", "scratch"): count,
+        ("samples=30", "soft"): 3,
+    }
+    assert f"{36 - 2 * count - 2 * 3} of 52 runs were not needed" in again.stdout
+    total = 16 + 2 * count + 2 * 3
+    assert f"{total} of {total} runs have rows" in cli("status", "tiny").stdout
+    assert "is complete" in cli("run", "tiny.py").stdout
+
+
 @pytest.mark.slow
 def test_two_workers_one_worker_and_a_killed_driver_give_the_same_confirmation(
     tmp_path: Path, cli: Cli

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
+from qkd_study.analysis.claims.looks import Design
 from qkd_study.analysis.claims.sides import Frame, PairedScores
 from qkd_study.analysis.statistics import (
     CrossedDifference,
@@ -20,7 +22,8 @@ from qkd_study.analysis.statistics import (
     verdict,
 )
 from qkd_study.analysis.statistics.bounds import equivalence_p_bound, mean_p_bound
-from qkd_study.analysis.statistics.samples import Reals
+from qkd_study.analysis.statistics.intervals import mean_interval
+from qkd_study.analysis.statistics.samples import Reals, rounded_differences
 from qkd_study.analysis.summary import by_unit
 from qkd_study.results import largest_difference
 from qkd_study.study.claims import BOTH, MORE_IS_BETTER, REPLICATES, rests_on
@@ -84,26 +87,106 @@ class Contrast:
         return ("estimate below the margin",) if small else ()
 
 
+@dataclass(frozen=True)
+class Member:
+    """A contrast of a family.
+
+    Attributes:
+        where: as of `Contrast`.
+        claim: as declared.
+        scores: of both sides; `None` before the first look.
+        looks: with looks, the p values of each so far; see `p_values`.
+    """
+
+    where: str
+    claim: Mapping[str, Any]
+    scores: PairedScores | None
+    looks: Sequence[tuple[float, float]] = ()
+
+
 def evaluate_family(
-    family: Sequence[tuple[str, PairedScores, Mapping[str, Any]]], alpha: float
+    family: Sequence[Member], alpha: float, design: Design | None = None
 ) -> list[Contrast]:
-    """Contrasts of a family, with Holm's correction over its tests, and over its margins."""
-    found = [_tested(where, scores, claim, alpha) for where, scores, claim in family]
+    """Contrasts of a family, with Holm's correction over its tests, and over its margins.
+
+    With looks, each rests on its own last look: p values are those of all looks until then
+    (`repeated_p`), and intervals are repeated ones.
+    """
+    found = [_tested(member, alpha, design) for member in family]
     alone = {i: contrast.verdict for i, contrast in enumerate(found) if contrast.verdict}
-    p_values = _adjusted({i: single.p for i, single in alone.items()})
-    within = _adjusted({i: s.equivalence.p for i, s in alone.items() if s.equivalence is not None})
-    for i in alone:
-        _, scores, claim = family[i]
-        adjusted = _verdict(
-            _differences(scores, scores.complete), claim, alpha, p_values[i], within.get(i)
-        )
-        both, too_few = found[i].both, False
+    if design is not None:
+        p_values, within = _over_looks(family, alone, design)
+    else:
+        p_values = {i: single.p for i, single in alone.items()}
+        within = {i: v.equivalence.p for i, v in alone.items() if v.equivalence is not None}
+    for i, adjusted in _judged(family, p_values, within, alpha).items():
+        both, too_few, claim = found[i].both, False, family[i].claim
         if both is not None and found[i].over == BOTH and adjusted.replicates_needed is not None:
             target = adjusted.mean if claim["margin"] is None else claim["margin"]
             needed = both.replicates_needed(target, alpha=alpha)
             adjusted, too_few = replace(adjusted, replicates_needed=needed), needed is None
         found[i] = replace(found[i], verdict=adjusted, too_few_items=too_few)
     return found
+
+
+def verdicts_at_look(family: Sequence[Member], design: Design) -> list[Verdict | None]:
+    """The verdicts of `evaluate_family` without intervals, which take most of its time."""
+    tested = [i for i, member in enumerate(family) if len(differences(member)) >= 2]
+    judged = _judged(family, *_over_looks(family, tested, design), design.alpha)
+    return [judged.get(i) for i in range(len(family))]
+
+
+def _over_looks(
+    family: Sequence[Member], tested: Iterable[int], design: Design
+) -> tuple[dict[int, float], dict[int, float]]:
+    """The p values of all looks so far: that a mean is zero, and that it is beyond its margin."""
+    p_values, within = {}, {}
+    for i in tested:
+        p_values[i] = design.repeated([p for p, _ in family[i].looks], 2)
+        if family[i].claim["margin"] is not None:
+            within[i] = design.repeated([p for _, p in family[i].looks], 1)
+    return p_values, within
+
+
+def _judged(
+    family: Sequence[Member],
+    p_values: Mapping[int, float],
+    within: Mapping[int, float],
+    alpha: float,
+) -> dict[int, Verdict]:
+    """The verdicts with Holm's correction of these p values."""
+    adjusted, adjusted_within = _adjusted(p_values), _adjusted(within)
+    return {
+        i: _verdict(differences(family[i]), family[i].claim, alpha, p, adjusted_within.get(i))
+        for i, p in adjusted.items()
+    }
+
+
+def differences(member: Member) -> Reals:
+    """(pairs,): better minus than, without failed runs."""
+    scores = member.scores
+    return np.array([]) if scores is None else _differences(scores, scores.complete)
+
+
+def p_values(scores: PairedScores, claim: Mapping[str, Any]) -> tuple[float, float]:
+    """The p values of a contrast: that the mean is zero, and that it is beyond the margin.
+
+    Over what the verdict rests on; with failed runs, the largest over all that their scores may be.
+
+    Returns:
+        nan with fewer than two pairs; the second also without a margin.
+    """
+    values, margin = _known_and_ends(scores), claim["margin"]
+    if len(values[0]) < 2:
+        return math.nan, math.nan
+    p, within = mean_p_bound(*values), math.nan
+    both = _over_both(scores) if rests_on(claim) == BOTH else None
+    if both is not None:
+        p = max(p, both.p)
+    if margin is not None:
+        within = equivalence_p_bound(*values, margin)
+        within = within if both is None else max(within, both.p_within(margin))
+    return p, within
 
 
 def paired_test(scores: PairedScores, metric: str) -> tuple[Paired, float]:
@@ -124,13 +207,22 @@ def paired_test(scores: PairedScores, metric: str) -> tuple[Paired, float]:
     return paired, mean_p_bound(*_known_and_ends(scores))
 
 
-def _tested(where: str, scores: PairedScores, claim: Mapping[str, Any], alpha: float) -> Contrast:
-    """A contrast by itself."""
-    paired, p = paired_test(scores, f"metric.{claim['metric']}")
+def _tested(member: Member, alpha: float, design: Design | None) -> Contrast:
+    """A contrast by itself, at its last look."""
+    where, claim, scores = member.where, member.claim, member.scores
+    if scores is None:
+        return Contrast(where, None, None, 0)
+    metric = f"metric.{claim['metric']}"
+    paired, p = paired_test(scores, metric)
     if paired.n < 2:
         return Contrast(where, None, None, scores.left_out, scores.failed)
     known, lowest, highest = _known_and_ends(scores)
-    both, margin, p_within = _over_both(scores), claim["margin"], None
+    confidence = 0.95
+    if design is not None:
+        confidence = design.coverage(len(member.looks) - 1)
+        repeated = mean_interval(known, confidence, most=largest_difference(metric))
+        paired = replace(paired, t_low=repeated.low, t_high=repeated.high)
+    both, margin, p_within = _over_both(scores, confidence), claim["margin"], None
     if scores.failed and margin is not None:
         p_within = equivalence_p_bound(known, lowest, highest, margin)
     over = BOTH if both is not None and rests_on(claim) == BOTH else REPLICATES
@@ -151,7 +243,7 @@ def _tested(where: str, scores: PairedScores, claim: Mapping[str, Any], alpha: f
     )
 
 
-def _over_both(scores: PairedScores) -> CrossedDifference | None:
+def _over_both(scores: PairedScores, confidence: float = 0.95) -> CrossedDifference | None:
     """The difference over replicates and test items, if every pair has predictions."""
     pair = scores.complete.dropna()
     frames = [] if scores.items is None else list(scores.items.values())
@@ -159,7 +251,8 @@ def _over_both(scores: PairedScores) -> CrossedDifference | None:
         return None
     units = [by_unit(frame.loc[pair.index], scores.searches) for frame in frames]
     items = item_variance([frame.to_numpy() for frame in units])
-    return crossed_difference(_differences(scores, scores.complete), items, most=1.0)
+    values = _differences(scores, scores.complete)
+    return crossed_difference(values, items, confidence=confidence, most=1.0)
 
 
 def _known_and_ends(scores: PairedScores) -> tuple[Reals, Reals, Reals]:
@@ -172,7 +265,9 @@ def _known_and_ends(scores: PairedScores) -> tuple[Reals, Reals, Reals]:
 
 def _differences(scores: PairedScores, frame: Frame) -> Reals:
     pair = scores.units(frame)
-    return (pair["better"] - pair["than"]).to_numpy(dtype=np.float64)
+    return rounded_differences(
+        pair["better"].to_numpy(dtype=np.float64), pair["than"].to_numpy(dtype=np.float64)
+    )
 
 
 def _adjusted(p_values: Mapping[int, float]) -> dict[int, float]:

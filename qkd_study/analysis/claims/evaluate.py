@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from qkd_study.analysis.claims.contrasts import Contrast, evaluate_family
+from qkd_study.analysis.claims.evidence import Evidence
 from qkd_study.analysis.claims.extension import declared_replicates
 from qkd_study.analysis.claims.interaction import ALPHA, Interaction, interactions
+from qkd_study.analysis.claims.looks import Design, Look
+from qkd_study.analysis.claims.progress import Progress, follow, look_of
 from qkd_study.analysis.claims.sensitivity import only_if_sensitive
-from qkd_study.analysis.claims.sides import (
-    compared,
-    mean_over_cells,
-    paired_scores,
-)
+from qkd_study.analysis.claims.sides import compared
 from qkd_study.analysis.run_tables import RunTables
 from qkd_study.analysis.statistics import Paired
 from qkd_study.analysis.undertraining import TOLERATED, undertraining
@@ -64,6 +63,7 @@ class ClaimResult:
         cut_to: the number of replicates that all this rests on, if more were added with results in
             sight; see `declared_replicates`.
         compared: cell and arm of all that the claim compares, without controls.
+        look: that the verdict rests on; `None` if the number of confirm replicates is fixed.
         rising: those of them whose validation accuracy still rose when training ended; see
             `undertraining`.
     """
@@ -79,6 +79,7 @@ class ClaimResult:
     cut_to: int | None = None
     compared: Sequence[tuple[str, str]] = ()
     rising: Sequence[tuple[str, str]] = ()
+    look: Look | None = None
 
     @property
     def undertrained(self) -> bool:
@@ -120,39 +121,43 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
     results, cut_to = declared_replicates(results)
     made: list[dict[str, Any]] = results.manifest.get("claims", [])
     claims = [*made, *results.manifest.get("withdrawn", [])]
-    sides = [paired_scores(results, entry["claim"]) for entry in claims]
-    overall = evaluate_family(
-        [
-            ("all", mean_over_cells(pairs), entry["claim"])
-            for entry, pairs in zip(claims, sides, strict=True)
-        ],
-        alpha,
-    )
+    design = Design.of(results, alpha)
+    evidence = Evidence(results, design)
+    progress = [
+        Progress(entry["claim"], 0, "open", dict.fromkeys(entry["claim"]["controls"], 0))
+        for entry in claims
+    ]
+    if design is not None:
+        progress = follow(evidence, [entry["claim"] for entry in claims], len(made))
+    family = [evidence.member("all", one.claim, one.last) for one in progress]
+    overall = evaluate_family(family, alpha, design)
     trends = undertraining(results)
     risen = set(trends.loc[trends["rising"].astype(bool), ["cell", "arm"]].itertuples(index=False))
     judged = []
-    for number, (entry, pairs, contrast) in enumerate(zip(claims, sides, overall, strict=True)):
-        claim = entry["claim"]
+    for number, (entry, one, contrast) in enumerate(zip(claims, progress, overall, strict=True)):
+        claim = one.claim
         both = list(dict.fromkeys(side for s in compared(results, claim).values() for side in s))
-        cells = evaluate_family([(cell, pair, claim) for cell, pair in pairs.items()], alpha)
+        until = evidence.table(max(one.last, 0))
+        cells = evaluate_family(evidence.members(claim, one.last), alpha, design)
         by_cell = list(compared(results, claim).values())
         of_cells = zip(cells, ([own] for own in by_cell), strict=True)
-        contrast, *cells = only_if_sensitive(
-            results, claim, [(contrast, by_cell), *of_cells], alpha
-        )
+        contrast, *cells = only_if_sensitive(until, claim, [(contrast, by_cell), *of_cells], alpha)
         judged.append(
             ClaimResult(
                 claim,
                 contrast,
                 cells,
-                _controls(results, claim, alpha),
+                _controls(evidence, one, alpha),
                 declared_after=int(entry.get("confirm_rows") or 0),
-                interactions=interactions(pairs, _values(results, claim)),
+                interactions=interactions(
+                    evidence.by_cell(claim, max(one.last, 0)), _values(results, claim)
+                ),
                 changes=entry.get("changes", ()),
                 withdrawn=number >= len(made),
                 cut_to=cut_to,
                 compared=both,
                 rising=[side for side in both if side in risen],
+                look=None if design is None or number >= len(made) else look_of(one, design),
             )
         )
     return judged
@@ -168,18 +173,14 @@ def _values(results: RunTables, claim: Mapping[str, Any]) -> dict[str, dict[str,
     }
 
 
-def _controls(results: RunTables, claim: Mapping[str, Any], alpha: float) -> list[Control]:
+def _controls(evidence: Evidence, one: Progress, alpha: float) -> list[Control]:
     """The claim's `better` against each control, and the gain of each control."""
-    if not claim["controls"]:
-        return []
-    against = [{**claim, "than": arm} for arm in claim["controls"]]
-    alone = [{**claim, "better": arm} for arm in claim["controls"]]
-    contrasts = evaluate_family(
-        [(c["than"], mean_over_cells(paired_scores(results, c)), c) for c in against], alpha
-    )
-    gains = evaluate_family(
-        [(c["better"], mean_over_cells(paired_scores(results, c)), c) for c in alone], alpha
-    )
+    against = [
+        evidence.member(arm, {**one.claim, "than": arm}, last) for arm, last in one.controls.items()
+    ]
+    alone = [evidence.member(arm, {**one.claim, "better": arm}, one.last) for arm in one.controls]
+    contrasts = evaluate_family(against, alpha, evidence.design)
+    gains = evaluate_family(alone, alpha, evidence.design)
     return [
         Control(contrast.where, gain.paired, contrast)
         for contrast, gain in zip(contrasts, gains, strict=True)

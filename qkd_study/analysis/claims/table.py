@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -64,8 +65,8 @@ def as_json(judged: Sequence[ClaimResult]) -> list[dict[str, Any]]:
 
     Returns:
         says, verdict, marks (a list), interactions (over, means, p), rising (cell and arm of what
-        still rose when training ended), declared_after, withdrawn, and contrasts; null where the
-        table has nan.
+        still rose when training ended), look (see `Look`; null without looks), declared_after,
+        withdrawn, and contrasts; null where the table has nan.
     """
     table = verdicts(judged).drop(columns="marks")
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
@@ -79,6 +80,7 @@ def as_json(judged: Sequence[ClaimResult]) -> list[dict[str, Any]]:
                 for i in one.interactions
             ],
             "rising": [list(side) for side in one.rising],
+            "look": None if one.look is None else asdict(one.look),
             "declared_after": one.declared_after,
             "withdrawn": one.withdrawn,
             "contrasts": [row for row in rows if row["claim"] == number],

@@ -8,6 +8,7 @@ from typing import Any
 from qkd_study.analysis.claims.contrasts import Contrast
 from qkd_study.analysis.claims.evaluate import ClaimResult, Control
 from qkd_study.analysis.claims.interaction import ALPHA, Interaction
+from qkd_study.analysis.claims.looks import FUTILE, Look
 from qkd_study.analysis.claims.table import side, unit
 from qkd_study.analysis.report.page import Statement
 from qkd_study.study.claims import BOTH
@@ -64,7 +65,11 @@ def p_value(p: float) -> str:
 def statement(judged: ClaimResult) -> Statement:
     """A claim, its verdict, and why."""
     claim, overall = judged.claim, judged.overall
-    lines = [_overall(claim, overall, len(judged.cells))]
+    lines = []
+    if judged.look is None or judged.look.number:
+        lines.append(_overall(claim, overall, len(judged.cells)))
+    if judged.look is not None:
+        lines.append(_look(judged.look))
     if len(judged.cells) > 1:
         lines.append("By cell: " + "; ".join(_in_cell(claim, c) for c in judged.cells) + ".")
         lines += [_interaction(claim, found) for found in judged.interactions if found.p < ALPHA]
@@ -101,6 +106,32 @@ def _interaction(claim: Mapping[str, Any], found: Interaction) -> str:
         f"The difference depends on {found.over} (interaction, {p_value(found.p)}): from "
         f"{low_text} at {name}{lowest} to {high_text} at {name}{highest}. "
         "The mean over cells holds for none of them by itself."
+    )
+
+
+def _look(look: Look) -> str:
+    """At which look a claim stopped, and what its numbers then are."""
+    if not look.number:
+        return (
+            f"Not judged yet: the first of {look.of} looks, at {look.replicates} replicates, "
+            "is not complete."
+        )
+    at = f"look {look.number} of {look.of}, at {look.replicates} replicates"
+    match look.reason:
+        case "open":
+            text = f"Goes on after {at}."
+        case "futile":
+            text = (
+                f"Stopped as hopeless at {at}: the chance that the last look decides was below "
+                f"{FUTILE:.0%}."
+            )
+        case "last look":
+            text = f"Not decided at {at}."
+        case _:
+            text = f"Stopped as {look.reason} at {at}; later replicates do not count."
+    return (
+        f"{text} p values are those of all looks so far, and intervals are repeated confidence "
+        f"intervals: at all looks together they hold the true difference with 95 %."
     )
 
 

@@ -16,10 +16,12 @@ from scipy import stats
 
 from qkd_study.analysis.statistics.intervals import mean_interval
 from qkd_study.analysis.statistics.samples import (
+    ROUNDING,
     Reals,
     finite,
     greater_p,
     mean_p,
+    rounded_differences,
     share,
     sign_flip_p,
 )
@@ -103,16 +105,12 @@ def paired_difference(
     nan = float("nan")
     if n == 0:
         return Paired(nan, nan, nan, "none", nan, nan, nan, 0, nan, nan, nan)
-    differences = ours - theirs
-    # 0.3 - 0.2 is not 0.2 - 0.1 in floats: what is closer than rounding is equal.
-    rounding = 1e-12 * max(np.abs(ours).max(), np.abs(theirs).max())
-    differences[np.abs(differences) <= rounding] = 0.0
+    differences = rounded_differences(ours, theirs)
+    rounding = ROUNDING * max(np.abs(ours).max(), np.abs(theirs).max())
     won = float(np.mean((np.sign(differences) + 1) / 2))
     mean = float(differences.mean())
     if n == 1:
         return Paired(mean, nan, nan, "none", nan, nan, nan, 1, won, nan, nan)
-    if np.ptp(differences) <= rounding:
-        differences[:] = differences[0]
     low, high, method = _bootstrap(differences, confidence, seed, resamples)
     around = mean_interval(differences, confidence, most=most)
     return Paired(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 Reals = NDArray[np.float64]
+
+#: Differences closer than this share of the largest score are equal.
+ROUNDING = 1e-12
 
 #: Values that spread less than this share of their mean give a t test no scale to trust: its p
 #: would rest on the tails of a normal distribution a hundred standard deviations out.
@@ -28,6 +31,24 @@ def finite(name: str, values: ArrayLike, dimensions: int) -> Reals:
         at = tuple(int(i) for i in where)
         raise ValueError(f"{name} must be finite, but is {array[at]} at {at}")
     return array
+
+
+def rounded_differences(treated: Reals, control: Reals) -> Reals:
+    """treated - control, where what is closer than rounding is equal.
+
+    0.3 - 0.2 is not 0.2 - 0.1 in floats.
+
+    Args:
+        treated, control: (n,).
+    """
+    found = treated - control
+    if len(found) == 0:
+        return found
+    rounding = ROUNDING * max(np.abs(treated).max(), np.abs(control).max())
+    found[np.abs(found) <= rounding] = 0.0
+    if np.ptp(found) <= rounding:
+        found[:] = found[0]
+    return found
 
 
 def share(name: str, value: float) -> None:
@@ -64,7 +85,7 @@ def greater_p(values: Reals) -> float:
     mean = values.mean()
     if constant(values) or np.ptp(values) <= NEARLY_EQUAL * abs(mean):
         return float(2.0**-n if mean > 0 else 1.0)
-    return float(stats.t.sf(mean / (values.std(ddof=1) / np.sqrt(n)), n - 1))
+    return float(special.stdtr(n - 1, -mean / (values.std(ddof=1) / np.sqrt(n))))
 
 
 def mean_p(values: Reals) -> float:

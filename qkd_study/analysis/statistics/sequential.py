@@ -22,7 +22,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from qkd_study.analysis.statistics.samples import Reals, share
 
@@ -156,11 +156,11 @@ def chance_of_verdict(
     """
     spread = sd * math.sqrt(1 / count - 1 / last)
     error = sd / math.sqrt(last)
-    needed = error * stats.t.isf(level / 2, last - 1)
-    inside = min(margin - error * stats.t.isf(level_within, last - 1), needed)
+    needed = -error * float(special.stdtrit(last - 1, level / 2))
+    inside = min(margin + error * float(special.stdtrit(last - 1, level_within)), needed)
 
     def above(value: float) -> float:
-        return float(stats.t.sf((value - mean) / spread, count - 1))
+        return float(special.stdtr(count - 1, (mean - value) / spread))
 
     within = above(-inside) - above(inside) if inside > 0 else 0.0
     return above(needed) + 1 - above(-needed) + within
