@@ -71,7 +71,7 @@ def verdicts(judged: Sequence[ClaimResult], title: str | None = None) -> Figure:
     """A forest of all claims, a panel per unit.
 
     The difference of a claim, averaged over its cells, with its 95 % interval over replicates
-    (thick) and over replicates and test samples (thin, with ends); a band from -margin to margin;
+    or searches (thick) and over test samples too (thin, with ends); a band from -margin to margin;
     the gain of each control with its interval over replicates; the verdict by colour and word.
 
     Args:
@@ -211,17 +211,18 @@ def _text(
 
 
 def _key(figure: Figure, judged: Sequence[ClaimResult]) -> None:
+    counted = judged[0].overall.unit
     entries: list[tuple[str, Line2D | Patch]] = [
-        ("95 % over replicates", Line2D([], [], color="0.35", linewidth=3.2))
+        (f"95 % over {counted}", Line2D([], [], color="0.35", linewidth=3.2))
     ]
     if any(one.overall.both is not None for one in judged):
         both = Line2D([], [], color="0.35", linewidth=1, marker="|", markersize=5)
-        entries.append(("over replicates and test samples", both))
+        entries.append((f"over {counted} and test samples", both))
     if any(one.controls for one in judged):
         hollow = Line2D(
             [], [], color="0.35", linewidth=1, marker="o", markersize=4, markerfacecolor="white"
         )
-        entries.append(("control, over replicates", hollow))
+        entries.append((f"control, over {counted}", hollow))
     if any(one.claim["margin"] is not None for one in judged):
         entries.append(("within the margin", Patch(color="0.88")))
     layout.grow(figure, -(-len(entries) // 2))
