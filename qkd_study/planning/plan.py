@@ -135,8 +135,7 @@ def make_plan(study: Study, dataset: Dataset) -> Plan:
 
 def _teachers(study: Study) -> int:
     """Teachers, at most: one per replicate, teacher configuration and generation."""
-    confirm = study.replicates.confirm
-    both = study.replicates.search * study.replicates.searches + confirm
+    both = study.replicates.search * study.replicates.searches + study.replicates.confirm
     tried = study.teacher_trials * study.replicates.search
     count = sum(
         tried * _members(study.setting.teacher_of(search.arm)) for search in teacher_searches(study)
@@ -158,7 +157,7 @@ def _teachers(study: Study) -> int:
                 count += runs * _members(teacher)
             elif key not in seen:
                 found = generation == 1 and teacher_space(study, arm)
-                count += (confirm if found else both) * _members(teacher)
+                count += (both - study.replicates.search if found else both) * _members(teacher)
                 seen.add(key)
     return count
 
