@@ -237,7 +237,7 @@ def test_markdown_has_the_verdicts_and_the_tables(written: Written) -> None:
     assert "**Soft targets help.** *supported, undertrained.*" in text  # made curves are lines
     (claim,) = json.loads(written.verdicts.read_text())["made/made"]
     assert (claim["verdict"], claim["marks"]) == ("supported", ["undertrained"])
-    header = next(line for line in text.splitlines() if line.startswith("| cell | arm | n |"))
+    header = next(line for line in text.splitlines() if line.startswith("| cell | arm |"))
     rows = [line for line in text.splitlines() if line.startswith("| samples=50 | soft |")]
     assert rows
     assert all(row.count("|") == header.count("|") for row in rows[:1])
