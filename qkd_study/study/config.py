@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import types
-import typing
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from qkd_study.common.errors import InputError
 from qkd_study.common.names import unknown
-from qkd_study.study.parameters import Kind, Parameter, Term, Value
+from qkd_study.study.parameters import Parameter, Term, Value, parameters_of, terms_of
 from qkd_study.study.reductions import REDUCTIONS
 
 #: Activation functions of classical models; `qkd_study.models.activations` has the functions.
@@ -381,37 +378,12 @@ class Config:
     )
 
 
-def _terms() -> Iterator[Term]:
-    for f in fields(Config):
-        if "term" in f.metadata:
-            term: Term = f.metadata["term"]
-            yield term if f.name in term.reads else dataclasses.replace(term, weight=f.name)
-
-
 #: Every term of the loss, by name, in the order of the tables' columns.
-TERMS: Mapping[str, Term] = MappingProxyType({term.name: term for term in _terms()})
-_KINDS: Mapping[object, Kind] = {int: "int", float: "float", str: "text"}
-
-
-def _parameters() -> Iterator[Parameter]:
-    hints = typing.get_type_hints(Config)
-    for f in fields(Config):
-        more = {name: value for name, value in f.metadata.items() if name != "term"}
-        if "default" not in more:
-            continue
-        hint = hints[f.name]
-        kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-        yield Parameter(
-            f.name,
-            "choice" if "choices" in more else _KINDS[kinds[0]],
-            nullable=types.NoneType in kinds,
-            terms=tuple(t.name for t in TERMS.values() if f.name in (*t.reads, t.weight)),
-            **more,
-        )
-
-
+TERMS: Mapping[str, Term] = MappingProxyType({term.name: term for term in terms_of(Config)})
 #: Every parameter that a study file may fix, cross as a factor, or search, by name.
-PARAMETERS: Mapping[str, Parameter] = MappingProxyType({p.name: p for p in _parameters()})
+PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
+    {p.name: p for p in parameters_of(Config, TERMS)}
+)
 
 
 def parameter(name: object) -> Parameter:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from numbers import Real
-from typing import Literal
+from typing import Any, Literal
 
 from qkd_study.common.errors import InputError, is_text, safe_repr
 from qkd_study.common.python_values import as_python
@@ -150,3 +153,37 @@ class Parameter:
         own = ", or only a model of the study's own while the study does not set it"
         circuit = own if self.role == "circuit" else ""
         return f"; null where nothing reads it{circuit}" if self.nullable else ""
+
+
+_KINDS: Mapping[object, Kind] = {int: "int", float: "float", str: "text"}
+
+
+def terms_of(config: Any) -> Iterator[Term]:
+    """The terms that the fields of a dataclass declare as `term`; the field is their weight."""
+    for f in fields(config):
+        if "term" in f.metadata:
+            term: Term = f.metadata["term"]
+            yield term if f.name in term.reads else replace(term, weight=f.name)
+
+
+def parameters_of(config: Any, terms: Mapping[str, Term]) -> Iterator[Parameter]:
+    """The parameters that the fields of a dataclass declare; those without `default` are none.
+
+    Args:
+        config: the dataclass.
+        terms: of the loss, by name.
+    """
+    hints = typing.get_type_hints(config)
+    for f in fields(config):
+        more = {name: value for name, value in f.metadata.items() if name != "term"}
+        if "default" not in more:
+            continue
+        hint = hints[f.name]
+        kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+        yield Parameter(
+            f.name,
+            "choice" if "choices" in more else _KINDS[kinds[0]],
+            nullable=types.NoneType in kinds,
+            terms=tuple(t.name for t in terms.values() if f.name in (*t.reads, t.weight)),
+            **more,
+        )

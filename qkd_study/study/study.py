@@ -15,13 +15,14 @@ from qkd_study.common.errors import InputError, StudyWarning, is_text, safe_repr
 from qkd_study.common.python_values import keep_python_values
 from qkd_study.data import DataSource
 from qkd_study.study.arms import Arm, resolve_arm
+from qkd_study.study.claim_checks import check_claims, check_looks
 from qkd_study.study.claims import Claim
 from qkd_study.study.config import PARAMETERS, Config, parameter
 from qkd_study.study.parameters import Parameter, Value
 from qkd_study.study.reading import only_read, reads, unread
 from qkd_study.study.replicates import Replicates, count
 from qkd_study.study.settings import NETWORKS, TEACHERS, QuantumToClassical, Setting
-from qkd_study.study.space import Choice, Range, check_range
+from qkd_study.study.space import Range, check_range
 from qkd_study.study.teacher_reading import check_teacher_search
 
 #: Second objectives that a study may minimise, and their columns.
@@ -216,52 +217,10 @@ class Study:
                 f"claims must be a tuple of Claim(...), but got {safe_repr(self.claims)}."
             )
         self._set("claims", tuple(self.claims))
-        for claim in self.claims:
-            if not isinstance(claim, Claim):
-                raise InputError(
-                    f"claims must be a tuple of Claim(...), but got {safe_repr(claim)}."
-                )
-            claim.check([arm.name for arm in self.all_arms], self.factors)
-            if claim.metric == "teacher_agreement":
-                alone = [name for name in claim.arms if not self.arm(name).needs_teacher]
-                if alone:
-                    raise InputError(
-                        f"claim {safe_repr(claim.says)} is about the agreement with a teacher, "
-                        f"but arm "
-                        f"{safe_repr(alone[0])} has none."
-                    )
-            if claim.metric == "epochs_to_target" and "last" in self._epoch_choices(claim):
-                raise InputError(
-                    f"claim {safe_repr(claim.says)} counts the epochs to a validation accuracy, "
-                    f"but "
-                    f"with epoch_choice='last' only the last epoch is validated. Allowed: 'best'."
-                )
-        self._check_looks()
-
-    def _check_looks(self) -> None:
-        if not self.replicates.looks:
-            return
-        fixed = f"or ask for a fixed number such as Replicates(confirm={self.replicates.confirm})"
-        if not self.claims:
-            raise InputError(
-                f"replicates with looks at {self.replicates.looks} stop when the claims are "
-                f"decided, but the study has no claims. Declare some, {fixed}."
-            )
-        for claim in self.claims:
-            if claim.margin is None:
-                raise InputError(
-                    f"replicates with looks at {self.replicates.looks} stop a claim also when it "
-                    f"is equivalent or hopeless, but claim {safe_repr(claim.says)} has no margin. "
-                    f"Give it the difference that does not matter, such as margin=0.01, {fixed}."
-                )
-
-    def _epoch_choices(self, claim: Claim) -> Sequence[Value]:
-        """The values of `epoch_choice` in the cells of a claim."""
-        name = "epoch_choice"
-        if isinstance(searched := self.search.get(name), Choice):
-            return searched.values
-        fixed = self.fixed.get(name, "best")
-        return claim.where.get(name) or self.factors.get(name) or [fixed]
+        places = {"factors": self.factors, "search": self.search, "fixed": self.fixed}
+        check_claims(self.claims, self.all_arms, places)
+        if self.replicates.looks:
+            check_looks(self.claims, self.replicates)
 
     def _check_size(self) -> None:
         cells = math.prod(map(len, self.factors.values()))
