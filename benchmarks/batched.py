@@ -41,7 +41,7 @@ from qkd_study.study.load import load_study
 STUDIES = Path(__file__).parent.parent / "studies"
 #: Study, arm, the factors of a cell, and what else differs from the study.
 Which = tuple[str, str, dict[str, Any], dict[str, Any]]
-IMAGES = {"embedding": "amplitude", "qubits": 8}
+IMAGES = {"embedding": "amplitude", "qubits": 8, "features": 0}
 STUDENTS: list[Which] = [
     ("q2c_low_data", "scratch", {"samples": 20}, {}),
     ("q2c_low_data", "soft+features", {"samples": 20}, {}),
