@@ -15,6 +15,7 @@ import pytest
 from qkd_study.data import choose, load, name_of
 from qkd_study.planning.plan import make_plan
 from qkd_study.study.load import load_study
+from qkd_study.study.quick import quick
 from tests.conftest import Cli
 
 ROOT = Path(__file__).parent.parent
@@ -99,7 +100,7 @@ def test_a_shipped_study_runs_quickly_whatever_was_kept(
     assert set(rows["status"]) <= {"ok", "stopped"}
     confirmed = rows[rows["phase"] == "confirm"]
     assert set(confirmed["status"]) == {"ok"}
-    assert confirmed.groupby(["cell", "arm"]).size().eq(5).all()
+    assert confirmed.groupby(["cell", "arm"]).size().eq(3).all()
     entry = next(e for e in load_study(path).datasets if name_of(e) == rows["config.dataset"][0])
     labels = load(entry).test_labels
     best = confirmed.groupby(["cell", "arm"])["metric.test_accuracy"].mean().max()
@@ -108,7 +109,8 @@ def test_a_shipped_study_runs_quickly_whatever_was_kept(
     assert "forecast from" in done("plan", path, "--quick")
     assert f"{len(rows)} of {len(rows)} runs" in done("status", path.stem)
     assert "report.html" in done("report", path.stem)
-    cell = confirmed["cell"].iloc[0]
+    study = load_study(path)
+    cell = quick(study).cells()[0].key
     replayed = done("replay", path.stem, "--cell", cell, "--replicate", "1000").splitlines()
-    arms = confirmed["arm"].nunique()
+    arms = len(study.all_arms)  # also those whose rows stand under a cell of fewer factors
     assert [line.endswith("equal to the last bit") for line in replayed] == [True] * arms

@@ -73,6 +73,8 @@ def _chosen_rows(rows: pd.DataFrame, given: dict[str, Any], folder: RunFolder) -
     chosen = []
     for name, value in given.items():
         matching = rows[rows[name] == value]
+        if name == "cell":
+            matching = rows[(rows[name] == value) | _shared_with(value, rows, folder)]
         chosen.append(f"--{name} {value}")
         if matching.empty:
             values = sorted(set(rows[name]))
@@ -82,6 +84,13 @@ def _chosen_rows(rows: pd.DataFrame, given: dict[str, Any], folder: RunFolder) -
             )
         rows = matching
     return rows
+
+
+def _shared_with(cell: str, rows: pd.DataFrame, folder: RunFolder) -> pd.Series[bool]:
+    """Which rows stand under another cell that shares them with this one."""
+    shared = folder.manifest()["plan"].get("shared", {})
+    under = rows["arm"].map({arm: cells[cell] for arm, cells in shared.items() if cell in cells})
+    return rows["cell"].astype(object) == under.astype(object)
 
 
 def _values(values: list[Any]) -> str:

@@ -8,10 +8,14 @@ from qkd_study.study.study import Study
 
 #: Epochs of the small version, at most.
 EPOCHS = {"epochs": 20, "teacher_epochs": 15}
+#: Factors with two values in the small version: the first ones.
+FACTORS = 2
+#: Confirm replicates of the small version, at most.
+CONFIRM = 3
 
 
 def quick(study: Study) -> Study:
-    """The first two values of each factor, few trials, few epochs unless they are a factor.
+    """Two values of two factors, one of the others, few trials, and few epochs if they are fixed.
 
     Searched epochs are searched, but those of teachers only if nothing else of them is.
     """
@@ -23,7 +27,10 @@ def quick(study: Study) -> Study:
         name: min(int(study.fixed.get(name, PARAMETERS[name].default or 1)), EPOCHS[name])
         for name in sorted(free)
     }
-    factors = {name: tuple(values)[:2] for name, values in study.factors.items()}
+    factors = {
+        name: tuple(values)[: 2 if i < FACTORS else 1]
+        for i, (name, values) in enumerate(study.factors.items())
+    }
     claims = [claim.within(factors) for claim in study.claims]
     return study.replaced(
         factors=factors,
@@ -33,5 +40,5 @@ def quick(study: Study) -> Study:
         trials=min(study.trials, 2),
         teacher_trials=min(study.teacher_trials, 2),
         trials_per_parameter=0,
-        replicates=Replicates(search=1, confirm=min(study.replicates.confirm, 5)),
+        replicates=Replicates(search=1, confirm=min(study.replicates.confirm, CONFIRM)),
     )

@@ -465,10 +465,14 @@ def test_with_fixed_moves_a_parameter() -> None:
 
 def test_quick_is_smaller_and_the_same_question() -> None:
     both = {"teacher_learning_rate": LogFloat(1e-3, 0.1), "teacher_epochs": Int(50, 300)}
-    made = study(factors={"samples": (20, 50, 100)}, trials=50, teacher_search=both)
+    made = study(
+        factors={"samples": (20, 50, 100), "batch_size": (8, 16), "optimizer": ("sgd", "adam")},
+        trials=50,
+        teacher_search=both,
+    )
     small = quick(made)
-    assert small.factors == {"samples": (20, 50)}
-    assert (small.trials, small.teacher_trials, small.replicates) == (2, 2, Replicates(1, 5))
+    assert small.factors == {"samples": (20, 50), "batch_size": (8, 16), "optimizer": ("sgd",)}
+    assert (small.trials, small.teacher_trials, small.replicates) == (2, 2, Replicates(1, 3))
     assert small.question == made.question
     assert small.arms == made.arms
     assert list(small.teacher_search) == ["teacher_learning_rate"]
