@@ -406,7 +406,7 @@ def test_divergence_is_a_failed_row_with_its_reason(tmp_path: Path, cli: Cli) ->
     (tmp_path / "tiny.py").write_text(source)
     ran = cli("run", "tiny.py")
     assert ran.returncode == 1
-    assert "no configuration ended well in 4 of 4 cells and arms: samples=20 scratch," in ran.stdout
+    assert "no configuration ended well in 4 of 4 searches: samples=20 scratch," in ran.stdout
     (counted,) = [line for line in ran.stdout.splitlines() if "x diverged" in line]
     assert "first: search samples=20 scratch trial 0 replicate 0" in counted
     assert "4 of 4 cells and arms have no test accuracy" in ran.stdout
