@@ -86,9 +86,7 @@ def test_a_run_that_hangs_or_kills_its_worker_fails_with_the_reason(tmp_path: Pa
         command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 1, done.stdout + done.stderr
-    assert (
-        "no configuration ended well in 2 of 3 cells and arms: all hangs, all kills" in done.stdout
-    )
+    assert "no configuration ended well in 2 of 3 searches: all hangs, all kills" in done.stdout
     assert "Traceback" not in done.stderr
     frame = h.rows(tmp_path)
     reasons = frame.set_index("arm")["reason"].dropna()
