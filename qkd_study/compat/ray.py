@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,16 @@ def start_in(folder: str, **options: Any) -> None:
     """
     with _without_services():
         ray.init(_temp_dir=folder, **options)
+
+
+def keep_alive() -> None:
+    """Undo what Ray does at a SIGTERM while it starts: it has the process aborted 3 s later.
+
+    Its handler in C++ sets an alarm for the case that it hangs, and leaves it set when it passes
+    the signal on to Python, whose clean-up may take longer.
+    """
+    if hasattr(signal, "alarm"):
+        signal.alarm(0)
 
 
 @contextlib.contextmanager

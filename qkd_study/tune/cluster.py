@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import ray
 
 from qkd_study.common.errors import InputError
-from qkd_study.compat.ray import start_in, without_runtime_environment
+from qkd_study.compat.ray import keep_alive, start_in, without_runtime_environment
 from qkd_study.tune.environment import WORKER
 from qkd_study.tune.nodes import Nodes
 from qkd_study.tune.ray_folder import ray_folder
@@ -108,9 +108,13 @@ def _join(address: str) -> None:
 
 @contextlib.contextmanager
 def _shut_down_after(init: Callable[[], None]) -> Iterator[None]:
-    init()
-    # Ray's handler would end the process at once. `Interrupts` restores the previous handler.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        init()
+        # Ray's handler would end the process at once. `Interrupts` restores the previous handler.
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    except SystemExit:
+        keep_alive()
+        raise
     try:
         yield
     finally:
