@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import contextlib
 import importlib
+import os
 import signal
 import sys
 import threading
@@ -15,7 +16,13 @@ from typing import TextIO
 
 from qkd_study.cli.continuation import how_to_continue
 from qkd_study.cli.parser import build_parser
-from qkd_study.common.errors import InputError, StorageError, StudyWarning, format_error
+from qkd_study.common.errors import (
+    InputError,
+    InterruptedStart,
+    StorageError,
+    StudyWarning,
+    format_error,
+)
 from qkd_study.common.exit_codes import BAD_INPUT, ERROR, INCOMPLETE
 from qkd_study.common.paths import cache_folder
 from qkd_study.common.terminal import prepare_streams
@@ -62,6 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         how = how_to_continue(options)
         print(f"qkd-study: interrupted. {how[0].upper()}{how[1:]}", file=sys.stderr)
+        if isinstance(left, InterruptedStart):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(INCOMPLETE)
         return INCOMPLETE
     except StorageError as error:
         print(

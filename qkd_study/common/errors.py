@@ -32,6 +32,14 @@ class StorageError(Exception):
         return cls(f"{path} cannot be written: {error.strerror or error}")
 
 
+class InterruptedStart(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM while Ray was starting.
+
+    The end of an interpreter with a half-started Ray takes five seconds and often crashes, so the
+    process must leave by `os._exit`.
+    """
+
+
 class StudyWarning(UserWarning):
     """A study can run, but probably not as its author intends."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import ray
 
-from qkd_study.common.errors import InputError
+from qkd_study.common.errors import InputError, InterruptedStart
 from qkd_study.compat.ray import keep_alive, start_in, without_runtime_environment
 from qkd_study.tune.environment import WORKER
 from qkd_study.tune.nodes import Nodes
@@ -112,9 +112,9 @@ def _shut_down_after(init: Callable[[], None]) -> Iterator[None]:
         init()
         # Ray's handler would end the process at once. `Interrupts` restores the previous handler.
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    except SystemExit:
+    except (KeyboardInterrupt, SystemExit) as error:
         keep_alive()
-        raise
+        raise InterruptedStart from error
     try:
         yield
     finally:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from qkd_study import InputError
 from qkd_study.tune.cluster import connect
+from tests.faults import harness as h
 
 
 @pytest.mark.parametrize("address", [None, "127.0.0.1:1"])
@@ -34,9 +36,9 @@ def init():
 try:
     with _shut_down_after(init):
         pass
-except SystemExit as left:
+except KeyboardInterrupt as left:
     time.sleep(4)
-    print("left with", left.code)
+    print(type(left).__name__)
 """
 
 
@@ -45,4 +47,43 @@ def test_a_slow_end_after_a_sigterm_while_ray_starts_is_not_aborted() -> None:
     done = subprocess.run(
         [sys.executable, "-c", TERMINATED], capture_output=True, text=True, timeout=100, check=False
     )
-    assert (done.returncode, done.stdout) == (0, "left with 15\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "InterruptedStart\n"), done.stderr
+
+
+#: A driver that gets a signal while `ray.init` connects to the node that it has started.
+DRIVER = """
+import os, signal, sys, threading
+from qkd_study.tune.environment import prepare_driver
+prepare_driver()
+from ray._private import worker
+from qkd_study.cli.main import main
+
+connect = worker.connect
+
+def interrupted(*arguments, **options):
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.Signals[sys.argv[1]])).start()
+    return connect(*arguments, **options)
+
+worker.connect = interrupted
+sys.exit(main(["run", "bench.py", "--cpus", "2"]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", ["SIGTERM", "SIGINT"])
+def test_a_driver_that_is_interrupted_while_ray_starts_ends_in_order(
+    tmp_path: Path, sent: str
+) -> None:
+    (tmp_path / "bench.py").write_text(h.STUDY.replace("EPOCHS", "2"))
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER, sent],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "qkd-study: interrupted." in done.stderr
+    finished = h.finish(tmp_path, epochs=2)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
