@@ -7,7 +7,7 @@ hardware-efficient one. `FullyQuantum(scale=True)` adds a trainable factor on th
 log-probabilities.
 """
 
-from qkd_study import Claim, ClassicalToQuantum, FullyQuantum, LogFloat, Mlp, Replicates, Study
+from qkd_study import Claim, ClassicalToQuantum, FullyQuantum, Int, LogFloat, Mlp, Replicates, Study
 
 study = Study(
     question="Does a classical teacher improve a fully quantum student?",
@@ -21,7 +21,12 @@ study = Study(
         "scale_cross_entropy": LogFloat(1.0, 20.0),
         "weight_decay": LogFloat(1e-2, 3.0),
     },
-    fixed={"qubits": 6, "depth": 4, "teacher_samples": 5000, "epochs": 100},
+    teacher_search={
+        "teacher_learning_rate": LogFloat(1e-3, 1e-1),
+        "teacher_epochs": Int(30, 200),
+    },
+    teacher_trials=8,
+    fixed={"qubits": 6, "depth": 4, "teacher_samples": 5000, "epochs": 120},
     arms=(
         "scratch",
         "scaled-ce",
@@ -56,5 +61,5 @@ study = Study(
         ),
     ),
     trials=6,
-    replicates=Replicates(search=3, confirm=20),
+    replicates=Replicates(search=2, confirm=18, searches=6),
 )

@@ -7,7 +7,7 @@ parameters. Its samples are a factor: as many as the largest student has, or 5,0
 Students without entangling gates, or without a circuit, ask what the circuit adds.
 """
 
-from qkd_study import Claim, ClassicalToHybrid, HybridCircuit, LogFloat, Mlp, Replicates, Study
+from qkd_study import Claim, ClassicalToHybrid, HybridCircuit, Int, LogFloat, Mlp, Replicates, Study
 
 study = Study(
     question="Does a classical teacher improve a hybrid student, and does its data decide?",
@@ -21,7 +21,12 @@ study = Study(
         "label_smoothing": LogFloat(0.01, 0.5),
         "weight_decay": LogFloat(1e-2, 3.0),
     },
-    fixed={"qubits": 6, "depth": 4, "ansatz": "strongly-entangling", "epochs": 100},
+    teacher_search={
+        "teacher_learning_rate": LogFloat(1e-3, 1e-1),
+        "teacher_epochs": Int(30, 200),
+    },
+    teacher_trials=8,
+    fixed={"qubits": 6, "depth": 4, "ansatz": "strongly-entangling", "epochs": 200},
     arms=(
         "scratch",
         "label-smoothing",
@@ -59,5 +64,5 @@ study = Study(
         ),
     ),
     trials=6,
-    replicates=Replicates(search=3, confirm=20),
+    replicates=Replicates(search=2, confirm=18, searches=6),
 )

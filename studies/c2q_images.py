@@ -26,7 +26,9 @@ study = Study(
         "temperature": LogFloat(1.0, 10.0),
         "weight_soft": LogFloat(0.1, 10.0),
     },
-    fixed={"samples": 300, "depth": 3, "epochs": 20, "teacher_epochs": 20},
+    teacher_search={"teacher_learning_rate": LogFloat(3e-4, 3e-2)},
+    teacher_trials=8,
+    fixed={"samples": 300, "depth": 3, "epochs": 40, "teacher_epochs": 40},
     arms=("scratch", "soft", "separable-student"),
     claims=(
         Claim(
@@ -67,5 +69,5 @@ study = Study(
         ),
     ),
     trials=5,
-    replicates=Replicates(search=2, confirm=10),
+    replicates=Replicates(search=2, confirm=8, searches=4),
 )

@@ -6,7 +6,16 @@ convolutional network, or an ensemble (swap in `Ensemble(ConvNet(), 3)`). `self-
 whether any teacher will do, `label-smoothing` whether soft labels without a teacher do.
 """
 
-from qkd_study import Claim, ClassicalToHybrid, ConvNet, HybridImage, LogFloat, Replicates, Study
+from qkd_study import (
+    Claim,
+    ClassicalToHybrid,
+    ConvNet,
+    HybridImage,
+    Int,
+    LogFloat,
+    Replicates,
+    Study,
+)
 
 study = Study(
     question="Does a classical teacher improve a hybrid image student?",
@@ -20,7 +29,12 @@ study = Study(
         "label_smoothing": LogFloat(0.01, 0.5),
         "weight_decay": LogFloat(1e-2, 3.0),
     },
-    fixed={"depth": 2, "epochs": 40, "teacher_epochs": 40},
+    teacher_search={
+        "teacher_learning_rate": LogFloat(3e-4, 3e-2),
+        "teacher_epochs": Int(10, 80),
+    },
+    teacher_trials=8,
+    fixed={"depth": 2, "epochs": 60},
     arms=(
         "scratch",
         "label-smoothing",
@@ -47,5 +61,5 @@ study = Study(
         ),
     ),
     trials=6,
-    replicates=Replicates(search=3, confirm=12),
+    replicates=Replicates(search=2, confirm=15, searches=5),
 )

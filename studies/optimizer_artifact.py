@@ -7,7 +7,7 @@ here on purpose: a search would find the larger step by itself. `decayed` is ada
 and no teacher; the stand-ins ask whether the teacher has to be a circuit.
 """
 
-from qkd_study import Claim, LogFloat, QuantumToClassical, Replicates, Study
+from qkd_study import Choice, Claim, Int, LogFloat, QuantumToClassical, Replicates, Study
 
 #: The same encoding, parameters or data, but less of a circuit, or none.
 STAND_INS = (
@@ -30,6 +30,12 @@ study = Study(
         "scale_cross_entropy": LogFloat(1.0, 20.0),
         "weight_decay": LogFloat(1e-2, 3.0),
     },
+    teacher_search={
+        "teacher_learning_rate": LogFloat(1e-3, 1e-1),
+        "teacher_epochs": Int(50, 300),
+        "teacher_activation": Choice("tanh", "relu", "gelu"),
+    },
+    teacher_trials=8,
     fixed={"samples": 100, "learning_rate": 0.01, "momentum": 0.0, "epoch_choice": "last"},
     arms=("scratch", "scaled-ce", "decayed", "soft", "soft+features", *STAND_INS),
     claims=(
@@ -58,5 +64,5 @@ study = Study(
         ),
     ),
     trials=10,
-    replicates=Replicates(search=3, confirm=20),
+    replicates=Replicates(search=2, confirm=18, searches=6),
 )

@@ -39,7 +39,7 @@ study = Study(
         "teacher_epochs": Int(50, 300),
         "teacher_activation": Choice("tanh", "relu", "gelu"),
     },
-    teacher_trials=12,
+    teacher_trials=8,
     fixed={"validation_share": 1.0, "epochs": 150},
     arms=(
         "scratch",
@@ -75,5 +75,5 @@ study = Study(
         ),
     ),
     trials=12,
-    replicates=Replicates(search=3, confirm=20),
+    replicates=Replicates(search=2, confirm=18, searches=6),
 )

@@ -36,7 +36,7 @@ study = Study(
         "teacher_epochs": Int(50, 300),
         "teacher_activation": Choice("tanh", "relu", "gelu"),
     },
-    teacher_trials=12,
+    teacher_trials=8,
     fixed={"samples": 50, "epochs": 150},
     arms=("scratch", "decayed", "soft", "classical-teacher", "random-teacher", *STAND_INS),
     claims=(
@@ -63,5 +63,5 @@ study = Study(
         ),
     ),
     trials=10,
-    replicates=Replicates(search=3, confirm=20),
+    replicates=Replicates(search=2, confirm=18, searches=6),
 )

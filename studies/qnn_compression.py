@@ -7,7 +7,7 @@ average pooling. Small circuits may keep most of the accuracy without a teacher:
 much of one it takes, and `decayed` whether weight decay does as much without a teacher.
 """
 
-from qkd_study import Claim, LogFloat, QuantumToQuantum, Replicates, Study, Subset
+from qkd_study import Claim, Int, LogFloat, QuantumToQuantum, Replicates, Study, Subset
 
 #: The same encoding, parameters or data, but less of a circuit, or none. Amplitudes have no
 #: surrogate beside the quadratic form.
@@ -26,6 +26,11 @@ study = Study(
         "weight_soft": LogFloat(0.1, 10.0),
         "weight_decay": LogFloat(1e-2, 3.0),
     },
+    teacher_search={
+        "teacher_learning_rate": LogFloat(1e-3, 1e-1),
+        "teacher_epochs": Int(20, 150),
+    },
+    teacher_trials=8,
     fixed={
         "ansatz": "hardware-efficient-minimal",
         "teacher_qubits": 6,
@@ -33,8 +38,7 @@ study = Study(
         "reduction": "average",
         "samples": 200,
         "validation_samples": 200,
-        "epochs": 40,
-        "teacher_epochs": 40,
+        "epochs": 100,
     },
     arms=("scratch", "decayed", "soft", "classical-teacher", "self-teacher", *STAND_INS, *STUDENTS),
     claims=(
@@ -61,5 +65,5 @@ study = Study(
         ),
     ),
     trials=6,
-    replicates=Replicates(search=3, confirm=12),
+    replicates=Replicates(search=2, confirm=18, searches=6),
 )

@@ -6,7 +6,7 @@ seconds should grow as 2^qubits once the state outweighs the overhead, and linea
 samples.
 """
 
-from qkd_study import Claim, ClassicalToHybrid, HybridCircuit, LogFloat, Mlp, Replicates, Study
+from qkd_study import Claim, ClassicalToHybrid, HybridCircuit, Int, LogFloat, Mlp, Replicates, Study
 
 study = Study(
     question="How do cost and accuracy of a quantum student scale with qubits, depth and samples?",
@@ -14,11 +14,16 @@ study = Study(
     datasets=("fashion-mnist", "digits"),
     factors={"qubits": (2, 4, 6, 8, 10), "depth": (1, 4), "samples": (100, 400)},
     search={"learning_rate": LogFloat(3e-3, 1e-1)},
+    teacher_search={
+        "teacher_learning_rate": LogFloat(1e-3, 1e-1),
+        "teacher_epochs": Int(20, 150),
+    },
+    teacher_trials=8,
     fixed={
         "ansatz": "hardware-efficient-minimal",
         "embedding": "angle",
         "reduction": "average",
-        "epochs": 30,
+        "epochs": 60,
     },
     arms=("scratch", "soft", "separable-student"),
     claims=(
@@ -43,5 +48,5 @@ study = Study(
         ),
     ),
     trials=3,
-    replicates=Replicates(search=2, confirm=6),
+    replicates=Replicates(search=2, confirm=12, searches=4),
 )

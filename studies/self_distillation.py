@@ -8,7 +8,7 @@ loss: if it is as fast, the step was what mattered. The stand-ins ask whether th
 the same circuit, and `decayed` whether weight decay does as much without a teacher.
 """
 
-from qkd_study import Claim, LogFloat, Replicates, SelfDistillation, Study, Subset
+from qkd_study import Claim, Int, LogFloat, Replicates, SelfDistillation, Study, Subset
 
 #: The same encoding, parameters or data, but less of a circuit, or none. Amplitudes have no
 #: surrogate beside the quadratic form.
@@ -27,6 +27,11 @@ study = Study(
         "scale_cross_entropy": LogFloat(1.0, 20.0),
         "weight_decay": LogFloat(1e-2, 3.0),
     },
+    teacher_search={
+        "teacher_learning_rate": LogFloat(1e-3, 1e-1),
+        "teacher_epochs": Int(20, 150),
+    },
+    teacher_trials=8,
     fixed={
         "learning_rate": 0.01,
         "qubits": 6,
@@ -34,8 +39,7 @@ study = Study(
         "reduction": "average",
         "samples": 200,
         "validation_samples": 200,
-        "epochs": 40,
-        "teacher_epochs": 40,
+        "epochs": 100,
     },
     arms=("scratch", "scaled-ce", "decayed", "soft", *STAND_INS, *STUDENTS),
     claims=(
@@ -63,5 +67,5 @@ study = Study(
         ),
     ),
     trials=6,
-    replicates=Replicates(search=3, confirm=15),
+    replicates=Replicates(search=2, confirm=18, searches=6),
 )

@@ -102,8 +102,10 @@ class TeacherSpec:
         """How many such members fit into memory; 1 if they are not trained in one batch."""
         if not self.can_batch:
             return 1
-        samples = self.config.teacher_samples + self.config.validation_samples
-        return largest_batch(self.member, self._config(), self.dataset.shape, samples)
+        trained = self.config.teacher_samples
+        config = replace(self._config(), samples=trained, batch_size=BATCH_SIZE)
+        samples = trained + self.config.validation_samples
+        return largest_batch(self.member, config, self.dataset.shape, samples)
 
     def _config(self) -> Config:
         return Config(**self.setting.of_teacher(vars(self.config), self.arm))

@@ -8,7 +8,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from qkd_study import ClassicalToClassical, LogFloat, QuantumToClassical, Study
+from qkd_study import (
+    ClassicalToClassical,
+    ClassicalToHybrid,
+    ConvNet,
+    HybridImage,
+    LogFloat,
+    QuantumToClassical,
+    Study,
+)
 from qkd_study.data import load
 from qkd_study.distill import TeacherSpec, TeacherStore, run_phase
 from qkd_study.models import predict
@@ -21,7 +29,8 @@ DIGITS = load("digits")
 @pytest.mark.parametrize(
     ("setting", "arm"),
     [(QuantumToClassical(), "soft"), (QuantumToClassical(), "random-teacher"),
-     (ClassicalToClassical(), "soft")],
+     (ClassicalToClassical(), "soft"),
+     (ClassicalToHybrid(teacher=ConvNet(), student=HybridImage()), "self-teacher")],
 )  # fmt: skip
 def test_a_teacher_that_was_searched_teaches(tmp_path: Path, setting: Setting, arm: str) -> None:
     study = Study(
