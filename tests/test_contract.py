@@ -43,6 +43,7 @@ from qkd_study.study import (
     ClassicalToQuantum,
     ConvNet,
     Convolution,
+    EffectiveMlp,
     Ensemble,
     FourierFeatures,
     FullyQuantum,
@@ -92,7 +93,13 @@ FIDELITY, CLASSICAL = {"fidelity"}, {"classical-teacher"}
 POLYNOMIALS = {"quadratic-teacher", "surrogate-teacher"}
 STAND_INS = POLYNOMIALS | {"separable-teacher", "matched-teacher", "kernel-teacher"}
 #: Arms with a stand-in of a quantum student.
-STUDENTS = {"separable-student", "quadratic-student", "surrogate-student", "matched-student"}
+STUDENTS = {
+    "separable-student",
+    "quadratic-student",
+    "surrogate-student",
+    "matched-student",
+    "effective-student",
+}
 #: Arms without a meaning where the teacher is classical.
 QUANTUM = CLASSICAL | STAND_INS
 
@@ -130,15 +137,17 @@ class Case:
         if not student.quantum:
             return STUDENTS
         if isinstance(student, HybridImage):
-            return {"quadratic-student", "surrogate-student"}
+            return {"quadratic-student", "surrogate-student", "effective-student"}
         angles = isinstance(student, Quanvolution) or self.fixed.get("embedding") == "angle"
         refused = set() if angles else {"surrogate-student"}
         if self.fixed.get("reduction") == "linear":
-            refused |= {"quadratic-student", "surrogate-student"}
+            refused |= {"quadratic-student", "surrogate-student", "effective-student"}
         # No network on principal components has as few parameters.
         small = isinstance(student, FullyQuantum) or self.fixed.get("qubits") == 2
         few = isinstance(student, Quanvolution) or small
-        return refused | ({"matched-student"} if few else set())
+        refused |= {"matched-student"} if few else set()
+        filters = isinstance(student, Quanvolution)
+        return refused | ({"effective-student"} if filters or few else set())
 
 
 CASES = {
@@ -281,6 +290,7 @@ REFUSALS = {
         ("matched-teacher", "matched-student"), "asks for a matched|no classical model has"
     ),
     "quadratic-student": "asks for a quadratic|a polynomial of a circuit's inputs",
+    "effective-student": "asks for an effective|where no reduction|no classical model has",
 }
 
 
@@ -609,6 +619,7 @@ SPECS: list[tuple[ModelSpec, tuple[int, ...], dict[str, Any]]] = [
     (Polynomial("all"), (4, 4), {"qubits": 3, "reduction": "crop", "embedding": "angle"}),
     (MatchedConvolution(Quanvolution(2)), (8, 9), {}),
     (MatchedMlp(), (16,), {"qubits": 4, "depth": 3}),
+    (EffectiveMlp(), (16,), {"qubits": 4, "depth": 3}),
     (FourierFeatures(5), (3, 4, 4), {}),
     (HybridImage((1, 2)), (4, 5), {"qubits": 3}),
     (HybridImage(), (3, 8, 8), {"qubits": 1}),
@@ -633,7 +644,8 @@ def test_declared_shapes_of_features_are_those_of_the_model(
     model.fit(x)
     outputs = predict(model, x)
     declared = of.feature_shape(values, shape)
-    assert (declared is None) == isinstance(of, MatchedMlp)  # its width depends on the classes
+    # The widths of these depend on the number of classes.
+    assert (declared is None) == isinstance(of, MatchedMlp | EffectiveMlp)
     assert declared is None or outputs.features.shape == (2, *declared)
     assert outputs.logits.shape == (2, 3)
 

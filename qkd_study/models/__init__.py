@@ -2,7 +2,7 @@
 
 from qkd_study.common.randomness import seeded, seeded_where_drawn
 from qkd_study.models.activations import seed_dropout
-from qkd_study.models.build import BUILDERS, build_ansatz, build_model
+from qkd_study.models.build import BUILDERS, build_ansatz, build_model, effective_widths
 from qkd_study.models.circuits import (
     SMALLEST,
     CircuitModel,
@@ -12,6 +12,7 @@ from qkd_study.models.circuits import (
 )
 from qkd_study.models.classical import MLP, AlexNet, ConvNet, LeNet5
 from qkd_study.models.convolution import ConvolutionStudent, PatchNetwork, QuanvolutionTeacher
+from qkd_study.models.effective import effective_size
 from qkd_study.models.ensemble import EnsembleModel
 from qkd_study.models.outputs import Model, Outputs, count_parameters, predict
 from qkd_study.models.products import ExpandedMLP, PatchPolynomialModel, products
@@ -40,6 +41,8 @@ __all__ = [
     "build_ansatz",
     "build_model",
     "count_parameters",
+    "effective_size",
+    "effective_widths",
     "make_reduction",
     "predict",
     "products",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from math import prod
 from typing import Any, TypedDict, cast
 
@@ -19,6 +21,7 @@ from qkd_study.models.circuits import (
 )
 from qkd_study.models.classical import MLP, AlexNet, ConvNet, LeNet5
 from qkd_study.models.convolution import ConvolutionStudent, PatchNetwork, QuanvolutionTeacher
+from qkd_study.models.effective import effective_size
 from qkd_study.models.ensemble import EnsembleModel
 from qkd_study.models.outputs import Model
 from qkd_study.models.products import (
@@ -46,7 +49,7 @@ from qkd_study.quantum import (
     without_entanglers,
 )
 from qkd_study.study import circuits as quantum_spec
-from qkd_study.study import controls
+from qkd_study.study import controls, matched
 from qkd_study.study import models as spec
 from qkd_study.study.circuits import reduced_features
 from qkd_study.study.config import Config
@@ -202,7 +205,7 @@ def _polynomial(
 
 
 def _matched_convolution(
-    of: controls.MatchedConvolution, config: Config, shape: Shape, classes: int, seed: int
+    of: matched.MatchedConvolution, config: Config, shape: Shape, classes: int, seed: int
 ) -> Model:
     return PatchNetwork(
         of.of.embedded(shape),
@@ -216,12 +219,52 @@ def _matched_convolution(
 
 
 def _matched_mlp(
-    of: controls.MatchedMlp, config: Config, shape: Shape, classes: int, seed: int
+    of: matched.MatchedMlp, config: Config, shape: Shape, classes: int, seed: int
 ) -> Model:
-    components, hidden = of.widths(vars(config), shape, classes)
-    reduction = make_reduction("pca", shape, components)
-    expansion = Components(reduction)
+    return _mlp_of_components(of, of.widths(vars(config), shape, classes), config, shape, classes)
+
+
+def _effective_mlp(
+    of: matched.EffectiveMlp, config: Config, shape: Shape, classes: int, seed: int
+) -> Model:
+    widths = effective_widths(of, vars(config), shape, classes)
+    return _mlp_of_components(of, widths, config, shape, classes)
+
+
+def _mlp_of_components(
+    of: spec.ModelSpec, widths: tuple[int, int], config: Config, shape: Shape, classes: int
+) -> Model:
+    components, hidden = widths
+    expansion = Components(make_reduction("pca", shape, components))
     return ExpandedMLP(expansion, shape, classes, hidden=(hidden,), **_network(of, config))
+
+
+def effective_widths(
+    of: matched.EffectiveMlp, values: Mapping[str, Any], shape: Shape, classes: int
+) -> tuple[int, int]:
+    """The numbers of components and hidden units with as many effective parameters.
+
+    Args:
+        of: names the circuit.
+        values: parameters by name, with `embedding` resolved.
+        shape: of a sample.
+        classes: how many.
+
+    Raises:
+        InputError: none has as many, within 5 %.
+    """
+    read = tuple((name, values[name]) for name in sorted(of.reads - spec.NETWORK))
+    return of.widths(_effective_size(of.of, read, shape, classes), values, shape, classes)
+
+
+@functools.lru_cache(maxsize=64)
+def _effective_size(
+    of: spec.ModelSpec, read: tuple[tuple[str, Any], ...], shape: Shape, classes: int
+) -> int:
+    """`effective_size` of a circuit's model, once per process."""
+    values: dict[str, Any] = dict.fromkeys(one.name for one in fields(Config))
+    config = Config(**values | dict(read, device="lightning.qubit", precision="complex128"))
+    return effective_size(cast(CircuitModel, build_model(of, config, shape, classes, seed=0)))
 
 
 def _fourier(
@@ -262,8 +305,9 @@ BUILDERS: dict[type[spec.ModelSpec], Callable[[Any, Config, Shape, int, int], Mo
     quantum_spec.HybridImage: _circuit,
     controls.PatchPolynomial: _patch_polynomial,
     controls.Polynomial: _polynomial,
-    controls.MatchedConvolution: _matched_convolution,
-    controls.MatchedMlp: _matched_mlp,
+    matched.MatchedConvolution: _matched_convolution,
+    matched.MatchedMlp: _matched_mlp,
+    matched.EffectiveMlp: _effective_mlp,
     controls.FourierFeatures: _fourier,
     spec.Ensemble: _ensemble,
     spec.Own: _own,

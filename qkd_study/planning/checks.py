@@ -12,6 +12,7 @@ from qkd_study.common.memory import check_memory
 from qkd_study.data import Dataset, check_draw
 from qkd_study.study.arms import Arm
 from qkd_study.study.circuits import Quanvolution
+from qkd_study.study.matched import EffectiveMlp
 from qkd_study.study.models import Ensemble, ModelSpec, Own
 from qkd_study.study.sizes import misfit
 from qkd_study.study.study import Cell, Study
@@ -77,6 +78,13 @@ def _check_arm(study: Study, arm: Arm, values: Mapping[str, Any], dataset: Datas
     student = study.setting.student_of(arm)
     values = {**values, **study.resolved(values, arm)}
     _check_model(student, values, dataset)
+    if isinstance(student, EffectiveMlp):
+        from qkd_study.models import effective_widths  # needs torch
+
+        searched = study.space(arm).get("activation")
+        for activation in searched.ends() if searched else (values["activation"],):
+            given = {**values, "activation": activation}
+            effective_widths(student, given, dataset.shape, dataset.classes)
     if not arm.needs_teacher:
         return
     teacher, own = study.setting.teacher_of(arm), study.setting.of_teacher(values, arm)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -13,8 +13,8 @@ from qkd_study.quantum.simulator import Simulator
 
 #: Circuits of more qubits are not examined: it would take longer than some trainings.
 MOST_QUBITS = 12
-#: Directions that are looked at beyond the number of angles.
-_SPARE = 8
+#: Directions that are looked at beyond the number of parameters.
+SPARE = 8
 #: Singular values below this share of the largest are zero: they are near 1e-15 or above 1e-5.
 _RELATIVE_ZERO = 1e-9
 
@@ -54,7 +54,7 @@ def effective_parameters(
     rng = torch.Generator().manual_seed(seed)
     theta = (2 * torch.rand(count, generator=rng, dtype=torch.float64) - 1) * math.pi
     theta.requires_grad_()
-    inputs = states(count + _SPARE, rng)
+    inputs = states(count + SPARE, rng)
     if not inputs.is_complex():
         inputs = inputs.to(torch.float64)
     simulator = Simulator()
@@ -64,5 +64,10 @@ def effective_parameters(
         combination = torch.randn(outputs.shape, generator=rng, dtype=torch.float64)
         (row,) = torch.autograd.grad((outputs * combination).sum(), theta)
         rows.append(row)
-    values = torch.linalg.svdvals(torch.stack(rows))
+    return jacobian_rank(rows)
+
+
+def jacobian_rank(rows: Sequence[Tensor]) -> int:
+    """The rank of a Jacobian from random combinations of its rows, float64 (P,) each."""
+    values = torch.linalg.svdvals(torch.stack(list(rows)))
     return int((values > _RELATIVE_ZERO * values[0]).sum()) if values[0] > 1e-12 else 0

@@ -6,11 +6,10 @@ from qkd_study.study.claims import Claim
 from qkd_study.study.config import PARAMETERS, Config
 from qkd_study.study.controls import (
     FourierFeatures,
-    MatchedConvolution,
-    MatchedMlp,
     PatchPolynomial,
     Polynomial,
 )
+from qkd_study.study.matched import EffectiveMlp, MatchedConvolution, MatchedMlp
 from qkd_study.study.models import (
     AlexNet,
     ConvNet,
@@ -50,6 +49,7 @@ __all__ = [
     "Config",
     "ConvNet",
     "Convolution",
+    "EffectiveMlp",
     "Ensemble",
     "Float",
     "FourierFeatures",

@@ -26,7 +26,7 @@ Teacher = Literal[
     "matched",
     "kernel",
 ]
-Student = Literal["own", "separable", "quadratic", "surrogate", "matched", "kernel"]
+Student = Literal["own", "separable", "quadratic", "surrogate", "matched", "effective", "kernel"]
 Optimizer = Literal["adam", "adamw", "sgd"]
 Spoiled = Literal["nothing", "shuffled features", "constant features", "shuffled labels"]
 
@@ -52,7 +52,8 @@ class Arm:
             and `shuffled labels` give each sample those of another, `constant features` give every
             sample the mean.
         optimizer: the student's, if it is not that of the study.
-        student: `own` (the setting's), or a stand-in of a quantum student, as for `teacher`.
+        student: `own` (the setting's), or a stand-in of a quantum student, as for `teacher`, or
+            `effective`: a classical network with as many effective parameters.
         question: what the arm is for, in one line; not a part of a run's identity.
     """
 
@@ -228,6 +229,12 @@ ARMS: Mapping[str, Arm] = MappingProxyType(
                 ("soft",),
                 student="matched",
                 question="Does a classical network with as many parameters learn as well?",
+            ),
+            Arm(
+                "effective-student",
+                ("soft",),
+                student="effective",
+                question="Does a classical network with as many effective parameters do as well?",
             ),
             Arm(
                 "random-teacher",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, ClassVar, Literal, get_args
 
@@ -18,13 +18,12 @@ from qkd_study.study.circuits import (
     reduced_features,
 )
 from qkd_study.study.field_checks import check_field, check_positive_int
-from qkd_study.study.models import NETWORK, Convolution, ModelSpec, Shape, Values
+from qkd_study.study.matched import EffectiveMlp, MatchedConvolution, MatchedMlp
+from qkd_study.study.models import Convolution, ModelSpec, Shape, Values
 from qkd_study.study.sizes import Sizes
 
 #: Products of at most two different inputs' features, or of those of all inputs.
 Order = Literal["pairs", "all"]
-#: By how much the number of parameters of a matched model may differ, as a share.
-TOLERANCE = 0.05
 #: Features of a patch or of a sample, at most, so that those of all samples fit into memory.
 MOST_PATCH_FEATURES, MOST_FEATURES = 1_000, 10_000
 
@@ -158,126 +157,6 @@ class Polynomial(ModelSpec):
 
 
 @dataclass(frozen=True)
-class MatchedConvolution(ModelSpec):
-    """A quanvolution with a small network instead of each circuit, of as many parameters.
-
-    A convolution to `hidden` channels, its activation, by default tanh, and a 1x1 convolution with
-    tanh to the filters (Lin et al. 2013, arXiv:1312.4400), then the linear layer.
-
-    Attributes:
-        of: the quanvolution.
-    """
-
-    of: Quanvolution = field(default_factory=Quanvolution)
-
-    reads: ClassVar[frozenset[str]] = NETWORK | {"qubits", "depth"}
-    default_activation: ClassVar[str] = "tanh"
-
-    def __post_init__(self) -> None:
-        check_field(self, "of", isinstance(self.of, Quanvolution), "a Quanvolution")
-
-    def hidden(self, values: Values, shape: Shape, classes: int) -> int:
-        """The hidden channels, with which the number of parameters is nearest."""
-        target = self.of.parameters(values, shape, classes)
-        spare = target - self._count(0, shape, classes)
-        return max(round(spare / self._count_per_channel), 1)
-
-    @property
-    def _count_per_channel(self) -> int:
-        return self.of.kernel**2 + 1 + self.of.filters
-
-    def _count(self, hidden: int, shape: Shape, classes: int) -> int:
-        head = (self.of.filters * self.of.embedded(shape) + 1) * classes
-        return self._count_per_channel * hidden + self.of.filters + head
-
-    def check(self, values: Values, shape: Shape, classes: int) -> None:
-        """See `ModelSpec.check`."""
-        self.of.check(values, shape, classes)
-        target = self.of.parameters(values, shape, classes)
-        _check_matched(self.parameters(values, shape, classes), target)
-
-    def feature_shape(self, values: Values, shape: Shape) -> Shape:
-        """The feature maps."""
-        return self.of.feature_shape(values, shape)
-
-    def parameters(self, values: Values, shape: Shape, classes: int) -> int:
-        """See `ModelSpec.parameters`."""
-        return self._count(self.hidden(values, shape, classes), shape, classes)
-
-
-@dataclass(frozen=True)
-class MatchedMlp(ModelSpec):
-    """Principal components and a hidden layer, of as many parameters as a quantum model.
-
-    Attributes:
-        of: the quantum model.
-    """
-
-    of: ModelSpec = field(default_factory=HybridCircuit)
-
-    def __post_init__(self) -> None:
-        fits = isinstance(self.of, HybridCircuit | FullyQuantum | HybridImage)
-        check_field(self, "of", fits, "a HybridCircuit, a FullyQuantum or a HybridImage")
-
-    @property
-    def reads(self) -> frozenset[str]:  # type: ignore[override]
-        """Those of a network, and what the number of the quantum model's parameters depends on."""
-        counted = {"qubits", "depth", "ansatz", "reduction", "features", "embedding"}
-        return self.of.reads & counted | NETWORK
-
-    def embedding(self, values: Values) -> str:
-        """As of the quantum model."""
-        return self.of.embedding(values)
-
-    def widths(self, values: Values, shape: Shape, classes: int) -> tuple[int, int]:
-        """The numbers of components and of hidden units.
-
-        Of all pairs whose number of parameters is near enough, that whose smaller number is
-        largest; of several, the nearest, then that with more components. If none is near enough,
-        the nearest of all.
-        """
-        target = self._target(values, shape, classes)
-        found = []
-        for components in range(2, min(prod(shape), max(target, 2)) + 1):
-            width = max(round((target - classes) / (components + 1 + classes)), 2)
-            error = abs(_mlp_count(components, width, classes) - target)
-            near = error <= TOLERANCE * target
-            rank = (near, min(components, width) if near else 0, -error, components)
-            found.append((rank, (components, width)))
-        return max(found)[1] if found else (1, 2)
-
-    def _target(self, values: Values, shape: Shape, classes: int) -> int:
-        return self.of.parameters(values, shape, classes) or 0
-
-    def check(self, values: Values, shape: Shape, classes: int) -> None:
-        """See `ModelSpec.check`."""
-        self.of.check(values, shape, classes)
-        target = self._target(values, shape, classes)
-        _check_matched(self.parameters(values, shape, classes), target)
-
-    def feature_shape(self, values: Values, shape: Shape) -> Shape | None:
-        """`None`: the hidden layer, whose width depends on the number of classes."""
-        return None
-
-    def parameters(self, values: Values, shape: Shape, classes: int) -> int:
-        """See `ModelSpec.parameters`."""
-        return _mlp_count(*self.widths(values, shape, classes), classes)
-
-
-def _mlp_count(inputs: int, hidden: int, classes: int) -> int:
-    return (inputs + 1) * hidden + (hidden + 1) * classes
-
-
-def _check_matched(count: int, target: int) -> None:
-    if abs(count - target) > TOLERANCE * target:
-        raise InputError(
-            f"no classical model has the {target:,} parameters of the quantum one within "
-            f"{TOLERANCE:.0%}, as matched-teacher or matched-student needs it; the nearest has "
-            f"{count:,}. Take more qubits or depth, or leave the arm out."
-        )
-
-
-@dataclass(frozen=True)
 class FourierFeatures(ModelSpec):
     """A linear model of random Fourier features of a sample: a kernel machine.
 
@@ -304,7 +183,7 @@ class FourierFeatures(ModelSpec):
 
 
 #: What may stand in for a quantum teacher or student.
-StandIn = Literal["separable", "quadratic", "surrogate", "matched", "kernel"]
+StandIn = Literal["separable", "quadratic", "surrogate", "matched", "effective", "kernel"]
 
 
 def stand_in(model: ModelSpec, kind: StandIn) -> ModelSpec | None:
@@ -320,6 +199,8 @@ def stand_in(model: ModelSpec, kind: StandIn) -> ModelSpec | None:
             return MatchedConvolution(declared)
         case "matched" if inputs or isinstance(model, HybridImage):
             return MatchedMlp(model)
+        case "effective" if inputs:
+            return EffectiveMlp(model)
         case "kernel" if model.quantum:
             return FourierFeatures()
         case "quadratic" | "surrogate":

@@ -79,10 +79,11 @@ class Setting(ABC):
                 if other.student != "own" and stand_in(self.student_model, other.student)
             ]
             why = _why_none(self.student_model, "student")
+            article = "an" if arm.student == "effective" else "a"
             raise InputError(
-                f"arm {arm.name!r} asks for a {arm.student} student in place of the quantum one, "
-                f"but the setting ({self.kind}) has none: {why}. Arms with another student that it "
-                f"has: {', '.join(others) or 'none'}."
+                f"arm {arm.name!r} asks for {article} {arm.student} student in place of the "
+                f"quantum one, but the setting ({self.kind}) has none: {why}. Arms with another "
+                f"student that it has: {', '.join(others) or 'none'}."
             )
         return found
 

@@ -346,7 +346,7 @@ def test_all_arms_look_different() -> None:
         "shuffled-labels", "shuffled-features", "constant-features", "decayed",
         "separable-teacher", "quadratic-teacher", "surrogate-teacher", "matched-teacher",
         "kernel-teacher", "separable-student", "quadratic-student", "surrogate-student",
-        "matched-student",
+        "matched-student", "effective-student",
     }  # fmt: skip
     assert all(looks[name].dash != "-" for name in controls)
     own = figures.styles([f"arm{i}" for i in range(15)])

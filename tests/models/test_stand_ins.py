@@ -11,11 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from qkd_study.common.errors import InputError
-from qkd_study.models import Model, build_ansatz, build_model, count_parameters, predict
+from qkd_study.models import (
+    Model,
+    build_ansatz,
+    build_model,
+    count_parameters,
+    effective_size,
+    effective_widths,
+    predict,
+)
 from qkd_study.quantum import without_entanglers
 from qkd_study.study import (
     ClassicalToClassical,
     Config,
+    EffectiveMlp,
     FourierFeatures,
     FullyQuantum,
     HybridCircuit,
@@ -30,6 +39,7 @@ from qkd_study.study import (
     Study,
 )
 from qkd_study.study.config import PARAMETERS
+from qkd_study.study.matched import effective_mlp_count
 from qkd_study.study.models import Shape
 
 AMPLITUDES = {"qubits": 2, "embedding": "amplitude"}
@@ -125,6 +135,92 @@ def test_a_number_that_cannot_be_matched_is_refused() -> None:
         of.check(values, (4,), 3)
 
 
+# Effective parameters
+
+
+def rank_of_probabilities(model: Model, inputs: Tensor) -> int:
+    """The rank of the whole Jacobian of the class probabilities, by central differences."""
+    model = model.double()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    columns = []
+    with torch.no_grad():
+        for parameter in trained:
+            for place in np.ndindex(*parameter.shape):
+                kept, sides = parameter[place].item(), []
+                for shift in (1e-5, -1e-5):
+                    parameter[place] = kept + shift
+                    sides.append(model(inputs).logits.softmax(1).flatten())
+                parameter[place] = kept
+                columns.append((sides[0] - sides[1]) / 2e-5)
+    return int(np.linalg.matrix_rank(torch.stack(columns, 1).numpy(), rtol=1e-8))
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "gelu", "identity"])
+@pytest.mark.parametrize(("inputs", "hidden", "classes"), [(3, 4, 3), (5, 2, 2), (2, 3, 4)])
+def test_effective_parameters_of_a_network(
+    inputs: int, hidden: int, classes: int, activation: str
+) -> None:
+    of, rng = Mlp((hidden,)), torch.Generator().manual_seed(2)
+    model = built(of, (inputs,), classes, activation=activation)
+    spread = 3 * torch.randn(300, inputs, generator=rng, dtype=torch.float64)
+    found = rank_of_probabilities(model, spread)
+    assert found == effective_mlp_count(inputs, hidden, classes, activation)
+    assert found < count_parameters(model)
+
+
+@pytest.mark.parametrize(
+    ("of", "inputs", "classes", "fixed", "expected"),
+    [
+        (HybridCircuit(), 16, 3, {"qubits": 4, "depth": 1}, 4 + 5 * 2),
+        (HybridCircuit(), 4, 2, {"qubits": 2, "depth": 3}, 10),  # quadratic forms of 4 amplitudes
+        (HybridCircuit(), 2, 2, {"qubits": 2, "embedding": "angle", "depth": 2}, 8),
+        (FullyQuantum(scale=True), 16, 3, {"qubits": 4, "depth": 1}, 4 + 1),
+        (FullyQuantum(), 8, 2, {"qubits": 3, "depth": 2, "ansatz": "brickwork"}, 8),
+    ],
+)
+def test_effective_parameters_of_a_circuit(
+    of: ModelSpec, inputs: int, classes: int, fixed: dict[str, Any], expected: int
+) -> None:
+    model: Any = built(of, (inputs,), classes, **fixed)
+    assert effective_size(model) == expected
+    states = model.embed(samples(100, inputs).double())
+    assert rank_of_probabilities(model, states) == expected
+
+
+def test_a_network_has_as_many_effective_parameters_as_the_circuit() -> None:
+    fixed: dict[str, Any] = {"qubits": 6, "depth": 4, "ansatz": "strongly-entangling"}
+    circuit: Any = built(HybridCircuit(), (64,), **fixed)
+    assert (count_parameters(circuit), effective_size(circuit)) == (72 + 21, 60 + 14)
+    for activation in ("tanh", "relu", "gelu", "identity"):
+        of, given = EffectiveMlp(), {**fixed, "activation": activation}
+        config = configured(of, **given)
+        widths = effective_widths(of, vars(config), (64,), 3)
+        assert abs(effective_mlp_count(*widths, 3, activation) / 74 - 1) <= 0.05
+        components, hidden = widths
+        count = (components + 1) * hidden + (hidden + 1) * 3
+        assert count_parameters(built(of, (64,), **given)) == count
+
+
+def test_effective_parameters_that_are_not_counted_are_refused() -> None:
+    cases = [
+        ({"qubits": 3, "reduction": "linear"}, 3, "here reduction='linear'"),
+        ({"qubits": 13, "reduction": "average"}, 3, "up to 12 qubits, but here qubits=13"),
+        ({"qubits": 10, "reduction": "average", "depth": 50}, 3, "but here of 1,033"),
+    ]
+    for fixed, classes, message in cases:
+        of = EffectiveMlp()
+        config = configured(of, **fixed)
+        with pytest.raises(InputError, match=f"{message}.* Take matched-student"):
+            of.check(vars(config), (128, 128), classes)
+    of = EffectiveMlp(FullyQuantum())
+    values = vars(configured(of, qubits=2, depth=1))
+    with pytest.raises(InputError, match=r"has the 2 effective parameters .*effective-student"):
+        effective_widths(of, values, (4,), 3)
+    model: Any = built(HybridCircuit(), (64,), qubits=3, reduction="linear")
+    with pytest.raises(ValueError, match="not trained"):
+        effective_size(model)
+
+
 # What the polynomials can express
 
 
@@ -215,6 +311,7 @@ GRADIENTS: list[tuple[ModelSpec, dict[str, Any]]] = [
     (Polynomial(), {"qubits": 6}),
     (MatchedConvolution(Quanvolution(2)), {}),
     (MatchedMlp(), {"qubits": 6, "depth": 2}),
+    (EffectiveMlp(), {"qubits": 6, "depth": 2}),
     (FourierFeatures(9), {}),
     (Quanvolution(2, entangling=False), {}),
     (HybridCircuit(entangling=False), {"qubits": 6}),

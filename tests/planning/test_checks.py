@@ -220,6 +220,26 @@ def test_a_stand_in_without_a_meaning(
     refused(message, setting, arm, fixed=fixed)
 
 
+def test_every_activation_that_is_searched_needs_a_network_of_that_size() -> None:
+    rng = np.random.default_rng(0)
+    data = Arrays("eight", rng.random((900, 8)), np.arange(900) % 2)
+
+    def plan(*activations: str) -> int:
+        study = Study(
+            question="?",
+            setting=ClassicalToHybrid(),
+            datasets=(data,),
+            arms=("scratch", "effective-student"),
+            fixed={"qubits": 3, "depth": 2},
+            search={"activation": Choice(*activations)},
+        )
+        return make_plan(study, load(data)).runs
+
+    assert plan("tanh", "relu") > 0
+    with pytest.raises(InputError, match="effective-student with activation='identity' needs it"):
+        plan("tanh", "identity")
+
+
 # Defaults
 
 

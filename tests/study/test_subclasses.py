@@ -35,11 +35,10 @@ from qkd_study.models import BUILDERS, MLP
 from qkd_study.planning.plan import make_plan
 from qkd_study.study.controls import (
     FourierFeatures,
-    MatchedConvolution,
-    MatchedMlp,
     PatchPolynomial,
     Polynomial,
 )
+from qkd_study.study.matched import EffectiveMlp, MatchedConvolution, MatchedMlp
 from qkd_study.study.models import ModelSpec
 from qkd_study.study.settings import Setting
 
@@ -59,6 +58,7 @@ ARGUMENTS: dict[type[ModelSpec], dict[str, Any]] = {
     Polynomial: {},
     MatchedConvolution: {},
     MatchedMlp: {"of": HybridImage()},
+    EffectiveMlp: {},
     FourierFeatures: {"features": 20},
     Ensemble: {"of": Mlp((3,)), "members": 2},
     Own: {"build": lambda config, shape, classes: MLP(shape, classes, hidden=(3,))},

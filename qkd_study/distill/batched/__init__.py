@@ -12,6 +12,7 @@ from qkd_study.distill.batched.fully_quantum import BatchedFullyQuantum
 from qkd_study.distill.batched.hybrid import BatchedHybrid
 from qkd_study.distill.batched.hybrid_image import BatchedHybridImage
 from qkd_study.distill.batched.mlp import (
+    BatchedEffectiveMLP,
     BatchedFourier,
     BatchedMatchedMLP,
     BatchedMLP,
@@ -53,6 +54,7 @@ KINDS: dict[type[ModelSpec], type[BatchedModel]] = {
         BatchedPolynomial,
         BatchedFourier,
         BatchedMatchedMLP,
+        BatchedEffectiveMLP,
     )
 }
 

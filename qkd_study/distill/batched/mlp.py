@@ -15,7 +15,8 @@ from qkd_study.distill.batched.model import COPIES, BatchedModel, linear
 from qkd_study.models import MLP, Model
 from qkd_study.models.activations import Dropout
 from qkd_study.study.config import Config
-from qkd_study.study.controls import FourierFeatures, MatchedMlp, Polynomial
+from qkd_study.study.controls import FourierFeatures, Polynomial
+from qkd_study.study.matched import EffectiveMlp, MatchedMlp
 from qkd_study.study.models import Mlp, ModelSpec, Shape
 
 
@@ -125,9 +126,15 @@ class BatchedFourier(BatchedMLP):
 class BatchedMatchedMLP(BatchedMLP):
     """R networks of principal components."""
 
-    spec = MatchedMlp
+    spec: ClassVar[type[ModelSpec]] = MatchedMlp
 
     @classmethod
-    def accepts(cls, spec: MatchedMlp, config: Config, shape: Shape) -> bool:
+    def accepts(cls, spec: ModelSpec, config: Config, shape: Shape) -> bool:
         """See `BatchedModel.accepts`. There are at least two components and hidden units."""
         return True
+
+
+class BatchedEffectiveMLP(BatchedMatchedMLP):
+    """R networks of principal components, of as many effective parameters as a circuit."""
+
+    spec = EffectiveMlp
