@@ -334,8 +334,8 @@ def test_importance_is_a_bar_per_parameter() -> None:
 
 def test_all_arms_look_different() -> None:
     looks = figures.styles(list(ARMS))
-    assert len(looks) == len(ARMS) == 25
-    assert len({(look.colour, look.dash, look.marker) for look in looks.values()}) == 25
+    assert len(looks) == len(ARMS) == 26
+    assert len({(look.colour, look.dash, look.marker) for look in looks.values()}) == 26
     some = figures.styles(list(ARMS)[:15])
     assert len({look.marker for look in some.values()}) == 15
     assert len({(look.colour, look.dash) for look in some.values()}) == 15
