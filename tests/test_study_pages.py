@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.analysis.made import made_results, with_predictions
-from tools.study_page import PAGES, numbers, rendered, unknown_numbers, with_numbers
+from tools.study_header import header
+from tools.study_page import PAGES, STUDIES, numbers, rendered, unknown_numbers, with_numbers
 
 NUMBERED = sorted((PAGES / "numbers").glob("*.json"))
 
@@ -14,6 +15,7 @@ NUMBERED = sorted((PAGES / "numbers").glob("*.json"))
 @pytest.mark.parametrize("path", NUMBERED, ids=lambda path: path.stem)
 def test_a_page_has_the_numbers_of_its_run(path: Path) -> None:
     page = (PAGES / f"{path.stem}.md").read_text()
+    assert page.startswith(header(STUDIES / f"{path.stem}.py"))
     assert rendered(json.loads(path.read_text())) in page
     assert unknown_numbers(page) == []
 
@@ -38,9 +40,10 @@ def test_a_page_is_written_from_a_run(tmp_path: Path) -> None:
     gain = f"{100 * paired.mean:.1f}"
     prose = f"## What it says\n\nA gain of {gain}.\n"
     old = f"# made\n\n## One run\n\nold\n\n## Claims\n\n- old\n\n{prose}"
-    page = with_numbers(old, part)
+    page = with_numbers(old, "# made\n", part)
     assert "old" not in page
+    assert page.startswith("# made\n")
     assert page.endswith(prose)
     assert unknown_numbers(page) == []
     assert unknown_numbers(page.replace(f"gain of {gain}", "gain of 99.9")) == ["99.9"]
-    assert with_numbers(page, part) == page
+    assert with_numbers(page, "# made\n", part) == page

@@ -1,9 +1,10 @@
 """Writes the numbers of a study's page from a run of it.
 
 `python -m tools.study_page RUN ...` (a run's folder, or what `qkd-study list` calls it) writes
-docs/studies/numbers/NAME.json with the scores and verdicts of the run, and the part of
-docs/studies/NAME.md between the two marks from that file. The rest of a page is prose, and may
-only name numbers that stand in that part: tests/test_study_pages.py checks both.
+docs/studies/numbers/NAME.json with the scores and verdicts of the run, and in docs/studies/NAME.md
+what the study's file declares, and the part between the two marks from the numbers. The rest of a
+page is prose, and may only name numbers that stand in that part: tests/test_study_pages.py checks
+it all.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from typing import Any
 from qkd_study import analysis
 from qkd_study.analysis import Results
 from qkd_study.analysis.claims.table import as_json
+from tools.study_header import header
 
+STUDIES = Path(__file__).parent.parent / "studies"
 PAGES = Path(__file__).parent.parent / "docs" / "studies"
 BEGIN, END = "<!-- numbers of a run: begin -->", "<!-- numbers of a run: end -->"
 #: Columns of the scores that a page has, and fields of a verdict's contrasts.
@@ -153,13 +156,10 @@ def _contrast(row: Record) -> str:
     return f"{text}, {row['verdict']}."
 
 
-def with_numbers(page: str, part: str) -> str:
-    """A page with its part between the marks replaced; what lies there now, or the old sections."""
-    if BEGIN in page:
-        before, _, rest = page.partition(BEGIN)
-        return before + part + rest.partition(END)[2]
-    before, _, rest = page.partition("## One run\n")
-    return before + part + "\n\n## What it says\n" + rest.partition("## What it says\n")[2]
+def with_numbers(page: str, declared: str, part: str) -> str:
+    """A page with what its study declares, and the numbers of its run; its prose stays."""
+    _, title, prose = page.partition("## What it says\n")
+    return "\n".join([declared, part, "", title + prose])
 
 
 def unknown_numbers(page: str) -> list[str]:
@@ -179,7 +179,8 @@ def main(runs: Sequence[str], pages: Path = PAGES) -> None:
         target.parent.mkdir(exist_ok=True)
         target.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         page = pages / f"{results.name}.md"
-        text = with_numbers(page.read_text(encoding="utf-8"), rendered(found))
+        declared = header(STUDIES / f"{results.name}.py")
+        text = with_numbers(page.read_text(encoding="utf-8"), declared, rendered(found))
         page.write_text(text, encoding="utf-8")
         print(f"{page.name}: {found['runs']} runs")
         for number in unknown_numbers(text):
