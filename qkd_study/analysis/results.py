@@ -10,6 +10,7 @@ import pandas as pd
 from qkd_study.analysis.claims.arms import comparison, power
 from qkd_study.analysis.claims.evaluate import ClaimResult, judge
 from qkd_study.analysis.claims.table import verdicts
+from qkd_study.analysis.confusion import confusion, per_class
 from qkd_study.analysis.pooled import over_cells
 from qkd_study.analysis.run_tables import RunTables, read_run
 from qkd_study.analysis.scaling.cost_table import cost_laws
@@ -77,6 +78,14 @@ class Results(RunTables):
     def teachers(self) -> pd.DataFrame:
         """The teachers that were searched; see `teachers.teachers`."""
         return teachers(self)
+
+    def confusion(self, cell: str, arm: str) -> pd.DataFrame:
+        """Which classes are mistaken for which; see `confusion.confusion`."""
+        return confusion(self, cell, arm)
+
+    def per_class(self) -> pd.DataFrame:
+        """How well each class is recognised; see `confusion.per_class`."""
+        return per_class(self)
 
     def budget(self) -> pd.DataFrame:
         """The effort of each search; see `search_analysis.search_budget`."""

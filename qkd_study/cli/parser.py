@@ -85,13 +85,31 @@ def build_parser() -> argparse.ArgumentParser:
     cache.add_argument("name", nargs="?", help="of the part to clear (default: all)")
     _json_option(cache)
 
-    data = commands.add_parser("data", help="the datasets: list them, fetch or check one")
-    data.add_argument("action", choices=("list", "fetch", "check"))
+    data = commands.add_parser(
+        "data", help="the datasets: list them, fetch or check one, export the split of a replicate"
+    )
+    data.add_argument("action", choices=("list", "fetch", "check", "export"))
     data.add_argument(
-        "name", nargs="?", help="of the dataset, for fetch and check; for check, also a file"
+        "name", nargs="?", help="of the dataset; for check and export, also a file or folder"
+    )
+    _file_options(data)
+    data.add_argument("--to", metavar="FILE", help="export: a new .csv, .parquet or .npz file")
+    data.add_argument(
+        "--replicate",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="export: number of the seed (default: 1000, the first of the confirm phase)",
     )
     data.add_argument(
-        "--label", metavar="COLUMN", default="label", help="the classes, of a file that is a table"
+        "--validation-samples",
+        type=int,
+        default=400,
+        metavar="V",
+        help="export: as the study has it (default: 400)",
+    )
+    data.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="export: as the study has it (default: 0)"
     )
     return parser
 
@@ -149,6 +167,28 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=VALUE",
         help="fix a parameter, wherever the study has it; may be repeated",
+    )
+
+
+def _file_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--label", metavar="COLUMN", default="label", help="the classes, of a file that is a table"
+    )
+    parser.add_argument(
+        "--drop",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="no feature, of a file that is a table; may be repeated",
+    )
+    parser.add_argument("--sep", default=",", metavar="CHAR", help="between columns of a .csv file")
+    parser.add_argument(
+        "--decimal", default=".", metavar="CHAR", help="before decimals in a .csv file"
+    )
+    parser.add_argument(
+        "--standardise",
+        action="store_true",
+        help="subtract the mean of each feature, and divide by its standard deviation",
     )
 
 

@@ -110,6 +110,7 @@ def run(options: Namespace) -> int:
                 Path(options.study),
                 dataset=dataset.name,
                 digest=dataset.digest,
+                class_names=dataset.class_names,
                 plan=counted.as_json(),
                 session=session(cpus, options.study),
                 files=files,

@@ -22,6 +22,8 @@ MAX_VALUES = (1, 16, 255, 65_535)
 #: Numbers of channels that are recognised on the last axis: grey, or colour.
 CHANNELS = (1, 3)
 
+#: What regression and tasks of several labels are told.
+ONE_CLASS = "Regression targets and several labels per sample are outside of what a study can do"
 #: Samples and classes, unchecked; both `None` if there are none.
 Pair = tuple[Any, Any]
 _Labels = NDArray[Any]
@@ -34,6 +36,9 @@ def build(
     test: Pair,
     test_share: float = TEST_SHARE,
     divide_by: float | None = None,
+    *,
+    standardise: bool = False,
+    names: Sequence[str] | None = None,
 ) -> Dataset:
     """Make a dataset of a user's arrays.
 
@@ -45,21 +50,33 @@ def build(
         test_share: the share of every class that is split off.
         divide_by: the divisor of samples when they are used; `None`: the largest value that
             integer images may have, and 1 for other data.
+        standardise: see `standardised`; in place of a divisor.
+        names: of the classes, by the integers in y; `None`: the classes are their own names.
 
     Raises:
         InputError: x has values that are not finite numbers, or samples without 1 to 3 axes; y has
             invalid classes, or only one; the lengths differ; the test set differs in shape or has
             other classes; a class is too small to be split.
     """
-    divisor = _divisor(who, (samples[0], test[0]), divide_by)
+    if not isinstance(standardise, bool):
+        raise InputError(f"{who}: standardise is True or False, but got {safe_repr(standardise)}.")
+    if standardise and divide_by is not None:
+        raise InputError(
+            f"{who}: standardise=True and divide_by={safe_repr(divide_by)} exclude each other: "
+            f"standardised samples have a mean of 0 and a standard deviation of 1 whatever they "
+            f"were divided by. Leave one out."
+        )
+    divisor = 1 if standardise else _divisor(who, (samples[0], test[0]), divide_by)
     x, labels = _pair(who, "x", "y", *samples)
     values = np.unique(labels)
     if len(values) < 2:
         raise InputError(f"{who}: y holds {values.tolist()} only. Allowed: 2 classes or more.")
     y = np.searchsorted(values, labels).astype(np.int64)
+    known_as = class_names(who, values, names)
     if test[0] is None and test[1] is None:
         pool, held = _split(who, y, values, test_share)
-        return Dataset(name, x[pool], y[pool], x[held], y[held], len(values), divisor)
+        parts = standardised(x[pool], x[held]) if standardise else (x[pool], x[held])
+        return Dataset(name, parts[0], y[pool], parts[1], y[held], len(values), divisor, known_as)
     test_x, test_labels = _pair(who, "test_x", "test_y", *test)
     if test_x.shape[1:] != x.shape[1:]:
         raise InputError(
@@ -73,7 +90,50 @@ def build(
             f"Allowed: {_join_first(values.tolist())}."
         )
     test_y = np.searchsorted(values, test_labels).astype(np.int64)
-    return Dataset(name, x, y, test_x, test_y, len(values), divisor)
+    if standardise:
+        x, test_x = standardised(x, test_x)
+    return Dataset(name, x, y, test_x, test_y, len(values), divisor, known_as)
+
+
+def class_names(who: str, values: _Labels, names: Sequence[str] | None) -> tuple[str, ...]:
+    """The names of classes: those given by their integers, or the classes as text.
+
+    Raises:
+        InputError: classes that are text are given names, or an integer has none.
+    """
+    found = values.tolist()
+    if names is None:
+        return tuple(map(str, found))
+    if not isinstance(found[0], int):
+        raise InputError(
+            f"{who}: class_names are those of integers in y, but y holds {safe_repr(found[0])}, "
+            f"which is a name. Leave class_names out."
+        )
+    if odd := [value for value in found if not 0 <= value < len(names)]:
+        raise InputError(
+            f"{who}: class_names has {len(names)} names, but y holds {odd[0]}. Allowed: 0 to "
+            f"{len(names) - 1}."
+        )
+    return tuple(names[value] for value in found)
+
+
+def standardised(pool: Floats, test: Floats) -> tuple[Floats, Floats]:
+    """Subtract the mean of the pool and divide by its standard deviation, in both.
+
+    For each feature of vectors, for each channel of colour images, and over all pixels of grey
+    ones. What is constant in the pool is only shifted. The test set has no part in the numbers.
+
+    Args:
+        pool: (n, *shape).
+        test: (t, *shape).
+    """
+    axes = {2: (0,), 3: (0, 1, 2), 4: (0, 2, 3)}[pool.ndim]
+    mean = pool.mean(axes, np.float64, keepdims=True)
+    spread = pool.std(axes, np.float64, keepdims=True)
+    # A constant that is no binary fraction has a spread of rounding errors.
+    spread[spread <= 1e-7 * np.abs(mean)] = 1
+    moved = [((part - mean) / spread).astype(np.float32) for part in (pool, test)]
+    return moved[0], moved[1]
 
 
 def _divisor(who: str, given: Sequence[Any], divide_by: float | None) -> float:
@@ -101,6 +161,14 @@ def _channels_first(who: str, name: str, x: Floats) -> Floats:
         warnings.warn(
             f"{who}: {name} has the shape {x.shape}, which is read as (samples, channels, height, "
             f"width). If the channels are the last axis, move it: numpy.moveaxis({name}, -1, 1).",
+            StudyWarning,
+            stacklevel=2,
+        )
+    if not first and not last and x.shape[3] == 4 and x.shape[1] > 4:
+        warnings.warn(
+            f"{who}: {name} has the shape {x.shape}, which is read as {x.shape[1]} channels of "
+            f"{x.shape[2]}x{x.shape[3]} pixels. If the last axis has the channels, move it: "
+            f"numpy.moveaxis({name}, -1, 1); or keep the colours only: {name}[..., :3].",
             StudyWarning,
             stacklevel=2,
         )
@@ -156,7 +224,8 @@ def _labels(who: str, name: str, given: Any) -> _Labels:
     y = _array(who, name, given, object if isinstance(given, list | tuple) else None)
     if y.ndim != 1:
         raise InputError(
-            f"{who}: {name} has the shape {y.shape}. Allowed: (samples,), a class each."
+            f"{who}: {name} has the shape {y.shape}. Allowed: (samples,), a class each. "
+            f"{ONE_CLASS}."
         )
     if y.dtype.kind == "O" and len({isinstance(label, str) for label in y}) <= 1:
         with contextlib.suppress(ValueError):  # nested lists of uneven lengths
@@ -172,7 +241,7 @@ def _labels(who: str, name: str, given: Any) -> _Labels:
     at = int(odd[0]) if len(odd) else 0
     raise InputError(
         f"{who}: {name} holds {safe_repr(y.tolist()[at])} at [{at}]. Allowed: classes as integers, "
-        f"or all as text."
+        f"or all as text. {ONE_CLASS}."
     )
 
 

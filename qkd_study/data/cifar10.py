@@ -36,6 +36,7 @@ class CifarArchive:
         md5: its checksum.
         records: images in each of the six files.
         classes: labels are 0 .. classes - 1.
+        class_names: of the classes, in their order.
     """
 
     name: str
@@ -44,6 +45,7 @@ class CifarArchive:
     md5: str
     records: int = 10_000
     classes: int = 10
+    class_names: tuple[str, ...] = ()
 
     def find(self) -> Path | None:
         """The archive in `QKD_STUDY_DATA` or the user's cache; `None` if in neither."""
@@ -88,6 +90,7 @@ class CifarArchive:
             test_labels,
             classes=self.classes,
             max_value=255,
+            class_names=self.class_names,
         )
 
     def _members(self, path: Path) -> dict[str, bytes]:
@@ -129,4 +132,8 @@ CIFAR10 = CifarArchive(
     ("https://www.cs.toronto.edu/~kriz/",),
     "cifar-10-binary.tar.gz",
     "c32a1d4ab5d03f1284b67883e8d87530",
+    class_names=(
+        *("airplane", "automobile", "bird", "cat", "deer"),
+        *("dog", "frog", "horse", "ship", "truck"),
+    ),
 )

@@ -30,7 +30,9 @@ class Dataset:
         test_labels: int64 (t,).
         classes: how many there are.
         max_value: the stored value that stands for 1; 1 for data that are not scaled.
-        digest: SHA-256 of all of the above.
+        class_names: of the classes, in their order, for tables and figures; the default is their
+            numbers.
+        digest: SHA-256 of all of the above but the names of the classes.
     """
 
     name: str
@@ -40,9 +42,13 @@ class Dataset:
     test_labels: Ints
     classes: int
     max_value: float = 1
+    class_names: tuple[str, ...] = ()
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
+        if not self.class_names:
+            names = tuple(str(label) for label in range(self.classes))
+            object.__setattr__(self, "class_names", names)
         digest = hashlib.sha256(f"{self.name} {self.classes} {self.max_value}".encode())
         for array in (self.pool_raw, self.pool_labels, self.test_raw, self.test_labels):
             digest.update(f"{array.shape} {array.dtype}".encode())

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +14,16 @@ from qkd_study.common.errors import InputError, is_text, safe_repr
 from qkd_study.common.progress import Progress, no_progress
 from qkd_study.common.python_values import as_python
 from qkd_study.data.arrays import TEST_SHARE, build
-from qkd_study.data.data_file import ENDINGS, read_data_file
+from qkd_study.data.data_file import (
+    ENDINGS,
+    TableOptions,
+    check_table_options,
+    read_data_file,
+)
 from qkd_study.data.dataset import Dataset, Ints, Raw
+from qkd_study.data.hugging_face import read_folder
 from qkd_study.data.sources import SOURCES, Source, named
+from qkd_study.data.torch_dataset import names_in, read_torch_dataset
 
 
 def _checked_name(kind: str, name: object) -> str:
@@ -109,6 +117,7 @@ class Subset:
             self._relabelled(whole.test_labels[test]),
             len(self.classes),
             whole.max_value,
+            tuple(whole.class_names[label] for label in self.classes),
         )
 
     def within(self, folder: Path) -> Subset:
@@ -152,6 +161,11 @@ class Arrays:
         divide_by: the divisor of samples when they are used, such as 255; 1 for none. By default
             images of integers >= 0 are divided by the first of 1, 16, 255 and 65,535 that no value
             exceeds, so that they lie in [0, 1], and other data are not scaled.
+        standardise: whether samples have a mean of 0 and a standard deviation of 1 when they are
+            used: each feature of vectors, each channel of colour images, and grey images as a
+            whole. Both numbers are those of the pool, the samples without the test set.
+        class_names: names of the integers 0, 1, ... in `y`, for tables and figures; by default
+            the classes are their own names.
     """
 
     name: str
@@ -161,6 +175,8 @@ class Arrays:
     test_y: Raw | None = field(default=None, repr=False)
     test_share: float = TEST_SHARE
     divide_by: float | None = None
+    standardise: bool = False
+    class_names: Sequence[str] | None = field(default=None, repr=False)
     _dataset: Dataset = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -174,8 +190,31 @@ class Arrays:
             (self.test_x, self.test_y),
             self.test_share,
             self.divide_by,
+            standardise=self.standardise,
+            names=_names(self.name, self.class_names),
         )
         object.__setattr__(self, "_dataset", dataset)
+
+    @classmethod
+    def from_torch(cls, name: str, dataset: Any, test: Any = None, **others: Any) -> Arrays:
+        """Read torch datasets once into arrays; see `torch_dataset.read_torch_dataset`.
+
+        Args:
+            name: for rows and reports.
+            dataset: a `torch.utils.data.Dataset` with a length, of pairs (sample, class). If it
+                has `classes`, as those of torchvision, these are the names of the classes.
+            test: another for the test set; without one a part is split off.
+            others: `test_share`, `divide_by`, `standardise` and `class_names`, as above.
+
+        Raises:
+            InputError: a dataset has no length, or gives no pairs of samples of one shape and
+                classes.
+        """
+        who = f"dataset {safe_repr(name)}"
+        x, y = read_torch_dataset(dataset, who)
+        test_x, test_y = (None, None) if test is None else read_torch_dataset(test, f"{who}, test")
+        others.setdefault("class_names", names_in(dataset))
+        return cls(name, x, y, test_x, test_y, **others)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Arrays) and self._dataset.digest == other._dataset.digest
@@ -202,6 +241,8 @@ class DataFile:
     - `.npz`: arrays `x` and `y`, optionally `test_x` and `test_y`, as for `Arrays`; no pickles.
     - `.csv`, `.parquet`: a row per sample; the column `label` holds the class, all others are
       features.
+    - a folder, as `save_to_disk` of Hugging Face's `datasets` writes it, of one dataset or of
+      several splits: see `hugging_face.read_folder`.
 
     Without a test set a quarter is split off as by `Arrays`.
 
@@ -210,12 +251,20 @@ class DataFile:
         label: the column of the classes, if the file is a table.
         name: for rows and reports; the default is the file's, without its ending.
         divide_by: as of `Arrays`.
+        standardise: as of `Arrays`.
+        drop: columns of a table that are no features, such as numbers of rows.
+        sep: the character between columns of a `.csv` file.
+        decimal: the character before the decimals of numbers in a `.csv` file.
     """
 
     path: str | Path
     label: str = "label"
     name: str = ""
     divide_by: float | None = None
+    standardise: bool = False
+    drop: Sequence[str] = ()
+    sep: str = ","
+    decimal: str = "."
 
     def __post_init__(self) -> None:
         if not isinstance(self.path, str | Path) or not str(self.path):
@@ -223,8 +272,12 @@ class DataFile:
                 f"path of DataFile must be that of a file, but got {safe_repr(self.path)}."
             )
         object.__setattr__(self, "path", Path(self.path))
-        if Path(self.path).suffix.lower() not in ENDINGS:
-            raise InputError(f"{self.path} must end in one of {', '.join(ENDINGS)}.")
+        suffix = Path(self.path).suffix.lower()
+        if suffix not in ENDINGS and (suffix or not Path(self.path).stem):
+            raise InputError(
+                f"{self.path} must end in one of {', '.join(ENDINGS)}, or be a folder of Hugging "
+                f"Face's datasets, whose name has no dot."
+            )
         object.__setattr__(self, "divide_by", as_python(self.divide_by))
         if not isinstance(self.label, str) or not self.label:
             raise InputError(
@@ -233,6 +286,14 @@ class DataFile:
         if not self.name:
             object.__setattr__(self, "name", Path(self.path).stem)
         object.__setattr__(self, "name", _checked_name("DataFile", self.name))
+        dropped = (self.drop,) if isinstance(self.drop, str) else self.drop
+        object.__setattr__(self, "drop", tuple(dropped) if isinstance(dropped, list) else dropped)
+        check_table_options(Path(self.path), self.options)
+
+    @property
+    def options(self) -> TableOptions:
+        """How a table is read."""
+        return TableOptions(self.label, self.drop, self.sep, self.decimal)
 
     def within(self, folder: Path) -> DataFile:
         """The same declaration, with a relative path resolved from `folder`."""
@@ -240,7 +301,8 @@ class DataFile:
 
     def available(self) -> bool:
         """Whether the file exists."""
-        return Path(self.path).is_file()
+        path = Path(self.path)
+        return path.is_file() if path.suffix else path.is_dir()
 
     def fetch(self, progress: Progress) -> None:
         """Do nothing.
@@ -259,8 +321,28 @@ class DataFile:
         """
         self.fetch(no_progress)
         path = Path(self.path)
-        samples, test = read_data_file(path, self.label)
-        return build(str(path), self.name, samples, test, divide_by=self.divide_by)
+        read = read_data_file if path.suffix else read_folder
+        samples, test, names = read(path, self.options)
+        return build(
+            str(path),
+            self.name,
+            samples,
+            test,
+            divide_by=self.divide_by,
+            standardise=self.standardise,
+            names=names,
+        )
+
+
+def _names(of: str, given: object) -> Sequence[str] | None:
+    if given is None:
+        return None
+    if isinstance(given, str) or not isinstance(given, Sequence) or not all(map(is_text, given)):
+        raise InputError(
+            f"dataset {of!r}: class_names must be such as ('cat', 'dog'), but got "
+            f"{safe_repr(given)}."
+        )
+    return tuple(given)
 
 
 DataSource = str | Subset | Arrays | DataFile
@@ -287,4 +369,6 @@ def file_of(entry: DataSource) -> DataFile | None:
 def absence(file: DataFile) -> str:
     """The message that a file does not exist."""
     path = os.path.abspath(file.path)
+    if not Path(file.path).suffix:
+        return f"{path} is {'a file, not a' if os.path.isfile(path) else 'no'} folder"
     return f"{path} is {'a folder, not a' if os.path.isdir(path) else 'no'} file"

@@ -41,6 +41,7 @@ class IdxFiles:
         files: training images and labels, test images and labels.
         classes: labels are 0 .. classes - 1.
         side: width and height of an image, in pixels.
+        class_names: of the classes, in their order; empty: their numbers.
     """
 
     name: str
@@ -48,6 +49,7 @@ class IdxFiles:
     files: tuple[File, File, File, File]
     classes: int = 10
     side: int = 28
+    class_names: tuple[str, ...] = ()
 
     def find(self, file: File) -> Path | None:
         """The file in `QKD_STUDY_DATA` or the user's cache, packed or not; `None` if in neither."""
@@ -84,6 +86,7 @@ class IdxFiles:
             test_labels.astype(np.int64),
             classes=self.classes,
             max_value=255,
+            class_names=self.class_names,
         )
 
     def read(self, file: File) -> NDArray[np.uint8]:

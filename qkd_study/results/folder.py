@@ -251,6 +251,7 @@ def write_manifest(
     confirm_rows: int = 0,
     search_rule: int = SEARCH_RULE,
     files: Mapping[str, str] = NO_FILES,
+    class_names: Sequence[str] = (),
 ) -> None:
     """Write study.json and study.py, and point `latest` at the run.
 
@@ -264,6 +265,7 @@ def write_manifest(
         confirm_rows: how many there are; see `updated_history`.
         search_rule: the version of the pruning rule that was used.
         files: as for `same_run`.
+        class_names: of the dataset.
     """
     before: dict[str, Any] = {}
     if (run.path / "study.json").exists():
@@ -275,6 +277,7 @@ def write_manifest(
         "fingerprint": fingerprint(study, digest),
         "dataset": dataset,
         "dataset_sha256": digest,
+        "class_names": list(class_names),
         "files": known | dict(files),
         "arms": {**before.get("arms", {}), **declaration(study)["arms"]},
         **updated_history(

@@ -52,6 +52,7 @@ def check_manifest(manifest: Any) -> None:
     _check(manifest["plan"].get("arm_trials", {}), {...: int}, "plan.arm_trials")
     _check(manifest["plan"].get("shared", {}), {...: {...: str}}, "plan.shared")
     _check(manifest.get("search_rule", 1), int, "search_rule")
+    _check(manifest.get("class_names", []), [str], "class_names")
     _check(manifest.get("files", {}), {...: str}, "files")
     for session in manifest["sessions"]:
         _check(session.get("started_at", ""), str, "started_at")

@@ -39,8 +39,8 @@ def misfit(dataset: Dataset, expected: Iterable[Sizes]) -> str | None:
     remedy = (
         f"divide them: Arrays(..., divide_by={_BYTE}), or of DataFile"
         if low >= 0 and _BYTE / 2 < high <= _BYTE
-        else "subtract each feature's mean and divide by its standard deviation, or give Arrays or "
-        "DataFile a divide_by"
+        else "subtract each feature's mean and divide by its standard deviation: Arrays(..., "
+        "standardise=True), or of DataFile, or give either a divide_by"
     )
     return (
         f"{dataset.name}: features lie between {low:.4g} and {high:.4g}, the largest with an "

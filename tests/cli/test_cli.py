@@ -198,7 +198,7 @@ def test_data_check_of_a_file(
         "images.npz can be used: DataFile('images.npz')",
         "samples: 46 to draw from, 14 for the test",
         "each: 3 channels of 6x5 pixels, between 0 and 1, divided by 255",
-        "classes: 2, of 26 to 34 samples",
+        "classes: 2 (0, 1), of 26 to 34 samples",
         f"sha256: {digest}",
     ]
     assert said.err == ""
@@ -207,7 +207,10 @@ def test_data_check_of_a_file(
     assert main(["data", "check", "table.csv", "--label", "kind"]) == 0
     said = capsys.readouterr()
     assert said.out.startswith("table.csv can be used: DataFile('table.csv', label='kind')\n")
-    assert "each: 2 features, between -1 and 200\nclasses: 2, of 9 to 9 samples\n" in said.out
+    assert (
+        "each: 2 features, between -1 and 200\nclasses: 2 (no, yes), of 9 to 9 samples\n"
+        in said.out
+    )
     assert said.err.startswith("warning: table: features lie between -1 and 200, the largest with")
     for name, wrong in (
         ("gone.csv", f"{tmp_path}/gone.csv is no file"),

@@ -147,12 +147,60 @@ def test_npz_files_that_are_no_dataset(tmp_path: Path, monkeypatch: pytest.Monke
     ("arguments", "message"),
     [
         (("own.pkl",), r"own\.pkl must end in one of \.npz, \.csv, \.parquet"),
-        (("own",), "must end in one of"),
+        ((".",), "must end in one of"),
+        (("own.d",), "must end in one of .*, or be a folder of Hugging Face's datasets, whose"),
         (("",), "must be that of a file, but got ''"),
         ((3,), "must be that of a file, but got 3"),
         (("own.csv", ""), "must name a column, but got ''"),
+        (
+            ("own.csv", {"drop": 3}),
+            r"drop of DataFile must name columns, as in \('id',\), but got 3",
+        ),
+        (
+            ("own.csv", {"drop": ("a", "label")}),
+            "drop of DataFile names 'label', the column of the",
+        ),
+        (("own.csv", {"sep": ";;"}), "sep of DataFile must be one character, such as ';', but got"),
+        (("own.csv", {"decimal": "a"}), "decimal of DataFile must be one character"),
+        (
+            ("own.csv", {"decimal": ","}),
+            "sep and decimal of DataFile must differ, but are both ','",
+        ),
+        (("own.parquet", {"sep": ";"}), "sep has no meaning for .parquet: it is for .csv files"),
+        (("own.npz", {"drop": ("a",)}), "drop has no meaning for .npz: it is for tables"),
+        (("own", {"decimal": ";"}), "decimal has no meaning for a folder"),
     ],
 )
 def test_files_that_cannot_be(arguments: tuple[Any, ...], message: str) -> None:
+    options = arguments[-1] if isinstance(arguments[-1], dict) else {}
     with pytest.raises(InputError, match=message):
-        DataFile(*arguments)
+        DataFile(*arguments[: len(arguments) - bool(options)], **options)
+
+
+def test_dialects_and_dropped_columns(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    frame().assign(id=range(40)).to_csv(path, index=False, sep=";", decimal=",")
+    read = DataFile(path, "kind", drop=["id"], sep=";", decimal=",").load()
+    expected = write(frame(), tmp_path / "own.parquet")
+    assert read.digest == expected.load().digest
+    assert read.class_names == ("w", "x", "y", "z")
+    for options, message in (
+        ({}, r"no column 'kind'.*It looks separated by ';': DataFile\(..., sep=';'\)"),
+        ({"sep": ";"}, r"holds '.*,.*' in row 1.*behind a comma: DataFile\(..., decimal=','\)"),
+        ({"sep": ";", "decimal": ",", "drop": ("x",)}, "no column 'x' to drop.*Correct drop"),
+        ({"sep": ";", "decimal": ",", "drop": ("a", "b", "id")}, "40 rows and 0 columns"),
+    ):
+        with pytest.raises(InputError, match=message):
+            DataFile(path, "kind", **options).load()
+
+
+def test_standardised_tables(tmp_path: Path) -> None:
+    file = write(frame().assign(same=0.1), tmp_path / "own.csv")
+    plain = file.load().pool_raw.astype(np.float64)
+    mean, spread = plain.mean(0), plain.std(0)
+    spread[2] = 1
+    moved = DataFile(file.path, "kind", standardise=True).load()
+    np.testing.assert_allclose(moved.pool_raw, (plain - mean) / spread, atol=1e-6)
+    test = (file.load().test_raw - mean) / spread
+    np.testing.assert_allclose(moved.test_inputs(), test, atol=1e-6)
+    assert moved.digest != file.load().digest

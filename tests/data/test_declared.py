@@ -179,6 +179,32 @@ def test_two_orders_of_channels_are_told_apart() -> None:
         assert Arrays("mine", x, Y).load().shape == (3, 16, 3)
 
 
+@pytest.mark.parametrize(
+    ("shape", "axes"), [((5,), 0), ((4, 5), (0, 1, 2)), ((3, 4, 5), (0, 2, 3))]
+)
+def test_samples_are_standardised_by_the_pool(shape: tuple[int, ...], axes: Any) -> None:
+    x = RNG.integers(0, 9, (40, *shape))
+    made = Arrays("mine", x[:30], Y[:30], x[30:], Y[30:], standardise=True).load()
+    mean, spread = (f(x[:30], axes, keepdims=True) for f in (np.mean, np.std))
+    np.testing.assert_allclose(made.pool_inputs(np.arange(30)), (x[:30] - mean) / spread, atol=1e-5)
+    np.testing.assert_allclose(made.test_inputs(), (x[30:] - mean) / spread, atol=1e-5)
+
+
+def test_names_of_classes_are_no_part_of_the_data() -> None:
+    named = Arrays("mine", X, np.array(["d", "a", "c", "b"])[Y]).load()
+    assert named.class_names == ("a", "b", "c", "d")
+    given = Arrays("mine", X, Y, class_names=["n0", "n1", "n2", "n3"])
+    assert given.load().class_names == ("n0", "n1", "n2", "n3")
+    assert given.load().digest == Arrays("mine", X, Y).load().digest
+    assert Subset(given, (3, 1)).load().class_names == ("n3", "n1")
+    assert Arrays("mine", X, Y + 5).load().class_names == ("5", "6", "7", "8")
+
+
+def test_channels_that_cannot_be_told() -> None:
+    with pytest.warns(StudyWarning, match=r"as 16 channels of 16x4 pixels.*x\[..., :3\]"):
+        Arrays("mine", RNG.normal(size=(40, 16, 16, 4)), Y)
+
+
 def with_value(value: float) -> np.ndarray:
     x = X.copy()
     x[3, 1] = value
@@ -220,6 +246,12 @@ def with_value(value: float) -> np.ndarray:
         ({"test_share": 0}, "test_share must be a number between 0 and 1, but got 0"),
         ({"test_share": 1.0}, "test_share"),
         ({"test_share": "a"}, "test_share"),
+        ({"y": np.eye(4)[Y]}, "Regression targets and several labels per sample"),
+        ({"standardise": 1}, "standardise is True or False, but got 1"),
+        ({"standardise": True, "divide_by": 2}, "standardise=True and divide_by=2 exclude each"),
+        ({"class_names": "abcd"}, r"class_names must be such as \('cat', 'dog'\), but got 'abcd'"),
+        ({"class_names": ("a", "b", "c")}, "class_names has 3 names, but y holds 3"),
+        ({"y": ["a", "b"] * 20, "class_names": ("x", "y")}, "class_names are those of integers"),
         ({"divide_by": 0}, r"divide_by must be a number > 0, but got 0\. It is 255 for bytes"),
         ({"divide_by": np.nan}, "divide_by must be a number > 0"),
         ({"divide_by": True}, "divide_by must be a number > 0"),
@@ -248,7 +280,8 @@ def test_declarations_compare_hash_pickle_and_print(tmp_path: Path) -> None:
     assert hash(mine) == hash(Arrays("mine", X.copy(), Y))
     others = [Arrays("other", X, Y), Arrays("mine", X + 1, Y), Arrays("mine", X, Y, test_share=0.5)]
     assert mine not in others
-    assert repr(mine) == "Arrays(name='mine', test_share=0.25, divide_by=None)"
+    said = "Arrays(name='mine', test_share=0.25, divide_by=None, standardise=False)"
+    assert repr(mine) == said
     assert pickle.loads(pickle.dumps(mine)) == mine
     assert Subset(mine, [0, 1]) == Subset(mine, (0, 1))
     assert len({mine, Subset(mine, (0, 1)), Subset(mine, (1, 0)), DataFile("a.csv")}) == 4

@@ -110,6 +110,7 @@ def test_optuna_storage_mirrors_the_rows(finished: Path) -> None:
 
 def test_study_json_says_what_ran(finished: Path) -> None:
     said = json.loads((finished / RESULTS / "study.json").read_text())
+    assert said["class_names"] == [str(digit) for digit in range(10)]
     (session,) = said["sessions"]
     assert session["command"] == ["qkd-study", "run", "tiny.py", "--cpus", "1"]
     assert session["packages"]["ray"]
