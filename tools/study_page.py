@@ -53,8 +53,8 @@ def numbers(results: Results) -> dict[str, Any]:
         "version": results.manifest["sessions"][-1].get("qkd_study"),
         "dataset": results.manifest["dataset"],
         "runs": len(results.runs),
+        "searches": results.searches,
         "confirmed": len(confirm),
-        "cpu_seconds": round(float(results.runs["cost.seconds_total"].sum())),
         "baseline": results.baseline,
         "factors": list(results.factors),
         "scores": scores.to_dict("records"),
@@ -83,9 +83,9 @@ def rendered(found: Record) -> str:
             "## One run",
             "",
             f"{found['runs']:,} runs on {found['dataset']}, of which {found['confirmed']:,} "
-            f"confirm what the search chose; {found['cpu_seconds'] / 60:.0f} minutes of computing.",
-            "Test accuracy in %; the gain over "
-            f"`{found['baseline']}` is paired by replicate and has a 95 % interval.",
+            "confirm what the search chose.",
+            f"Test accuracy in %, over {_units(found)}; the gain over `{found['baseline']}` is "
+            f"paired and has a 95 % interval.",
             "",
             *_scores(found),
             "",
@@ -93,11 +93,15 @@ def rendered(found: Record) -> str:
             "",
             "Declared before the run; differences in percentage points, unless they have a unit.",
             "",
-            *(line for claim in found["claims"] for line in _claim(claim)),
+            *(line for claim in found["claims"] for line in _claim(claim, _units(found))),
             "",
             END,
         ]
     )
+
+
+def _units(found: Record) -> str:
+    return "replicates" if found["searches"] == 1 else f"the means of {found['searches']} searches"
 
 
 def _scores(found: Record) -> list[str]:
@@ -131,11 +135,12 @@ def _difference(row: Record, metric: str, name: str = "difference") -> str:
     return text
 
 
-def _claim(claim: Record) -> list[str]:
+def _claim(claim: Record, units: str) -> list[str]:
     whole, *rest = claim["contrasts"]
     marks = f", {', '.join(claim['marks'])}" if claim["marks"] else ""
     lines = [f"- **{claim['says']}** *{claim['verdict']}{marks}.* {_contrast(whole)}"]
-    lines.append(f"  - the verdict is for new {whole['over']}")
+    searches = "" if units == "replicates" else "searches, "
+    lines.append(f"  - the verdict is for new {searches}{whole['over']}")
     cells = [c for c in rest if c["where"] != "control"]
     if cells:
         each = (f"{c['where']} {_difference(c, c['metric'])}" for c in cells)
@@ -174,12 +179,13 @@ def main(runs: Sequence[str], pages: Path = PAGES) -> None:
     """Write the numbers of the pages of some runs."""
     for run in runs:
         results = analysis.load(run)
+        name = results.declaration["name"]
         found = numbers(results)
-        target = pages / "numbers" / f"{results.name}.json"
+        target = pages / "numbers" / f"{name}.json"
         target.parent.mkdir(exist_ok=True)
         target.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        page = pages / f"{results.name}.md"
-        declared = header(STUDIES / f"{results.name}.py")
+        page = pages / f"{name}.md"
+        declared = header(STUDIES / f"{name}.py")
         text = with_numbers(page.read_text(encoding="utf-8"), declared, rendered(found))
         page.write_text(text, encoding="utf-8")
         print(f"{page.name}: {found['runs']} runs")
