@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qkd_study.analysis import Results, load
+    from qkd_study.cli.from_python import plan, run
     from qkd_study.common.errors import InputError, StudyWarning
     from qkd_study.data import Arrays, DataFile, Subset
     from qkd_study.study import (
@@ -77,11 +78,14 @@ __all__ = [
     "Subset",
     "__version__",
     "load",
+    "plan",
+    "run",
 ]
 
 _HOMES = {
     **dict.fromkeys(("Arrays", "DataFile", "Subset"), "qkd_study.data"),
     **dict.fromkeys(("Results", "load"), "qkd_study.analysis"),
+    **dict.fromkeys(("plan", "run"), "qkd_study.cli.from_python"),
     **dict.fromkeys(("InputError", "StudyWarning"), "qkd_study.common.errors"),
 }
 

@@ -54,7 +54,8 @@ def imported(path: Path) -> set[str]:
 
 
 def test_there_is_no_circle() -> None:
-    graph = {name: imported(path) - {name} for name, path in MODULES.items()}
+    # `qkd_study` itself looks its names up when they are used: importing it imports nothing.
+    graph = {name: imported(path) - {name, ROOT.name} for name, path in MODULES.items()}
     assert len(graph) > 100
     order = list(graphlib.TopologicalSorter(graph).static_order())
     assert order.index("qkd_study.study.study") < order.index("qkd_study.tune.driver")

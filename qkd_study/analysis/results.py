@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 class Results(RunTables):
     """A run, and a method for every analysis of it; see `RunTables` for its tables."""
 
+    def __repr__(self) -> str:
+        return f"<Results of {self.name}: {len(self.runs)} runs>"
+
     def judge(self) -> list[ClaimResult]:
         """The verdict on every claim; see `claims.evaluate.judge`."""
         return judge(self)

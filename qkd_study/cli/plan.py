@@ -14,6 +14,7 @@ from qkd_study.common.exit_codes import DONE
 from qkd_study.common.terminal import is_live, print_wrapped
 from qkd_study.data import Dataset
 from qkd_study.study.load import running
+from qkd_study.study.origin import Origin
 from qkd_study.study.study import Study
 
 if TYPE_CHECKING:
@@ -33,14 +34,14 @@ def plan(options: Namespace) -> int:
     prepare_driver()  # one thread, as in the workers
     cpus = _cpu_counts(options.cpus) or [cores()]
     study = study_of(options)
-    counted, dataset, dataset_line = planned(study, options.study)
+    counted, dataset, dataset_line = planned(study, Origin(options.study))
     with_forecast = options.forecast
     if with_forecast is None:
         with_forecast = not options.json or options.cpus is not None or options.recalibrate
 
     def forecast() -> Forecast:
         with running(options.study):
-            return _forecast(study, dataset, cpus, refresh=options.recalibrate)
+            return timed_forecast(study, dataset, cpus, refresh=options.recalibrate)
 
     if options.json:
         counts = counted.as_json()
@@ -50,7 +51,15 @@ def plan(options: Namespace) -> int:
             counts["forecast"] = forecast().as_json()
         print(json.dumps(counts, indent=1))
         return DONE
-    print_wrapped(
+    print_wrapped(*counted_lines(study, counted, dataset_line))
+    if with_forecast:
+        print_wrapped(*forecast_lines(forecast()))
+    return DONE
+
+
+def counted_lines(study: Study, counted: Plan, dataset_line: str) -> list[str]:
+    """What is run, as the command prints it."""
+    return [
         f"{study.name}: {study.question}",
         dataset_line,
         *_cells(study, len(counted.cells)),
@@ -62,10 +71,7 @@ def plan(options: Namespace) -> int:
         f"{counted.trials} trials of {study.replicates.search} replicates: "
         f"{counted.runs_search} search runs",
         *_confirm(study, counted),
-    )
-    if with_forecast:
-        print_wrapped(*forecast_lines(forecast()))
-    return DONE
+    ]
 
 
 def _cpu_counts(text: str | None) -> list[int]:
@@ -88,7 +94,9 @@ def _cpu_counts(text: str | None) -> list[int]:
     return counts
 
 
-def _forecast(study: Study, dataset: Dataset, cpus: Sequence[int], *, refresh: bool) -> Forecast:
+def timed_forecast(
+    study: Study, dataset: Dataset, cpus: Sequence[int], *, refresh: bool
+) -> Forecast:
     """A forecast, with a line on the terminal that tells how far the timing is.
 
     Raises:

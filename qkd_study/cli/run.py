@@ -5,29 +5,131 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qkd_study import data as datasets
-from qkd_study.cli.continuation import continue_command, run_arguments
+from qkd_study.cli.continuation import command, continue_command, run_arguments
 from qkd_study.cli.study_options import cpus_of, planned, study_of
 from qkd_study.common.errors import InputError
 from qkd_study.common.exit_codes import DONE, ERROR, INCOMPLETE
+from qkd_study.common.terminal import cell_output
 from qkd_study.common.terminal import console as terminal_console
 from qkd_study.planning.plan import Plan
 from qkd_study.results.provenance import session
 from qkd_study.study.files import FilesRead
 from qkd_study.study.identity import SEARCH_RULE, declaration
+from qkd_study.study.origin import Origin
 from qkd_study.study.study import MINIMISED, Study
 
 if TYPE_CHECKING:
+    from qkd_study.results import RunFolder
     from qkd_study.search.schedule import NeededAfter
     from qkd_study.tune.driver import Outcome
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a study is run.
+
+    Attributes:
+        cpus: trials at once, at most; `None`: all that the cluster has.
+        address: HOST:PORT of a Ray cluster that answers; `None`: this machine.
+    """
+
+    cpus: int | None
+    address: str | None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run of a study ended.
+
+    Attributes:
+        code: the exit code of the command.
+        folder: of the run.
+        fault: what was printed of why the study cannot work; empty if it can.
+    """
+
+    code: int
+    folder: RunFolder
+    fault: tuple[str, ...] = ()
+
+
 def run(options: Namespace) -> int:
     """`qkd-study run`: run what is missing of a study, and show the scores."""
+    from qkd_study.tune.environment import prepare_driver
+    from qkd_study.tune.jobs import is_remote
+
+    prepare_driver(local=options.address is None)
+    origin = Origin(options.study)
+    read_by_study = origin.files()
+    study = study_of(options, read_by_study)
+    if is_remote(options.address):
+        checked_options(options)
+        return _submit(options)
+    place = place_of(options)
+    chosen = planned(study, origin, read_by_study)
+    return run_planned(study, origin, chosen, read_by_study, place, options).code
+
+
+def checked_options(options: Namespace) -> None:
+    """Check the options of `run` that are read late.
+
+    Raises:
+        InputError: one of them is invalid.
+    """
+    cpus_of(options)
+    if options.log:
+        from qkd_study.tune.loggers import check_loggers
+
+        check_loggers(options.log)
+    if options.time_limit is not None and not 0 < options.time_limit < 1e7:
+        raise InputError(
+            f"--time-limit must be seconds from above 0 to below 1e7, but got {options.time_limit}."
+        )
+
+
+def place_of(options: Namespace) -> Place:
+    """Where the options say to run, after a check that it is there.
+
+    Raises:
+        InputError: an option is invalid, no cluster answers, or Ray cannot have its folder here.
+    """
+    from qkd_study.results.teacher_cache import cache_limit
+    from qkd_study.tune.probe import probe
+    from qkd_study.tune.ray_folder import ray_folder
+
+    checked_options(options)
+    address = None if options.address is None else probe(options.address)
+    if address is None:
+        with ray_folder():  # raises if there is none
+            pass
+        cache_limit()  # raises if it is none
+    return Place(cpus_of(options), address)
+
+
+def run_planned(
+    study: Study,
+    origin: Origin,
+    chosen: tuple[Plan, datasets.Dataset, str],
+    read_by_study: FilesRead,
+    where: Place,
+    options: Namespace,
+) -> Ended:
+    """Run what is missing of a study, and show the scores.
+
+    Args:
+        study, origin: what to run, and where it comes from.
+        chosen: as `planned` returns it.
+        read_by_study: the files that its code read until now.
+        where: to run it.
+        options: of the command.
+
+    Raises:
+        InputError, StorageError: see `drive`; also if the run cannot be continued.
+    """
     from qkd_study.cli import failures
     from qkd_study.results import (
         ResultsLocation,
@@ -42,36 +144,12 @@ def run(options: Namespace) -> int:
         start_tables,
         write_manifest,
     )
-    from qkd_study.results.teacher_cache import cache_limit
-    from qkd_study.tune.environment import prepare_driver
-    from qkd_study.tune.jobs import is_remote
-    from qkd_study.tune.probe import probe
-    from qkd_study.tune.ray_folder import ray_folder
-
-    prepare_driver(local=options.address is None)
     from qkd_study.search.schedule import Schedule
 
-    read_by_study = FilesRead.by(options.study)
-    study = study_of(options, read_by_study)
-    cpus = cpus_of(options)
-    if options.log:
-        from qkd_study.tune.loggers import check_loggers
-
-        check_loggers(options.log)
-    if is_remote(options.address):
-        return _submit(options)
-    address = None if options.address is None else probe(options.address)
-    if address is None:
-        with ray_folder():  # raises if there is none
-            pass
-        cache_limit()  # raises if it is none
-    if options.time_limit is not None and not 0 < options.time_limit < 1e7:
-        raise InputError(
-            f"--time-limit must be seconds from above 0 to below 1e7, but got {options.time_limit}."
-        )
+    counted, dataset, dataset_line = chosen
     place = ResultsLocation.of(options.out, "write", study.name)
-    counted, dataset, dataset_line = planned(study, options.study, read_by_study)
     files = read_by_study.digests()
+    text = origin.text(study)
     console = terminal_console()
     console.print(dataset_line, markup=False)
 
@@ -93,7 +171,7 @@ def run(options: Namespace) -> int:
         rows, schedule = read()
         if schedule.surplus:
             raise InputError(
-                f"{options.study}: the run in {folder.where} has {schedule.surplus} trials in "
+                f"{origin}: the run in {folder.where} has {schedule.surplus} trials in "
                 f"some cell and arm already, more than trials={study.trials}. A smaller budget "
                 f"would be unequal: ask for as many or more, or start over with --new."
             )
@@ -107,12 +185,12 @@ def run(options: Namespace) -> int:
             write_manifest(
                 folder,
                 study,
-                Path(options.study),
+                text,
                 dataset=dataset.name,
                 digest=dataset.digest,
                 class_names=dataset.class_names,
                 plan=counted.as_json(),
-                session=session(cpus, options.study),
+                session=session(where.cpus, origin.file, command(options)),
                 files=files,
                 confirm_rows=int((rows["phase"] == "confirm").sum()),
                 search_rule=rule,
@@ -128,7 +206,7 @@ def run(options: Namespace) -> int:
             )
             update_manifest()
             options.begun = True
-            outcome = _drive(schedule, dataset, folder, cpus, counted, console, options, address)
+            outcome = _drive(schedule, dataset, folder, where, counted, console, options)
             code = DONE if outcome.complete else INCOMPLETE
             fault = outcome.fault
             if code == DONE and folder.remote_sync is None:
@@ -138,6 +216,7 @@ def run(options: Namespace) -> int:
                 update_manifest()  # claims may have been added or withdrawn
             console.print(f"{study.name}: the run in {folder.where} is complete.", markup=False)
             code, fault = DONE, None
+        fault_lines: list[str] = []
         if fault is None:
             _summary(study, folder, counted, console)
         ended = read_table(folder.path, "runs", columns=failures.COLUMNS)
@@ -148,9 +227,10 @@ def run(options: Namespace) -> int:
         lines += failures.unsearched_lines(failed_searches, searches)
     if fault is not None:
         code = ERROR
-        lines += failures.fault_lines(
+        fault_lines = failures.fault_lines(
             fault, continue_command(options, retry_failed=True), folder.where
         )
+        lines += fault_lines
     elif lines:
         lines.append(f"With tracebacks: qkd-study status {folder.where}")
         if any(map(may_be_retried, ended[["status", "reason"]].to_dict("records"))):
@@ -163,7 +243,8 @@ def run(options: Namespace) -> int:
     for line in lines:
         console.print(line, markup=False)
     failed = ended.loc[ended["phase"] == "confirm", "status"].eq("failed").any()
-    return ERROR if (failed or failed_searches) and code == DONE else code
+    code = ERROR if (failed or failed_searches) and code == DONE else code
+    return Ended(code, folder, tuple(fault_lines))
 
 
 def _needed_after(study: Study, folder: Any, counted: Plan) -> NeededAfter | None:
@@ -204,19 +285,21 @@ def _drive(
     schedule: Any,
     dataset: datasets.Dataset,
     folder: Any,
-    cpus: int | None,
+    where: Place,
     counted: Plan,
     console: Any,
     options: Namespace,
-    address: str | None,
 ) -> Outcome:
     from qkd_study.tune.progress import Display, format_duration
+
+    cpus, address = where.cpus, where.address
 
     start = time.monotonic()
     runs = counted.runs - schedule.spared
     done = runs - schedule.missing_runs()
     teachers = tuple(f"{kind} teacher" for kind in counted.teacher_kinds)
-    with Display(console, runs, done, (*teachers, *counted.arms)) as display:
+    arms = (*teachers, *counted.arms)
+    with Display(console, runs, done, arms, update=cell_output()) as display:
         display.show_activity("starting Ray" if address is None else f"connecting to {address}")
         # Imported late: with Ray they take seconds.
         from qkd_study.tune.driver import drive

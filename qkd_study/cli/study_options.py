@@ -16,6 +16,7 @@ from qkd_study.planning.plan import Plan, make_plan
 from qkd_study.study.config import PARAMETERS, parameter
 from qkd_study.study.files import FilesRead
 from qkd_study.study.load import load_study, running
+from qkd_study.study.origin import Origin
 from qkd_study.study.parameters import Value
 from qkd_study.study.quick import quick
 from qkd_study.study.study import Study
@@ -30,14 +31,15 @@ def study_of(options: Namespace, files: FilesRead | None = None) -> Study:
     with _recording(files):
         study = load_study(options.study)
         with running(options.study):
-            return _with_options(study, options)
+            return with_options(study, options)
 
 
 def _recording(files: FilesRead | None) -> AbstractContextManager[None]:
     return nullcontext() if files is None else files.recording()
 
 
-def _with_options(study: Study, options: Namespace) -> Study:
+def with_options(study: Study, options: Namespace) -> Study:
+    """The study that the options of `run` and `plan` make of another."""
     if options.quick:
         study = quick(study)
     for assignment in options.set:
@@ -81,14 +83,14 @@ def _value(name: str, text: str) -> Value:
 
 
 def planned(
-    study: Study, study_file: str, files: FilesRead | None = None
+    study: Study, origin: Origin, files: FilesRead | None = None
 ) -> tuple[Plan, datasets.Dataset, str]:
     """Choose the dataset of a study and make the plan; returns a line about the choice, too.
 
     Args:
         files: records the files that the study's own parts read.
     """
-    with running(study_file):
+    with origin.running():
         entry, message = datasets.choose(study.datasets, datasets.terminal_progress)
         dataset = datasets.load(entry)
         if dataset.max_value != 1 and not isinstance(datasets.whole(entry), str):

@@ -8,8 +8,9 @@ import shutil
 import sys
 import textwrap
 import unicodedata
+from collections.abc import Callable
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,6 +66,25 @@ def is_notebook() -> bool:
     variables = os.environ
     shell = [variables.get(name) for name in ("TERM", "PAGER", "GIT_PAGER")]
     return "JPY_PARENT_PID" in variables or shell == ["xterm-color", "cat", "cat"]
+
+
+def cell_output() -> Callable[[str], None] | None:
+    """Make an output in the cell of a notebook that runs, for a text that changes.
+
+    Returns:
+        A function that replaces the text; `None` if this process is no kernel.
+    """
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if getattr(shell, "kernel", None) is None:
+        return None
+    from IPython.display import display  # type: ignore[import-not-found, unused-ignore]
+
+    def content(text: str) -> dict[str, str]:
+        return {"text/plain": text}
+
+    show: Callable[..., Any] = display
+    handle = show(content(""), raw=True, display_id=True)
+    return lambda text: handle.update(content(text), raw=True)
 
 
 def is_live(stream: TextIO) -> bool:

@@ -99,6 +99,17 @@ def without_runtime_environment() -> None:
         class_cache.ENV_VARS_TO_PROPAGATE.clear()
 
 
+@contextlib.contextmanager
+def tune_unchanged() -> Iterator[None]:
+    """Undo `without_runtime_environment` at the end: the process may use Tune for other things."""
+    values = dict(class_cache.DEFAULT_ENV_VARS), set(class_cache.ENV_VARS_TO_PROPAGATE)
+    try:
+        yield
+    finally:
+        class_cache.DEFAULT_ENV_VARS.update(values[0])
+        class_cache.ENV_VARS_TO_PROPAGATE.update(values[1])
+
+
 def actor_id(actor: Any) -> str:
     """The id of an actor in hexadecimal, from its handle's `_actor_id`.
 

@@ -242,7 +242,7 @@ def new_run(study: Study, out: Path) -> RunFolder:
 def write_manifest(
     run: RunFolder,
     study: Study,
-    source: Path,
+    source: Path | bytes | None,
     *,
     dataset: str,
     digest: str,
@@ -258,7 +258,8 @@ def write_manifest(
     Earlier arms and sessions of the run stay in it.
 
     Args:
-        study, source: the declaration, and the file it came from.
+        study, source: the declaration, and its study file or the text of one; without one, study.py
+            stays as it is.
         dataset, digest: the name of the data, and their SHA-256.
         plan: the number of runs, cells and so on.
         session: of this command; see `provenance.session`.
@@ -290,9 +291,13 @@ def write_manifest(
         "search_rule": search_rule,
         "sessions": [*before.get("sessions", []), session],
     }
-    replace_file(run.path / "study.py", source.read_bytes())
+    if source is not None:
+        text = source if isinstance(source, bytes) else source.read_bytes()
+        replace_file(run.path / "study.py", text)
     replace_file(run.path / "study.json", json.dumps(manifest, indent=1).encode() + b"\n")
-    run.send(run.path / "study.json", run.path / "study.py")
+    run.send(
+        *(run.path / name for name in ("study.json", "study.py") if (run.path / name).exists())
+    )
     link = run.path.parent / f".latest.{os.getpid()}"
     with contextlib.suppress(OSError):  # some file systems have no links
         link.unlink(missing_ok=True)

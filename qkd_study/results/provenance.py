@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -30,16 +31,19 @@ RECORDED_PACKAGES = (
 )
 
 
-def session(cpus: int | None, study_file: str | None = None) -> dict[str, Any]:
+def session(
+    cpus: int | None, study_file: str | None = None, command: Sequence[str] | None = None
+) -> dict[str, Any]:
     """Describe this command, this code and this machine, as JSON values.
 
     Args:
         cpus: how many trials at once; `None`: as many as fit on a cluster.
         study_file: the file that it runs.
+        command: its words; default: those of this process.
     """
     return {
         "study_file": None if study_file is None else os.path.abspath(study_file),
-        "command": ["qkd-study", *sys.argv[1:]],
+        "command": ["qkd-study", *sys.argv[1:]] if command is None else list(command),
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "qkd_study": qkd_study.__version__,
         "code": _code(),

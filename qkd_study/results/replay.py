@@ -79,6 +79,12 @@ class Replayer:
             InputError: one of them has changed.
         """
         manifest = run.manifest()
+        if not (run.path / "study.py").exists():
+            raise InputError(
+                f"{run.where} has no study.py: it was run from Python, with parts of its own that "
+                f"only that code defines, so its rows cannot be computed again from here. Put the "
+                f"study into a file, and run that: qkd_study.run('FILE.py')."
+            )
         study = load_study(
             run.path / "study.py", original=manifest["sessions"][-1].get("study_file")
         )

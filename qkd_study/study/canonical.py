@@ -68,17 +68,45 @@ def _digest(content: str | bytes) -> str:
 
 def _code(value: Any, inside: tuple[int, ...]) -> dict[str, Any]:
     """A function or class: its source, and values that the source does not show."""
-    try:
-        source: str | bytes = inspect.getsource(value)
-    except (OSError, TypeError):  # on a machine without the file
-        code = getattr(value, "__code__", None)
-        source = value.__qualname__ if code is None else code.co_code + repr(code.co_names).encode()
-    found: dict[str, Any] = {"function": value.__qualname__, "sha256": _digest(source)}
+    found: dict[str, Any] = {"function": value.__qualname__, "sha256": _digest(_source(value))}
     if isinstance(value, FunctionType):
         found |= _values(value, inside)
     own = value.__module__ in _OWN
     uses = {name: _canonical(v, inside) for name, v in sorted(_used(value))} if own else {}
     return found | ({"uses": uses} if uses else {})
+
+
+def _source(value: Any) -> str:
+    """The source; where it cannot be had, as of a class of a notebook, what was made of it."""
+    try:
+        return inspect.getsource(value)
+    except (OSError, TypeError):
+        pass
+    if isinstance(value, type):
+        methods = ((name, _function(member)) for name, member in vars(value).items())
+        parts = [f"{name}: {_source(method)}" for name, method in methods if method is not None]
+        return "\n".join([value.__qualname__, *parts])
+    code = getattr(value, "__code__", None)
+    return value.__qualname__ if code is None else repr(_instructions(code))
+
+
+def _instructions(code: CodeType) -> list[Any]:
+    """The instructions of a function, with its constants, the same in every process."""
+    constants = [
+        _instructions(constant)
+        if isinstance(constant, CodeType)
+        else sorted(map(repr, constant))
+        if isinstance(constant, frozenset)
+        else repr(constant)
+        for constant in code.co_consts
+    ]
+    return [code.co_code.hex(), code.co_names, constants]
+
+
+def _function(member: Any) -> FunctionType | None:
+    """The function of a method, class method or property; `None` of anything else."""
+    function = inspect.unwrap(getattr(member, "__func__", getattr(member, "fget", member)))
+    return function if isinstance(function, FunctionType) else None
 
 
 def _values(function: FunctionType, inside: tuple[int, ...]) -> dict[str, Any]:
@@ -108,8 +136,8 @@ def _used(value: Any) -> Iterator[tuple[str, Any]]:
         if base.__module__ in _OWN:
             yield f"base {base.__qualname__}", base
     for name, member in vars(value).items():
-        function = inspect.unwrap(getattr(member, "__func__", getattr(member, "fget", member)))
-        if isinstance(function, FunctionType):
+        function = _function(member)
+        if function is not None:
             yield from ((f"{name}.{used}", v) for used, v in _used(function))
             yield f"{name}()", [*(function.__defaults__ or ()), function.__kwdefaults__]
         elif not name.startswith("__") and _is_part(member):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import secrets
@@ -79,7 +80,7 @@ def _start(cpus: int, folder: str) -> None:
     given = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
     if os.environ.get("RAY_AUTH_MODE") == "token" and not given:
         # Ray would read or write one in the home folder, where it may be damaged or not writable.
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        os.environ["RAY_AUTH_TOKEN"] = _token()
     without_runtime_environment()
     start_in(
         folder,
@@ -90,6 +91,12 @@ def _start(cpus: int, folder: str) -> None:
         logging_level=logging.ERROR,
         configure_logging=True,
     )
+
+
+@functools.cache
+def _token() -> str:
+    """A token for this process: Ray reads it once, so a second Ray must have the first one's."""
+    return secrets.token_hex(32)
 
 
 def _join(address: str) -> None:

@@ -15,6 +15,8 @@ from qkd_study.common.terminal_table import TerminalTable
 
 #: Seconds between lines if the output is not a terminal.
 LINE_SECONDS = 15.0
+#: Seconds between updates of the cell of a notebook.
+CELL_SECONDS = 0.5
 #: The pace is measured over the larger of so many seconds and this share of the time so far.
 PACE_SECONDS, RECENT = 5.0, 1 / 3
 #: Lines of the live display beside those of cells: bar, title, headings and frame.
@@ -68,7 +70,7 @@ class Pace:
 class Display:
     """Shows finished runs, remaining time, and the best score so far per cell and arm.
 
-    On a terminal, a live table; elsewhere, a line every `LINE_SECONDS`.
+    On a terminal or in a notebook, a live table; elsewhere, a line every `LINE_SECONDS`.
 
     Args:
         console: where to print.
@@ -76,6 +78,7 @@ class Display:
         done: runs that earlier commands finished.
         arms: names, in order.
         now: a clock in seconds.
+        update: shows a text in place of the last one, in the cell of a notebook.
     """
 
     def __init__(
@@ -85,7 +88,9 @@ class Display:
         done: int,
         arms: tuple[str, ...],
         now: Callable[[], float] = time.monotonic,
+        update: Callable[[str], None] | None = None,
     ) -> None:
+        self._update = update
         self._console = console
         self._total, self._done = total, done
         self._arms = arms
@@ -106,6 +111,8 @@ class Display:
     def __exit__(self, *_: object) -> None:
         if self._console.is_terminal:
             self._live.stop()
+        elif self._update is not None:
+            self._update("")
 
     def show_activity(self, what: str) -> None:
         """Show an activity until the first run ends."""
@@ -114,6 +121,8 @@ class Display:
         self._pace.begin()
         if self._console.is_terminal:
             self._live.refresh()
+        elif self._update is not None:
+            self._update(self._text())
         else:
             self._console.print(what, markup=False)
 
@@ -126,7 +135,14 @@ class Display:
             row = self._best.setdefault(cell, {})
             self._recent[cell] = self._recent.pop(cell, None)
             row[arm] = max(value, row.get(arm, value))
-        if not self._console.is_terminal and self._now() - self._last_line > LINE_SECONDS:
+        if self._console.is_terminal:
+            return
+        since = self._now() - self._last_line
+        if self._update is not None:
+            if since > CELL_SECONDS:
+                self._last_line = self._now()
+                self._update(self._text())
+        elif since > LINE_SECONDS:
             self._last_line = self._now()
             best = max((v for row in self._best.values() for v in row.values()), default=None)
             tail = "" if best is None else f", best validation accuracy {100 * best:.1f} %"
@@ -144,6 +160,12 @@ class Display:
         """The estimated remaining time, as text."""
         seconds = self._pace.left(max(self._total - self._done, 0))
         return "time left not known yet" if seconds is None else f"{format_duration(seconds)} left"
+
+    def _text(self) -> str:
+        """The view as text, for a cell of a notebook."""
+        with self._console.capture() as captured:
+            self._console.print(self._view())
+        return captured.get()
 
     def _view(self) -> Group:
         bar = Progress(

@@ -25,6 +25,7 @@ from qkd_study.results import changed_files, new_run, runs_of, same_run, write_m
 from qkd_study.results.provenance import session
 from qkd_study.results.replay import Replayer
 from qkd_study.study.files import FilesRead, may_be_one_run
+from qkd_study.study.origin import Origin
 
 
 def read_by(folder: Path, act: Callable[[], Any]) -> dict[str, str]:
@@ -112,7 +113,7 @@ def made(folder: Path) -> tuple[Study, Dataset, dict[str, str], dict[str, Any]]:
     options = build_parser().parse_args(["run", str(folder / "own.py")])
     files = FilesRead.by(options.study)
     study = study_of(options, files)
-    counted, dataset, _ = planned(study, options.study, files)
+    counted, dataset, _ = planned(study, Origin(options.study), files)
     return study, dataset, files.digests(), counted.as_json()
 
 
