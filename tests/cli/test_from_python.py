@@ -246,8 +246,8 @@ def test_the_page_runs_as_a_notebook_and_goes_on_after_an_interrupt(tmp_path: Pa
     nbclient = pytest.importorskip("nbclient")
     declared, planned, run, more = re.findall(r"```python\n(.*?)```", PAGE, re.S)
     codes = [BEFORE, declared, planned, INTERRUPTED, run, more, AFTER]
-    cells = [nbformat.v4.new_code_cell(code) for code in codes]  # type: ignore[no-untyped-call]
-    book = nbformat.v4.new_notebook(cells=cells)  # type: ignore[no-untyped-call]
+    cells = [nbformat.v4.new_code_cell(code) for code in codes]
+    book = nbformat.v4.new_notebook(cells=cells)
     client = nbclient.NotebookClient(book, timeout=500, resources={"metadata": {"path": tmp_path}})
     client.execute()
     text = ["".join(o.get("text", "") for o in cell.outputs) for cell in book.cells]
