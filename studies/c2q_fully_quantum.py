@@ -36,6 +36,7 @@ study = Study(
         "separable-student",
         "quadratic-student",
         "matched-student",
+        "effective-student",
     ),
     claims=(
         Claim(
@@ -57,7 +58,7 @@ study = Study(
             better="soft",
             than="separable-student",
             margin=0.02,
-            controls=("quadratic-student", "matched-student"),
+            controls=("quadratic-student", "matched-student", "effective-student"),
         ),
     ),
     trials=6,

@@ -37,6 +37,7 @@ study = Study(
         "separable-student",
         "quadratic-student",
         "matched-student",
+        "effective-student",
     ),
     claims=(
         Claim(

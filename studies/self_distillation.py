@@ -13,8 +13,9 @@ from qkd_study import Claim, Int, LogFloat, Replicates, SelfDistillation, Study,
 #: The same encoding, parameters or data, but less of a circuit, or none. Amplitudes have no
 #: surrogate beside the quadratic form.
 STAND_INS = ("separable-teacher", "quadratic-teacher", "matched-teacher", "kernel-teacher")
-#: The student without entangling gates, without a circuit, and a network of as many parameters.
-STUDENTS = ("separable-student", "quadratic-student", "matched-student")
+#: The student without entangling gates, without a circuit, and networks of as many
+#: parameters, or of as many that have an effect.
+STUDENTS = ("separable-student", "quadratic-student", "matched-student", "effective-student")
 
 study = Study(
     question="Does self-distillation reach a target accuracy in fewer epochs?",
@@ -63,7 +64,7 @@ study = Study(
             better="soft",
             than="separable-student",
             margin=0.01,
-            controls=("quadratic-student", "matched-student"),
+            controls=STUDENTS[1:],
         ),
     ),
     trials=6,
