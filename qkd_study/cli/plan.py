@@ -12,7 +12,7 @@ from qkd_study.cli.study_options import cores, planned, study_of
 from qkd_study.common.errors import InputError
 from qkd_study.common.exit_codes import DONE
 from qkd_study.common.terminal import is_live, print_wrapped
-from qkd_study.data import Dataset
+from qkd_study.data import Data
 from qkd_study.study.load import running
 from qkd_study.study.origin import Origin
 from qkd_study.study.study import Study
@@ -45,7 +45,8 @@ def plan(options: Namespace) -> int:
 
     if options.json:
         counts = counted.as_json()
-        if dataset_line != f"dataset: {counted.dataset}":  # it is not the study's first choice
+        first = f"dataset{'s' if len(dataset.parts) > 1 else ''}: {counted.dataset}"
+        if dataset_line != first:  # it is not the study's first choice
             print(dataset_line, file=sys.stderr)
         if with_forecast:
             counts["forecast"] = forecast().as_json()
@@ -94,9 +95,7 @@ def _cpu_counts(text: str | None) -> list[int]:
     return counts
 
 
-def timed_forecast(
-    study: Study, dataset: Dataset, cpus: Sequence[int], *, refresh: bool
-) -> Forecast:
+def timed_forecast(study: Study, dataset: Data, cpus: Sequence[int], *, refresh: bool) -> Forecast:
     """A forecast, with a line on the terminal that tells how far the timing is.
 
     Raises:

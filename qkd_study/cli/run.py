@@ -154,7 +154,8 @@ def run_planned(
     console.print(dataset_line, markup=False)
 
     runs = place.runs(study.name)
-    found = None if options.new else same_run(study, dataset.digest, runs, files)
+    own = {part.name: part.digest for part in dataset.parts}
+    found = None if options.new else same_run(study, dataset.digest, runs, files, own)
     if found is None and not options.new:
         for name in changed_files(runs, files):
             console.print(f"{name} is not what it was: this is a new run", markup=False)
@@ -189,6 +190,7 @@ def run_planned(
                 dataset=dataset.name,
                 digest=dataset.digest,
                 class_names=dataset.class_names,
+                datasets=own,
                 plan=counted.as_json(),
                 session=session(where.cpus, origin.file, command(options)),
                 files=files,
@@ -283,7 +285,7 @@ def _search_rule(schedule: Any, folder: Any, new: bool) -> int:
 
 def _drive(
     schedule: Any,
-    dataset: datasets.Dataset,
+    dataset: datasets.Data,
     folder: Any,
     where: Place,
     counted: Plan,

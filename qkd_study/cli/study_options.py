@@ -14,6 +14,7 @@ from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.common.names import unknown
 from qkd_study.planning.plan import Plan, make_plan
 from qkd_study.study.config import PARAMETERS, parameter
+from qkd_study.study.dataset_factor import DATASET
 from qkd_study.study.files import FilesRead
 from qkd_study.study.load import load_study, running
 from qkd_study.study.origin import Origin
@@ -46,21 +47,10 @@ def with_options(study: Study, options: Namespace) -> Study:
         name, equals, text = assignment.partition("=")
         if not equals:
             raise InputError(f"--set takes NAME=VALUE, but got {safe_repr(assignment)}.")
-        claims = study.claims
-        study = study.with_fixed(name, _value(name, text))
-        remaining = {claim.says for claim in study.claims}
-        for claim in claims:
-            if claim.says not in remaining:
-                print(
-                    f"with {assignment} there is no claim {safe_repr(claim.says)}", file=sys.stderr
-                )
-    changes: dict[str, Any] = {}
+        study = _fixed(study, name, _value(name, text), assignment)
     if options.dataset is not None:
-        declared = [entry for entry in study.datasets if datasets.name_of(entry) == options.dataset]
-        known = dict.fromkeys((*map(datasets.name_of, study.datasets), *datasets.SOURCES))
-        if options.dataset not in known:
-            raise InputError(unknown("dataset", options.dataset, known))
-        changes["datasets"] = tuple(declared) or (options.dataset,)
+        study = _fixed(study, DATASET, options.dataset, f"--dataset {options.dataset}")
+    changes: dict[str, Any] = {}
     if options.seed is not None:
         changes["seed"] = options.seed
     if options.trials is not None:
@@ -70,6 +60,20 @@ def with_options(study: Study, options: Namespace) -> Study:
     if not options.predictions:
         changes["predictions"] = False
     return study.replaced(**changes) if changes else study
+
+
+def _fixed(study: Study, name: str, value: Value, option: str) -> Study:
+    """The study with one value of a parameter; says which claims are gone with the others."""
+    if name == DATASET:
+        known = dict.fromkeys((*map(datasets.name_of, study.datasets), *datasets.SOURCES))
+        if value not in known:
+            raise InputError(unknown("dataset", value, known))
+    found = study.with_fixed(name, value)
+    remaining = {claim.says for claim in found.claims}
+    for claim in study.claims:
+        if claim.says not in remaining:
+            print(f"with {option} there is no claim {safe_repr(claim.says)}", file=sys.stderr)
+    return found
 
 
 def _value(name: str, text: str) -> Value:
@@ -84,19 +88,29 @@ def _value(name: str, text: str) -> Value:
 
 def planned(
     study: Study, origin: Origin, files: FilesRead | None = None
-) -> tuple[Plan, datasets.Dataset, str]:
-    """Choose the dataset of a study and make the plan; returns a line about the choice, too.
+) -> tuple[Plan, datasets.Data, str]:
+    """Choose the data of a study and make the plan; returns a line about the choice, too.
 
     Args:
         files: records the files that the study's own parts read.
     """
     with origin.running():
-        entry, message = datasets.choose(study.datasets, datasets.terminal_progress)
-        dataset = datasets.load(entry)
-        if dataset.max_value != 1 and not isinstance(datasets.whole(entry), str):
-            message += f", its samples divided by {dataset.max_value:g}"
+        data: datasets.Data
+        if DATASET in study.factors:
+            entries, message = (
+                study.datasets,
+                datasets.fetch_all(study.datasets, datasets.terminal_progress),
+            )
+            data = datasets.Datasets(tuple(map(datasets.load, entries)))
+        else:
+            entry, message = datasets.choose(study.datasets, datasets.terminal_progress)
+            entries, data = (entry,), datasets.load(entry)
+        for entry, part in zip(entries, data.parts, strict=True):
+            if part.max_value != 1 and not isinstance(datasets.whole(entry), str):
+                whose = "its samples" if data is part else f"samples of {part.name}"
+                message += f", {whose} divided by {part.max_value:g}"
         with _recording(files):
-            return make_plan(study, dataset), dataset, message
+            return make_plan(study, data), data, message
 
 
 def cpus_of(options: Namespace) -> int | None:

@@ -1,4 +1,4 @@
-"""`Dataset`: a pool of samples to draw from, and a test set."""
+"""`Dataset`: a pool of samples to draw from, and a test set; `Datasets`: several of them."""
 
 from __future__ import annotations
 
@@ -56,6 +56,15 @@ class Dataset:
         object.__setattr__(self, "digest", digest.hexdigest())
 
     @property
+    def parts(self) -> tuple[Dataset, ...]:
+        """Itself; see `Datasets`."""
+        return (self,)
+
+    def named(self, name: str) -> Dataset:
+        """Itself; see `Datasets`."""
+        return self
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one sample: (features,), (height, width) or (channels, height, width)."""
         return tuple(int(side) for side in self.pool_raw.shape[1:])
@@ -82,3 +91,38 @@ class Dataset:
 
     def _inputs(self, raw: Raw) -> Floats:
         return (raw / np.float32(self.max_value)).astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Datasets:
+    """The datasets of a study that has them as a factor.
+
+    Attributes:
+        parts: in the order of the factor's values, with different names.
+    """
+
+    parts: tuple[Dataset, ...]
+
+    @property
+    def name(self) -> str:
+        """Their names, joined by commas."""
+        return ", ".join(part.name for part in self.parts)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all of them."""
+        joined = " ".join(part.digest for part in self.parts)
+        return hashlib.sha256(joined.encode()).hexdigest()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """None: each has its own."""
+        return ()
+
+    def named(self, name: str) -> Dataset:
+        """The one of a name."""
+        return next(part for part in self.parts if part.name == name)
+
+
+#: What a study is trained on: one dataset, or those of its factor `dataset`.
+Data = Dataset | Datasets

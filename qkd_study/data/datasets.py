@@ -14,7 +14,16 @@ from qkd_study.data.declared import Arrays, DataFile, DataSource, Subset, absenc
 from qkd_study.data.download import through
 from qkd_study.data.sources import SOURCES, Source, named
 
-__all__ = ["SOURCES", "Source", "choose", "load", "name_of", "source", "terminal_progress"]
+__all__ = [
+    "SOURCES",
+    "Source",
+    "choose",
+    "fetch_all",
+    "load",
+    "name_of",
+    "source",
+    "terminal_progress",
+]
 
 
 def source(entry: DataSource) -> Source | Subset | Arrays | DataFile:
@@ -60,22 +69,53 @@ def choose(
     """
     missing: list[str] = []
     for entry, candidate in [(entry, source(entry)) for entry in entries]:
-        name = name_of(entry)
-        if not candidate.available():
-            missing.append(_absence(entry))
-            continue
-        try:
-            candidate.fetch(progress)
-        except InputError as error:
-            missing.append(str(error).rstrip("."))
-            continue
-        return entry, f"dataset: {name}" + (f" ({'; '.join(missing)})" if missing else "")
+        why_not = _fetched(entry, candidate, progress)
+        if why_not is None:
+            name = name_of(entry)
+            return entry, f"dataset: {name}" + (f" ({'; '.join(missing)})" if missing else "")
+        missing.append(why_not)
     remedy = (
         "Set QKD_STUDY_DATA to a folder with the files, or add 'digits' to the study's datasets."
     )
     if all(map(file_of, entries)):
         remedy = "Check the path: a relative one is from the folder of the study file."
     raise InputError(f"no dataset can be had: {'; '.join(missing)}. {remedy}")
+
+
+def fetch_all(entries: Sequence[DataSource], progress: Progress = no_progress) -> str:
+    """Fetch all of `entries`: the values of the factor `dataset`.
+
+    Args:
+        entries, progress: as for `choose`.
+
+    Returns:
+        One line that names them.
+
+    Raises:
+        InputError: an entry is not a dataset, or not available.
+    """
+    fetched = [(entry, _fetched(entry, source(entry), progress)) for entry in entries]
+    if missing := [why_not for _, why_not in fetched if why_not is not None]:
+        there = [name_of(entry) for entry, why_not in fetched if why_not is None]
+        raise InputError(
+            f"every value of the factor dataset is run, but {'; '.join(missing)}. Set "
+            f"QKD_STUDY_DATA to a folder with the files, or take it out of the factor, which "
+            f"leaves {', '.join(there) or 'none'}."
+        )
+    return f"datasets: {', '.join(map(name_of, entries))}"
+
+
+def _fetched(
+    entry: DataSource, candidate: Source | Subset | Arrays | DataFile, progress: Progress
+) -> str | None:
+    """Fetch an entry; returns why it cannot be had, if so."""
+    if not candidate.available():
+        return _absence(entry)
+    try:
+        candidate.fetch(progress)
+    except InputError as error:
+        return str(error).rstrip(".")
+    return None
 
 
 def _absence(entry: DataSource) -> str:

@@ -52,6 +52,7 @@ class TeacherSpec:
     def recipe(self) -> dict[str, Any]:
         """Everything on which the teacher depends, as JSON values."""
         own = self.setting.decided_by(vars(self.config), self.arm, self.generation)
+        del own["dataset"]  # the digest names it
         return {
             "version": RECIPE_VERSION,
             "model": canonical(self.model),

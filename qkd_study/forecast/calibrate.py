@@ -19,7 +19,7 @@ from scipy.interpolate import RBFInterpolator
 import qkd_study
 from qkd_study.common.paths import read_cached, write_cached
 from qkd_study.common.progress import Progress, no_progress
-from qkd_study.data import Dataset
+from qkd_study.data import Data
 from qkd_study.forecast.measure import Cost, measure
 from qkd_study.forecast.shapes import Shape, Training, shape_of
 from qkd_study.forecast.workload import (
@@ -123,7 +123,7 @@ def interpolated(
 
 def calibrate(
     study: Study,
-    dataset: Dataset,
+    data: Data,
     *,
     budget: float = BUDGET,
     refresh: bool = False,
@@ -136,26 +136,31 @@ def calibrate(
     from the user's cache folder.
 
     Args:
-        study, dataset: whose trainings are timed.
+        study, data: whose trainings are timed.
         budget: seconds of timing; one training is timed in any case.
         refresh: whether to time again what was timed before.
         progress: called with the number of timed shapes and of all.
     """
     examples: dict[Shape, Training] = {}
-    for training in _all(study, dataset):
+    for training in _all(study, data):
         examples.setdefault(shape_of(study, training), training)
     shapes = list(examples)
-    cache = _TimingCache(dataset)
+    cache = _TimingCache(data)
     costs = {} if refresh else cache.read(shapes)
+
+    def measured(shape: Shape) -> Cost:
+        training = examples[shape]
+        return measure(study, training, data.named(training.config.dataset))
+
     start, worked = time.perf_counter(), time.process_time()
     missing = [shapes[i] for i in spread(_features(shapes)) if shapes[i] not in costs]
     if missing:
-        measure(study, examples[missing[0]], dataset)  # warms up
+        measured(missing[0])  # warms up
     for shape in missing:
         if costs and time.perf_counter() - start > budget:
             break
         progress(len(costs), len(shapes))
-        costs[shape] = measure(study, examples[shape], dataset)
+        costs[shape] = measured(shape)
     seconds = time.perf_counter() - start
     busy = bool(missing) and time.process_time() - worked < QUIET * seconds
     if missing and not busy:
@@ -163,12 +168,13 @@ def calibrate(
     return Calibration(study, costs, shapes, seconds, busy)
 
 
-def _all(study: Study, dataset: Dataset) -> Iterable[Training]:
-    for _, arm, suggestions in suggestions_of(study, dataset.name):
+def _all(study: Study, data: Data) -> Iterable[Training]:
+    for _, arm, suggestions in suggestions_of(study, data.name):
         for config in suggestions.configs:
-            yield from trainings_of(study, arm, config, dataset)
-    for search, suggestions in teacher_suggestions_of(study, dataset.name):
+            yield from trainings_of(study, arm, config, data.named(config.dataset))
+    for search, suggestions in teacher_suggestions_of(study, data.name):
         for config in suggestions.configs:
+            dataset = data.named(config.dataset)
             yield teacher_training_of(study, search, config, dataset)
 
 
@@ -188,14 +194,15 @@ def _machine() -> str:
 class _TimingCache:
     """Stores the times of this machine between commands."""
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, data: Data) -> None:
         root = Path(qkd_study.__file__).parent
         code = hashlib.sha256()
         for name in PACKAGES_TIMED:
             for path in sorted((root / name).rglob("*.py")):
                 code.update(path.read_bytes())
         self._name = f"training-{_machine()}-{code.hexdigest()[:16]}.json"
-        self._data = [dataset.shape, dataset.classes, len(dataset.test_labels)]
+        sizes = [[one.shape, one.classes, len(one.test_labels)] for one in data.parts]
+        self._data = sizes[0] if len(sizes) == 1 else sizes
 
     def _key(self, shape: Shape) -> str:
         key = json.dumps([shape.kind, shape.sizes, self._data])

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from qkd_study.common.predictions import Predictions
-from qkd_study.data import Dataset
+from qkd_study.data import Data, Dataset
 from qkd_study.distill import Epoch, RunResult
 from qkd_study.forecast.workload import Workload, suggestions_of
 from qkd_study.results import Record, finished, start_tables, write_records
@@ -70,16 +70,16 @@ class _Files:
     seconds: float
 
 
-def disk(work: Workload, dataset: Dataset, tables: int, confirm_tables: int) -> Disk:
+def disk(work: Workload, data: Data, tables: int, confirm_tables: int) -> Disk:
     """What all runs of a study write.
 
     Args:
         work: the runs.
-        dataset: whose test set the teachers' outputs are stored for.
+        data: whose test sets the teachers' outputs are stored for.
         tables: files in `runs/`, of which each has one beside it in `curves/`.
         confirm_tables: those of confirm runs, which have one in `predictions/` if they are kept.
     """
-    files = _files(work.study, dataset)
+    files = _files(work.study, data)
     rows, curves = files.row[0] * tables, files.curve[0] * tables
     replicates = work.study.replicates
     for arm in work.arms.values():
@@ -94,7 +94,8 @@ def disk(work: Workload, dataset: Dataset, tables: int, confirm_tables: int) -> 
     for search in work.teacher_searches.values():
         rows += files.row[1] * len(search.trials) * replicates.search + len(search.trials) * JOURNAL
     both = replicates.search * replicates.searches + replicates.confirm
-    answers = len(dataset.test_labels) * dataset.classes * 4 + TEACHER_JSON
+    sizes = [len(dataset.test_labels) * dataset.classes * 4 for dataset in data.parts]
+    answers = sum(sizes) / len(sizes) + TEACHER_JSON
     tried = _only_tried(work)
     teaching = [teacher for n, teacher in enumerate(work.teachers) if n not in tried]
     teachers = sum(
@@ -120,10 +121,12 @@ def _only_tried(work: Workload) -> set[int]:
     return tried - {cost.teacher for arm in work.arms.values() for cost in arm.trials}
 
 
-def _files(study: Study, dataset: Dataset) -> _Files:
+def _files(study: Study, data: Data) -> _Files:
     """Write files of trials and measure their sizes and times."""
     rng = np.random.default_rng(0)
-    cell, arm, suggestions = next(suggestions_of(study, dataset.name))
+    cell, arm, suggestions = next(suggestions_of(study, data.name))
+    # Of several datasets, the one with the most test samples.
+    dataset = max(data.parts, key=lambda one: len(one.test_labels))
 
     def written(replicates: int, epochs: int) -> dict[str, int]:
         trial = Trial("confirm", cell, arm, 0, suggestions.configs[0], tuple(range(replicates)))

@@ -8,7 +8,7 @@ from typing import Any
 
 from qkd_study.common.errors import InputError
 from qkd_study.common.progress import Progress, no_progress
-from qkd_study.data import Dataset
+from qkd_study.data import Data
 from qkd_study.forecast.calibrate import calibrate
 from qkd_study.forecast.disk import Disk, disk
 from qkd_study.forecast.simulate import Machine, Timeline, simulate
@@ -123,7 +123,7 @@ def scenario(work: Workload, machine: Machine) -> Scenario:
 
 def forecast(
     study: Study,
-    dataset: Dataset,
+    dataset: Data,
     cpus: Sequence[int],
     *,
     refresh: bool = False,

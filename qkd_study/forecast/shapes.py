@@ -12,6 +12,7 @@ from qkd_study.distill.teacher_spec import BATCH_SIZE
 from qkd_study.study.arms import Arm
 from qkd_study.study.canonical import canonical
 from qkd_study.study.config import PARAMETERS, Config
+from qkd_study.study.dataset_factor import DATASET
 from qkd_study.study.study import Study
 
 #: Parameters of models that are no numbers and change the cost.
@@ -84,6 +85,8 @@ def shape_of(study: Study, training: Training) -> Shape:
         validation = own["validation_samples"]
     kind["validates_all"] = training.validates_all
     kind |= {"model": canonical(model), **{name: own.get(name) for name in UNORDERED}}
+    if DATASET in study.factors:
+        kind[DATASET] = config.dataset
     kind["drops"] = bool(own.get("dropout"))
     wires, depth = 2.0 ** (own.get("qubits") or 0), own.get("depth") or 1
     sizes = samples, ceil(samples / batch), answered, validation, wires, depth, training.group

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from qkd_study.common.seeds import derive
-from qkd_study.data import Dataset
+from qkd_study.data import Data, Dataset
 from qkd_study.distill import runs_in_batch, teachers_in_batch
 from qkd_study.distill.replicates import replicates_held
 from qkd_study.forecast.measure import Cost
@@ -215,7 +215,7 @@ def trainings_of(study: Study, arm: Arm, config: Config, dataset: Dataset) -> It
             yield Training(arm, config, generation, confirm)
 
 
-def workload_of(study: Study, dataset: Dataset, cost: Callable[[Training], Cost]) -> Workload:
+def workload_of(study: Study, data: Data, cost: Callable[[Training], Cost]) -> Workload:
     """The workload of a study, from the costs of its trainings."""
     arms: dict[tuple[str, str], ArmCost] = {}
     teachers: list[TeacherCost] = []
@@ -230,17 +230,19 @@ def workload_of(study: Study, dataset: Dataset, cost: Callable[[Training], Cost]
         return known[key]
 
     searches: dict[tuple[str, str], ArmCost] = {}
-    for one, suggestions in teacher_suggestions_of(study, dataset.name):
+    for one, suggestions in teacher_suggestions_of(study, data.name):
         costs = []
         for config in suggestions.configs:
+            dataset = data.named(config.dataset)
             training = teacher_training_of(study, one, config, dataset)
             outputs, batched = cost(training).outputs, training.group > 1
             number = index_of(training, None)
             costs.append(RunCost(0.0, 0.0, number, outputs, epochs=0, batched=batched))
         searches[one.key] = ArmCost(suggestions, tuple(costs), costs[0])
-    for cell, arm, suggestions in suggestions_of(study, dataset.name):
+    for cell, arm, suggestions in suggestions_of(study, data.name):
         costs = []
         for config in suggestions.configs:
+            dataset = data.named(config.dataset)
             search, confirm, *generations = trainings_of(study, arm, config, dataset)
             teacher, outputs = None, 0.0
             for training in generations:
@@ -259,7 +261,7 @@ def workload_of(study: Study, dataset: Dataset, cost: Callable[[Training], Cost]
         trials = costs * study.trials_of(arm) if len(costs) == 1 else costs
         every = tuple(trials) * study.searches_of(arm)
         arms[cell.key, arm.name] = ArmCost(suggestions, every, _mean(costs))
-    return Workload(study, dataset.name, arms, tuple(teachers), searches)
+    return Workload(study, data.name, arms, tuple(teachers), searches)
 
 
 def _teacher_key(study: Study, training: Training) -> tuple[Any, ...]:

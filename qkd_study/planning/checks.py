@@ -9,16 +9,17 @@ from typing import Any
 
 from qkd_study.common.errors import InputError, StudyWarning
 from qkd_study.common.memory import check_memory
-from qkd_study.data import Dataset, check_draw
+from qkd_study.data import Data, Dataset, check_draw
 from qkd_study.study.arms import Arm
 from qkd_study.study.circuits import Quanvolution
+from qkd_study.study.dataset_factor import DATASET
 from qkd_study.study.matched import EffectiveMlp
 from qkd_study.study.models import Ensemble, ModelSpec, Own
 from qkd_study.study.sizes import misfit
 from qkd_study.study.study import Cell, Study
 
 
-def check_study(study: Study, dataset: Dataset) -> None:
+def check_study(study: Study, data: Data) -> None:
     """Check every cell at the ends of every searched range.
 
     Raises:
@@ -30,6 +31,7 @@ def check_study(study: Study, dataset: Dataset) -> None:
         _check_device(device)
     tried: set[object] = set()
     for cell in study.cells():
+        dataset = _of_cell(data, cell)
         try:
             for values in study.extremes(cell):
                 check_draw(
@@ -45,13 +47,21 @@ def check_study(study: Study, dataset: Dataset) -> None:
         except InputError as error:
             where = f" (cell {cell.key})" if study.factors else ""
             raise InputError(f"{error}{where}") from None
-    _warn_of_sizes(study, dataset)
+    for dataset in data.parts:
+        _warn_of_sizes(study, data, dataset)
 
 
-def _warn_of_sizes(study: Study, dataset: Dataset) -> None:
+def _of_cell(data: Data, cell: Cell) -> Dataset:
+    """The dataset of a cell."""
+    return data.named(str(dict(cell.values).get(DATASET, "")))
+
+
+def _warn_of_sizes(study: Study, data: Data, dataset: Dataset) -> None:
     """Warn, once, of features that are far larger or smaller than a model can be trained on."""
     expected = set()
     for cell in study.cells():
+        if _of_cell(data, cell) is not dataset:
+            continue
         for values in study.extremes(cell):
             for arm in study.all_arms:
                 own = {**values, **study.resolved(values, arm)}

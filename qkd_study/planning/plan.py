@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from qkd_study.data import Dataset
+from qkd_study.data import Data
 from qkd_study.planning.checks import check_study
 from qkd_study.study.arms import Arm
 from qkd_study.study.branches import branches, shared_cells
@@ -97,7 +97,7 @@ class Plan:
         }
 
 
-def make_plan(study: Study, dataset: Dataset) -> Plan:
+def make_plan(study: Study, dataset: Data) -> Plan:
     """Check that a study can run on a dataset and count what it will run.
 
     Raises:

@@ -178,7 +178,11 @@ def has_rows(folder: Path) -> bool:
 
 
 def same_run(
-    study: Study, digest: str, runs: Sequence[RunFolder], files: Mapping[str, str] = NO_FILES
+    study: Study,
+    digest: str,
+    runs: Sequence[RunFolder],
+    files: Mapping[str, str] = NO_FILES,
+    datasets: Mapping[str, str] = NO_FILES,
 ) -> RunFolder | None:
     """Find the latest run of the same study on the same data, which the study can continue.
 
@@ -188,6 +192,7 @@ def same_run(
         study, digest: the study, and the SHA-256 of its data.
         runs: of this study, newest last.
         files: the SHA-256 of the files that the study's code reads, by path (`study.files`).
+        datasets: the SHA-256 of each dataset, by name. A run may lack some of them.
 
     Raises:
         InputError: the manifest of a run that comes before it is missing or broken.
@@ -203,6 +208,10 @@ def same_run(
         before = manifest["arms"]
         same = all(before[name] == arms[name] for name in before.keys() & arms.keys())
         same = same and may_be_one_run(manifest.get("files", {}), files)
+        known = manifest.get("datasets", {})
+        same = same and all(
+            known[name] == datasets[name] for name in known.keys() & datasets.keys()
+        )
         if manifest["fingerprint"] == wanted and same:
             return run
     return None
@@ -246,6 +255,7 @@ def write_manifest(
     *,
     dataset: str,
     digest: str,
+    datasets: Mapping[str, str] = NO_FILES,
     plan: dict[str, Any],
     session: dict[str, Any],
     confirm_rows: int = 0,
@@ -261,6 +271,7 @@ def write_manifest(
         study, source: the declaration, and its study file or the text of one; without one, study.py
             stays as it is.
         dataset, digest: the name of the data, and their SHA-256.
+        datasets: the SHA-256 of each dataset, by name, if they are a factor.
         plan: the number of runs, cells and so on.
         session: of this command; see `provenance.session`.
         confirm_rows: how many there are; see `updated_history`.
@@ -279,6 +290,7 @@ def write_manifest(
         "dataset": dataset,
         "dataset_sha256": digest,
         "class_names": list(class_names),
+        "datasets": {**before.get("datasets", {}), **datasets} or {dataset: digest},
         "files": known | dict(files),
         "arms": {**before.get("arms", {}), **declaration(study)["arms"]},
         **updated_history(

@@ -54,6 +54,7 @@ def check_manifest(manifest: Any) -> None:
     _check(manifest.get("search_rule", 1), int, "search_rule")
     _check(manifest.get("class_names", []), [str], "class_names")
     _check(manifest.get("files", {}), {...: str}, "files")
+    _check(manifest.get("datasets", {}), {...: str}, "datasets")
     for session in manifest["sessions"]:
         _check(session.get("started_at", ""), str, "started_at")
         _check(session.get("command", []), [str], "command")

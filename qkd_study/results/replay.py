@@ -14,7 +14,7 @@ import pandas as pd
 
 from qkd_study import data as datasets
 from qkd_study.common.errors import InputError
-from qkd_study.data import Dataset
+from qkd_study.data import Data, Datasets
 from qkd_study.results import Row, RunFolder
 from qkd_study.results.provenance import REPRODUCIBILITY_KEYS, session
 from qkd_study.study.arms import Arm
@@ -68,7 +68,7 @@ class Replayer:
     """
 
     study: Study
-    dataset: Dataset
+    dataset: Data
     same_machine: bool
 
     @classmethod
@@ -88,14 +88,19 @@ class Replayer:
         study = load_study(
             run.path / "study.py", original=manifest["sessions"][-1].get("study_file")
         )
-        name = manifest["dataset"]
-        declared = [entry for entry in study.datasets if datasets.name_of(entry) == name]
-        dataset = datasets.load((declared or [name])[0])
-        if dataset.digest != manifest["dataset_sha256"]:
-            raise InputError(
-                f"{run.path}: its rows come from other data: {name} had SHA-256 "
-                f"{manifest['dataset_sha256']}, and has {dataset.digest} here."
-            )
+        # Earlier versions had one dataset in a run.
+        first = {manifest["dataset"]: manifest["dataset_sha256"]}
+        parts = []
+        for name, digest in manifest.get("datasets", first).items():
+            declared = [entry for entry in study.datasets if datasets.name_of(entry) == name]
+            part = datasets.load((declared or [name])[0])
+            if part.digest != digest:
+                raise InputError(
+                    f"{run.path}: its rows come from other data: {name} had SHA-256 {digest}, and "
+                    f"has {part.digest} here."
+                )
+            parts.append(part)
+        dataset = parts[0] if len(parts) == 1 else Datasets(tuple(parts))
         _check_files(run, manifest)
         now = session(None)
         then = manifest["sessions"]
@@ -141,13 +146,14 @@ class Replayer:
             raise InputError(
                 f"{describe_row(row)} is {row['status']!r}: {row['reason']}. Nothing to compare."
             )
+        config = config_of(row)
         with tempfile.TemporaryDirectory(prefix="qkd-study-") as folder:
             (result,) = run_phase(
                 row["phase"],
                 self.setting,
                 self.arm(row),
-                config_of(row),
-                self.dataset,
+                config,
+                self.dataset.named(config.dataset),
                 TeacherStore(Path(folder)),
                 (row["replicate"],),
             )

@@ -36,7 +36,9 @@ class Config:
     `None` means that nothing in the run reads the parameter.
     """
 
-    dataset: str = field(metadata={"meaning": "the dataset that the run was trained on"})
+    dataset: str = _parameter(
+        None, "the dataset of the run", role="both", decides_fit=True, changes_time=True
+    )
     samples: int = _parameter(
         100,
         "training samples K of the student",

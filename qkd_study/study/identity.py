@@ -10,6 +10,7 @@ from typing import Any
 from qkd_study.data import name_of
 from qkd_study.study.canonical import canonical
 from qkd_study.study.config import PARAMETERS
+from qkd_study.study.dataset_factor import DATASET
 from qkd_study.study.space import Range
 from qkd_study.study.study import Study
 
@@ -35,7 +36,7 @@ def declaration(study: Study) -> dict[str, Any]:
         "fixed": {
             name: study.fixed.get(name, what.default)
             for name, what in PARAMETERS.items()
-            if name not in (*study.factors, *study.search, *study.teacher_search)
+            if name not in (DATASET, *study.factors, *study.search, *study.teacher_search)
         },
         "arms": {arm.name: canonical(arm) for arm in study.all_arms},
         "claims": canonical(study.claims),
@@ -67,12 +68,14 @@ def fingerprint(study: Study, dataset_digest: str) -> str:
 
     Trials, confirm replicates, factor values and arms are left out: more of them extend a run.
     More trials of teachers do not: they may find another best teacher, and the students' rows are
-    of the one that was the best before.
+    of the one that was the best before. Data that are a factor are named in the rows; that they
+    are still the same is checked by `results.same_run`.
     """
     left_out = (*_AMOUNTS, *_RESOURCES)
     relevant: dict[str, Any] = {k: v for k, v in declaration(study).items() if k not in left_out}
     relevant["factors"] = list(relevant["factors"])  # their order is that of the cells' names
     relevant["search_replicates"] = study.replicates.search
     relevant["searches"] = study.replicates.searches
-    relevant["data"] = dataset_digest
+    if DATASET not in study.factors:
+        relevant["data"] = dataset_digest
     return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()

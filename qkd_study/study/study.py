@@ -13,11 +13,12 @@ from typing import Any
 
 from qkd_study.common.errors import InputError, StudyWarning, is_text, safe_repr
 from qkd_study.common.python_values import keep_python_values
-from qkd_study.data import DataSource
+from qkd_study.data import DataSource, name_of
 from qkd_study.study.arms import Arm, resolve_arm
 from qkd_study.study.claim_checks import check_claims, check_looks
 from qkd_study.study.claims import Claim
 from qkd_study.study.config import PARAMETERS, Config, parameter
+from qkd_study.study.dataset_factor import DATASET, check_place, resolve_factor
 from qkd_study.study.parameters import Parameter, Value
 from qkd_study.study.reading import only_read, reads, unread
 from qkd_study.study.replicates import Replicates, count
@@ -56,8 +57,9 @@ class Study:
         question: one sentence that the report answers.
         setting: who teaches whom.
         datasets: names or declarations (`Subset`, `Arrays`, `DataFile`) in order of preference; the
-            first one that is available is used.
-        factors: parameter -> values; all combinations are run, each is a cell.
+            first one that is available is used. With the factor `dataset`, those of the factor.
+        factors: parameter -> values; all combinations are run, each is a cell. The values of the
+            factor `dataset` are datasets.
         search: parameter -> range; Optuna tunes these inside every cell and arm.
         fixed: parameter -> value; all others keep their defaults (see `PARAMETERS`).
         arms: names out of `ARMS`, or `Arm` objects; by default `scratch`, `scaled-ce`, `soft`, and
@@ -156,6 +158,8 @@ class Study:
         entries = self._sequence("datasets", self.datasets)
         self._set("datasets", tuple(str(e) if isinstance(e, str) else e for e in entries))
         self._set("factors", {p.name: self._factor(p, v) for p, v in self._named("factors")})
+        places = ("search", "teacher_search", "fixed")
+        check_place({at: {p.name: v for p, v in self._named(at)} for at in places})
         for where in ("search", "teacher_search"):
             self._set(where, {p.name: check_range(p, v, where) for p, v in self._named(where)})
         self._set("fixed", {p.name: p.check(v) for p, v in self._named("fixed")})
@@ -206,7 +210,12 @@ class Study:
         return entries
 
     def _factor(self, what: Parameter, values: object) -> tuple[Value, ...]:
-        checked = tuple(map(what.check, self._sequence(f"factors[{what.name!r}]", values)))
+        entries = self._sequence(f"factors[{what.name!r}]", values)
+        if what.name == DATASET:
+            datasets, names = resolve_factor(self.datasets, entries)
+            self._set("datasets", datasets)
+            return names
+        checked = tuple(map(what.check, entries))
         if len(set(checked)) < len(checked):
             raise InputError(f"factors[{what.name!r}] names a value twice: {safe_repr(checked)}.")
         return checked
@@ -333,10 +342,15 @@ class Study:
         return [self._values(cell, dict(zip(names, values, strict=True))) for values in ends]
 
     def config(self, cell: Cell, arm: Arm, chosen: Mapping[str, Value], dataset: str) -> Config:
-        """Every parameter of a run of `arm` in `cell`, with the searched values `chosen`."""
+        """Every parameter of a run of `arm` in `cell`, with the searched values `chosen`.
+
+        Args:
+            dataset: the name of the data, unless it is a factor.
+        """
         values = self._values(cell, chosen)
+        values[DATASET] = values[DATASET] or dataset
         values |= self.resolved(values, arm)
-        return Config(**only_read(self, arm, values), dataset=dataset, seed=self.seed)
+        return Config(**only_read(self, arm, values), seed=self.seed)
 
     def resolved(self, values: Mapping[str, Any], arm: Arm) -> dict[str, Any]:
         """Values that follow from other parameters, such as `embedding`, checked.
@@ -371,10 +385,13 @@ class Study:
         """A copy in which one parameter is fixed to a value, wherever it was before."""
         parameter(name)
         claims = [claim.having(name, value) for claim in self.claims]
+        is_data = name == DATASET
+        entries = tuple(one for one in self.datasets if name_of(one) == value) or (value,)
         return self.replaced(
             claims=tuple(claim for claim in claims if claim is not None),
+            datasets=entries if is_data else self.datasets,
             factors={k: v for k, v in self.factors.items() if k != name},
             search={k: v for k, v in self.search.items() if k != name},
             teacher_search={k: v for k, v in self.teacher_search.items() if k != name},
-            fixed={**self.fixed, name: value},
+            fixed=self.fixed if is_data else {**self.fixed, name: value},
         )

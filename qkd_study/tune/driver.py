@@ -23,7 +23,7 @@ from ray.tune.search import Searcher
 
 from qkd_study.common.errors import InputError, StorageError, format_error
 from qkd_study.compat.ray import last_result, starting_actor, trial_actor
-from qkd_study.data import Dataset
+from qkd_study.data import Data
 from qkd_study.results import Reason, RunFolder
 from qkd_study.results.teacher_cache import teacher_cache, trim_cache
 from qkd_study.search.schedule import Schedule
@@ -237,7 +237,7 @@ class Outcome:
 
 def drive(
     schedule: Schedule,
-    dataset: Dataset,
+    dataset: Data,
     run: RunFolder,
     cpus: int | None,
     display: Display,

@@ -20,7 +20,7 @@ from ray import tune
 
 from qkd_study.common.artifact_store import ArtifactStore
 from qkd_study.common.errors import StorageError, format_error
-from qkd_study.data import Dataset
+from qkd_study.data import Data
 from qkd_study.results import Record, finished, mean_score, score, without_result
 from qkd_study.study.study import Study
 from qkd_study.study.trial import Trial
@@ -50,7 +50,7 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         self,
         config: dict[str, Any],
         study: Study,
-        dataset: Dataset,
+        dataset: Data,
         teachers: ArtifactStore,
         teacher_cache: Path | None,
         run_id: str,
@@ -112,7 +112,8 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
             running.left.clear()
             return stopped
         in_batch = teachers_in_batch if trial.phase == "teacher" else runs_in_batch
-        if in_batch(self._study.setting, trial.arm, trial.config, self._dataset):
+        dataset = self._dataset.named(trial.config.dataset)
+        if in_batch(self._study.setting, trial.arm, trial.config, dataset):
             replicates = tuple(running.left)
         else:
             replicates = (running.left[0],)
@@ -138,7 +139,7 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
                 self._study.setting,
                 trial.arm,
                 trial.config,
-                self._dataset,
+                self._dataset.named(trial.config.dataset),
                 self._teachers,
                 replicates,
             )

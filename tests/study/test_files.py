@@ -20,7 +20,7 @@ from qkd_study import InputError, Study
 from qkd_study.cli.parser import build_parser
 from qkd_study.cli.study_options import planned, study_of
 from qkd_study.common.paths import cache_folder
-from qkd_study.data import Dataset
+from qkd_study.data import Data
 from qkd_study.results import changed_files, new_run, runs_of, same_run, write_manifest
 from qkd_study.results.provenance import session
 from qkd_study.results.replay import Replayer
@@ -108,7 +108,7 @@ study = Study(
 """
 
 
-def made(folder: Path) -> tuple[Study, Dataset, dict[str, str], dict[str, Any]]:
+def made(folder: Path) -> tuple[Study, Data, dict[str, str], dict[str, Any]]:
     """A study, its data and the files that it reads, as `run` has them."""
     options = build_parser().parse_args(["run", str(folder / "own.py")])
     files = FilesRead.by(options.study)

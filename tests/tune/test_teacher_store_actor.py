@@ -155,7 +155,7 @@ def test_all_workers_of_a_node_read_one_copy_of_the_data(ray_: Any, tmp_path: Pa
                 low, high = (int(end, 16) for end in span.split("-"))
                 spans.append((low, high, path[0] if path else ""))
             found = []
-            for array in (self._dataset.pool_raw, self._dataset.test_raw):
+            for array in (self._dataset.parts[0].pool_raw, self._dataset.parts[0].test_raw):
                 at = array.__array_interface__["data"][0]
                 name = next(name for low, high, name in spans if low <= at < high)
                 found.append((array.flags.writeable, name))

@@ -40,16 +40,14 @@ def provenance(results: RunTables) -> list[tuple[str, str]]:
     """The run, its machine, times and versions."""
     manifest, sessions = results.manifest, results.manifest["sessions"]
     last = sessions[-1] if sessions else {}
+    data = manifest.get("datasets", {manifest["dataset"]: manifest.get("dataset_sha256", "?")})
     packages = ", ".join(f"{k} {v}" for k, v in last.get("packages", {}).items())
     seconds = float(results.runs["cost.seconds_total"].sum())
     devices = sorted(set(results.runs["where.backend"].dropna()))
     plans = sorted(set(results.runs["where.plan"].dropna()))
     lines = [
         ("run", results.name),
-        (
-            "dataset",
-            f"{manifest['dataset']} (SHA-256 {manifest.get('dataset_sha256', '?')[:16]}...)",
-        ),
+        *(("dataset", f"{name} (SHA-256 {digest[:16]}...)") for name, digest in data.items()),
         ("rows", f"{len(results.runs)}, {seconds:.0f} s of training in all"),
         ("circuits ran on", ", ".join(devices) + (f"; as {', '.join(plans)}" if plans else "")),
         ("seed", str(results.declaration["seed"])),
