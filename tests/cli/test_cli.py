@@ -68,7 +68,10 @@ def test_bad_studies(
         (["--set", "epochs=many"], "epochs must be an integer >= 1, but got --set epochs=many"),
         (["--set", "epoch=3"], "unknown parameter 'epoch'. Did you mean 'epochs'?\n"),
         (["--set", "lr=0.1"], "unknown parameter 'lr'. Did you mean 'learning_rate'?\n"),
-        (["--set", "zz=0.1"], "unknown parameter 'zz'. Known parameters: samples, teacher_samples"),
+        (
+            ["--set", "zz=0.1"],
+            "unknown parameter 'zz'. Known parameters: dataset, samples, teacher_samples",
+        ),
         (["--set", "temperature=0"], "tiny.py: temperature must be a number > 0"),
         (["--dataset", "fmnist"], "unknown dataset 'fmnist'. Did you mean 'fashion-mnist'?\n"),
         (["--seed", "-1"], "seed must be an integer from 0"),

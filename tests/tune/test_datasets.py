@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -47,5 +48,5 @@ def test_datasets_are_run_extended_and_replayed(tmp_path: Path, cli: Cli) -> Non
     replayer = Replayer.of(run)
     for dataset in ("digits", "spirals"):
         of = rows[(rows["phase"] == "confirm") & (rows["config.dataset"] == dataset)]
-        row = of.astype(object).where(of.notna(), None).to_dict("records")[-1]
-        assert replayer.replay(row) == []
+        records: list[Any] = of.astype(object).where(of.notna(), None).to_dict("records")
+        assert replayer.replay(records[-1]) == []
