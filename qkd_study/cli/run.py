@@ -113,7 +113,7 @@ def place_of(options: Namespace) -> Place:
 def run_planned(
     study: Study,
     origin: Origin,
-    chosen: tuple[Plan, datasets.Dataset, str],
+    chosen: tuple[Plan, datasets.Data, str],
     read_by_study: FilesRead,
     where: Place,
     options: Namespace,
