@@ -22,6 +22,9 @@ ROOT = Path(__file__).parent.parent
 STUDIES = sorted((ROOT / "studies").glob("*.py"))
 OWN_PARTS = (ROOT / "docs" / "own_parts.md").read_text()
 BLOCKS = re.findall(r"## An? (.+?)\n.*?```python\n(.*?)```", OWN_PARTS, re.S)
+PENNYLANE = re.findall(
+    r"## (.+?)\n.*?```python\n(.*?)```", (ROOT / "docs" / "pennylane.md").read_text(), re.S
+)
 
 
 def test_there_is_an_example_of_each() -> None:
@@ -32,7 +35,7 @@ def test_there_is_an_example_of_each() -> None:
     ("title", "code"),
     [
         pytest.param(title, code, id=title, marks=[] if title == "model" else [pytest.mark.slow])
-        for title, code in BLOCKS
+        for title, code in [*BLOCKS, *PENNYLANE]
     ],
 )
 def test_parts_of_ones_own_run(tmp_path: Path, cli: Cli, title: str, code: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import fields
 from math import prod
 from typing import Any, TypedDict, cast
 
-from qkd_study.common.errors import InputError, safe_repr
+from qkd_study.common.errors import InputError, format_error, safe_repr
 from qkd_study.common.randomness import seeded
 from qkd_study.common.seeds import derive
 from qkd_study.models.circuits import (
@@ -51,6 +51,7 @@ from qkd_study.quantum import (
 from qkd_study.study import circuits as quantum_spec
 from qkd_study.study import controls, matched
 from qkd_study.study import models as spec
+from qkd_study.study.ansatze import is_quantum_function, quantum_function
 from qkd_study.study.circuits import reduced_features
 from qkd_study.study.config import Config
 from qkd_study.study.models import Shape
@@ -69,9 +70,12 @@ def build_ansatz(config: Config, own: Ansatz | None, seed: int) -> Circuit:
     """The circuit of a configuration, or of the study's own function.
 
     Raises:
-        InputError: the study's function did not return a circuit of that many qubits.
+        InputError: the study's function did not return a circuit of that many qubits, or is a
+            PennyLane function that cannot be one.
     """
     qubits, depth = cast(int, config.qubits), cast(int, config.depth)
+    if own is not None and is_quantum_function(own):
+        return recorded(own, qubits, depth)
     if own is not None:
         made = own(qubits, depth)
         if not isinstance(made, Circuit) or made.qubits != qubits or made.features:
@@ -98,6 +102,27 @@ def build_ansatz(config: Config, own: Ansatz | None, seed: int) -> Circuit:
         case "arbitrary":
             return arbitrary_unitary(qubits)
     return random_layers(qubits, depth, seed=seed)
+
+
+@functools.lru_cache(maxsize=64)
+def recorded(ansatz: Ansatz, qubits: int, depth: int) -> Circuit:
+    """The circuit of a PennyLane function of weights and wires.
+
+    Raises:
+        InputError: there is none; the message says why.
+    """
+    from qkd_study.quantum.from_pennylane import circuit_of  # imports PennyLane
+
+    call = quantum_function(ansatz, qubits, depth)
+    try:
+        return circuit_of(
+            call.function, call.shapes, qubits, weights=call.weights, layers=call.layers
+        )
+    except Exception as error:
+        what = str(error) if type(error) is ValueError else format_error(error)
+        raise InputError(
+            f"ansatz={safe_repr(ansatz)} cannot be used with qubits={qubits}, depth={depth}: {what}"
+        ) from None
 
 
 def _reduction(config: Config, shape: Shape) -> Reduction:

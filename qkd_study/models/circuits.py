@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -301,4 +301,4 @@ class FullyQuantumModel(CircuitModel):
         return [] if self.scale is None else [self.scale]
 
 
-Ansatz = Callable[[int, int], Circuit]
+Ansatz = Callable[..., Any]

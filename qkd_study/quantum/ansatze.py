@@ -50,12 +50,15 @@ def _pairs(qubits: int, entangler: Literal["ring", "chain"], reach: int = 1) -> 
 
 
 def without_entanglers(circuit: Circuit) -> Circuit:
-    """The same circuit without its gates on two wires; the angles that are left are renumbered."""
-    counter = itertools.count()
-    gates = (gate for gate in circuit.gates if len(gate.wires) == 1)
+    """The same circuit without its gates on two wires; the parameters left are renumbered."""
+    gates = [gate for gate in circuit.gates if len(gate.wires) == 1]
+    left = dict.fromkeys(gate.parameter for gate in gates if gate.parameter is not None)
+    numbers = {parameter: number for number, parameter in enumerate(left)}
     return Circuit(
         circuit.qubits,
-        tuple(g if g.parameter is None else replace(g, parameter=next(counter)) for g in gates),
+        tuple(
+            g if g.parameter is None else replace(g, parameter=numbers[g.parameter]) for g in gates
+        ),
     )
 
 

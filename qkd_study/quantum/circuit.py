@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -34,9 +35,10 @@ class Gate:
     Attributes:
         name: as PennyLane calls it, one of `GATES`.
         wires: the data wires it acts on; control first.
-        parameter: index of the trainable angle, or `None`.
+        parameter: index of the trained number that its angle is, or is a multiple of, or `None`.
         angle: the angle in radians of a gate that takes one but does not train it.
         feature: index of the sample's feature that is the angle, if data enters again.
+        factor: what the trained number is multiplied with.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Gate:
     parameter: int | None = None
     angle: float | None = None
     feature: int | None = None
+    factor: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -52,14 +55,15 @@ class Circuit:
 
     Without features, the same gates act on every sample. With features, data enters again between
     the gates (Perez-Salinas et al. 2020, arXiv:1907.02085), and every sample has gates of its own.
+    Several gates may have the same parameter.
 
     Attributes:
         qubits: n; wire 0 is the most significant bit of a basis state's index.
         gates: in order of application.
 
     Raises:
-        ValueError: a gate is unknown, has wrong wires or angles, the parameters are not 0 .. P - 1
-            once each, or the features not 0 .. F - 1.
+        ValueError: a gate is unknown, has wrong wires, angles or factors, the parameters are not
+            0 .. P - 1, or the features not 0 .. F - 1.
     """
 
     qubits: int
@@ -78,9 +82,11 @@ class Circuit:
                     f"{gate} needs exactly one of parameter, angle and feature if it rotates, "
                     f"and none if it does not"
                 )
-        indices = sorted(g.parameter for g in self.gates if g.parameter is not None)
+            if gate.factor != 1 and (gate.parameter is None or not math.isfinite(gate.factor)):
+                raise ValueError(f"{gate} has a factor, which must be finite and of a parameter")
+        indices = sorted({g.parameter for g in self.gates if g.parameter is not None})
         if indices != list(range(len(indices))):
-            raise ValueError(f"parameters must be numbered 0, 1, ... once each, but got {indices}")
+            raise ValueError(f"parameters must be numbered 0, 1, ..., but got {indices}")
         entered = sorted({g.feature for g in self.gates if g.feature is not None})
         if entered != list(range(len(entered))):
             raise ValueError(f"features must be numbered 0, 1, ..., but got {entered}")
@@ -98,8 +104,31 @@ class Circuit:
 
     @cached_property
     def parameters(self) -> int:
-        """How many trainable angles there are: P."""
-        return sum(gate.parameter is not None for gate in self.gates)
+        """How many trained numbers there are: P."""
+        return 1 + max((g.parameter for g in self.gates if g.parameter is not None), default=-1)
+
+    @cached_property
+    def by_angle(self) -> Circuit:
+        """The circuit that devices run: without factors, a parameter for every distinct angle."""
+        if self.multiples is None:
+            return self
+        places = {pair: place for place, pair in enumerate(zip(*self.multiples, strict=True))}
+        gates = (
+            gate
+            if gate.parameter is None
+            else replace(gate, parameter=places[gate.parameter, gate.factor], factor=1.0)
+            for gate in self.gates
+        )
+        return Circuit(self.qubits, tuple(gates))
+
+    @cached_property
+    def multiples(self) -> tuple[list[int], list[float]] | None:
+        """Parameter and factor for every parameter of `by_angle`; `None` without factors."""
+        pairs = [(g.parameter, g.factor) for g in self.gates if g.parameter is not None]
+        if all(factor == 1 for _, factor in pairs):
+            return None
+        distinct = sorted(set(pairs))
+        return [parameter for parameter, _ in distinct], [factor for _, factor in distinct]
 
     @cached_property
     def features(self) -> int:
@@ -108,7 +137,10 @@ class Circuit:
 
     @cached_property
     def slots(self) -> list[int]:
-        """For every gate whose angle varies, in order: its place in (theta, features), (P + F,)."""
+        """For every gate whose angle varies, in order: its place in (theta, features), (P + F,).
+
+        Factors are left out: see `by_angle`.
+        """
         places = (
             gate.parameter if gate.feature is None else self.parameters + gate.feature
             for gate in self.gates
@@ -129,7 +161,7 @@ class Circuit:
         """
         first = self.parameters
         return [
-            (values[gate.parameter],)
+            (gate.factor * values[gate.parameter],)
             if gate.parameter is not None
             else (values[first + gate.feature],)
             if gate.feature is not None

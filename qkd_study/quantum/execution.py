@@ -70,8 +70,11 @@ class CircuitExecution:
         *,
         record: bool = True,
     ) -> None:
-        self._simulator, self._circuit = simulator, circuit
+        self._simulator, self._circuit, self._parameters = simulator, circuit.by_angle, len(theta)
+        self._multiples = circuit.multiples
         self._states, self._theta = states, theta.astype(np.float64)
+        if self._multiples is not None:
+            self._theta = self._theta[self._multiples[0]] * self._multiples[1]
         self._features = None if features is None else features.astype(np.float64)
         kind = np.dtype(simulator.precision)
         batch, size = states.shape
@@ -84,7 +87,7 @@ class CircuitExecution:
         for part in self._parts:
             first, last, extra = part
             register = _register(states[first:last], extra, kind)
-            state = simulator.state(circuit, extra)
+            state = simulator.state(self._circuit, extra)
             out, trace = state.run(register, self._values(first), record=record)
             found.append(out.reshape(-1, size)[: last - first])
             self._traces.append(trace)
@@ -149,6 +152,10 @@ class CircuitExecution:
         if squared and for_states is not None:
             for_states *= 2
         self._simulator.executions += (angles + states) * len(self._parts)
+        if self._multiples is not None:
+            places, factors = self._multiples
+            of_angles, for_theta = for_theta * factors, np.zeros(self._parameters)
+            np.add.at(for_theta, places, of_angles)
         return for_theta, for_states, for_features
 
     def _cotangent(

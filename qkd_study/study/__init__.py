@@ -1,5 +1,6 @@
 """Declarations of studies, and their checks; imports no torch."""
 
+from qkd_study.study.ansatze import PennyLaneAnsatz
 from qkd_study.study.arms import ARMS, Arm
 from qkd_study.study.circuits import FullyQuantum, HybridCircuit, HybridImage, Quanvolution
 from qkd_study.study.claims import Claim
@@ -66,6 +67,7 @@ __all__ = [
     "Own",
     "Parameter",
     "PatchPolynomial",
+    "PennyLaneAnsatz",
     "Polynomial",
     "QuantumToClassical",
     "QuantumToQuantum",

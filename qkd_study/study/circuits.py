@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.common.python_values import keep_python_values
+from qkd_study.study.ansatze import check_ansatz, is_quantum_function, weight_count
 from qkd_study.study.field_checks import (
     are_integers,
     check_bool,
-    check_callable,
     check_field,
     keep_tuple,
 )
@@ -99,7 +99,7 @@ class _OneCircuit(ModelSpec):
 
     quantum: ClassVar[bool] = True
     inputs: ClassVar[frozenset[str]] = frozenset({"embedding", "reduction", "features"})
-    ansatz: Callable[[int, int], Any] | None
+    ansatz: Callable[..., Any] | None
     entangling: bool
 
     @property
@@ -137,13 +137,15 @@ class _OneCircuit(ModelSpec):
             return super().expects(values)
         return None if values["reduction"] == "pca" else embeddable(values)
 
-    def angles(self, values: Values) -> int:
-        """Trainable angles of the circuit."""
+    def angles(self, values: Values) -> int | None:
+        """Trainable angles of the circuit; `None`: only the built model knows."""
         qubits, depth = values["qubits"], values["depth"]
+        if self.ansatz is not None and is_quantum_function(self.ansatz):
+            return weight_count(self.ansatz, qubits, depth) if self.entangling else None
         if self.ansatz is not None:
             gates = self.ansatz(qubits, depth).gates
-            trained = (gate for gate in gates if gate.parameter is not None)
-            return len([gate for gate in trained if self.entangling or len(gate.wires) == 1])
+            left = (gate for gate in gates if self.entangling or len(gate.wires) == 1)
+            return len({gate.parameter for gate in left} - {None})
         match values["ansatz"]:
             case "strongly-entangling":
                 return int(3 * qubits * depth)
@@ -157,11 +159,14 @@ class _OneCircuit(ModelSpec):
                 return 0
         return int(2 * qubits * depth)
 
-    def parameters(self, values: Values, shape: Shape, classes: int) -> int:
+    def parameters(self, values: Values, shape: Shape, classes: int) -> int | None:
         """See `ModelSpec.parameters`: angles, a linear reduction and a linear head."""
+        angles = self.angles(values)
+        if angles is None:
+            return None
         features = reduced_features(values) if values["reduction"] == "linear" else 0
         head = (values["qubits"] + 1) * classes
-        return int(self.angles(values) + (prod(shape) + 1) * features + head)
+        return int(angles + (prod(shape) + 1) * features + head)
 
     def _check_ansatz(self, values: Values) -> None:
         _check_entangling(self, values)
@@ -185,17 +190,18 @@ class HybridCircuit(_OneCircuit):
     48 + 21 = 69 parameters; strongly entangling, 72 + 21 = 93.
 
     Attributes:
-        ansatz: a function of qubits and depth that returns a `Circuit`, instead of the parameter
-            `ansatz`.
+        ansatz: instead of the parameter `ansatz`: a function of qubits and depth that returns a
+            `Circuit`, or a PennyLane function or template of weights and wires; see
+            `PennyLaneAnsatz`.
         entangling: whether the circuit has its gates on two wires; without, it is a control.
     """
 
-    ansatz: Callable[[int, int], Any] | None = None
+    ansatz: Callable[..., Any] | None = None
     entangling: bool = True
 
     def __post_init__(self) -> None:
         keep_python_values(self)
-        check_callable(self, "ansatz")
+        check_ansatz(self)
         check_bool(self, "entangling")
 
 
@@ -213,13 +219,13 @@ class FullyQuantum(_OneCircuit):
 
     scale: bool = False
     assignment: tuple[int, ...] | None = None
-    ansatz: Callable[[int, int], Any] | None = None
+    ansatz: Callable[..., Any] | None = None
     entangling: bool = True
 
     def __post_init__(self) -> None:
         keep_python_values(self)
         keep_tuple(self, "assignment")
-        check_callable(self, "ansatz")
+        check_ansatz(self)
         check_bool(self, "scale")
         check_bool(self, "entangling")
         fits = self.assignment is None or are_integers(self.assignment, least=0)
@@ -254,10 +260,11 @@ class FullyQuantum(_OneCircuit):
         """The probabilities of the basis states."""
         return (2 ** values["qubits"],)
 
-    def parameters(self, values: Values, shape: Shape, classes: int) -> int:
+    def parameters(self, values: Values, shape: Shape, classes: int) -> int | None:
         """See `ModelSpec.parameters`: there is no head, but maybe a factor of the logits."""
         head = (values["qubits"] + 1) * classes
-        return int(super().parameters(values, shape, classes) - head + self.scale)
+        count = super().parameters(values, shape, classes)
+        return None if count is None else count - head + self.scale
 
 
 @dataclass(frozen=True)
@@ -272,7 +279,7 @@ class HybridImage(_OneCircuit):
     """
 
     channels: tuple[int, int] = (4, 8)
-    ansatz: Callable[[int, int], Any] | None = None
+    ansatz: Callable[..., Any] | None = None
     entangling: bool = True
 
     inputs: ClassVar[frozenset[str]] = frozenset()
@@ -281,7 +288,7 @@ class HybridImage(_OneCircuit):
     def __post_init__(self) -> None:
         keep_python_values(self)
         keep_tuple(self, "channels")
-        check_callable(self, "ansatz")
+        check_ansatz(self)
         check_bool(self, "entangling")
         fits = are_integers(self.channels) and len(self.channels) == 2
         check_field(self, "channels", fits, "a tuple of two integers >= 1")
@@ -303,14 +310,17 @@ class HybridImage(_OneCircuit):
         """The sizes on which its convolutions can be trained."""
         return ModelSpec.expects(self, values)
 
-    def parameters(self, values: Values, shape: Shape, classes: int) -> int:
+    def parameters(self, values: Values, shape: Shape, classes: int) -> int | None:
         """See `ModelSpec.parameters`: as for `HybridCircuit`, and the layers before the circuit."""
+        angles = self.angles(values)
+        if angles is None:
+            return None
         *colours, height, width = shape
         (first, second), channels = self.channels, colours[0] if colours else 1
         maps = (9 * channels + 1) * first + (9 * first + 1) * second
         linear = (second * (height // 4) * (width // 4) + 1) * values["qubits"]
         head = (values["qubits"] + 1) * classes
-        return int(self.angles(values) + maps + linear + head)
+        return int(angles + maps + linear + head)
 
 
 def _minimal_brickwork_angles(qubits: int, depth: int) -> int:

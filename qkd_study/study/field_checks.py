@@ -38,12 +38,6 @@ def check_bool(owner: object, *names: str) -> None:
         check_field(owner, name, isinstance(getattr(owner, name), bool), "True or False")
 
 
-def check_callable(owner: object, name: str) -> None:
-    """Check that a field is a function, or `None`; raises `InputError` if not."""
-    value = getattr(owner, name)
-    check_field(owner, name, value is None or callable(value), "a function")
-
-
 def keep_tuple(owner: object, name: str) -> None:
     """Convert a field that is a list to a tuple."""
     value = getattr(owner, name)

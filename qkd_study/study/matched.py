@@ -96,7 +96,14 @@ class MatchedMlp(ModelSpec):
         return _widths(target, prod(shape), lambda c, width: _mlp_count(c, width, classes))
 
     def _target(self, values: Values, shape: Shape, classes: int) -> int:
-        return self.of.parameters(values, shape, classes) or 0
+        count = self.of.parameters(values, shape, classes)
+        if count is None:
+            raise InputError(
+                f"matched-teacher and matched-student need the number of parameters of "
+                f"{type(self.of).__name__}, which its ansatz does not say: declare the shapes of "
+                f"its weights, as in PennyLaneAnsatz(function, {{'weights': ('depth', 'qubits')}})."
+            )
+        return count
 
     def check(self, values: Values, shape: Shape, classes: int) -> None:
         """See `ModelSpec.check`."""

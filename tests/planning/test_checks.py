@@ -623,6 +623,17 @@ def test_own_ansatze_are_tried(kind: Any) -> None:
     refused("must give a Circuit on 6 qubits", SelfDistillation(of), fixed={"qubits": 6})
 
 
+def sine(weights: Any, wires: Any) -> None:
+    qml.RX(np.sin(weights[0]), wires=wires[0])
+
+
+def test_pennylane_functions_are_tried() -> None:
+    setting = ClassicalToQuantum(student=FullyQuantum(ansatz=sine))
+    refused("cannot be used with qubits=6, depth=2: the angle of RX on", setting)
+    message = "matched-teacher and matched-student need the number of parameters of FullyQuantum"
+    refused(message, setting, "matched-student")
+
+
 # The cell in the message
 
 

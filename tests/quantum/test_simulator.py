@@ -37,8 +37,11 @@ def circuits(draw: st.DrawFn) -> Circuit:
         elif draw(st.booleans()):
             gates.append(Gate(name, where, angle=draw(st.floats(-3, 3))))
         else:
-            gates.append(Gate(name, where, parameter=parameters))
-            parameters += 1
+            again = draw(st.booleans()) and parameters > 0
+            number = draw(st.integers(0, parameters - 1)) if again else parameters
+            factor = draw(st.sampled_from((1.0, -1.0, 0.5, 2.0)))
+            gates.append(Gate(name, where, parameter=number, factor=factor))
+            parameters += not again
     return Circuit(qubits, tuple(gates))
 
 
@@ -56,7 +59,8 @@ def reference(circuit: Circuit, theta: Tensor, states: Tensor) -> Tensor:
     def node(theta: Tensor, states: Tensor) -> object:
         qml.StatePrep(states, wires=range(circuit.qubits), validate_norm=False)
         for gate in circuit.gates:
-            angle = theta[gate.parameter] if gate.parameter is not None else gate.angle
+            trained = gate.parameter is not None
+            angle = gate.factor * theta[gate.parameter] if trained else gate.angle
             getattr(qml, gate.name)(*([] if angle is None else [angle]), wires=gate.wires)
         return qml.probs(wires=range(circuit.qubits))
 
