@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pennylane as qml
 import psutil
 import pytest
 import torch
@@ -629,9 +630,10 @@ def sine(weights: Any, wires: Any) -> None:
 
 def test_pennylane_functions_are_tried() -> None:
     setting = ClassicalToQuantum(student=FullyQuantum(ansatz=sine))
-    refused("cannot be used with qubits=6, depth=2: the angle of RX on", setting)
+    message = "cannot be used with qubits=6, depth=4: the angle of RX on"
+    refused(message, setting, fixed={"qubits": 6})
     message = "matched-teacher and matched-student need the number of parameters of FullyQuantum"
-    refused(message, setting, "matched-student")
+    refused(message, setting, "matched-student", fixed={"qubits": 6})
 
 
 # The cell in the message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,7 +22,7 @@ def layer(weights: Any, wires: Any) -> None:
     for wire in wires:
         qml.RX(weights[wire, 0], wires=wire)
         qml.RZ(2 * weights[wire, 1] + 0.3, wires=wire)
-    for pair in zip(wires, wires[1:], strict=False):
+    for pair in itertools.pairwise(wires):
         qml.CNOT(pair)
 
 
@@ -50,9 +51,7 @@ def within(weights: Any, wires: Any) -> None:
 
 def circuit(ansatz: Callable[..., Any], qubits: int, depth: int) -> tuple[Circuit, Any]:
     call = quantum_function(ansatz, qubits, depth)
-    made = circuit_of(
-        call.function, call.shapes, qubits, weights=call.weights, layers=call.layers
-    )
+    made = circuit_of(call.function, call.shapes, qubits, weights=call.weights, layers=call.layers)
     return made, call
 
 
@@ -106,7 +105,7 @@ def test_probabilities_and_gradients_are_those_of_default_qubit(case: str) -> No
     found = Simulator().probabilities(made, theta, states)
     assert torch.allclose(found, expected, rtol=0, atol=1e-12)
     gradients = [torch.autograd.grad((p * weigh).sum(), theta)[0] for p in (found, expected)]
-    assert torch.allclose(*gradients, rtol=0, atol=1e-11)
+    assert torch.allclose(gradients[0], gradients[1], rtol=0, atol=1e-11)
     assert gradients[0].abs().max() > 0.01
 
 
@@ -123,7 +122,7 @@ def test_gradients_with_factors_are_finite_differences() -> None:
     other = Simulator(device="default.qubit")
     values = [s.probabilities(made, theta, states).square().sum() for s in (Simulator(), other)]
     gradients = [torch.autograd.grad(value, theta)[0] for value in values]
-    assert torch.allclose(*gradients, rtol=0, atol=1e-11)
+    assert torch.allclose(gradients[0], gradients[1], rtol=0, atol=1e-11)
 
 
 def test_a_template_is_the_same_circuit_as_the_built_in_one() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, cast
 
 import pennylane as qml
 import pytest
@@ -56,7 +56,7 @@ def test_weights_are_counted_without_a_run(ansatz: Any, count: int | None) -> No
     [
         (lambda: HybridCircuit(ansatz=two), "shapes of first and second .* are unknown"),
         (lambda: HybridCircuit(ansatz=qml.QAOAEmbedding), "shapes of features and weights"),
-        (lambda: FullyQuantum(ansatz="RX"), "ansatz of FullyQuantum must be a function"),
+        (lambda: FullyQuantum(ansatz=cast(Any, "RX")), "ansatz of FullyQuantum must be a function"),
         (lambda: PennyLaneAnsatz(of_gates, {}), "must be a function of weights and wires"),
         (lambda: PennyLaneAnsatz(layer, {}), "weight_shapes .* must be a shape for each array"),
         (lambda: PennyLaneAnsatz(layer, {"weights": ("layers",)}), "must be a shape for each"),
