@@ -630,7 +630,7 @@ def sine(weights: Any, wires: Any) -> None:
 
 def test_pennylane_functions_are_tried() -> None:
     setting = ClassicalToQuantum(student=FullyQuantum(ansatz=sine))
-    message = "cannot be used with qubits=6, depth=4: the angle of RX on"
+    message = "cannot be used with qubits=6, depth=1: the angle of RX on"
     refused(message, setting, fixed={"qubits": 6})
     message = "matched-teacher and matched-student need the number of parameters of FullyQuantum"
     refused(message, setting, "matched-student", fixed={"qubits": 6})
