@@ -50,6 +50,40 @@ def test_parts_of_ones_own_run(tmp_path: Path, cli: Cli, title: str, code: str) 
     assert "is complete" in again.stdout
 
 
+@pytest.fixture
+def external(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The studies of the page on teachers from elsewhere, with the files that they read."""
+    text = (ROOT / "docs" / "external_teachers.md").read_text()
+    script, frozen, cached = re.findall(r"```python\n(.*?)```", text, re.S)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(script, "script.py", "exec", dont_inherit=True), {})
+    (tmp_path / "frozen.py").write_text(frozen)
+    (tmp_path / "cached.py").write_text(cached)
+    return tmp_path
+
+
+def test_teachers_from_elsewhere_can_be_planned(external: Path) -> None:
+    for name in ("frozen", "cached"):
+        assert make_plan(load_study(external / f"{name}.py"), load("digits")).teachers == 0
+
+
+@pytest.mark.slow
+def test_teachers_from_elsewhere_teach(external: Path, cli: Cli) -> None:
+    few = ["--set", "epochs=3", "--set", "samples=20", "--trials", "1", "--replicates", "2"]
+    done = cli("run", "frozen.py", *few)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = pd.read_parquet(external / "results" / "frozen" / "latest" / "runs")
+    taught = rows[(rows["phase"] == "confirm") & (rows["arm"] == "soft")]
+    assert (taught["metric.teacher_test_accuracy"] > 0.9).all()
+    assert (taught["cost.seconds_teacher"] == 0).all()
+    again = cli("replay", "frozen", "--replicate", "1000").stdout.splitlines()
+    assert [line.endswith("equal to the last bit") for line in again] == [True] * 4
+    (external / "network.safetensors").write_bytes(b"")
+    changed = cli("replay", "frozen", "--replicate", "1000")
+    assert (changed.returncode, changed.stdout) == (2, "")
+    assert "its rows come from" in changed.stderr
+
+
 @pytest.mark.slow
 def test_the_tutorial_can_be_followed(tmp_path: Path, cli: Cli) -> None:
     text = (ROOT / "docs" / "tutorial.md").read_text()

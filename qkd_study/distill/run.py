@@ -144,7 +144,8 @@ class RunSetup:
     def labels(self) -> int:
         """Labelled samples of the draw: for training, also the teacher's, and for validation."""
         trained = len(self.training.labels)
-        if self.teacher is not None:  # the student's samples are among its own
+        # The student's samples are among the teacher's own.
+        if self.teacher is not None and self.teacher_spec.is_trained:
             trained = self.teacher_spec.config.teacher_samples
         return trained + len(self.validation.labels)
 
@@ -178,7 +179,7 @@ class RunSetup:
             "test_nll": scores.negative_log_likelihood(logits, labels),
             "test_ece": scores.expected_calibration_error(logits, labels),
         }
-        if self.teacher is not None:
+        if self.teacher is not None and self.teacher_spec.answers_test:
             other = teachers.test_logits(self.teacher_spec)
             metrics |= {
                 "teacher_test_accuracy": scores.accuracy(other, labels),

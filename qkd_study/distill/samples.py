@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from qkd_study.data import Dataset, draw, noisy_labels
+from qkd_study.data import Dataset, Draw, draw, noisy_labels
 from qkd_study.study.config import Config
 
 
@@ -23,14 +23,9 @@ class Samples(NamedTuple):
     labels: Tensor
 
 
-def sample_splits(
-    config: Config, dataset: Dataset, replicate: int
-) -> tuple[Samples, Samples, Samples]:
-    """The student's K training samples, the teacher's M, and the validation samples.
-
-    Wrong labels, if any, are the same for teacher and student; validation labels are not changed.
-    """
-    index = draw(
+def drawn(config: Config, dataset: Dataset, replicate: int) -> Draw:
+    """The positions in the pool of a replicate's samples."""
+    return draw(
         dataset,
         config.samples,
         config.teacher_samples,
@@ -38,6 +33,16 @@ def sample_splits(
         seed=config.seed,
         replicate=replicate,
     )
+
+
+def sample_splits(
+    config: Config, dataset: Dataset, replicate: int
+) -> tuple[Samples, Samples, Samples]:
+    """The student's K training samples, the teacher's M, and the validation samples.
+
+    Wrong labels, if any, are the same for teacher and student; validation labels are not changed.
+    """
+    index = drawn(config, dataset, replicate)
     labels = dataset.pool_labels[index.teacher]
     if config.label_noise:
         labels = noisy_labels(

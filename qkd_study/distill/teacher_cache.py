@@ -22,7 +22,7 @@ _CODE = {"code", "function", "object", "module", "partial"}
 
 
 @dataclass(frozen=True)
-class CachedTeacher:
+class StoredTeacher:
     """A teacher in the cache, and the cost of its training.
 
     Attributes:
@@ -49,7 +49,7 @@ class TeacherCache:
 
     folder: Path
 
-    def read(self, name: str) -> CachedTeacher | None:
+    def read(self, name: str) -> StoredTeacher | None:
         """Read a teacher, and mark it as used for `trim_cache`."""
         store = FolderArtifactStore(self.folder)
         try:
@@ -61,9 +61,9 @@ class TeacherCache:
         with contextlib.suppress(OSError):
             os.utime(self.folder / f"{name}.safetensors")
         seconds, executions = tensors.pop(_SECONDS).item(), tensors.pop(_EXECUTIONS).item()
-        return CachedTeacher(tensors, float(seconds), int(executions))
+        return StoredTeacher(tensors, float(seconds), int(executions))
 
-    def write(self, name: str, recipe: Mapping[str, Any], teacher: CachedTeacher) -> None:
+    def write(self, name: str, recipe: Mapping[str, Any], teacher: StoredTeacher) -> None:
         """Write a teacher, unless there is code of a study's own in its recipe."""
         if has_code(recipe):
             return

@@ -7,16 +7,20 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from qkd_study.common.seeds import derive
 from qkd_study.data import Dataset
 from qkd_study.distill.batched import can_batch, largest_batch
 from qkd_study.distill.objective import Objective, values_of
-from qkd_study.distill.samples import Samples, sample_splits
+from qkd_study.distill.samples import Samples, drawn, sample_splits
 from qkd_study.distill.training import TrainingConfig
 from qkd_study.models import Model, build_model
 from qkd_study.study.arms import Arm
 from qkd_study.study.canonical import canonical
 from qkd_study.study.config import Config
+from qkd_study.study.external import CachedTeacher
 from qkd_study.study.models import Ensemble, ModelSpec
 from qkd_study.study.parameters import Term
 from qkd_study.study.settings import TEACHING, Setting
@@ -47,10 +51,14 @@ class TeacherSpec:
         cls, setting: Setting, arm: Arm, config: Config, dataset: Dataset, replicate: int
     ) -> TeacherSpec:
         """The teacher of an arm's run."""
-        return cls(setting, arm, config, dataset, replicate, config.generations)
+        generations = config.generations if setting.trains_teacher(arm) else 1
+        return cls(setting, arm, config, dataset, replicate, generations)
 
     def recipe(self) -> dict[str, Any]:
         """Everything on which the teacher depends, as JSON values."""
+        if not self.is_trained:
+            about = {"model": canonical(self.model), "data": self.dataset.digest}
+            return {"version": RECIPE_VERSION, **about}
         own = self.setting.decided_by(vars(self.config), self.arm, self.generation)
         del own["dataset"]  # the digest names it
         return {
@@ -63,6 +71,11 @@ class TeacherSpec:
             "seed": self.config.seed,
             "replicate": self.replicate,
         }
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the teacher is trained here, and not elsewhere."""
+        return self.setting.trains_teacher(self.arm)
 
     @property
     def wants_state(self) -> bool:
@@ -140,6 +153,31 @@ class TeacherSpec:
     def samples(self) -> tuple[Samples, Samples, Samples]:
         """The student's K training samples, the teacher's M, and the validation samples."""
         return sample_splits(self.config, self.dataset, self.replicate)
+
+    def queries(self) -> Tensor:
+        """What the model takes for the student's training samples (K, ...)."""
+        if isinstance(self.model, CachedTeacher):
+            return torch.from_numpy(drawn(self.config, self.dataset, self.replicate).student)
+        return self.samples()[0].inputs
+
+    def validation_queries(self) -> Tensor:
+        """What the model takes for the validation samples (V, ...)."""
+        if isinstance(self.model, CachedTeacher):
+            return torch.from_numpy(drawn(self.config, self.dataset, self.replicate).validation)
+        return self.samples()[2].inputs
+
+    @property
+    def answers_test(self) -> bool:
+        """Whether there are outputs for the test set: a file of them may have none."""
+        model = self.model
+        return not isinstance(model, CachedTeacher) or model.outputs.test_logits is not None
+
+    def test_queries(self) -> Tensor:
+        """What the model takes for the test set (t, ...)."""
+        if not isinstance(self.model, CachedTeacher):
+            return torch.from_numpy(self.dataset.test_inputs())
+        first = len(self.dataset.pool_labels)
+        return torch.arange(first, first + len(self.dataset.test_labels))
 
     def training_config(self) -> TrainingConfig:
         """The parameters of its training."""

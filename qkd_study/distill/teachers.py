@@ -8,19 +8,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from qkd_study.common.artifact_store import ArtifactStore, FolderArtifactStore
 from qkd_study.distill.batched import batch_models, train_batched
 from qkd_study.distill.objective import Objective
 from qkd_study.distill.samples import Samples
-from qkd_study.distill.teacher_cache import CachedTeacher, TeacherCache
+from qkd_study.distill.teacher_cache import StoredTeacher, TeacherCache
 from qkd_study.distill.teacher_spec import TeacherSpec
 from qkd_study.distill.tensors import read_tensors, write_tensors
 from qkd_study.distill.training import Diverged, train
 from qkd_study.models import EnsembleModel, Model, Outputs, count_parameters, predict
+from qkd_study.study.external import CachedTeacher
 from qkd_study.study.models import Ensemble
 
 #: Bytes of teacher outputs in the memory of a process, at most.
@@ -34,7 +35,7 @@ class Teacher:
     Attributes:
         train: its outputs for the student's K training samples.
         validation: its logits (V, classes) for the validation samples.
-        parameters: the number of trained parameters.
+        parameters: the number of trained parameters; `None` if only its outputs are known.
         gates: gates of one of its circuits; `None` if unknown.
         backend: the device of its circuits; `torch` for a classical teacher; `None` if unknown.
         plan: their execution plans; `None` for a classical teacher.
@@ -43,7 +44,7 @@ class Teacher:
 
     train: Outputs
     validation: Tensor
-    parameters: int
+    parameters: int | None
     gates: int | None
     backend: str | None
     plan: str | None
@@ -83,24 +84,32 @@ class TeacherStore:
         self._artifacts = (
             FolderArtifactStore(artifacts) if isinstance(artifacts, Path) else artifacts
         )
-        self._recent: OrderedDict[tuple[str, int, bool], Teacher] = OrderedDict()
+        self._recent: OrderedDict[tuple[Any, ...], Teacher] = OrderedDict()
         self._fresh: dict[str, Model] = {}
+        # Those that were trained elsewhere: one for all replicates.
+        self._external: dict[str, Model] = {}
         # Executions of teachers from the cache; those of a fresh one are counted by its model.
         self._cached_executions: dict[str, int] = {}
 
     def get(self, spec: TeacherSpec) -> Teacher:
         """Get a teacher with its outputs for the training samples; train it if necessary."""
-        key = (spec.name(), spec.config.samples, spec.wants_state)
+        key: tuple[Any, ...] = (spec.name(), spec.config.samples, spec.wants_state)
+        if not spec.is_trained:  # its name does not depend on the draw
+            key = (*key, spec.config.seed, spec.replicate, spec.config.validation_samples)
         if key not in self._recent:
-            with self._lock(spec):
-                model = self._trained(spec)
-            students, _, validation = spec.samples()
-            held_out = predict(model, validation.inputs, seed=spec.seed("validation")).logits
+            if spec.is_trained:
+                with self._lock(spec):
+                    model = self._trained(spec)
+            else:
+                model = self._from_elsewhere(spec)
+            held_out = predict(
+                model, spec.validation_queries(), seed=spec.seed("validation")
+            ).logits
             model.keeps_state = spec.wants_state
-            outputs = predict(model, students.inputs, seed=spec.seed("outputs"))
+            outputs = predict(model, spec.queries(), seed=spec.seed("outputs"))
             self.executions += model.circuit_executions or 0
             self.executions += self._cached_executions.pop(spec.name(), 0)
-            size = (count_parameters(model), model.circuit_gates)
+            size = (_parameters(spec, model), model.circuit_gates)
             counted = model.circuit_executions is not None
             teacher = Teacher(outputs, held_out, *size, model.backend, model.plan, counted)
             self._recent[key] = teacher
@@ -118,7 +127,7 @@ class TeacherStore:
         Args:
             specs: of one arm and configuration.
         """
-        known = {name for name, _, _ in self._recent}
+        known = {key[0] for key in self._recent}
         named = {
             spec.name(): spec
             for spec in specs
@@ -187,13 +196,19 @@ class TeacherStore:
         return predict(teacher, spec.samples()[1].inputs, seed=before.seed("targets"))
 
     def test_logits(self, spec: TeacherSpec) -> Tensor:
-        """Logits (t, classes) of the teacher for the whole test set, computed once."""
+        """Logits (t, classes) of the teacher for the whole test set, computed once.
+
+        The spec must say that it `answers_test`.
+        """
+        inputs = spec.test_queries()
+        if isinstance(spec.model, CachedTeacher):
+            return predict(self._from_elsewhere(spec), inputs).logits
         name = f"{spec.name()}-test"
         with self._lock(spec):
             tensors = self._read(spec, name)
             if tensors is None:
-                model = self._trained(spec)
-                inputs = torch.from_numpy(spec.dataset.test_inputs())
+                of = self._trained if spec.is_trained else self._from_elsewhere
+                model = of(spec)
                 tensors = {"logits": predict(model, inputs, seed=spec.seed("test")).logits}
                 self.executions += model.circuit_executions or 0
                 self._write(spec, name, tensors, 0.0, model)
@@ -230,6 +245,13 @@ class TeacherStore:
         self._write(spec, spec.name(), model.state_dict(), seconds, model)
         return model
 
+    def _from_elsewhere(self, spec: TeacherSpec) -> Model:
+        """The model of a teacher that was trained elsewhere, built once."""
+        name = spec.name()
+        if name not in self._external:
+            self._external[name] = spec.build()
+        return self._external[name]
+
     def _read(self, spec: TeacherSpec, name: str) -> dict[str, Tensor] | None:
         """Read tensors from the store, or from the cache, from which they are copied."""
         tensors = read_tensors(self._artifacts, name)
@@ -253,7 +275,7 @@ class TeacherStore:
         """Write tensors to the store and, with the cost of the training, to the cache."""
         write_tensors(self._artifacts, name, tensors, spec.recipe())
         if self._cache is not None:
-            found = CachedTeacher(tensors, seconds, model.circuit_executions or 0)
+            found = StoredTeacher(tensors, seconds, model.circuit_executions or 0)
             self._cache.write(name, spec.recipe(), found)
 
 
@@ -285,6 +307,13 @@ def _train(
     )
     if isinstance(result, Diverged):
         raise result
+
+
+def _parameters(spec: TeacherSpec, model: Model) -> int | None:
+    """The trained parameters of a teacher, here or elsewhere."""
+    if spec.is_trained:
+        return count_parameters(model)
+    return sum(p.numel() for p in model.parameters()) or None
 
 
 def _bytes(teacher: Teacher) -> int:

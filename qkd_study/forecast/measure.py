@@ -30,6 +30,7 @@ from qkd_study.distill.batched import batch_models, train_batched
 from qkd_study.distill.teacher_spec import BATCH_SIZE
 from qkd_study.forecast.shapes import Training
 from qkd_study.models import EnsembleModel, Model, Outputs, build_model, predict
+from qkd_study.study.external import CachedTeacher
 from qkd_study.study.models import ModelSpec
 from qkd_study.study.study import Study
 
@@ -225,6 +226,8 @@ def _student(study: Study, of: Training, dataset: Dataset) -> Cost:
 def _untrained(spec: TeacherSpec, few: Samples) -> Outputs:
     """The outputs of an untrained teacher, which cost as much as those of a trained one."""
     model = spec.build()
+    if isinstance(spec.model, CachedTeacher):  # of the first samples, whichever they are
+        return predict(model, torch.arange(len(few.inputs)))
     model.keeps_state = spec.wants_state
     for part in _members(model):
         part.fit(few.inputs)

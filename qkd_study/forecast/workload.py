@@ -210,7 +210,7 @@ def trainings_of(study: Study, arm: Arm, config: Config, dataset: Dataset) -> It
     search, confirm = batch_sizes(study, arm, config, dataset)
     yield Training(arm, config, None, search)
     yield Training(arm, config, None, confirm)
-    if arm.needs_teacher:
+    if arm.needs_teacher and study.setting.trains_teacher(arm):
         for generation in range(1, config.generations + 1):
             yield Training(arm, config, generation, confirm)
 

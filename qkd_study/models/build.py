@@ -23,6 +23,7 @@ from qkd_study.models.classical import MLP, AlexNet, ConvNet, LeNet5
 from qkd_study.models.convolution import ConvolutionStudent, PatchNetwork, QuanvolutionTeacher
 from qkd_study.models.effective import effective_size
 from qkd_study.models.ensemble import EnsembleModel
+from qkd_study.models.external import build_cached, build_frozen
 from qkd_study.models.outputs import Model
 from qkd_study.models.products import (
     Components,
@@ -54,6 +55,7 @@ from qkd_study.study import models as spec
 from qkd_study.study.ansatze import is_quantum_function, quantum_function
 from qkd_study.study.circuits import reduced_features
 from qkd_study.study.config import Config
+from qkd_study.study.external import CachedTeacher, FrozenTeacher
 from qkd_study.study.models import Shape
 
 
@@ -317,6 +319,14 @@ def _own(of: spec.Own, config: Config, shape: Shape, classes: int, seed: int) ->
     return made
 
 
+def _frozen(of: FrozenTeacher, config: Config, shape: Shape, classes: int, seed: int) -> Model:
+    return build_frozen(of)
+
+
+def _cached(of: CachedTeacher, config: Config, shape: Shape, classes: int, seed: int) -> Model:
+    return build_cached(of)
+
+
 #: The builder of a declared model: the entry of its class, or of its nearest base class.
 BUILDERS: dict[type[spec.ModelSpec], Callable[[Any, Config, Shape, int, int], Model]] = {
     spec.Mlp: _mlp,
@@ -336,6 +346,8 @@ BUILDERS: dict[type[spec.ModelSpec], Callable[[Any, Config, Shape, int, int], Mo
     controls.FourierFeatures: _fourier,
     spec.Ensemble: _ensemble,
     spec.Own: _own,
+    FrozenTeacher: _frozen,
+    CachedTeacher: _cached,
 }
 
 

@@ -9,10 +9,12 @@ from typing import Any
 
 from qkd_study.common.errors import InputError, StudyWarning
 from qkd_study.common.memory import check_memory
-from qkd_study.data import Data, Dataset, check_draw
+from qkd_study.data import Data, Dataset, Datasets, check_draw
+from qkd_study.planning.external import check_external, external_features
 from qkd_study.study.arms import Arm
 from qkd_study.study.circuits import Quanvolution
 from qkd_study.study.dataset_factor import DATASET
+from qkd_study.study.external import ExternalTeacher
 from qkd_study.study.matched import EffectiveMlp
 from qkd_study.study.models import Ensemble, ModelSpec, Own
 from qkd_study.study.sizes import misfit
@@ -29,6 +31,8 @@ def check_study(study: Study, data: Data) -> None:
     devices = {values["device"] for cell in study.cells() for values in study.extremes(cell)}
     for device in devices:
         _check_device(device)
+    for dataset in data.parts if isinstance(data, Datasets) else (data,):
+        check_external(study, dataset)
     tried: set[object] = set()
     for cell in study.cells():
         dataset = _of_cell(data, cell)
@@ -101,7 +105,9 @@ def _check_arm(study: Study, arm: Arm, values: Mapping[str, Any], dataset: Datas
     _check_model(teacher, own, dataset)
     if arm.compares("features", same_shape=True):
         shapes = [
-            model.feature_shape(of, dataset.shape)
+            external_features(model, dataset)
+            if isinstance(model, ExternalTeacher)
+            else model.feature_shape(of, dataset.shape)
             for model, of in ((student, values), (teacher, own))
         ]
         if None not in shapes and shapes[0] != shapes[1]:

@@ -142,7 +142,7 @@ def _teachers(study: Study) -> int:
     )
     seen = set()
     for cell, arm in branches(study):
-        if not arm.needs_teacher:
+        if not arm.needs_teacher or not study.setting.trains_teacher(arm):
             continue
         first, teacher = study.extremes(cell)[0], study.setting.teacher_of(arm)
         tried = study.trials_of(arm) * study.searches_of(arm)

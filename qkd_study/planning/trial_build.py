@@ -14,6 +14,7 @@ from qkd_study.distill.objective import Objective
 from qkd_study.models import Model, Outputs, build_model
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
+from qkd_study.study.external import CachedTeacher
 from qkd_study.study.models import ModelSpec
 from qkd_study.study.study import Study
 
@@ -73,6 +74,8 @@ def _outputs(
 ) -> Outputs:
     try:
         model: Model = build_model(of, config, dataset.shape, dataset.classes, seed=0)
+        if isinstance(of, CachedTeacher):  # which takes numbers of samples
+            inputs = torch.arange(len(inputs))
         model.keeps_state = states
         model.fit(inputs)
         outputs = model(model.prepare(inputs))

@@ -116,8 +116,18 @@ METRICS = (
         "mean entropy of the teacher's softened outputs for the student's samples; null in arms "
         "without them",
     ),
-    Column("metric.teacher_test_accuracy", REAL, "share", "accuracy of the teacher; confirm only"),
-    Column("metric.teacher_agreement", REAL, "share", "test samples that both put into one class"),
+    Column(
+        "metric.teacher_test_accuracy",
+        REAL,
+        "share",
+        "accuracy of the teacher; confirm only; null if its file has no logits for the test set",
+    ),
+    Column(
+        "metric.teacher_agreement",
+        REAL,
+        "share",
+        "test samples that both put into one class; null likewise",
+    ),
     Column(
         "metric.best_epoch",
         INT,
@@ -139,7 +149,11 @@ COSTS = (
         "read out in the angles; null above 12 qubits" + UNKNOWN,
     ),
     Column(
-        "cost.teacher_parameters", INT, "", "trainable numbers of the teacher; null without one"
+        "cost.teacher_parameters",
+        INT,
+        "",
+        "trainable numbers of the teacher, also of one that was trained elsewhere; null without "
+        "one, and where only its outputs are known",
     ),
     Column(
         "cost.gates",
@@ -151,13 +165,15 @@ COSTS = (
         "cost.labels",
         INT,
         "",
-        "labelled samples of the run's draw: for training, also the teacher's, and for validation",
+        "labelled samples of the run's draw: for training, also the teacher's, and for validation; "
+        "not those of a teacher that was trained elsewhere",
     ),
     Column(
         "cost.circuit_executions",
         INT,
         "",
-        "circuit executions of this run, teacher included" + UNKNOWN,
+        "circuit executions of this run, teacher included unless it was trained elsewhere"
+        + UNKNOWN,
     ),
     Column(
         "cost.seconds_train",

@@ -10,6 +10,7 @@ from qkd_study.study.controls import (
     PatchPolynomial,
     Polynomial,
 )
+from qkd_study.study.external import CachedTeacher, ExternalTeacher, FrozenTeacher
 from qkd_study.study.matched import EffectiveMlp, MatchedConvolution, MatchedMlp
 from qkd_study.study.models import (
     AlexNet,
@@ -41,6 +42,7 @@ __all__ = [
     "PARAMETERS",
     "AlexNet",
     "Arm",
+    "CachedTeacher",
     "Cell",
     "Choice",
     "Claim",
@@ -52,8 +54,10 @@ __all__ = [
     "Convolution",
     "EffectiveMlp",
     "Ensemble",
+    "ExternalTeacher",
     "Float",
     "FourierFeatures",
+    "FrozenTeacher",
     "FullyQuantum",
     "HybridCircuit",
     "HybridImage",

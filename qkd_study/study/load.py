@@ -15,6 +15,7 @@ from qkd_study.common.seeds import seeded_globals
 from qkd_study.data import within
 from qkd_study.study.canonical import MODULE
 from qkd_study.study.study import Study
+from qkd_study.study.study_folder import study_folder
 
 _EXAMPLE = 'It must bind one, as in: study = Study(question="...", factors={"samples": (20, 50)})'
 
@@ -52,11 +53,12 @@ def load_study(path: str | Path, original: str | None = None) -> Study:
 
     module = ModuleType(MODULE)
     module.__file__ = original or str(path)
+    folder = Path(os.path.abspath(module.__file__)).parent
     sys.modules[module.__name__] = module  # dataclasses and pickle look here
     limit = sys.getrecursionlimit()
     try:
         try:
-            with _seeded(source):
+            with _seeded(source), study_folder(folder):
                 exec(code, module.__dict__)
         finally:  # a lower limit could break the error handling
             sys.setrecursionlimit(max(limit, sys.getrecursionlimit()))
@@ -72,7 +74,6 @@ def load_study(path: str | Path, original: str | None = None) -> Study:
         raise InputError(f"{path} binds no `study`. {_EXAMPLE}")
     if not isinstance(study, Study):
         raise InputError(f"{path}: `study` is {type(study).__name__}, not a Study. {_EXAMPLE}")
-    folder = Path(os.path.abspath(original or path)).parent
     located = tuple(within(entry, folder) for entry in study.datasets)
     with running(path):
         return study.replaced(name=study.name or _name(path), datasets=located)

@@ -38,7 +38,8 @@ def reads(study: Declaration, arm: Arm, what: Parameter) -> bool:
     """Whether some runs of an arm depend on a parameter."""
     if not set(what.terms).isdisjoint(arm.term_names):
         return True
-    if what.name in TAUGHT and arm.needs_teacher and study.generations > 1:
+    trains_teacher = arm.needs_teacher and study.setting.trains_teacher(arm)
+    if what.name in TAUGHT and trains_teacher and study.generations > 1:
         return True
     if what.terms:
         return False
@@ -46,7 +47,7 @@ def reads(study: Declaration, arm: Arm, what: Parameter) -> bool:
         return _matters(study, arm, what)
     if what.role in ("circuit", "network") and what.name in study.setting.student_of(arm).reads:
         return True
-    if not arm.needs_teacher:
+    if not trains_teacher:
         return False
     if what.name in (*TEACHERS.values(), *NETWORKS, *NETWORKS.values()):
         return what.name in study.setting.read_by_teacher(arm, study.generations)

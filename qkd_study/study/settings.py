@@ -14,6 +14,7 @@ from qkd_study.study.arms import ARMS, Arm
 from qkd_study.study.circuits import FullyQuantum, HybridCircuit, Quanvolution
 from qkd_study.study.config import PARAMETERS, TERMS
 from qkd_study.study.controls import stand_in
+from qkd_study.study.external import ExternalTeacher
 from qkd_study.study.field_checks import check_bool, check_field, check_positive_int
 from qkd_study.study.models import (
     Convolution,
@@ -95,15 +96,22 @@ class Setting(ABC):
         """
         found = self._teacher(arm)
         if found is None:
-            article = "another" if arm.teacher == "kernel" else f"a {arm.teacher}"
-            why = _why_none(self.teacher_model, "teacher")
-            if arm.teacher == "classical":
-                why = "its teacher is classical already, or no counterpart was declared"
             others = [
                 name
                 for name, other in ARMS.items()
                 if other.teacher != "own" and self._teacher(other) is not None
             ]
+            if isinstance(self.teacher_model, ExternalTeacher):
+                raise InputError(
+                    f"arm {arm.name!r} asks for a {arm.teacher} teacher in place of the setting's, "
+                    f"but {type(self.teacher_model).__name__} was trained elsewhere, so there is "
+                    f"no such one. Arms with another teacher that the setting ({self.kind}) has: "
+                    f"{', '.join(others)}."
+                )
+            article = "another" if arm.teacher == "kernel" else f"a {arm.teacher}"
+            why = _why_none(self.teacher_model, "teacher")
+            if arm.teacher == "classical":
+                why = "its teacher is classical already, or no counterpart was declared"
             raise InputError(
                 f"arm {arm.name!r} asks for {article} teacher in place of the quantum one, but "
                 f"the setting ({self.kind}) has none: {why}. Arms with another teacher that it "
@@ -115,11 +123,17 @@ class Setting(ABC):
         match arm.teacher:
             case "self":
                 return self.student_of(arm)
+            case "random" if isinstance(self.teacher_model, ExternalTeacher):
+                return None  # nothing of it is trained here
             case "own" | "random":
                 return self.teacher_model
             case "classical":
                 return self.classical_teacher
         return stand_in(self.teacher_model, arm.teacher)
+
+    def trains_teacher(self, arm: Arm) -> bool:
+        """Whether an arm's teacher is trained here, and not elsewhere."""
+        return not isinstance(self.teacher_of(arm), ExternalTeacher)
 
     def features_alike(self, values: Mapping[str, Any], arm: Arm) -> bool:
         """Whether feature maps of student and teacher have the same shape for all samples."""
@@ -141,6 +155,8 @@ class Setting(ABC):
         return [*network, *circuit]
 
     def _teacher_reads(self, arm: Arm, generation: int) -> list[str]:
+        if not self.trains_teacher(arm):
+            return []
         reads = self.teacher_of(arm).reads | (TAUGHT if generation > 1 else frozenset())
         # A teacher does not depend on later ones.
         apart = {*TEACHERS.values(), *NETWORKS.values(), "generations"}
@@ -200,9 +216,16 @@ def _models(setting: object, *names: str) -> None:
         value = getattr(setting, name)
         fits = isinstance(value, ModelSpec) or (name == "classical" and value is None)
         check_field(setting, name, fits, "a model such as Mlp()")
-        if name != "teacher" and isinstance(value, Ensemble):
+        if isinstance(value, Ensemble) and isinstance(value.of, ExternalTeacher):
             raise InputError(
-                f"an Ensemble can only teach, but stands as {name}: {safe_repr(value)}."
+                f"the members of an Ensemble are trained, but {type(value.of).__name__} was "
+                f"trained elsewhere. Average the outputs in its module or file."
+            )
+        if name != "teacher" and isinstance(value, Ensemble | ExternalTeacher):
+            article = "a" if isinstance(value, ExternalTeacher) else "an"
+            raise InputError(
+                f"{article} {type(value).__name__} can only teach, but stands as {name}: "
+                f"{safe_repr(value)}."
             )
 
 

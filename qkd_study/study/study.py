@@ -367,6 +367,12 @@ class Study:
         found |= student.network(values)
         if arm.needs_teacher:
             teacher = self.setting.teacher_of(arm)
+            if values["generations"] > 1 and not self.setting.trains_teacher(arm):
+                raise InputError(
+                    f"generations={values['generations']} trains teachers in a row, but "
+                    f"{type(teacher).__name__}, the teacher of arm {arm.name!r}, was trained "
+                    f"elsewhere. Allowed with it: generations=1."
+                )
             own = self.setting.of_teacher({**values, **found}, arm)
             if teacher.embeds:  # the student's embedding is the teacher's, if it has one
                 found["embedding"] = teacher.embedding(own)

@@ -27,6 +27,8 @@ def decides_teacher(study: Declaration, arm: Arm, generation: int) -> set[str]:
     A parameter of the teacher that the study does not set has the student's value, so that one
     decides too.
     """
+    if not study.setting.trains_teacher(arm):
+        return set()
     reads = set(study.setting.read_by_teacher(arm, generation))
     unset = {name for name in reads if not study.sets(name)}
     reads |= {p for name in unset if (p := PARAMETERS[name].follows) is not None}

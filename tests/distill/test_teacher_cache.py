@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from qkd_study.distill import TeacherCache, TeacherStore, teachers
-from qkd_study.distill.teacher_cache import CachedTeacher, has_code
+from qkd_study.distill.teacher_cache import StoredTeacher, has_code
 from qkd_study.study import HybridCircuit, Mlp, Own, QuantumToClassical
 from qkd_study.study.canonical import canonical
 from tests.distill.test_runs import order
@@ -74,7 +74,7 @@ def test_code_of_a_study_is_not_kept(tmp_path: Path) -> None:
     assert has_code(canonical(Own(own)))
     assert not has_code(canonical([Mlp(), HybridCircuit(), QuantumToClassical()]))
     cache = TeacherCache(tmp_path)
-    found = CachedTeacher({"weight": torch.ones(2)}, 1.0, 2)
+    found = StoredTeacher({"weight": torch.ones(2)}, 1.0, 2)
     cache.write("one", {"model": canonical(Own(own))}, found)
     assert cache.read("one") is None
     cache.write("one", {"model": canonical(Mlp())}, found)
