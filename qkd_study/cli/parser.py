@@ -38,6 +38,18 @@ def build_parser() -> argparse.ArgumentParser:
         help="time short trainings and forecast the rest (default: unless --json)",
     )
     plan.add_argument(
+        "--width",
+        type=float,
+        metavar="POINTS",
+        help="find the fewest runs for intervals of +- so many percentage points, and plan them",
+    )
+    plan.add_argument(
+        "--from",
+        dest="spreads_of",
+        metavar="RUN",
+        help="the run whose spreads --width uses (default: the newest of the study)",
+    )
+    plan.add_argument(
         "--recalibrate", action="store_true", help="time anew what was timed on this machine before"
     )
     _json_option(plan)

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from qkd_study.cli.study_options import cores, planned, study_of
+from qkd_study.cli.width import chosen_line, width_lines, width_of, width_table, with_width
 from qkd_study.common.errors import InputError
 from qkd_study.common.exit_codes import DONE
-from qkd_study.common.terminal import is_live, print_wrapped
+from qkd_study.common.terminal import console, is_live, print_wrapped
 from qkd_study.data import Data
+from qkd_study.planning.plan import make_plan
 from qkd_study.study.load import running
 from qkd_study.study.origin import Origin
 from qkd_study.study.study import Study
@@ -35,6 +37,11 @@ def plan(options: Namespace) -> int:
     cpus = _cpu_counts(options.cpus) or [cores()]
     study = study_of(options)
     counted, dataset, dataset_line = planned(study, Origin(options.study))
+    width = width_of(study, counted, options)
+    if width is not None and width.replicates is not None:
+        study = with_width(study, width)
+        with running(options.study):
+            counted = make_plan(study, dataset)
     with_forecast = options.forecast
     if with_forecast is None:
         with_forecast = not options.json or options.cpus is not None or options.recalibrate
@@ -45,6 +52,8 @@ def plan(options: Namespace) -> int:
 
     if options.json:
         counts = counted.as_json()
+        if width is not None:
+            counts["width"] = width.as_json()
         first = f"dataset{'s' if len(dataset.parts) > 1 else ''}: {counted.dataset}"
         if dataset_line != first:  # it is not the study's first choice
             print(dataset_line, file=sys.stderr)
@@ -52,7 +61,13 @@ def plan(options: Namespace) -> int:
             counts["forecast"] = forecast().as_json()
         print(json.dumps(counts, indent=1))
         return DONE
-    print_wrapped(*counted_lines(study, counted, dataset_line))
+    question, chosen, *lines = counted_lines(study, counted, dataset_line)
+    print_wrapped(question, chosen)
+    if width is not None:
+        print_wrapped(*width_lines(width))
+        console().print(width_table(width))
+        print_wrapped(chosen_line(width))
+    print_wrapped(*lines)
     if with_forecast:
         print_wrapped(*forecast_lines(forecast()))
     return DONE

@@ -13,6 +13,7 @@ from qkd_study.analysis.claims.looks import Design
 from qkd_study.analysis.claims.sides import Frame, PairedScores
 from qkd_study.analysis.statistics import (
     CrossedDifference,
+    ItemVariance,
     Paired,
     Verdict,
     crossed_difference,
@@ -245,14 +246,21 @@ def _tested(member: Member, alpha: float, design: Design | None) -> Contrast:
 
 def _over_both(scores: PairedScores, confidence: float = 0.95) -> CrossedDifference | None:
     """The difference over replicates and test items, if every pair has predictions."""
+    items = variance_of_items(scores)
+    if items is None:
+        return None
+    values = _differences(scores, scores.complete)
+    return crossed_difference(values, items, confidence=confidence, most=1.0)
+
+
+def variance_of_items(scores: PairedScores) -> ItemVariance | None:
+    """The variance that is due to the test items, if every pair has predictions."""
     pair = scores.complete.dropna()
     frames = [] if scores.items is None else list(scores.items.values())
     if not frames or not all(pair.index.isin(frame.index).all() for frame in frames):
         return None
     units = [by_unit(frame.loc[pair.index], scores.searches) for frame in frames]
-    items = item_variance([frame.to_numpy() for frame in units])
-    values = _differences(scores, scores.complete)
-    return crossed_difference(values, items, confidence=confidence, most=1.0)
+    return item_variance([frame.to_numpy() for frame in units])
 
 
 def _known_and_ends(scores: PairedScores) -> tuple[Reals, Reals, Reals]:
