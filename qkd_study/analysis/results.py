@@ -10,7 +10,9 @@ import pandas as pd
 from qkd_study.analysis.claims.arms import comparison, power
 from qkd_study.analysis.claims.evaluate import ClaimResult, judge
 from qkd_study.analysis.claims.table import verdicts
+from qkd_study.analysis.comparison_of_runs import compare, declared_differences
 from qkd_study.analysis.confusion import confusion, per_class
+from qkd_study.analysis.latex import to_latex
 from qkd_study.analysis.pooled import over_cells
 from qkd_study.analysis.run_tables import RunTables, read_run
 from qkd_study.analysis.scaling.cost_table import cost_laws
@@ -97,6 +99,18 @@ class Results(RunTables):
     def convergence(self) -> pd.DataFrame:
         """The best score after each trial; see `search_analysis.convergence`."""
         return convergence(self.runs)
+
+    def to_latex(self) -> str:
+        """The table of scores with intervals as LaTeX; see `latex.to_latex`."""
+        return to_latex(self)
+
+    def compare(self, other: RunTables) -> pd.DataFrame:
+        """Gains of this run and another, side by side; see `comparison_of_runs.compare`."""
+        return compare(self, other)
+
+    def differences(self, other: RunTables) -> pd.DataFrame:
+        """What another run declares differently; see `comparison_of_runs.declared_differences`."""
+        return declared_differences(self, other)
 
     def figures(self) -> dict[str, Figure]:
         """The report's figures by name; others are functions in `qkd_study.analysis.figures`."""

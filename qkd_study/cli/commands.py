@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from qkd_study.cli.cache import cache
 from qkd_study.cli.data import data
+from qkd_study.cli.diff import diff
 from qkd_study.cli.inspect import list_runs, report, status
 from qkd_study.cli.plan import plan
 from qkd_study.cli.replay import replay
@@ -18,6 +19,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "list": list_runs,
     "status": status,
     "report": report,
+    "diff": diff,
     "replay": replay,
     "cache": cache,
     "data": data,

@@ -1,4 +1,4 @@
-"""Formats results of commands as text: forecasts, the state of a run, intervals."""
+"""Formats results of commands as text: forecasts, the state of a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from qkd_study.common.terminal_table import TerminalTable
 from qkd_study.tune.progress import format_duration
 
 if TYPE_CHECKING:
-    from qkd_study.analysis import Interval
     from qkd_study.analysis.status import BranchStatus, RunStatus
     from qkd_study.forecast.forecast import Forecast, Scenario
 
@@ -77,40 +76,6 @@ def _scenario(at: Scenario) -> str:
     if at.least is not None:
         wall = _from(at.least, at.timeline.wall)
     return f"  {cpus}: {wall}, {100 * at.used:.0f} % of them busy; bottleneck: {why}"
-
-
-#: An interval wider than this share of the possible range is not shown.
-WIDEST = 0.5
-FEW, EQUAL = "few", "equal"
-#: The notes below a table that has such an entry.
-NOTES = {
-    FEW: f"{FEW}: so few replicates that the 95 % interval would cover more than half of what is "
-    "possible",
-    EQUAL: f"{EQUAL}: all replicates have the same value, which tells nothing of an interval",
-}
-
-
-def format_share(found: Interval) -> str:
-    """A mean share in per cent with its interval, such as `69.1 ± 1.9` or `98.2 +0.9 -1.9`."""
-    return _with_interval(f"{100 * found.mean:.1f}", found, 1.0)
-
-
-def format_gain(found: Interval) -> str:
-    """A mean difference of shares in percentage points with its interval."""
-    return _with_interval(f"{100 * found.mean:+.1f}", found, 2.0)
-
-
-def _with_interval(mean: str, found: Interval, possible: float) -> str:
-    if found.count == 0:
-        return ""
-    if found.count == 1 or found.high - found.low > WIDEST * possible:
-        return f"{mean} {FEW}"
-    if found.low == found.high:
-        return f"{mean} {EQUAL}"
-    up, down = 100 * (found.high - found.mean), 100 * (found.mean - found.low)
-    if abs(up - down) < 0.1:  # nearly symmetric: show the larger
-        return f"{mean} ± {max(up, down):.1f}"
-    return f"{mean} +{up:.1f} -{down:.1f}"
 
 
 def status_lines(found: RunStatus) -> list[str]:

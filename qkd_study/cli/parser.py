@@ -80,6 +80,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _out_option(report)
 
+    diff = commands.add_parser(
+        "diff", help="what two runs declare differently, and their gains side by side"
+    )
+    diff.add_argument("runs", metavar="RUN", nargs=2, help=_RUN)
+    _out_option(diff)
+    _json_option(diff)
+
     replay = commands.add_parser("replay", help="compute rows again, and compare every metric")
     replay.add_argument("run", metavar="RUN", help=_RUN)
     replay.add_argument(

@@ -342,8 +342,8 @@ def _submit(options: Namespace) -> int:
 
 def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> None:
     """Show test scores and gains."""
+    from qkd_study.analysis.interval_text import NOTES, format_gain, format_share
     from qkd_study.analysis.summary import SUMMARISED, summarise
-    from qkd_study.cli.formatting import NOTES, format_gain, format_share
     from qkd_study.common.terminal_table import TerminalTable
     from qkd_study.results import read_table
 

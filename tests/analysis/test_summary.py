@@ -19,7 +19,7 @@ from qkd_study.analysis import (
     share_interval,
     summarise,
 )
-from qkd_study.cli.formatting import format_gain, format_share
+from qkd_study.analysis.interval_text import format_gain, format_share
 from qkd_study.results import mean_score, read_table, start_tables
 
 
