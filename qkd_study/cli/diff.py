@@ -44,6 +44,6 @@ def diff(options: Namespace) -> int:
         print_wrapped("Neither has a test accuracy yet: no confirm run has ended well.")
         return DONE
     title = "test accuracy in %, and gain over the run's own baseline, paired, with 95 % intervals"
-    rows = [(cell, arm, *texts) for (cell, arm), texts in shown.items()]
-    console().print(TerminalTable.of_cells(title, ("arm", *headings), rows, keys=2))
+    scores = [(cell, arm, *texts) for (cell, arm), texts in shown.items()]
+    console().print(TerminalTable.of_cells(title, ("arm", *headings), scores, keys=2))
     return DONE

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ def test_the_latex_table_has_the_numbers_of_the_tables() -> None:
     assert table.count(r"\toprule") == table.count(r"\bottomrule") == 1
     assert table.count(r"\midrule") == 2  # below the heading, and between the cells
     assert len(rows) == 8
-    expected = results.comparison().set_index(["cell", "arm"])
+    expected: Any = results.comparison().set_index(["cell", "arm"])
     for samples, arm, n, score, gain in rows:
         wanted = expected.loc[(f"samples={samples}", arm)]
         assert int(n) == wanted["n"]
@@ -79,7 +80,7 @@ def test_a_run_without_a_baseline_has_no_gains() -> None:
 def test_differences_are_all_that_was_declared_differently() -> None:
     one, other = made_results(), made_results(study=OTHER)
     assert one.differences(one).empty
-    found = one.differences(other).set_index("entry")
+    found: Any = one.differences(other).set_index("entry")
     assert found.loc["factors.samples"].tolist() == ["50, 100", "50, 200"]
     assert found.loc["search.learning_rate.high"].tolist() == ["0.1", "1.0"]
     assert found.loc["search.weight_soft.low"].tolist() == ["0.1", "-"]
@@ -91,10 +92,10 @@ def test_differences_are_all_that_was_declared_differently() -> None:
 
 def test_gains_stand_side_by_side() -> None:
     one, other = made_results(), made_results({"soft": 0.02}, study=OTHER)
-    table = one.compare(other).set_index(["cell", "arm"])
+    table: Any = one.compare(other).set_index(["cell", "arm"])
     assert len(table) == 8 + 6  # of two and of two cells, one of which both have, with 4 and 5 arms
     for run, suffix in ((one, ""), (other, "_other")):
-        expected = run.comparison().set_index(["cell", "arm"])
+        expected: Any = run.comparison().set_index(["cell", "arm"])
         own = table.dropna(subset=[f"n{suffix}"])
         assert set(own.index) == set(expected.index)
         for name in ("score", "gain", "low", "high"):
@@ -134,7 +135,8 @@ def test_the_page_is_followed(
     assert said.err == ""
     assert re.search(r"search.learning_rate.high +│ 0.1 +│ 1.0", said.out)
     assert "score of made/first" in said.out
-    gain = two_runs[1].comparison().set_index(["cell", "arm"]).loc[("samples=200", "soft"), "gain"]
+    expected: Any = two_runs[1].comparison().set_index(["cell", "arm"])
+    gain = expected.loc[("samples=200", "soft"), "gain"]
     assert f"{100 * gain:+.1f} ±" in said.out
     names: dict[str, object] = {}
     for code in re.findall(r"```python\n(.*?)```", PAGE, re.S):
