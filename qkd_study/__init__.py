@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         QuantumToQuantum,
         Quanvolution,
         Replicates,
+        ReuploadingCircuit,
         SelfDistillation,
         Study,
     )
@@ -78,6 +79,7 @@ __all__ = [
     "Quanvolution",
     "Replicates",
     "Results",
+    "ReuploadingCircuit",
     "SelfDistillation",
     "Study",
     "StudyWarning",

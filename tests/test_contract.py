@@ -60,6 +60,7 @@ from qkd_study.study import (
     QuantumToQuantum,
     Quanvolution,
     Replicates,
+    ReuploadingCircuit,
     SelfDistillation,
     Study,
 )
@@ -622,6 +623,7 @@ SPECS: list[tuple[ModelSpec, tuple[int, ...], dict[str, Any]]] = [
     (EffectiveMlp(), (16,), {"qubits": 4, "depth": 3}),
     (FourierFeatures(5), (3, 4, 4), {}),
     (HybridImage((1, 2)), (4, 5), {"qubits": 3}),
+    (ReuploadingCircuit(), (4, 4), {"qubits": 3, "reduction": "average"}),
     (HybridImage(), (3, 8, 8), {"qubits": 1}),
     (Ensemble(Mlp((6,)), members=2), (4, 4), {}),
     (Ensemble(ConvNet(), members=2, mean="probabilities"), (8, 8), {}),

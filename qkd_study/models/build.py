@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from math import prod
 from typing import Any, TypedDict, cast
 
@@ -33,6 +33,7 @@ from qkd_study.models.products import (
     ProductsOfComponents,
 )
 from qkd_study.models.reductions import Reduction, make_reduction
+from qkd_study.models.reuploading import ReuploadingModel
 from qkd_study.quantum import (
     Circuit,
     ExecutionPlan,
@@ -57,6 +58,7 @@ from qkd_study.study.circuits import reduced_features
 from qkd_study.study.config import Config
 from qkd_study.study.external import CachedTeacher, FrozenTeacher
 from qkd_study.study.models import Shape
+from qkd_study.study.reuploading import ReuploadingCircuit
 
 
 def simulator(config: Config) -> Simulator:
@@ -204,6 +206,23 @@ def _circuit(of: Any, config: Config, shape: Shape, classes: int, seed: int) -> 
     return HybridModel(*parts, **inputs)
 
 
+def _reuploading(
+    of: ReuploadingCircuit, config: Config, shape: Shape, classes: int, seed: int
+) -> Model:
+    single = replace(config, depth=1)
+    layers = [
+        build_ansatz(single, of.ansatz, derive(seed, number, "layer"))
+        for number in range(cast(int, config.depth))
+    ]
+    return ReuploadingModel(
+        layers if of.entangling else list(map(without_entanglers, layers)),
+        simulator(config),
+        classes,
+        reduction=_reduction(config, shape),
+        angle_range=cast(float, config.angle_range),
+    )
+
+
 def _patch_polynomial(
     of: controls.PatchPolynomial, config: Config, shape: Shape, classes: int, seed: int
 ) -> Model:
@@ -338,6 +357,7 @@ BUILDERS: dict[type[spec.ModelSpec], Callable[[Any, Config, Shape, int, int], Mo
     quantum_spec.HybridCircuit: _circuit,
     quantum_spec.FullyQuantum: _circuit,
     quantum_spec.HybridImage: _circuit,
+    ReuploadingCircuit: _reuploading,
     controls.PatchPolynomial: _patch_polynomial,
     controls.Polynomial: _polynomial,
     matched.MatchedConvolution: _matched_convolution,

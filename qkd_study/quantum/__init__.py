@@ -10,6 +10,7 @@ from qkd_study.quantum.ansatze import (
     hardware_efficient_minimal,
     quanvolution_filter,
     random_layers,
+    reuploading,
     strongly_entangling,
     strongly_entangling_minimal,
     without_entanglers,
@@ -21,6 +22,7 @@ from qkd_study.quantum.execution import CircuitExecution
 from qkd_study.quantum.plans import ExecutionPlan
 from qkd_study.quantum.quanvolution import Quanvolution, form_sides
 from qkd_study.quantum.readouts import class_groups, mean_z, z_values
+from qkd_study.quantum.reuploaded import Reuploaded
 from qkd_study.quantum.simulator import Precision, Simulator
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Gate",
     "Precision",
     "Quanvolution",
+    "Reuploaded",
     "Simulator",
     "amplitude_embedding",
     "angle_embedding",
@@ -47,6 +50,7 @@ __all__ = [
     "pauli_expectations",
     "quanvolution_filter",
     "random_layers",
+    "reuploading",
     "strongly_entangling",
     "strongly_entangling_minimal",
     "without_entanglers",

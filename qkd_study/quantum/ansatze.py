@@ -128,6 +128,31 @@ def hardware_efficient_minimal(qubits: int, depth: int = 1) -> Circuit:
     return _circuit(qubits, block * depth)
 
 
+def reuploading(layers: Sequence[Circuit], features: int) -> Circuit:
+    """Before each layer, RX(feature i) on wire i; the layers' parameters are numbered on.
+
+    Args:
+        layers: circuits of n qubits, without features.
+        features: of a sample, 1 to n.
+
+    Raises:
+        ValueError: there is not from 1 to n features.
+    """
+    qubits = layers[0].qubits
+    if not 1 <= features <= qubits:
+        raise ValueError(f"features must be from 1 to qubits={qubits}, but got {features=}")
+    gates: list[Gate] = []
+    first = 0
+    for layer in layers:
+        gates += [Gate("RX", (wire,), feature=wire) for wire in range(features)]
+        gates += [
+            g if g.parameter is None else replace(g, parameter=first + g.parameter)
+            for g in layer.gates
+        ]
+        first += layer.parameters
+    return Circuit(qubits, tuple(gates))
+
+
 def data_reuploading(qubits: int, depth: int = 1, *, features: int) -> Circuit:
     """Data between trainable layers: per layer RX(feature) on the wires, then a trainable layer.
 
@@ -143,18 +168,7 @@ def data_reuploading(qubits: int, depth: int = 1, *, features: int) -> Circuit:
         ValueError: an argument is out of range.
     """
     _check(qubits, depth)
-    if not 1 <= features <= qubits:
-        raise ValueError(f"features must be from 1 to qubits={qubits}, but got {features=}")
-    enter = [Gate("RX", (wire,), feature=wire) for wire in range(features)]
-    gates: list[Gate] = []
-    for layer in range(depth):
-        trained = hardware_efficient(qubits).gates
-        first = 2 * qubits * layer
-        gates += enter
-        gates += [
-            g if g.parameter is None else replace(g, parameter=first + g.parameter) for g in trained
-        ]
-    return Circuit(qubits, tuple(gates))
+    return reuploading([hardware_efficient(qubits)] * depth, features)
 
 
 def strongly_entangling(qubits: int, depth: int = 1) -> Circuit:

@@ -24,6 +24,7 @@ def effective_parameters(
     states: Callable[[int, torch.Generator], Tensor],
     readout: Tensor,
     *,
+    features: Callable[[int, torch.Generator], Tensor] | None = None,
     seed: int = 0,
 ) -> int | None:
     """The rank of the Jacobian of a circuit's outputs, over all inputs, in its angles.
@@ -38,9 +39,10 @@ def effective_parameters(
     outputs. P + 8 of them span the rows of the full Jacobian with probability 1.
 
     Args:
-        circuit: n qubits, P angles, no features.
+        circuit: n qubits, P angles, F features.
         states: draws embedded samples: from their number B and a generator, states (B, 2^n).
         readout: what probabilities of basis states are multiplied with, (2^n, outputs).
+        features: draws the samples' angles between the gates, (B, F), if F > 0.
         seed: of angles, inputs and combinations.
 
     Returns:
@@ -57,10 +59,15 @@ def effective_parameters(
     inputs = states(count + SPARE, rng)
     if not inputs.is_complex():
         inputs = inputs.to(torch.float64)
+    between = None if features is None else features(count + SPARE, rng).to(torch.float64)
     simulator = Simulator()
     rows = []
-    for state in inputs:
-        outputs = simulator.probabilities(circuit, theta, state[None], plan="plain") @ readout
+    for i in range(len(inputs)):
+        given = None if between is None else between[i : i + 1]
+        probabilities = simulator.probabilities(
+            circuit, theta, inputs[i : i + 1], features=given, plan="plain"
+        )
+        outputs = probabilities @ readout
         combination = torch.randn(outputs.shape, generator=rng, dtype=torch.float64)
         (row,) = torch.autograd.grad((outputs * combination).sum(), theta)
         rows.append(row)

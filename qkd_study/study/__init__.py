@@ -24,6 +24,7 @@ from qkd_study.study.models import (
 )
 from qkd_study.study.parameters import Parameter
 from qkd_study.study.replicates import FIRST_CONFIRM_REPLICATE, Replicates
+from qkd_study.study.reuploading import ReuploadingCircuit
 from qkd_study.study.settings import (
     ClassicalToClassical,
     ClassicalToHybrid,
@@ -78,6 +79,7 @@ __all__ = [
     "Quanvolution",
     "Range",
     "Replicates",
+    "ReuploadingCircuit",
     "SelfDistillation",
     "Setting",
     "Study",

@@ -94,7 +94,7 @@ class Quanvolution(Convolution):
         return embeddable(values)
 
 
-class _OneCircuit(ModelSpec):
+class OneCircuit(ModelSpec):
     """A model with one circuit, whose samples are reduced and embedded."""
 
     quantum: ClassVar[bool] = True
@@ -183,7 +183,7 @@ class _OneCircuit(ModelSpec):
 
 
 @dataclass(frozen=True)
-class HybridCircuit(_OneCircuit):
+class HybridCircuit(OneCircuit):
     """Reduction, embedding, ansatz, <Z> of every qubit, and a linear layer to the classes.
 
     64 features by amplitudes on 6 qubits, a hardware-efficient ansatz of depth 4 and 3 classes make
@@ -206,7 +206,7 @@ class HybridCircuit(_OneCircuit):
 
 
 @dataclass(frozen=True)
-class FullyQuantum(_OneCircuit):
+class FullyQuantum(OneCircuit):
     """Reduction, embedding and ansatz; probabilities are summed per class; no classical layer.
 
     Attributes:
@@ -268,7 +268,7 @@ class FullyQuantum(_OneCircuit):
 
 
 @dataclass(frozen=True)
-class HybridImage(_OneCircuit):
+class HybridImage(OneCircuit):
     """Convolutions, a linear layer to one angle per qubit, ansatz, <Z>, and a linear head.
 
     After Li et al., "Hybrid Quantum Classical Machine Learning with Knowledge Distillation".

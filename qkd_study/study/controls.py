@@ -11,7 +11,7 @@ from qkd_study.common.python_values import keep_python_values
 from qkd_study.study.circuits import (
     FullyQuantum,
     HybridCircuit,
-    HybridImage,
+    OneCircuit,
     Quanvolution,
     check_inputs,
     embeddable,
@@ -192,12 +192,12 @@ def stand_in(model: ModelSpec, kind: StandIn) -> ModelSpec | None:
     inputs = isinstance(model, HybridCircuit | FullyQuantum)
     declared: Any = model
     match kind:
-        case "separable" if filters or inputs or isinstance(model, HybridImage):
+        case "separable" if filters or isinstance(model, OneCircuit):
             made: ModelSpec = replace(declared, entangling=False)
             return made
         case "matched" if filters:
             return MatchedConvolution(declared)
-        case "matched" if inputs or isinstance(model, HybridImage):
+        case "matched" if isinstance(model, OneCircuit):
             return MatchedMlp(model)
         case "effective" if inputs:
             return EffectiveMlp(model)

@@ -8,7 +8,7 @@ from math import prod
 from typing import ClassVar
 
 from qkd_study.common.errors import InputError
-from qkd_study.study.circuits import FullyQuantum, HybridCircuit, HybridImage, Quanvolution
+from qkd_study.study.circuits import FullyQuantum, HybridCircuit, OneCircuit, Quanvolution
 from qkd_study.study.field_checks import check_field
 from qkd_study.study.models import NETWORK, ModelSpec, Shape, Values
 
@@ -77,8 +77,8 @@ class MatchedMlp(ModelSpec):
     of: ModelSpec = field(default_factory=HybridCircuit)
 
     def __post_init__(self) -> None:
-        fits = isinstance(self.of, HybridCircuit | FullyQuantum | HybridImage)
-        check_field(self, "of", fits, "a HybridCircuit, a FullyQuantum or a HybridImage")
+        fits = isinstance(self.of, OneCircuit)
+        check_field(self, "of", fits, "a model with one circuit, such as HybridCircuit()")
 
     @property
     def reads(self) -> frozenset[str]:  # type: ignore[override]

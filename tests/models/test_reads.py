@@ -31,6 +31,7 @@ from qkd_study.study import (
     PatchPolynomial,
     Polynomial,
     Quanvolution,
+    ReuploadingCircuit,
     Study,
 )
 from qkd_study.study.config import PARAMETERS, Config
@@ -78,7 +79,7 @@ MODELS: list[ModelSpec] = [
     FourierFeatures(6),
     *(
         kind(ansatz=own)
-        for kind in (HybridCircuit, FullyQuantum, HybridImage)
+        for kind in (HybridCircuit, FullyQuantum, HybridImage, ReuploadingCircuit)
         for own in (None, ladder)
     ),
 ]

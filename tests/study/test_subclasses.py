@@ -26,6 +26,7 @@ from qkd_study import (
     Own,
     Quanvolution,
     Replicates,
+    ReuploadingCircuit,
     SelfDistillation,
     Study,
 )
@@ -55,6 +56,7 @@ ARGUMENTS: dict[type[ModelSpec], dict[str, Any]] = {
     HybridCircuit: {},
     FullyQuantum: {},
     HybridImage: {},
+    ReuploadingCircuit: {},
     PatchPolynomial: {"filters": 2},
     Polynomial: {},
     MatchedConvolution: {},
