@@ -8,12 +8,14 @@ from collections.abc import Callable
 from qkd_study.cli.cache import cache
 from qkd_study.cli.data import data
 from qkd_study.cli.diff import diff
+from qkd_study.cli.init import init
 from qkd_study.cli.inspect import list_runs, report, status
 from qkd_study.cli.plan import plan
 from qkd_study.cli.replay import replay
 from qkd_study.cli.run import run
 
 COMMANDS: dict[str, Callable[[Namespace], int]] = {
+    "init": init,
     "run": run,
     "plan": plan,
     "list": list_runs,

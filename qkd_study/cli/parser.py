@@ -19,6 +19,16 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"qkd-study {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
+    init = commands.add_parser("init", help="write a commented study file to begin with")
+    init.add_argument("file", metavar="STUDY.py", help="where to; it is never overwritten")
+    init.add_argument(
+        "--setting", metavar="NAME", help="who teaches whom; a terminal is asked without it"
+    )
+    init.add_argument("--dataset", metavar="NAME", help="of a dataset, or a .csv, .parquet or .npz")
+    init.add_argument(
+        "--label", metavar="COLUMN", default="label", help="the classes, of a file that is a table"
+    )
+
     run = commands.add_parser(
         "run", help="run a study; the same command again goes on where it stopped"
     )
