@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from qkd_study.cli.from_python import plan, run
     from qkd_study.common.errors import InputError, StudyWarning
     from qkd_study.data import Arrays, DataFile, Subset
+    from qkd_study.students import Student, load_student
     from qkd_study.study import (
         ARMS,
         PARAMETERS,
@@ -81,11 +82,13 @@ __all__ = [
     "Results",
     "ReuploadingCircuit",
     "SelfDistillation",
+    "Student",
     "Study",
     "StudyWarning",
     "Subset",
     "__version__",
     "load",
+    "load_student",
     "plan",
     "run",
 ]
@@ -94,6 +97,7 @@ _HOMES = {
     **dict.fromkeys(("Arrays", "DataFile", "Subset"), "qkd_study.data"),
     **dict.fromkeys(("Results", "load"), "qkd_study.analysis"),
     **dict.fromkeys(("plan", "run"), "qkd_study.cli.from_python"),
+    **dict.fromkeys(("Student", "load_student"), "qkd_study.students"),
     **dict.fromkeys(("InputError", "StudyWarning"), "qkd_study.common.errors"),
 }
 

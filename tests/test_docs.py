@@ -100,6 +100,22 @@ def test_the_tutorial_can_be_followed(tmp_path: Path, cli: Cli) -> None:
     assert "The teacher helps." in (tmp_path / "results/helped/latest/report.html").read_text()
 
 
+@pytest.mark.slow
+def test_a_student_can_be_taken_home(tmp_path: Path, cli: Cli) -> None:
+    text = (ROOT / "docs" / "take_home.md").read_text()
+    study, *reading = re.findall(r"```python\n(.*?)```", text, re.S)
+    (tmp_path / "home.py").write_text(study)
+    for command in re.findall(r"^qkd-study (.*)$", text, re.M):
+        done = cli(*command.split())
+        assert done.returncode == 0, done.stdout + done.stderr
+    (tmp_path / "read.py").write_text("\n".join(reading))
+    read = subprocess.run(
+        [sys.executable, "read.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert read.returncode == 0, read.stderr
+    assert "OPENQASM 3.0;" in read.stdout
+
+
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_a_shipped_study_can_be_planned(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("QKD_STUDY_DATA", raising=False)  # as on a laptop on a train

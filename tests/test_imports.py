@@ -21,6 +21,7 @@ ORDER = [
     "study",
     "quantum",
     "models",
+    "students",
     "distill",
     "planning",
     "results",

@@ -19,11 +19,14 @@ from qkd_study.analysis.scaling.cost_table import cost_laws
 from qkd_study.analysis.scaling.data import efficiency, error_laws, slopes
 from qkd_study.analysis.scaling.time_to_target import epochs
 from qkd_study.analysis.search_analysis import best_configurations, convergence, search_budget
+from qkd_study.analysis.students import student_of
 from qkd_study.analysis.teachers import teachers
 from qkd_study.analysis.undertraining import undertraining
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from qkd_study.students import Student
 
 
 class Results(RunTables):
@@ -79,6 +82,17 @@ class Results(RunTables):
     def best(self) -> pd.DataFrame:
         """The configuration of each cell and arm; see `search_analysis.best_configurations`."""
         return best_configurations(self.runs, self.declaration["search"], self.minimised)
+
+    def student(
+        self,
+        cell: str | None = None,
+        arm: str | None = None,
+        replicate: int | None = None,
+        *,
+        best: bool = False,
+    ) -> Student:
+        """The trained student of a confirm run; see `students.student_of`."""
+        return student_of(self, cell, arm, replicate, best=best)
 
     def teachers(self) -> pd.DataFrame:
         """The teachers that were searched; see `teachers.teachers`."""

@@ -17,6 +17,7 @@ from qkd_study.analysis.summary import SharedCells, by_unit, confirmed, in_every
 from qkd_study.common.errors import InputError
 from qkd_study.results import (
     BrokenFile,
+    RunFolder,
     VanishedFile,
     files_of,
     find_run,
@@ -40,6 +41,7 @@ class RunTables:
         manifest: the content of study.json.
         runs, curves: the tables; see results/README.md.
         broken: messages about files that could not be read.
+        folder: the same folder, with its object store if it has one; `None`: it has none.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class RunTables:
     runs: pd.DataFrame
     curves: pd.DataFrame
     broken: tuple[str, ...] = ()
+    folder: RunFolder | None = None
 
     @property
     def declaration(self) -> dict[str, Any]:
@@ -123,14 +126,19 @@ class RunTables:
 
     @property
     def predictions(self) -> pd.DataFrame:
-        """The table of predictions per test sample; empty if the run kept none."""
+        """The table of predictions per test sample; empty if the run kept none.
+
+        Without the column `probabilities`, which may be gigabytes: pyarrow reads it in parts.
+        """
         return self._predictions[0]
 
     @cached_property
     def _predictions(self) -> tuple[pd.DataFrame, Sequence[str]]:
         if not (self.path / "predictions").is_dir():
-            return schema("predictions").empty_table().to_pandas(), ()
-        return retry_read(lambda: _table(self.path, "predictions", ""))
+            empty = schema("predictions").empty_table().drop_columns("probabilities")
+            return empty.to_pandas(), ()
+        columns = [name for name in schema("predictions").names if name != "probabilities"]
+        return retry_read(lambda: _table(self.path, "predictions", "", columns))
 
     @cached_property
     def correctness(self) -> Mapping[tuple[str, str], Correctness]:
@@ -267,22 +275,26 @@ def read_run(
     runs, broken_runs = retry_read(lambda: _table(folder.path, "runs", ""))
     left_out = "" if search_curves else "search-"
     curves, broken_curves = retry_read(lambda: _table(folder.path, "curves", left_out))
-    return RunTables(folder.path, manifest, runs, curves, (*broken_runs, *broken_curves))
+    broken = (*broken_runs, *broken_curves)
+    return RunTables(folder.path, manifest, runs, curves, broken, folder)
 
 
-def _table(folder: Path, table: str, left_out: str) -> tuple[pd.DataFrame, Sequence[str]]:
+def _table(
+    folder: Path, table: str, left_out: str, columns: Sequence[str] | None = None
+) -> tuple[pd.DataFrame, Sequence[str]]:
     """Read a table without broken files; returns messages about those, too.
 
     Args:
         folder: of the run.
         table: its name.
         left_out: files whose names begin with this are not read; may be empty.
+        columns: to read; default: all.
     """
     files = files_of(folder, table)
     if left_out:
         files = [path for path in files if not path.name.lstrip(".").startswith(left_out)]
     try:
-        rows, doubled = read_once(folder, table, files)
+        rows, doubled = read_once(folder, table, files, columns)
         return rows, () if doubled is None or table != "runs" else (doubled,)
     except VanishedFile:
         raise
@@ -292,7 +304,7 @@ def _table(folder: Path, table: str, left_out: str) -> tuple[pd.DataFrame, Seque
             raise
         bad = [path.name for path in files if path not in good]
         messages = f"{len(bad)} broken files in {table}/ are left out: {', '.join(bad[:3])}"
-        rows, doubled = read_once(folder, table, good)
+        rows, doubled = read_once(folder, table, good, columns)
         return rows, (messages,) if doubled is None or table != "runs" else (messages, doubled)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from qkd_study.cli.cache import cache
 from qkd_study.cli.data import data
 from qkd_study.cli.diff import diff
+from qkd_study.cli.export import export
 from qkd_study.cli.init import init
 from qkd_study.cli.inspect import list_runs, report, status
 from qkd_study.cli.plan import plan
@@ -23,6 +24,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "report": report,
     "diff": diff,
     "replay": replay,
+    "export": export,
     "cache": cache,
     "data": data,
 }

@@ -40,7 +40,8 @@ def forecast_lines(found: Forecast) -> list[str]:
             f", of it {size(found.disk.predictions)} for predictions per test sample"
             if found.disk.predictions
             else ""
-        ),
+        )
+        + (f", {size(found.disk.weights)} for trained students" if found.disk.weights else ""),
     ]
     if found.busy:
         lines.append(

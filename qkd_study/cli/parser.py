@@ -109,6 +109,25 @@ def build_parser() -> argparse.ArgumentParser:
     _out_option(replay)
     _json_option(replay)
 
+    export = commands.add_parser(
+        "export", help="write a trained student to a folder, with its model card"
+    )
+    export.add_argument("run", metavar="RUN", help=f"{_RUN} below results")
+    export.add_argument("--cell", metavar="CELL", help="such as samples=20,depth=2")
+    export.add_argument("--arm", metavar="ARM")
+    export.add_argument(
+        "--replicate",
+        type=int,
+        metavar="N",
+        help="number of the seed (default: the best on validation)",
+    )
+    export.add_argument(
+        "--best",
+        action="store_true",
+        help="of the cells and arms that are not given, the best on validation",
+    )
+    export.add_argument("--out", required=True, metavar="DIR", help="the folder to write")
+
     cache = commands.add_parser("cache", help="what is kept between runs on this machine")
     cache.add_argument("action", nargs="?", choices=("show", "clear"), default="show")
     cache.add_argument("name", nargs="?", help="of the part to clear (default: all)")
@@ -189,6 +208,12 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
         dest="predictions",
         action="store_false",
         help="keep no predictions per test sample: intervals are over replicates only",
+    )
+    parser.add_argument(
+        "--no-weights",
+        dest="weights",
+        action="store_false",
+        help="keep no trained students: none can be exported afterwards",
     )
     parser.add_argument(
         "--set",

@@ -57,8 +57,9 @@ def with_options(study: Study, options: Namespace) -> Study:
         changes["trials"] = options.trials
     if options.replicates is not None:
         changes["replicates"] = replace(study.replicates, confirm=options.replicates)
-    if not options.predictions:
-        changes["predictions"] = False
+    for name in ("predictions", "weights"):
+        if not getattr(options, name):
+            changes[name] = False
     return study.replaced(**changes) if changes else study
 
 

@@ -1,4 +1,4 @@
-"""`Predictions`: the classes that a model chose for the test samples."""
+"""`Predictions`: the classes that a model chose for the test samples, with probabilities."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ class Predictions:
     Attributes:
         label: int32 (t,), the true classes.
         predicted: int32 (t,), the classes that the model chose.
+        probabilities: float32 (t, classes), the softmax of the logits.
     """
 
     label: NDArray[np.int32]
     predicted: NDArray[np.int32]
+    probabilities: NDArray[np.float32]
 
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, Predictions)
             and np.array_equal(self.label, other.label)
             and np.array_equal(self.predicted, other.predicted)
+            and np.array_equal(self.probabilities, other.probabilities)
         )
 
     __hash__ = None  # type: ignore[assignment]

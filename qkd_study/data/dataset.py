@@ -90,7 +90,12 @@ class Dataset:
         return self._inputs(self.test_raw)
 
     def _inputs(self, raw: Raw) -> Floats:
-        return (raw / np.float32(self.max_value)).astype(np.float32, copy=False)
+        return scaled(raw, self.max_value)
+
+
+def scaled(raw: Raw, max_value: float) -> Floats:
+    """Samples of any type as models get them: divided by `max_value`, float32."""
+    return (raw / np.float32(max_value)).astype(np.float32, copy=False)
 
 
 @dataclass(frozen=True, eq=False)

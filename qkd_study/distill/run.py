@@ -18,7 +18,8 @@ from qkd_study.distill.samples import Samples, sample_splits
 from qkd_study.distill.teacher_spec import TeacherSpec
 from qkd_study.distill.teachers import Teacher, TeacherStore
 from qkd_study.distill.training import Epoch, TrainingConfig, TrainingResult, train
-from qkd_study.models import Model, Outputs, build_model, count_parameters, predict
+from qkd_study.models import Model, Outputs, count_parameters, predict
+from qkd_study.students import StudentSpec, probabilities, weights_of
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
 from qkd_study.study.settings import Setting
@@ -35,6 +36,7 @@ class RunResult:
         plan: the execution plans; `None` if there were no circuits.
         curve: one entry per epoch.
         predictions: on the test samples; `None` if the test set was not evaluated.
+        weights: the student as `students.weights_of` writes it; `None` likewise.
     """
 
     metrics: dict[str, float | int | None]
@@ -43,6 +45,7 @@ class RunResult:
     plan: str | None
     curve: list[Epoch]
     predictions: Predictions | None = None
+    weights: bytes | None = None
 
 
 def training_config(config: Config) -> TrainingConfig:
@@ -122,6 +125,7 @@ class RunSetup:
     """A student before its training, with everything that the training needs.
 
     Attributes:
+        spec: what the student is built from.
         student: with its initial weights.
         training, validation: its samples.
         teacher_spec: of its teacher.
@@ -131,6 +135,7 @@ class RunSetup:
         seed: of the order of the samples.
     """
 
+    spec: StudentSpec
     student: Model
     training: Samples
     validation: Samples
@@ -216,13 +221,15 @@ class RunSetup:
         quantum: Model | Teacher = student
         if student.backend == "torch" and teacher is not None:
             quantum = teacher
-        return RunResult(metrics, costs, quantum.backend, quantum.plan, trained.curve, predictions)
+        weights = None if predictions is None else weights_of(self.spec, student)
+        where = quantum.backend, quantum.plan
+        return RunResult(metrics, costs, *where, trained.curve, predictions, weights)
 
 
 def predictions_of(logits: Tensor, labels: Tensor) -> Predictions:
     """The predictions that logits (t, classes) make, beside the labels (t,)."""
     chosen = logits.argmax(-1).to(torch.int32).numpy()
-    return Predictions(labels.to(torch.int32).numpy(), chosen)
+    return Predictions(labels.to(torch.int32).numpy(), chosen, probabilities(logits))
 
 
 def set_up_run(
@@ -237,13 +244,8 @@ def set_up_run(
     spec = TeacherSpec.of(setting, arm, config, dataset, replicate)
     teacher = teachers.get(spec) if arm.needs_teacher else None
     training, _, validation = sample_splits(config, dataset, replicate)
-    student = build_model(
-        setting.student_of(arm),
-        config,
-        dataset.shape,
-        dataset.classes,
-        seed=derive(config.seed, replicate, "student weights"),
-    )
+    built_from = StudentSpec.of(setting.student_of(arm), config, dataset, replicate)
+    student = built_from.build()
     student.keeps_state = spec.wants_state
     targets = None
     if teacher is not None:
@@ -251,4 +253,4 @@ def set_up_run(
         targets = spoiled(teacher.train, arm.spoiled, seed=seed)
     seed = derive(config.seed, replicate, "student order")
     given = student, training, validation, spec, teacher, targets
-    return RunSetup(*given, config.temperature, seed)
+    return RunSetup(built_from, *given, config.temperature, seed)

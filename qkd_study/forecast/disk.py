@@ -21,6 +21,9 @@ from qkd_study.study.trial import Trial
 
 #: Approximate bytes of the JSON beside a teacher's file, and of a trial in Optuna's journal.
 TEACHER_JSON, JOURNAL = 1_000, 900
+#: Those of a student's weights beside the numbers: what it is built from, and where Parquet finds
+#: it, compressed.
+STUDENT_HEADER = 1_000
 #: Epochs of the files that are written to measure their sizes.
 FEW, MANY = 10, 1000
 #: Validation samples: accuracies are multiples of one over this.
@@ -34,8 +37,8 @@ class Disk:
     """What a run writes to disk.
 
     Attributes:
-        rows, curves, predictions, teachers: bytes of tables of runs, of curves and of predictions,
-            and of teachers.
+        rows, curves, predictions, weights, teachers: bytes of tables of runs, of curves, of
+            predictions and of students' weights, and of teachers.
         files: how many.
         seconds: of writing the rows that a worker reports at once.
     """
@@ -43,6 +46,7 @@ class Disk:
     rows: float
     curves: float
     predictions: float
+    weights: float
     teachers: float
     files: int
     seconds: float
@@ -50,7 +54,7 @@ class Disk:
     @property
     def bytes(self) -> float:
         """Bytes of all files, Optuna's journal included."""
-        return self.rows + self.curves + self.predictions + self.teachers
+        return self.rows + self.curves + self.predictions + self.weights + self.teachers
 
 
 @dataclass(frozen=True)
@@ -61,12 +65,14 @@ class _Files:
         row: bytes of a table of runs without rows, and of each row.
         curve: the same of a table of curves.
         predictions: the same of a table of predictions, per run.
+        weights: bytes of a table of weights without weights.
         seconds: of writing them.
     """
 
     row: tuple[float, float]
     curve: tuple[float, float]
     predictions: tuple[float, float]
+    weights: float
     seconds: float
 
 
@@ -77,7 +83,8 @@ def disk(work: Workload, data: Data, tables: int, confirm_tables: int) -> Disk:
         work: the runs.
         data: whose test sets the teachers' outputs are stored for.
         tables: files in `runs/`, of which each has one beside it in `curves/`.
-        confirm_tables: those of confirm runs, which have one in `predictions/` if they are kept.
+        confirm_tables: those of confirm runs, which have one in `predictions/` and in `weights/` if
+            they are kept.
     """
     files = _files(work.study, data)
     rows, curves = files.row[0] * tables, files.curve[0] * tables
@@ -91,6 +98,10 @@ def disk(work: Workload, data: Data, tables: int, confirm_tables: int) -> Disk:
     kept = confirm_tables if work.study.predictions else 0
     runs = len(work.arms) * replicates.confirm if kept else 0
     predictions = kept * files.predictions[0] + runs * files.predictions[1]
+    with_weights = confirm_tables if work.study.weights else 0
+    students = sum(arm.confirmed.weights + STUDENT_HEADER for arm in work.arms.values())
+    weights = with_weights * files.weights
+    weights += replicates.confirm * students if with_weights else 0.0
     for search in work.teacher_searches.values():
         rows += files.row[1] * len(search.trials) * replicates.search + len(search.trials) * JOURNAL
     both = replicates.search * replicates.searches + replicates.confirm
@@ -103,11 +114,13 @@ def disk(work: Workload, data: Data, tables: int, confirm_tables: int) -> Disk:
         for teacher in teaching
     )
     teachers += sum(replicates.search * (work.teachers[n].weights + TEACHER_JSON) for n in tried)
-    # study.json and study.py; tables, curves and predictions; weights, answers to the test set,
-    # JSON beside each, and a lock.
-    count = 2 + 2 * tables + kept + len(teaching) * (3 * both + 2 * replicates.confirm)
+    # study.json and study.py; tables, curves, predictions and students; teachers' weights, answers
+    # to the test set, JSON beside each, and a lock.
+    count = (
+        2 + 2 * tables + kept + with_weights + len(teaching) * (3 * both + 2 * replicates.confirm)
+    )
     count += len(tried) * 3 * replicates.search
-    return Disk(rows, curves, predictions, teachers, count, files.seconds)
+    return Disk(rows, curves, predictions, weights, teachers, count, files.seconds)
 
 
 def _only_tried(work: Workload) -> set[int]:
@@ -150,6 +163,7 @@ def _files(study: Study, data: Data) -> _Files:
         (few["runs"] - row, row),
         (few["curves"] - curve * FEW, curve),
         (few["predictions"] - run, run),
+        few["weights"],
         seconds,
     )
 
@@ -185,12 +199,15 @@ def _record(
     ]
     label = dataset.test_labels.astype(np.int32)
     guesses = rng.integers(dataset.classes, size=len(label), dtype=np.int32)
+    shares = rng.random((len(label), dataset.classes), dtype=np.float32)
+    predicted = np.where(rng.random(len(label)) < RIGHT, label, guesses)
     result = RunResult(
         metrics={c.name.removeprefix("metric."): number() for c in METRICS if c.type == REAL},
         costs={c.name.removeprefix("cost."): number() for c in COSTS if c.type == REAL},
         backend="lightning.qubit",
         plan="register",
         curve=curve,
-        predictions=Predictions(label, np.where(rng.random(len(label)) < RIGHT, label, guesses)),
+        predictions=Predictions(label, predicted, shares),
+        weights=b"",
     )
     return finished(study.name, "0" * 22, trial, replicate, result, datetime.now(UTC))

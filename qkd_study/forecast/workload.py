@@ -54,6 +54,7 @@ class RunCost:
         outputs: seconds of the teacher's outputs, in every process that uses it.
         epochs: of the student.
         batched: whether its replicates are trained in one batch, so that none is pruned.
+        weights: bytes of the student's weights.
     """
 
     seconds: float
@@ -62,6 +63,7 @@ class RunCost:
     outputs: float = 0.0
     epochs: int = 1
     batched: bool = False
+    weights: float = 0.0
 
 
 class EvenSuggestions:
@@ -256,6 +258,7 @@ def workload_of(study: Study, data: Data, cost: Callable[[Training], Cost]) -> W
                     outputs=outputs,
                     epochs=config.epochs,
                     batched=search.group > 1,
+                    weights=last.weights,
                 )
             )
         trials = costs * study.trials_of(arm) if len(costs) == 1 else costs
@@ -285,4 +288,5 @@ def _mean(costs: list[RunCost]) -> RunCost:
         teacher=costs[-1].teacher,
         outputs=sum(cost.outputs for cost in costs) / count,
         epochs=round(sum(cost.epochs for cost in costs) / count),
+        weights=sum(cost.weights for cost in costs) / count,
     )

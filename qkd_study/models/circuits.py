@@ -290,11 +290,13 @@ class FullyQuantumModel(CircuitModel):
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits (batch, classes) and probabilities of the basis states (batch, 2^n)."""
         probabilities, state = self.run(inputs)
+        return Outputs(self.logits_of(probabilities), probabilities, state)
+
+    def logits_of(self, probabilities: Tensor) -> Tensor:
+        """Logits (batch, classes) of the probabilities of the basis states (batch, 2^n)."""
         grouped = probabilities @ self.get_buffer("groups").to(probabilities.dtype)
         logits = grouped.clamp_min(SMALLEST).log()
-        if self.scale is not None:
-            logits = logits * functional.softplus(self.scale)
-        return Outputs(logits, probabilities, state)
+        return logits if self.scale is None else logits * functional.softplus(self.scale)
 
     def head_parameters(self) -> list[nn.Parameter]:
         """The factor, or nothing: there is no classical layer."""

@@ -10,7 +10,7 @@ from qkd_study.results.folder import (
     write_manifest,
 )
 from qkd_study.results.journal import RunJournal
-from qkd_study.results.locations import ResultsLocation, fetch_run, find_run
+from qkd_study.results.locations import ResultsLocation, fetch_run, fetch_weights, find_run
 from qkd_study.results.object_store import is_address
 from qkd_study.results.reasons import Reason, failed_share, reason_key, reasons
 from qkd_study.results.rows import Record, Row, finished, mean_score, score, without_result
@@ -55,6 +55,7 @@ __all__ = [
     "drop_retryable",
     "failed_share",
     "fetch_run",
+    "fetch_weights",
     "files_of",
     "find_run",
     "finish_compaction",

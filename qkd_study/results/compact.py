@@ -17,6 +17,7 @@ from qkd_study.common.errors import InputError, StorageError
 from qkd_study.results.schema import RUN_KEY, TABLES, schema
 from qkd_study.results.tables import (
     BATCH,
+    KEPT,
     PLAN,
     files_of,
     joined,
@@ -29,8 +30,8 @@ from qkd_study.study.trial import Phase
 
 #: A phase with fewer files is not compacted.
 COMPACT_FROM = 200
-#: Rows that are in memory at a time.
-GROUP = 2**16
+#: Rows, and bytes, that are in memory at a time.
+GROUP, GROUP_BYTES = 2**16, 2**26
 
 
 def compact_tables(folder: Path, min_files: int = COMPACT_FROM) -> None:
@@ -98,11 +99,12 @@ def _concatenate(files: list[Path], folder: Path, target: str) -> None:
         pq.ParquetWriter(out, columns, **options) as writer,
     ):
         parts: list[pa.Table] = []
-        step = 1 if folder.name == "predictions" else BATCH  # files of many rows
+        step = 1 if folder.name in KEPT else BATCH  # large files
         for first in range(0, len(there), step):
             last = first + step
             parts.append(joined(there[first:last], columns))
-            if last >= len(there) or sum(map(len, parts)) >= GROUP:
+            full = sum(map(len, parts)) >= GROUP or sum(p.nbytes for p in parts) >= GROUP_BYTES
+            if last >= len(there) or full:
                 writer.write_table(pa.concat_tables(parts).combine_chunks())
                 parts = []
                 pa.default_memory_pool().release_unused()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -108,7 +109,13 @@ class RunJournal:
                 for name in _TIMES:  # null if the run killed its worker
                     if row.get(name) is not None:
                         row[name] = datetime.fromisoformat(row[name])
-                record = Record(row, entry["curve"], _predictions(entry.get("predictions")))
+                weights = entry.get("weights")
+                record = Record(
+                    row,
+                    entry["curve"],
+                    _predictions(entry.get("predictions")),
+                    None if weights is None else base64.b64decode(weights, validate=True),
+                )
                 hash((_key(row), row["replicate"]))
             except (ValueError, KeyError, TypeError, RecursionError):
                 continue  # cut off when the driver was killed, or damaged
@@ -134,13 +141,22 @@ def _key(row: Row) -> _Key:
 def _line(record: Record) -> str:
     entry: dict[str, Any] = {"row": record.row, "curve": record.curve}
     if record.predictions is not None:
+        found = record.predictions
         entry["predictions"] = {
-            name: values.tolist() for name, values in vars(record.predictions).items()
+            "label": found.label.tolist(),
+            "predicted": found.predicted.tolist(),
+            "probabilities": _encoded(found.probabilities.astype("<f4").tobytes()),
         }
+    if record.weights is not None:
+        entry["weights"] = _encoded(record.weights)
     return json.dumps(entry, default=_text, separators=(",", ":")) + "\n"
 
 
-def _predictions(values: dict[str, list[int]] | None) -> Predictions | None:
+def _encoded(body: bytes) -> str:
+    return base64.b64encode(body).decode()
+
+
+def _predictions(values: dict[str, Any] | None) -> Predictions | None:
     """Predictions as `_line` writes them.
 
     Raises:
@@ -151,7 +167,9 @@ def _predictions(values: dict[str, list[int]] | None) -> Predictions | None:
     label, predicted = (np.array(values[name], dtype=np.int32) for name in ("label", "predicted"))
     if label.shape != predicted.shape or label.ndim != 1:
         raise ValueError("as many labels as predictions are needed")
-    return Predictions(label, predicted)
+    body = base64.b64decode(values["probabilities"], validate=True)
+    probabilities = np.frombuffer(body, "<f4").astype(np.float32)
+    return Predictions(label, predicted, probabilities.reshape(len(label), -1))
 
 
 def _text(value: Any) -> str:

@@ -6,12 +6,12 @@ import hashlib
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from qkd_study.common.atomic import replace_file
 from qkd_study.common.errors import InputError, StorageError, safe_repr
@@ -21,12 +21,12 @@ from qkd_study.results.lease import Lease, holder
 from qkd_study.results.object_store import ObjectStore, is_address
 from qkd_study.results.remote_sync import RemoteSync, was_sent
 from qkd_study.results.schema import TABLES
-from qkd_study.results.tables import COLUMNS_FILE
+from qkd_study.results.tables import COLUMNS_FILE, weights_of_run
 
 _THREADS = 8
-#: The files that a reader needs.
 _COLUMNS = f"runs/{COLUMNS_FILE}"
-_READ = ("study.json", "study.py", *TABLES)
+#: The files that a reader needs at once; weights, which can be large, are fetched when asked for.
+_READ = ("study.json", "study.py", *(table for table in TABLES if table != "weights"))
 
 
 @dataclass(frozen=True)
@@ -179,6 +179,18 @@ def fetch_run(run: RunFolder) -> RunFolder:
         else:
             replace_file(run.owner, owner.encode())
     return run
+
+
+def fetch_weights(run: RunFolder, row: Mapping[str, Any]) -> tuple[bytes, str] | None:
+    """The student of a row; see `tables.weights_of_run`. A store's weights are fetched before.
+
+    Raises:
+        StorageError: the store or the local folder fails.
+        InputError: a file is broken.
+    """
+    if run.remote_sync is not None:
+        run.remote_sync.pull(lambda file: file.split("/")[0] == "weights")
+    return weights_of_run(run.path, row)
 
 
 def _local_run(name: str, out: Path, folders: tuple[Path, ...], where: str) -> RunFolder:

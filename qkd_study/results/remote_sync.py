@@ -28,7 +28,7 @@ _THREADS = 8
 GROWING_SECONDS = 30.0
 _GROWING = ("optuna.journal", "pending.jsonl")
 #: All that is sent: what a driver needs to continue, and what readers need.
-_PARTS = ("study.json", "study.py", "runs", "curves", "predictions", "teachers", *_GROWING)
+_PARTS = ("study.json", "study.py", *TABLES, "teachers", *_GROWING)
 #: In the local folder: size and time of each file that was copied; the id of this copy.
 INDEX, _PLACE = ".mirror.jsonl", ".place"
 
@@ -91,7 +91,7 @@ class RemoteSync:
         """Fetch the files of the store, and remove local tables that it does not have.
 
         Args:
-            wanted: whether to fetch a file, by its name in the run's folder.
+            wanted: whether to fetch, or to remove, a file, by its name in the run's folder.
 
         Raises:
             StorageError: the store or the folder fails.
@@ -99,7 +99,7 @@ class RemoteSync:
         there = {n: s for n, s in self.store.stamps().items() if not _is_local(n) and wanted(n)}
         here = self._local_files()
         for name in here.keys() - there.keys():
-            if _is_table(name):
+            if _is_table(name) and wanted(name):
                 (self._folder / name).unlink(missing_ok=True)
         stale = [
             (name, stamp)

@@ -24,11 +24,18 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Record:
-    """The rows of one replicate of a trial: one for `runs`, those of its curve, its predictions."""
+    """The rows of one replicate of a trial: one for `runs`, those of its curve, and what is kept.
+
+    Attributes:
+        row, curve: of the tables `runs` and `curves`.
+        predictions: on the test samples, if they are kept.
+        weights: of the student, as a safetensors file, if they are kept.
+    """
 
     row: Row
     curve: list[Row]
     predictions: Predictions | None = None
+    weights: bytes | None = None
 
 
 def _keys(study: str, run_id: str, trial: Trial, replicate: int) -> Row:
@@ -57,11 +64,12 @@ def finished(
     started: datetime,
     *,
     predictions: bool = True,
+    weights: bool = True,
 ) -> Record:
     """The record of a successful run; called in the worker that ran it.
 
     Args:
-        predictions: whether to keep them, if there are any.
+        predictions, weights: whether to keep them, if there are any.
     """
     keys = _keys(study, run_id, trial, replicate)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -89,7 +97,12 @@ def finished(
         }
         for e in result.curve
     ]
-    return Record(row, curve, result.predictions if predictions else None)
+    return Record(
+        row,
+        curve,
+        result.predictions if predictions else None,
+        result.weights if weights else None,
+    )
 
 
 def without_result(

@@ -278,12 +278,31 @@ PREDICTIONS = (
     Column("sample", SMALL_INT, "", "position in the dataset's test set, counted from 0"),
     Column("label", SMALL_INT, "", "the true class"),
     Column("predicted", SMALL_INT, "", "the class that the student chose"),
+    Column(
+        "probabilities",
+        pa.list_(pa.float32()),
+        "share",
+        "of each class, by the student; null in runs of earlier versions",
+    ),
+)
+
+WEIGHTS = (
+    *(c for c in KEYS if c.name in RUN_KEY),
+    Column("bytes", INT, "B", "size of the file in `weights`"),
+    Column("sha256", TEXT, "", "its SHA-256"),
+    Column(
+        "weights",
+        pa.binary(),
+        "",
+        "the trained student as a safetensors file, whose header says what it is built from",
+    ),
 )
 
 TABLES: dict[str, tuple[Column, ...]] = {
     "runs": RUNS,
     "curves": CURVES,
     "predictions": PREDICTIONS,
+    "weights": WEIGHTS,
 }
 
 #: The columns that identify a row of each table.
@@ -291,6 +310,7 @@ ROW_KEYS: dict[str, tuple[str, ...]] = {
     "runs": RUN_KEY,
     "curves": (*RUN_KEY, "epoch"),
     "predictions": (*RUN_KEY, "sample"),
+    "weights": RUN_KEY,
 }
 
 
@@ -333,6 +353,7 @@ def describe() -> str:
         "| `runs/` | Parquet: one row per training of one student |",
         "| `curves/` | Parquet: one row per run and epoch |",
         "| `predictions/` | Parquet: one row per confirm run and test sample |",
+        "| `weights/` | Parquet: one row per confirm run, its trained student |",
         "| `optuna.journal` | the finished trials of the search, in Optuna's journal format |",
         "| `teachers/` | trained teachers, as safetensors with JSON beside them |",
         "",
@@ -345,16 +366,23 @@ def describe() -> str:
         'runs = pandas.read_parquet("results/q2c_low_data/latest/runs")',
         "```",
         "",
-        "`predictions/` says how much of a difference is due to the test samples. It takes less",
-        "than one byte per run and test sample; `Study(predictions=False)` or `--no-predictions`",
-        "do without it. The accuracies of `runs/` follow from it, and so does what they hide:",
+        "`predictions/` says how much of a difference is due to the test samples;",
+        "`Study(predictions=False)` or `--no-predictions` do without it. Most of it are the",
+        "probabilities, up to four bytes per run, test sample and class: read what you need. The",
+        "accuracies of `runs/` follow from it, and so does what they hide:",
         "",
         "```python",
-        'predictions = pandas.read_parquet("results/q2c_low_data/latest/predictions")',
+        'columns = ["cell", "arm", "replicate", "sample", "label", "predicted"]',
+        "predictions = pandas.read_parquet(",
+        '    "results/q2c_low_data/latest/predictions", columns=columns',
+        ")",
         'predictions["right"] = predictions.label == predictions.predicted',
         'predictions.groupby(["cell", "arm", "replicate"], observed=True)["right"].mean()',
         'predictions.groupby("sample")["right"].mean().nsmallest(10)  # the hardest samples',
         "```",
+        "",
+        "`weights/` has the trained students, for `Results.student` and `qkd-study export`;",
+        "`Study(weights=False)` or `--no-weights` do without.",
         "",
         f"Version of the tables: {TABLE_VERSION}.",
     ]

@@ -34,6 +34,8 @@ PLAN = ".packing.json"
 COLUMNS_FILE = "columns.parquet"
 #: The tables with several rows per run; a trial's file in `runs/` is written after theirs.
 DETAILS = tuple(table for table in TABLES if table != "runs")
+#: The tables of what is kept of confirm runs, unless a study does without.
+KEPT = ("predictions", "weights")
 #: Attempts to read a table while its files are being joined.
 ATTEMPTS = 10
 
@@ -49,8 +51,8 @@ class VanishedFile(BrokenFile):
 def start_tables(folder: Path) -> None:
     """Make every table readable before the first row, by a file without rows.
 
-    This also removes what a killed driver left: partial files, and curves and predictions of trials
-    whose rows were not written. Call it under the run's lock.
+    This also removes what a killed driver left: partial files, and files of trials in other tables
+    than `runs` whose rows were not written. Call it under the run's lock.
     """
     for pattern in (f".*{PARTIAL}", f"*/.*{PARTIAL}"):
         for path in folder.glob(pattern):
@@ -71,7 +73,7 @@ def write_records(
 ) -> tuple[Path, ...]:
     """Write ended trials: a file in each table, in `runs/` last, each atomically.
 
-    Without predictions there is no file in `predictions/`.
+    Without predictions there is no file in `predictions/`, without weights none in `weights/`.
 
     Args:
         folder: of the run.
@@ -86,11 +88,12 @@ def write_records(
     """
     name = file_name(*trials)
     content = {
+        "weights": _weights(records),
         "predictions": _predictions(records),
         "curves": _table("curves", [row for r in records for row in r.curve]),
         "runs": _table("runs", [r.row for r in records]),
     }
-    paths = [folder / table / name for table in content if table != "predictions" or content[table]]
+    paths = [folder / table / name for table in content if table not in KEPT or content[table]]
     for path in paths:
         _replace_table(path, path.parent.name, content[path.parent.name])
     return tuple(paths)
@@ -183,7 +186,25 @@ def _predictions(records: Sequence[Record]) -> pa.Table:
         name: pa.array([row[name] for row, _ in kept], columns.field(name).type).take(repeated)
         for name in RUN_KEY
     } | {name: pa.array(np.concatenate(parts), pa.int32()) for name, parts in values.items()}
+    shares = np.concatenate([predictions.probabilities for _, predictions in kept])
+    ends = np.arange(len(shares) + 1, dtype=np.int32) * shares.shape[1]
+    data["probabilities"] = pa.ListArray.from_arrays(ends, shares.reshape(-1))
     return pa.table(data).cast(columns)
+
+
+def _weights(records: Sequence[Record]) -> pa.Table:
+    """The weights of some runs as a table; of those that have any."""
+    rows = [
+        {
+            **{name: record.row[name] for name in RUN_KEY},
+            "bytes": len(record.weights),
+            "sha256": hashlib.sha256(record.weights).hexdigest(),
+            "weights": record.weights,
+        }
+        for record in records
+        if record.weights is not None
+    ]
+    return _table("weights", rows)
 
 
 def _replace_table(path: Path, table: str, data: pa.Table) -> None:
@@ -198,12 +219,18 @@ def write_options(table: str, rows: int) -> dict[str, Any]:
         table: its name.
         rows: how many it will have.
     """
+    if table == "weights":
+        return {"use_dictionary": False, "compression": "zstd"}
     if table != "predictions":
         return {"use_dictionary": rows > 100}  # with few, dictionaries cost more than they save
+    numbers = ("sample", "probabilities")
     return {
         "compression": "zstd",
-        "use_dictionary": [name for name in schema(table).names if name != "sample"],
-        "column_encoding": {"sample": "DELTA_BINARY_PACKED"},
+        "use_dictionary": [name for name in schema(table).names if name not in numbers],
+        "column_encoding": {
+            "sample": "DELTA_BINARY_PACKED",
+            "probabilities.list.element": "BYTE_STREAM_SPLIT",
+        },
     }
 
 
@@ -286,6 +313,30 @@ def predictions_of_run(folder: Path, row: Mapping[str, Any]) -> list[int]:
     )
     frame = found.to_pandas().drop_duplicates("sample").sort_values("sample")
     return [int(value) for value in frame["predicted"]]
+
+
+def weights_of_run(folder: Path, row: Mapping[str, Any]) -> tuple[bytes, str] | None:
+    """The student of a run of `runs` as a safetensors file, and its SHA-256 when it was written.
+
+    Returns:
+        `None` if its weights were not kept.
+
+    Raises:
+        InputError: a file of the table is broken.
+    """
+    if not any((folder / "weights").glob("[!.]*.parquet")):
+        return None
+    key = [(name, "==", row[name]) for name in RUN_KEY]
+    columns = ["sha256", "weights"]
+    try:
+        found = retry_read(
+            lambda: pq.read_table(files_of(folder, "weights"), columns=columns, filters=key)
+        ).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise BrokenFile(
+            f"{folder / 'weights'} has a broken file: {format_error(error)}."
+        ) from None
+    return (found[0]["weights"], found[0]["sha256"]) if found else None
 
 
 def files_of(folder: Path, table: str) -> list[Path]:

@@ -50,6 +50,7 @@ def declaration(study: Study) -> dict[str, Any]:
         "trial_cpus": study.trial_cpus,
         "trial_memory": study.trial_memory,
         "predictions": study.predictions,
+        "weights": study.weights,
         "seed": study.seed,
     }
 
@@ -60,7 +61,7 @@ _AMOUNTS = (
     *("replicates", "arms", "claims"),
 )
 #: Entries that say where it runs, and what is kept.
-_RESOURCES = ("trial_cpus", "trial_memory", "predictions")
+_RESOURCES = ("trial_cpus", "trial_memory", "predictions", "weights")
 
 
 def fingerprint(study: Study, dataset_digest: str) -> str:

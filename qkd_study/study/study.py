@@ -83,6 +83,8 @@ class Study:
             still computes in one thread.
         predictions: whether confirm runs keep the class that they predict for each test sample;
             without them, intervals are over replicates only, not over test samples.
+        weights: whether confirm runs keep their trained students, which `Results.student` and
+            `qkd-study export` need.
         seed: of all random numbers.
         name: default: the study file's name without `.py`.
 
@@ -108,6 +110,7 @@ class Study:
     trial_cpus: int = 1
     trial_memory: int = 0
     predictions: bool = True
+    weights: bool = True
     seed: int = 0
     name: str = ""
 
@@ -138,10 +141,10 @@ class Study:
         self._set("trial_cpus", count("trial_cpus", self.trial_cpus, 1, 4096))
         self._set("trial_memory", count("trial_memory", self.trial_memory, 0, 2**50))
         self._set("batch", count("batch", self.batch, 1, 1000))
-        if not isinstance(self.predictions, bool):
-            raise InputError(
-                f"predictions must be True or False, but got {safe_repr(self.predictions)}."
-            )
+        for name in ("predictions", "weights"):
+            if not isinstance(getattr(self, name), bool):
+                value = safe_repr(getattr(self, name))
+                raise InputError(f"{name} must be True or False, but got {value}.")
         if self.minimise is not None and not (
             isinstance(self.minimise, str) and str(self.minimise) in MINIMISED
         ):

@@ -175,6 +175,7 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
                 result,
                 started,
                 predictions=self._study.predictions,
+                weights=self._study.weights,
             )
         reason = f"diverged: {result}" if isinstance(result, Diverged) else reason_of(result)
         return self._without(trial, replicate, "failed", reason, started)

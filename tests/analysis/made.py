@@ -235,7 +235,9 @@ def with_predictions(
         )
     folder = written(replace(results, runs=runs), out)
     (folder / "predictions").mkdir()
-    data = pa.Table.from_pandas(pd.concat(parts), schema("predictions"), preserve_index=False)
+    # As a run of an earlier version.
+    columns = schema("predictions").remove(schema("predictions").get_field_index("probabilities"))
+    data = pa.Table.from_pandas(pd.concat(parts), columns, preserve_index=False)
     path = folder / "predictions" / "confirm-all.parquet"
     pq.write_table(data.replace_schema_metadata(schema("predictions").metadata), path)
     return load(folder)

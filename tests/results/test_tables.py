@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -32,7 +33,7 @@ from qkd_study.results import (
     without_result,
     write_records,
 )
-from qkd_study.results.tables import file_name
+from qkd_study.results.tables import file_name, weights_of_run
 from qkd_study.study import Config
 from qkd_study.study.trial import Trial
 
@@ -77,8 +78,10 @@ def record(of: Trial, replicate: int) -> Record:
     metrics["best_epoch"] = 2
     costs: dict[str, float | int | None] = {"parameters": 5905, "seconds_total": 0.1}
     label = np.arange(5, dtype=np.int32)
-    predictions = Predictions(label, np.roll(label, replicate).astype(np.int32))
-    result = RunResult(metrics, costs, "lightning.qubit", "matrix", curve, predictions)
+    shares = np.random.default_rng(replicate).random((5, 3), dtype=np.float32)
+    predictions = Predictions(label, np.roll(label, replicate).astype(np.int32), shares)
+    kept = predictions, f"weights {replicate}".encode()
+    result = RunResult(metrics, costs, "lightning.qubit", "matrix", curve, *kept)
     return finished("s", "r", of, replicate, result, datetime.now(UTC))
 
 
@@ -109,7 +112,7 @@ def test_predictions_round_trip_and_can_be_left_out(tmp_path: Path) -> None:
     start_tables(tmp_path)
     of = trial()
     paths = write_records(tmp_path, [of], [record(of, r) for r in (0, 1)])
-    assert [path.parent.name for path in paths] == ["predictions", "curves", "runs"]
+    assert [path.parent.name for path in paths] == ["weights", "predictions", "curves", "runs"]
     frame = pd.read_parquet(tmp_path / "predictions")
     assert list(frame.columns) == schema("predictions").names
     assert frame["cell"].dtype == "category"
@@ -122,11 +125,18 @@ def test_predictions_round_trip_and_can_be_left_out(tmp_path: Path) -> None:
         [0, 1, 2, 3, 4],
         [4, 0, 1, 2, 3],
     ]
-    more = [dataclasses.replace(record(trial(1), r), predictions=None) for r in (0, 1)]
+    assert np.stack(frame["probabilities"].tolist()).shape == (10, 3)
+    kept = weights_of_run(tmp_path, rows[1])
+    assert kept == (b"weights 1", hashlib.sha256(b"weights 1").hexdigest())
+    records = [record(trial(1), r) for r in (0, 1)]
+    more = [dataclasses.replace(one, predictions=None, weights=None) for one in records]
     assert len(write_records(tmp_path, [trial(1)], more)) == 2
+    assert weights_of_run(tmp_path, {**rows[1], "trial": 1}) is None
     assert set(read_table(tmp_path, "predictions")["trial"]) == {0}
-    shutil.rmtree(tmp_path / "predictions")  # as in a run of an earlier version
+    for name in ("predictions", "weights"):  # as in a run of an earlier version
+        shutil.rmtree(tmp_path / name)
     assert predictions_of_run(tmp_path, rows[0]) == []
+    assert weights_of_run(tmp_path, rows[0]) is None
 
 
 def test_a_run_can_be_read_from_its_first_moment(tmp_path: Path) -> None:

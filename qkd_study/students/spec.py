@@ -1,0 +1,102 @@
+"""`StudentSpec`: all that a student is built from, apart from its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from qkd_study.common.errors import InputError
+from qkd_study.common.seeds import derive
+from qkd_study.data import Dataset
+from qkd_study.models import Model, build_model
+from qkd_study.students.declared import read, written
+from qkd_study.study.config import Config
+from qkd_study.study.models import ModelSpec
+
+
+@dataclass(frozen=True)
+class StudentSpec:
+    """All that a student is built from, apart from its weights.
+
+    Attributes:
+        model: the declaration.
+        config: its parameters.
+        shape: of a sample.
+        classes: how many.
+        max_value: by which samples are divided; see `Dataset`.
+        replicate: with the seed of `config` it fixes what is drawn when the student is built.
+    """
+
+    model: ModelSpec
+    config: Config
+    shape: tuple[int, ...]
+    classes: int
+    max_value: float
+    replicate: int
+
+    @classmethod
+    def of(cls, model: ModelSpec, config: Config, dataset: Dataset, replicate: int) -> StudentSpec:
+        """The student of a run."""
+        data = dataset.shape, dataset.classes, float(dataset.max_value)
+        return cls(model, config, *data, replicate)
+
+    def build(self) -> Model:
+        """The student with its initial weights."""
+        return build_model(
+            self.model,
+            self.config,
+            self.shape,
+            self.classes,
+            seed=derive(self.config.seed, self.replicate, "student weights"),
+        )
+
+    def described(self) -> dict[str, Any]:
+        """As JSON values; the model is null if it is defined in the study file."""
+        return {
+            "model": written(self.model),
+            "config": asdict(self.config),
+            "shape": list(self.shape),
+            "classes": self.classes,
+            "max_value": self.max_value,
+            "replicate": self.replicate,
+        }
+
+    @classmethod
+    def from_description(
+        cls, values: Mapping[str, Any], own: ModelSpec | None = None
+    ) -> StudentSpec:
+        """The student that `described` gave.
+
+        Args:
+            values: the description.
+            own: the declaration, if it is defined in the study file.
+
+        Raises:
+            InputError: it is defined in the study file, but `own` is not given; or the description
+                is not one.
+        """
+        try:
+            declared = values["model"]
+            if declared is None and own is None:
+                raise InputError(
+                    "this student's model, or a part of it, is code of its study file, which a "
+                    "file of weights does not hold. Take it from the run, whose folder has the "
+                    "study file: qkd_study.load(RUN).student(cell=..., arm=..., replicate=...)."
+                )
+            known = {field.name for field in fields(Config)}
+            given = {name: value for name, value in values["config"].items() if name in known}
+            every: dict[str, Any] = {**dict.fromkeys(known), **given}
+            config = Config(**every)
+            return cls(
+                own if own is not None else read(declared),
+                config,
+                tuple(int(side) for side in values["shape"]),
+                int(values["classes"]),
+                float(values["max_value"]),
+                int(values["replicate"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(
+                f"the description of the student is damaged: {type(error).__name__} {error}."
+            ) from None
