@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from dataclasses import dataclass
@@ -16,14 +17,12 @@ from qkd_study.distill import Epoch, RunResult
 from qkd_study.forecast.workload import Workload, suggestions_of
 from qkd_study.results import Record, finished, start_tables, write_records
 from qkd_study.results.schema import COSTS, METRICS, REAL
+from qkd_study.students import StudentSpec
 from qkd_study.study.study import Study
 from qkd_study.study.trial import Trial
 
 #: Approximate bytes of the JSON beside a teacher's file, and of a trial in Optuna's journal.
 TEACHER_JSON, JOURNAL = 1_000, 900
-#: Those of a student's weights beside the numbers: what it is built from, and where Parquet finds
-#: it, compressed.
-STUDENT_HEADER = 1_000
 #: Epochs of the files that are written to measure their sizes.
 FEW, MANY = 10, 1000
 #: Validation samples: accuracies are multiples of one over this.
@@ -65,14 +64,14 @@ class _Files:
         row: bytes of a table of runs without rows, and of each row.
         curve: the same of a table of curves.
         predictions: the same of a table of predictions, per run.
-        weights: bytes of a table of weights without weights.
+        weights: the same of a table of students, per student without its numbers.
         seconds: of writing them.
     """
 
     row: tuple[float, float]
     curve: tuple[float, float]
     predictions: tuple[float, float]
-    weights: float
+    weights: tuple[float, float]
     seconds: float
 
 
@@ -99,8 +98,8 @@ def disk(work: Workload, data: Data, tables: int, confirm_tables: int) -> Disk:
     runs = len(work.arms) * replicates.confirm if kept else 0
     predictions = kept * files.predictions[0] + runs * files.predictions[1]
     with_weights = confirm_tables if work.study.weights else 0
-    students = sum(arm.confirmed.weights + STUDENT_HEADER for arm in work.arms.values())
-    weights = with_weights * files.weights
+    students = sum(arm.confirmed.weights + files.weights[1] for arm in work.arms.values())
+    weights = with_weights * files.weights[0]
     weights += replicates.confirm * students if with_weights else 0.0
     for search in work.teacher_searches.values():
         rows += files.row[1] * len(search.trials) * replicates.search + len(search.trials) * JOURNAL
@@ -157,13 +156,14 @@ def _files(study: Study, data: Data) -> _Files:
         start = time.perf_counter()
         more = written(5, FEW)
         seconds = time.perf_counter() - start
-    row, run = ((more[name] - few[name]) / 4 for name in ("runs", "predictions"))
+    tables = ("runs", "predictions", "weights")
+    row, run, student = ((more[name] - few[name]) / 4 for name in tables)
     curve = (many["curves"] - few["curves"]) / (MANY - FEW)
     return _Files(
         (few["runs"] - row, row),
         (few["curves"] - curve * FEW, curve),
         (few["predictions"] - run, run),
-        few["weights"],
+        (few["weights"] - student, student),
         seconds,
     )
 
@@ -201,6 +201,7 @@ def _record(
     guesses = rng.integers(dataset.classes, size=len(label), dtype=np.int32)
     shares = rng.random((len(label), dataset.classes), dtype=np.float32)
     predicted = np.where(rng.random(len(label)) < RIGHT, label, guesses)
+    spec = StudentSpec.of(study.setting.student_of(trial.arm), trial.config, dataset, replicate)
     result = RunResult(
         metrics={c.name.removeprefix("metric."): number() for c in METRICS if c.type == REAL},
         costs={c.name.removeprefix("cost."): number() for c in COSTS if c.type == REAL},
@@ -208,6 +209,6 @@ def _record(
         plan="register",
         curve=curve,
         predictions=Predictions(label, predicted, shares),
-        weights=b"",
+        weights=json.dumps(spec.described()).encode(),
     )
     return finished(study.name, "0" * 22, trial, replicate, result, datetime.now(UTC))

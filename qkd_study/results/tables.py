@@ -219,8 +219,13 @@ def write_options(table: str, rows: int) -> dict[str, Any]:
         table: its name.
         rows: how many it will have.
     """
-    if table == "weights":
-        return {"use_dictionary": False, "compression": "zstd"}
+    if table == "weights":  # statistics would hold the least and the largest of small ones again
+        with_statistics = [name for name in schema(table).names if name != "weights"]
+        return {
+            "use_dictionary": False,
+            "compression": "zstd",
+            "write_statistics": with_statistics,
+        }
     if table != "predictions":
         return {"use_dictionary": rows > 100}  # with few, dictionaries cost more than they save
     numbers = ("sample", "probabilities")

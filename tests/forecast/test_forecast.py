@@ -212,6 +212,7 @@ def test_sizes_are_those_of_a_run(tiny_study: Path, cli: Cli) -> None:
     assert expected.rows == pytest.approx(rows, rel=0.1)
     assert expected.curves == pytest.approx(size("curves/*"), rel=0.1)
     assert expected.predictions == pytest.approx(size("predictions/*"), rel=0.15)
+    assert expected.weights == pytest.approx(size("weights/*"), rel=0.15)
     assert expected.teachers == pytest.approx(size("teachers/*"), rel=0.1)
     files = sum(path.is_file() for path in folder.rglob("*"))
     assert expected.files == pytest.approx(files, abs=8)
