@@ -373,9 +373,8 @@ def describe() -> str:
         "",
         "```python",
         'columns = ["cell", "arm", "replicate", "sample", "label", "predicted"]',
-        "predictions = pandas.read_parquet(",
-        '    "results/q2c_low_data/latest/predictions", columns=columns',
-        ")",
+        "predictions = pandas.read_parquet("
+        '"results/q2c_low_data/latest/predictions", columns=columns)',
         'predictions["right"] = predictions.label == predictions.predicted',
         'predictions.groupby(["cell", "arm", "replicate"], observed=True)["right"].mean()',
         'predictions.groupby("sample")["right"].mean().nsmallest(10)  # the hardest samples',

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qkd_study.common.errors import InputError
 from qkd_study.models.circuits import embed
 from qkd_study.quantum import Circuit
-from qkd_study.students import qasm
+from qkd_study.students.qasm import Line, prepared, program
 
 if TYPE_CHECKING:
     import pennylane as qml
@@ -119,13 +119,26 @@ class BoundCircuit:
                 )
             names = [f"x{number}" for number in range(self.features)]
             gates = [
-                qasm.Line("ry", (wire,), f"{self.angle_range!r} * {name}")
+                Line("ry", (wire,), f"{self.angle_range!r} * {name}")
                 for wire, name in enumerate(names)
             ]
-            return qasm.program(self, names, gates)
+            return program(self.circuit, self.theta.tolist(), gates, names)
         if np.shape(features) != (self.features,):
             raise InputError(
                 f"to_qasm takes one sample, of {self.features} features, but they have the shape "
                 f"{np.shape(features)}."
             )
-        return qasm.program(self, [], qasm.embedding(self, features))
+        return program(self.circuit, self.theta.tolist(), self._lines(features))
+
+    def _lines(self, features: Sequence[float]) -> list[Line]:
+        """The gates that embed the features of one sample (f,)."""
+        match self.embedding:
+            case "angle":
+                return [
+                    Line("ry", (wire,), repr(self.angle_range * float(value)))
+                    for wire, value in enumerate(features)
+                ]
+            case "basis":
+                ones = [wire for wire, value in enumerate(features) if value > 0.5]
+                return [Line("x", (wire,)) for wire in ones]
+        return prepared(self.state(features).tolist(), self.circuit.qubits)

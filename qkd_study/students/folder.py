@@ -17,7 +17,7 @@ WEIGHTS, ABOUT, CARD, QASM = "student.safetensors", "student.json", "README.md",
 VERSION = 1
 
 
-def save_student(student: Student, folder: Path) -> Path:
+def save_student(student: Student, folder: str | Path) -> Path:
     """Write a student to a folder that `load_student` reads.
 
     Returns:
@@ -34,6 +34,7 @@ def save_student(student: Student, folder: Path) -> Path:
             f"Take it from its run: qkd_study.load(RUN).student(cell={student.about['cell']!r}, "
             f"arm={student.about['arm']!r}, replicate={student.about['replicate']})."
         )
+    folder = Path(folder)
     files = {
         WEIGHTS: student.weights,
         ABOUT: json.dumps({"version": VERSION, "about": student.about}, indent=1).encode() + b"\n",
@@ -62,7 +63,7 @@ _NAMES = {WEIGHTS, ABOUT, CARD, QASM}
 
 
 def load_student(folder: str | Path) -> Student:
-    """Load a student that `qkd-study export` or `Student.save` wrote.
+    """Load a student that `qkd-study export` or `save_student` wrote.
 
     Args:
         folder: as it was written; its study is not needed.

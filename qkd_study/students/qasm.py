@@ -6,12 +6,11 @@ PennyLane writes OpenQASM 2 only. The gates are those of `stdgates.inc`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from qkd_study.students.bound import BoundCircuit
+from qkd_study.quantum import Circuit
 
 #: The gates of `quantum.circuit.GATES` by their names in `stdgates.inc`.
 NAMES = {
@@ -37,20 +36,6 @@ class Line(NamedTuple):
     def __str__(self) -> str:
         given = "" if self.angle is None else f"({self.angle})"
         return f"{self.name}{given} {', '.join(f'q[{wire}]' for wire in self.wires)};"
-
-
-def embedding(bound: BoundCircuit, features: Sequence[float]) -> list[Line]:
-    """The gates that embed the features of one sample (f,)."""
-    values = [float(value) for value in features]
-    match bound.embedding:
-        case "angle":
-            return [
-                Line("ry", (wire,), repr(bound.angle_range * value))
-                for wire, value in enumerate(values)
-            ]
-        case "basis":
-            return [Line("x", (wire,)) for wire, value in enumerate(values) if value > 0.5]
-    return prepared(bound.state(values), bound.circuit.qubits)
 
 
 def prepared(state: Iterable[float], qubits: int) -> list[Line]:
@@ -90,19 +75,20 @@ def _controlled(angles: np.ndarray, wire: int) -> list[Line]:
     return lines
 
 
-def program(bound: BoundCircuit, inputs: Sequence[str], gates: Sequence[Line]) -> str:
-    """The whole program.
+def program(
+    circuit: Circuit, theta: Sequence[float], embedding: Sequence[Line], inputs: Sequence[str] = ()
+) -> str:
+    """The whole program, which measures all qubits.
 
     Args:
-        bound: whose circuit follows on the embedding.
+        circuit: n qubits, P parameters.
+        theta: its angles in radians, (P,).
+        embedding: the gates before it.
         inputs: names of variables that the program gets, one for each feature.
-        gates: of the embedding.
     """
-    circuit = bound.circuit
-    angles = circuit.angles([float(angle) for angle in bound.theta])
     trained = [
         Line(NAMES[gate.name], gate.wires, *(repr(float(value)) for value in angle))
-        for gate, angle in zip(circuit.gates, angles, strict=True)
+        for gate, angle in zip(circuit.gates, circuit.angles(theta), strict=True)
     ]
     lines = [
         "OPENQASM 3.0;",
@@ -110,8 +96,8 @@ def program(bound: BoundCircuit, inputs: Sequence[str], gates: Sequence[Line]) -
         *(f"input float[64] {name};" for name in inputs),
         f"qubit[{circuit.qubits}] q;",
         f"bit[{circuit.qubits}] c;",
-        f"// {bound.embedding} embedding",
-        *map(str, gates),
+        "// embedding",
+        *map(str, embedding),
         "// trained circuit",
         *map(str, trained),
         "c = measure q;",

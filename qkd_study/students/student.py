@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -145,12 +144,6 @@ class Student(nn.Module):
         theta = model.theta.detach().double().numpy().copy()
         embedded = model.embedding, model.angle_range
         return BoundCircuit(model.circuit, theta, *embedded, features, measured)
-
-    def save(self, folder: str | Path) -> Path:
-        """Write the student to a folder that `load_student` reads; see `save_student`."""
-        from qkd_study.students.folder import save_student
-
-        return save_student(self, Path(folder))
 
     @property
     def circuit_model(self) -> FullyQuantumModel | HybridModel | None:

@@ -18,6 +18,7 @@ from qkd_study.cli.main import main
 from qkd_study.data import load as load_data
 from qkd_study.models import MLP
 from qkd_study.results import compact_tables
+from qkd_study.students import save_student
 from tests.students.made import made_run, quantum_study
 
 DIGITS = load_data("digits")
@@ -128,14 +129,14 @@ def test_weights_are_there_after_a_compaction(run: Results, tmp_path: Path) -> N
 
 def test_a_folder_is_all_that_is_needed(run: Results, tmp_path: Path) -> None:
     student = run.student(arm="soft", replicate=1001)
-    folder = student.save(tmp_path / "student")
+    folder = save_student(student, tmp_path / "student")
     names = {"student.safetensors", "student.json", "README.md", "circuit.qasm"}
     assert {path.name for path in folder.iterdir()} == names
     again = load_student(folder)
     assert again.predict(DIGITS.test_raw).tolist() == student.predict(DIGITS.test_raw).tolist()
     assert again.spec == student.spec
     assert again.about == student.about
-    assert again.save(folder) == folder  # over itself
+    assert save_student(again, folder) == folder  # over itself
     card = (folder / "README.md").read_text()
     accuracy = f"{100 * student.about['scores']['test_accuracy']:.1f} %"
     for part in (DIGITS.digest, student.about["sha256"], accuracy, "torch | ", "FullyQuantum"):
@@ -146,7 +147,7 @@ def test_a_folder_is_all_that_is_needed(run: Results, tmp_path: Path) -> None:
 def test_folders_that_are_none(run: Results, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not the folder of a student: there is no student"):
         load_student(tmp_path)
-    folder = run.student(best=True).save(tmp_path / "student")
+    folder = save_student(run.student(best=True), tmp_path / "student")
     weights = folder / "student.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
@@ -164,9 +165,9 @@ def test_folders_that_are_none(run: Results, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.tex").write_text("years of work")
     with pytest.raises(InputError, match=r"has other files, such as thesis.tex. Choose a new"):
-        run.student(best=True).save(tmp_path / "other")
+        save_student(run.student(best=True), tmp_path / "other")
     with pytest.raises(InputError, match="cannot be written: File exists"):
-        run.student(best=True).save(tmp_path / "other" / "thesis.tex")
+        save_student(run.student(best=True), tmp_path / "other" / "thesis.tex")
 
 
 OWN = """
@@ -190,7 +191,7 @@ def test_a_model_of_ones_own_needs_its_study_file(tmp_path: Path) -> None:
     recorded = recorded[recorded["replicate"] == student.about["replicate"]]
     assert student.predict(DIGITS.test_raw).tolist() == recorded["predicted"].tolist()
     with pytest.raises(InputError, match=r"arm 'scratch' is defined in the study file.*load\(RUN"):
-        student.save(tmp_path / "student")
+        save_student(student, tmp_path / "student")
     (run.path / "study.py").unlink()
     with pytest.raises(InputError, match="there is no such study file"):
         run.student()

@@ -30,7 +30,7 @@ from qkd_study.models import BUILDERS, MLP, predict
 from qkd_study.students import StudentSpec, check_digest, restored, weights_of
 from qkd_study.students.declared import KINDS, read, written
 from qkd_study.students.weights import HEADER, description, digest_of
-from qkd_study.study import controls
+from qkd_study.study import controls, matched
 from qkd_study.study.config import Config
 from qkd_study.study.models import ModelSpec
 
@@ -47,8 +47,9 @@ MODELS: list[ModelSpec] = [
     Ensemble(Mlp((3,)), members=2, mean="probabilities"),
     controls.PatchPolynomial(order="all"),
     controls.Polynomial(),
-    controls.MatchedConvolution(of=Quanvolution(filters=2)),
-    controls.MatchedMlp(of=FullyQuantum()),
+    matched.MatchedConvolution(of=Quanvolution(filters=2)),
+    matched.MatchedMlp(of=FullyQuantum()),
+    matched.EffectiveMlp(),
     controls.FourierFeatures(features=16),
 ]
 
@@ -64,8 +65,10 @@ def config_of(**changes: Any) -> Config:
 
 
 def spec_of(model: ModelSpec, **changes: Any) -> StudentSpec:
-    if isinstance(model, Quanvolution | controls.PatchPolynomial | controls.MatchedConvolution):
+    if isinstance(model, Quanvolution | controls.PatchPolynomial | matched.MatchedConvolution):
         changes = {"qubits": 4, **changes}
+    if isinstance(model, matched.EffectiveMlp):
+        changes = {"qubits": 6, "depth": 3, "ansatz": "hardware-efficient-minimal", **changes}
     return StudentSpec(model, config_of(**changes), (16, 16), 2, 255.0, 1003)
 
 
