@@ -156,9 +156,12 @@ def about(run: RunTables, row: dict[str, Any], digest: str) -> dict[str, Any]:
         },
         "parameters": int(row["cost.parameters"]),
         "dataset": {
-            "name": run.manifest["dataset"],
-            "sha256": run.manifest["dataset_sha256"],
+            "name": row["config.dataset"],
+            "sha256": run.manifest.get("datasets", {}).get(
+                row["config.dataset"], run.manifest["dataset_sha256"]
+            ),
         },
+        "class_names": run.manifest.get("class_names", []),
         "sha256": digest,
         "trained_at": pd.Timestamp(row["where.ended_at"]).isoformat(timespec="seconds"),
         "versions": {

@@ -6,7 +6,7 @@ import contextlib
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,8 +75,11 @@ def build(
     known_as = class_names(who, values, names)
     if test[0] is None and test[1] is None:
         pool, held = _split(who, y, values, test_share)
-        parts = standardised(x[pool], x[held]) if standardise else (x[pool], x[held])
-        return Dataset(name, parts[0], y[pool], parts[1], y[held], len(values), divisor, known_as)
+        x, test_x = x[pool], x[held]
+        y, test_y = y[pool], y[held]
+        moved = standardised(x, test_x) if standardise else Moved(x, test_x)
+        counted = len(values), divisor, known_as
+        return Dataset(name, moved.pool, y, moved.test, test_y, *counted, moved.mean, moved.spread)
     test_x, test_labels = _pair(who, "test_x", "test_y", *test)
     if test_x.shape[1:] != x.shape[1:]:
         raise InputError(
@@ -90,9 +93,9 @@ def build(
             f"Allowed: {_join_first(values.tolist())}."
         )
     test_y = np.searchsorted(values, test_labels).astype(np.int64)
-    if standardise:
-        x, test_x = standardised(x, test_x)
-    return Dataset(name, x, y, test_x, test_y, len(values), divisor, known_as)
+    moved = standardised(x, test_x) if standardise else Moved(x, test_x)
+    counted = len(values), divisor, known_as
+    return Dataset(name, moved.pool, y, moved.test, test_y, *counted, moved.mean, moved.spread)
 
 
 def class_names(who: str, values: _Labels, names: Sequence[str] | None) -> tuple[str, ...]:
@@ -117,7 +120,16 @@ def class_names(who: str, values: _Labels, names: Sequence[str] | None) -> tuple
     return tuple(names[value] for value in found)
 
 
-def standardised(pool: Floats, test: Floats) -> tuple[Floats, Floats]:
+class Moved(NamedTuple):
+    """Samples of the pool and of the test set; and mean and spread, if they were standardised."""
+
+    pool: Floats
+    test: Floats
+    mean: tuple[float, ...] = ()
+    spread: tuple[float, ...] = ()
+
+
+def standardised(pool: Floats, test: Floats) -> Moved:
     """Subtract the mean of the pool and divide by its standard deviation, in both.
 
     For each feature of vectors, for each channel of colour images, and over all pixels of grey
@@ -133,7 +145,8 @@ def standardised(pool: Floats, test: Floats) -> tuple[Floats, Floats]:
     # A constant that is no binary fraction has a spread of rounding errors.
     spread[spread <= 1e-7 * np.abs(mean)] = 1
     moved = [((part - mean) / spread).astype(np.float32) for part in (pool, test)]
-    return moved[0], moved[1]
+    numbers = (tuple(part.reshape(-1).tolist()) for part in (mean, spread))
+    return Moved(*moved, *numbers)
 
 
 def _divisor(who: str, given: Sequence[Any], divide_by: float | None) -> float:

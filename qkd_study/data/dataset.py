@@ -32,7 +32,9 @@ class Dataset:
         max_value: the stored value that stands for 1; 1 for data that are not scaled.
         class_names: of the classes, in their order, for tables and figures; the default is their
             numbers.
-        digest: SHA-256 of all of the above but the names of the classes.
+        mean, spread: what was subtracted from samples when they were read, and by what they were
+            divided, for each feature, channel, or all pixels; empty if they were not standardised.
+        digest: SHA-256 of the above up to `max_value`.
     """
 
     name: str
@@ -43,6 +45,8 @@ class Dataset:
     classes: int
     max_value: float = 1
     class_names: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    spread: tuple[float, ...] = ()
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -118,6 +118,8 @@ class Subset:
             len(self.classes),
             whole.max_value,
             tuple(whole.class_names[label] for label in self.classes),
+            whole.mean,
+            whole.spread,
         )
 
     def within(self, folder: Path) -> Subset:

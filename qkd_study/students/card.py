@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from qkd_study.students.student import Student
+from qkd_study.students.spec import StudentSpec
+from qkd_study.students.student import Student
 
 _PERCENT = ("accuracy", "agreement", "majority", "f1_macro", "ece")
 
@@ -27,7 +27,7 @@ def card(student: Student) -> str:
         *_quantum_lines(student),
         "```",
         "",
-        f"Samples go in as they are in the data: the student itself {_scaling(spec.max_value)}.",
+        f"Samples go in as they are in the data: the student itself {_scaling(spec)}.",
         "",
         "## Model card",
         "",
@@ -36,6 +36,7 @@ def card(student: Student) -> str:
         f"`{about['arm']}`, trial {about['trial']}, replicate {about['replicate']}; trained "
         f"{about['trained_at']}.",
         f"- **Question of the study**: {about['question']}",
+        f"- **Classes**: {', '.join(map(str, about['class_names'])) or 'by number'}.",
         f"- **Data**: {about['dataset']['name']}, SHA-256 `{about['dataset']['sha256']}`; "
         f"{spec.config.samples} training samples, drawn for this replicate.",
         f"- **Weights**: `student.safetensors`, SHA-256 `{about['sha256']}`.",
@@ -76,10 +77,12 @@ def _quantum_lines(student: Student) -> list[str]:
     ]
 
 
-def _scaling(max_value: float) -> str:
-    if max_value == 1:
+def _scaling(spec: StudentSpec) -> str:
+    if spec.mean:
+        return "standardises them by the study's mean and standard deviation"
+    if spec.max_value == 1:
         return "does all that was done with them in the study"
-    return f"divides them by {max_value:g}, as the study did"
+    return f"divides them by {spec.max_value:g}, as the study did"
 
 
 def _number(name: str, value: Any) -> str:

@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from qkd_study.common.errors import InputError
 from qkd_study.common.seeds import derive
 from qkd_study.data import Dataset
+from qkd_study.data.dataset import scaled
 from qkd_study.models import Model, build_model
 from qkd_study.students.declared import read, written
 from qkd_study.study.config import Config
@@ -25,6 +29,7 @@ class StudentSpec:
         shape: of a sample.
         classes: how many.
         max_value: by which samples are divided; see `Dataset`.
+        mean, spread: by which they were standardised; empty if they were not.
         replicate: with the seed of `config` it fixes what is drawn when the student is built.
     """
 
@@ -34,12 +39,14 @@ class StudentSpec:
     classes: int
     max_value: float
     replicate: int
+    mean: tuple[float, ...] = ()
+    spread: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, model: ModelSpec, config: Config, dataset: Dataset, replicate: int) -> StudentSpec:
         """The student of a run."""
         data = dataset.shape, dataset.classes, float(dataset.max_value)
-        return cls(model, config, *data, replicate)
+        return cls(model, config, *data, replicate, dataset.mean, dataset.spread)
 
     def build(self) -> Model:
         """The student with its initial weights."""
@@ -51,6 +58,17 @@ class StudentSpec:
             seed=derive(self.config.seed, self.replicate, "student weights"),
         )
 
+    def scaled(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+        """Samples (n, *shape) as they are in the data, as the model gets them."""
+        if self.mean:
+            mean, spread = (self._by_channel(values) for values in (self.mean, self.spread))
+            samples = (samples.astype(np.float32) - mean) / spread
+        return scaled(samples, self.max_value)
+
+    def _by_channel(self, values: tuple[float, ...]) -> NDArray[np.float64]:
+        """One number per feature, per channel or for all, in a shape that fits (n, *shape)."""
+        return np.array(values).reshape(-1, *[1] * (len(self.shape) - 1))
+
     def described(self) -> dict[str, Any]:
         """As JSON values; the model is null if it is defined in the study file."""
         return {
@@ -60,6 +78,8 @@ class StudentSpec:
             "classes": self.classes,
             "max_value": self.max_value,
             "replicate": self.replicate,
+            "mean": list(self.mean),
+            "spread": list(self.spread),
         }
 
     @classmethod
@@ -95,6 +115,8 @@ class StudentSpec:
                 int(values["classes"]),
                 float(values["max_value"]),
                 int(values["replicate"]),
+                tuple(map(float, values["mean"])),
+                tuple(map(float, values["spread"])),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from qkd_study.common.errors import InputError
 from qkd_study.common.seeds import derive
-from qkd_study.data.dataset import scaled
 from qkd_study.models import FullyQuantumModel, HybridImageModel, HybridModel, Model
 from qkd_study.models import predict as predict_outputs
 from qkd_study.students.bound import BoundCircuit, Measured
@@ -41,10 +40,18 @@ class Student(nn.Module):
         self.eval()
 
     def forward(self, samples: Tensor) -> Tensor:
-        """Logits (n, classes) of samples (n, *shape), differentiable."""
-        inputs = samples.to(torch.get_default_dtype()) / self.spec.max_value
-        logits: Tensor = self.model(self.model.prepare(inputs)).logits
+        """Logits (n, classes) of prepared samples (n, ...): `student.prepare(samples)`."""
+        logits: Tensor = self.model(samples).logits
         return logits
+
+    def prepare(self, samples: Any) -> Tensor:
+        """What the model gets of samples (n, *shape): scaled, and prepared by it; see `Model`.
+
+        Raises:
+            InputError: as `logits`.
+        """
+        with torch.no_grad():
+            return self.model.prepare(self._scaled(samples))
 
     def logits(self, samples: Any) -> Tensor:
         """Logits (n, classes) of samples (n, *shape), computed as in the study.
@@ -174,7 +181,7 @@ class Student(nn.Module):
             samples = samples.detach().cpu().numpy()
         try:
             raw = np.asarray(samples)
-            found = scaled(raw, self.spec.max_value)
+            numbers = raw.astype(np.float64)
         except (TypeError, ValueError):
             raise InputError(
                 f"samples must be numbers of shape (n, {', '.join(map(str, shape))}), but got "
@@ -186,6 +193,6 @@ class Student(nn.Module):
                 f"samples must be of shape (n, {', '.join(map(str, shape))}), but got "
                 f"{raw.shape}{one}."
             )
-        if not np.isfinite(found).all():
+        if not np.isfinite(numbers).all():
             raise InputError("samples must be finite numbers, but some are NaN or infinite.")
-        return torch.from_numpy(found)
+        return torch.from_numpy(self.spec.scaled(raw))

@@ -187,11 +187,27 @@ def test_samples_are_scaled_as_in_the_study() -> None:
     assert torch.equal(student.logits(digits.test_raw), expected)
     assert torch.equal(student.logits(torch.from_numpy(digits.test_raw)), expected)
     assert torch.equal(student.logits(digits.test_raw.tolist()), expected)
-    whole = torch.from_numpy(digits.test_raw).float()
-    assert torch.allclose(student(whole), expected, atol=1e-6)
+    assert torch.equal(student(student.prepare(digits.test_raw)), expected)
     assert student.predict(digits.test_raw).tolist() == expected.argmax(-1).tolist()
     shares = student.predict_proba(digits.test_raw)
     assert np.allclose(shares, expected.double().softmax(-1).numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 4), (3, 4, 4)], ids=["vectors", "grey", "colour"])
+def test_samples_are_standardised_as_in_the_study(shape: tuple[int, ...]) -> None:
+    from qkd_study import Arrays, Student
+
+    rng = np.random.default_rng(3)
+    x = rng.normal(3.0, 40.0, (80, *shape)).astype(np.float32)
+    y = np.arange(80) % 2
+    dataset = Arrays("mine", x, y, x[:9], y[:9], standardise=True).load()
+    spec = StudentSpec.of(Mlp((4,)), config_of(), dataset, 1000)
+    assert StudentSpec.from_description(json.loads(json.dumps(spec.described()))) == spec
+    model = spec.build()
+    student = Student(spec, model, b"", {})
+    expected = predict(model, torch.from_numpy(dataset.test_inputs())).logits
+    assert torch.equal(student.logits(x[:9]), expected)
+    assert not torch.allclose(student.logits(dataset.test_raw), expected)
 
 
 @pytest.mark.parametrize(
