@@ -181,6 +181,8 @@ class Student(nn.Module):
             samples = samples.detach().cpu().numpy()
         try:
             raw = np.asarray(samples)
+            if raw.dtype.kind not in "biuf":
+                raise TypeError
             numbers = raw.astype(np.float64)
         except (TypeError, ValueError):
             raise InputError(
