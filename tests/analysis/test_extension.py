@@ -11,6 +11,7 @@ from scipy import stats
 from qkd_study import Replicates
 from qkd_study.analysis import Results, judge
 from qkd_study.analysis.report.prose import statement
+from qkd_study.analysis.report.scores import scores
 from tests.analysis.made import CLAIM, made_results, made_study
 
 FIRST, MOST = 10, 80
@@ -56,3 +57,22 @@ def test_what_was_declared_is_counted() -> None:
     late = extended(made, 4)
     late.manifest["claims"][0]["confirm_rows"] = 96
     assert judge(late)[0].cut_to is None  # the claim itself came after the results
+
+
+@pytest.mark.parametrize("kind", ["added", "looks"])
+def test_p_values_of_the_scores_are_of_the_first_replicates(kind: str) -> None:
+    confirm = (FIRST, MOST) if kind == "looks" else MOST
+    study = made_study(replicates=Replicates(2, confirm), factors={"samples": (50,)})
+    made = made_results({"soft": 0.006}, study=study, noise=0.02)
+    results = extended(made, FIRST) if kind == "added" else made
+    first = (made.runs["phase"] != "confirm") | (made.runs["replicate"] < 1000 + FIRST)
+    early = replace(made, runs=made.runs[first]).comparison().set_index("arm").loc["soft"]
+    found = results.comparison().set_index("arm").loc["soft"]
+    alone = made_results({"soft": 0.006}, study=made_study(replicates=Replicates(2, MOST)))
+    assert found["pairs"] == MOST
+    assert found["gain"] != early["gain"]
+    for name in ("p", "p_holm", "p_wilcoxon"):
+        assert found[name] == pytest.approx(early[name])
+    table = scores(results, ()).tables[0]
+    assert "p values are of the first 10 replicates" in table.note
+    assert "of the first" not in scores(alone, ()).tables[0].note

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from qkd_study.analysis.claims.contrasts import paired_test
-from qkd_study.analysis.claims.sides import paired_scores
+from qkd_study.analysis.claims.extension import fixed_replicates
+from qkd_study.analysis.claims.sides import PairedScores, paired_scores
 from qkd_study.analysis.run_tables import RunTables
 from qkd_study.analysis.statistics import (
     detectable_difference,
@@ -34,21 +35,22 @@ def comparison(results: RunTables, metric: str = "metric.test_accuracy") -> pd.D
         replicates); and where there is a baseline to compare with: pairs (replicates of both),
         unpaired (those of only one, left out), gain, its t interval `low` to `high`, its bootstrap
         interval `bca_low` to `bca_high`, sd, won (share), p (as of claims, `paired_test`), p_holm
-        (over all rows of this table), p_wilcoxon. Intervals, sd and p are nan below two pairs.
+        (over all rows of this table), p_wilcoxon. Intervals, sd and p are nan below two pairs. The
+        p values leave out replicates whose number depends on results, see `fixed_replicates`.
     """
     rows = []
-    base = results.baseline
-    contrasts = {
-        (arm, cell): pair
-        for arm in results.arms
-        if base is not None and arm != base
-        for cell, pair in paired_scores(results, _gain(arm, base, metric)).items()
-    }
+    fixed, cut_to = fixed_replicates(results)
+    contrasts = _contrasts(results, metric)
+    tested = contrasts if cut_to is None else _contrasts(fixed, metric)
     for cell, arm, scores, _ in _by_cell_and_arm(results, metric):
         row = {"cell": cell, "arm": arm, "n": scores.count(), "score": scores.mean()}
         if (arm, cell) in contrasts:
             pair = contrasts[arm, cell]
             found, p = paired_test(pair, metric)
+            wilcoxon = found.p_wilcoxon
+            if cut_to is not None:
+                early, p = paired_test(tested[arm, cell], metric)
+                wilcoxon = early.p_wilcoxon
             row |= {
                 "pairs": found.n,
                 "unpaired": pair.left_out,
@@ -60,13 +62,24 @@ def comparison(results: RunTables, metric: str = "metric.test_accuracy") -> pd.D
                 "sd": found.sd,
                 "won": found.won,
                 "p": p,
-                "p_wilcoxon": found.p_wilcoxon,
+                "p_wilcoxon": wilcoxon,
             }
         rows.append(row)
     names = ["cell", "arm", "n", "score", "pairs", "unpaired", "gain", "low", "high", "bca_low"]
     names += ["bca_high", "sd", "won", "p", "p_holm", "p_wilcoxon"]
     table = pd.DataFrame(rows, columns=names)
     return table.assign(p_holm=adjusted(table["p"])).astype(dict.fromkeys(names[3:], float))
+
+
+def _contrasts(results: RunTables, metric: str) -> dict[tuple[str, str], PairedScores]:
+    """Every arm and the baseline, by arm and cell."""
+    base = results.baseline
+    return {
+        (arm, cell): pair
+        for arm in results.arms
+        if base is not None and arm != base
+        for cell, pair in paired_scores(results, _gain(arm, base, metric)).items()
+    }
 
 
 def _gain(arm: str, base: str, metric: str) -> dict[str, Any]:

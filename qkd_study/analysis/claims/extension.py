@@ -36,12 +36,34 @@ def declared_replicates(results: RunTables) -> tuple[RunTables, int | None]:
     ]
     if not numbers or min(numbers) >= _most(results.declaration["replicates"]["confirm"]):
         return results, None
-    late = FIRST_CONFIRM_REPLICATE + min(numbers)
+    return _first(results, min(numbers)), min(numbers)
+
+
+def fixed_replicates(results: RunTables) -> tuple[RunTables, int | None]:
+    """A run without the confirm replicates whose number depends on results.
+
+    Beside those that `declared_replicates` leaves out, these are the replicates after the first
+    look of a run with looks, which only open claims have. So a test at 5 % that knows of no looks
+    keeps its level.
+
+    Returns:
+        As `declared_replicates`.
+    """
+    declared, number = declared_replicates(results)
+    looks = results.declaration["replicates"].get("looks")
+    if not looks or (number is not None and number <= looks[0]):
+        return declared, number
+    return _first(declared, int(looks[0])), int(looks[0])
+
+
+def _first(results: RunTables, number: int) -> RunTables:
+    """A run with so many confirm replicates."""
+    late = FIRST_CONFIRM_REPLICATE + number
     runs, curves = (
         table[(table["phase"] != "confirm") | (table["replicate"] < late)]
         for table in (results.runs, results.curves)
     )
-    return replace(results, runs=runs, curves=curves), min(numbers)
+    return replace(results, runs=runs, curves=curves)
 
 
 def _most(replicates: int | Sequence[int]) -> int:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from qkd_study.analysis.claims.arms import comparison
 from qkd_study.analysis.claims.evaluate import ClaimResult
+from qkd_study.analysis.claims.extension import fixed_replicates
 from qkd_study.analysis.claims.table import unit, verdicts
 from qkd_study.analysis.report.page import Subsection, Table
 from qkd_study.analysis.report.pooled import cells_table
@@ -62,6 +63,11 @@ def _scores(results: RunTables) -> Table:
         "new replicates on these test samples. Holm's p, of paired t tests, is corrected over all "
         "rows of this table. Select a heading to sort."
     )
+    if (first := fixed_replicates(results)[1]) is not None:
+        note += (
+            f" The p values are of the first {first} replicates: how many there are beyond these "
+            f"depends on results."
+        )
     return table("Scores on the test set", note, frame, shown)
 
 
