@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,17 +55,31 @@ def test_parts_of_ones_own_run(tmp_path: Path, cli: Cli, title: str, code: str) 
 def external(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The studies of the page on teachers from elsewhere, with the files that they read."""
     text = (ROOT / "docs" / "external_teachers.md").read_text()
-    script, frozen, cached = re.findall(r"```python\n(.*?)```", text, re.S)
+    script, frozen, cached, questions, _ = re.findall(r"```python\n(.*?)```", text, re.S)
     monkeypatch.chdir(tmp_path)
     exec(compile(script, "script.py", "exec", dont_inherit=True), {})
     (tmp_path / "frozen.py").write_text(frozen)
     (tmp_path / "cached.py").write_text(cached)
+    (tmp_path / "questions.py").write_text(questions)
     return tmp_path
 
 
 def test_teachers_from_elsewhere_can_be_planned(external: Path) -> None:
-    for name in ("frozen", "cached"):
+    for name in ("frozen", "cached", "questions"):
         assert make_plan(load_study(external / f"{name}.py"), load("digits")).teachers == 0
+
+
+@pytest.mark.slow
+def test_a_transfer_set_is_asked_about(external: Path, cli: Cli) -> None:
+    few = ["--set", "epochs=3", "--trials", "1", "--replicates", "2"]
+    done = cli("run", "questions.py", *few)
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = (ROOT / "docs" / "external_teachers.md").read_text()
+    reading: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(.*?)```", text, re.S)[-1], reading)
+    assert list(reading["per_query"].index) == [20, 120, 520]
+    again = cli("replay", "questions", "--replicate", "1000").stdout.splitlines()
+    assert [line.endswith("equal to the last bit") for line in again] == [True] * 4
 
 
 @pytest.mark.slow

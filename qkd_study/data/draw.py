@@ -19,14 +19,18 @@ class Draw:
         student: int64 (K,).
         teacher: int64 (M,), with M >= K.
         validation: int64 (V,), disjoint from both.
+        transfer: int64 (T,), disjoint from `student` and `validation`.
     """
 
     student: Ints
     teacher: Ints
     validation: Ints
+    transfer: Ints
 
 
-def check_draw(dataset: Dataset, samples: int, teacher_samples: int, validation: int) -> None:
+def check_draw(
+    dataset: Dataset, samples: int, teacher_samples: int, validation: int, transfer: int = 0
+) -> None:
     """Check that such a draw exists.
 
     Raises:
@@ -50,6 +54,13 @@ def check_draw(dataset: Dataset, samples: int, teacher_samples: int, validation:
                 f"{len(dataset.pool_labels)} samples to draw from, of which validation_samples="
                 f"{validation} are held out. Allowed: up to {max(limit, 0)}."
             )
+    if samples + transfer > limit:
+        raise InputError(
+            f"transfer_samples={transfer} is larger than what is left: {dataset.name} has "
+            f"{len(dataset.pool_labels)} samples to draw from, of which validation_samples="
+            f"{validation} are held out and samples={samples} have labels. Allowed: up to "
+            f"{limit - samples}."
+        )
 
 
 def draw(
@@ -57,6 +68,7 @@ def draw(
     samples: int,
     teacher_samples: int,
     validation: int,
+    transfer: int = 0,
     *,
     seed: int,
     replicate: int,
@@ -73,17 +85,20 @@ def draw(
         samples: K.
         teacher_samples: M >= K.
         validation: V.
+        transfer: T, samples whose labels are not used; they follow the K, so a teacher with more
+            than K may know some of them.
         seed, replicate: fix the draw.
 
     Raises:
         InputError: the pool is too small (see `check_draw`).
     """
-    check_draw(dataset, samples, teacher_samples, validation)
+    check_draw(dataset, samples, teacher_samples, validation, transfer)
     order = _stratified_order(
         dataset.pool_labels, dataset.classes, generator(seed, replicate, "draw")
     )
     rest = order[validation:]
-    return Draw(rest[:samples], rest[:teacher_samples], order[:validation])
+    unlabelled = rest[samples : samples + transfer]
+    return Draw(rest[:samples], rest[:teacher_samples], order[:validation], unlabelled)
 
 
 def noisy_labels(labels: Ints, share: float, classes: int, *, seed: int, replicate: int) -> Ints:

@@ -74,13 +74,15 @@ class Objective:
 
         Args:
             student: logits (batch, classes), features, and states if a term needs them.
-            labels: int64 (batch,).
+            labels: int64 of the first samples (labelled,). The others have none: cross-entropy and
+                terms that take labels act on the first alone.
             teacher: those of the teacher, without gradient; `None` if no term needs them.
         """
+        logits = student.logits[: len(labels)]
         if self.label_smoothing:
-            cross_entropy = smoothed_cross_entropy(student.logits, labels, self.label_smoothing)
+            cross_entropy = smoothed_cross_entropy(logits, labels, self.label_smoothing)
         else:
-            cross_entropy = functional.cross_entropy(student.logits, labels)
+            cross_entropy = functional.cross_entropy(logits, labels)
         total = self.scale_cross_entropy * cross_entropy
         parts: dict[str, Tensor] = {}
         if teacher is not None:
@@ -91,7 +93,10 @@ class Objective:
 
     def _term(self, name: str, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
         term, function = TERMS[name], LOSSES.get(name, self.own)
-        compared = [_part(outputs, term.compares) for outputs in (student, teacher)]
+        both = student, teacher
+        if term.labels and len(labels) < len(student.logits):
+            both = _first(student, len(labels)), _first(teacher, len(labels))
+        compared = [_part(outputs, term.compares) for outputs in both]
         if function is None or any(part is None for part in compared):
             raise ValueError(f"term {name!r} cannot be computed from these models")
         values = (self.values[parameter] for parameter in term.reads)
@@ -102,6 +107,12 @@ class Objective:
 def values_of(config: Config, terms: Iterable[Term]) -> dict[str, float]:
     """The parameters that terms read, by name."""
     return {name: getattr(config, name) for term in terms for name in term.reads}
+
+
+def _first(outputs: Outputs, count: int) -> Outputs:
+    """The outputs of the first samples."""
+    state = None if outputs.state is None else outputs.state[:count]
+    return Outputs(outputs.logits[:count], outputs.features[:count], state)
 
 
 def _part(outputs: Outputs, part: Part | None) -> Any:

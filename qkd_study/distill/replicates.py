@@ -41,7 +41,7 @@ def runs_in_batch(setting: Setting, arm: Arm, config: Config, dataset: Dataset) 
 
 def replicates_held(setting: Setting, arm: Arm, config: Config, dataset: Dataset) -> int:
     """How many replicates of students that run in a batch are in memory at once, at most."""
-    samples = config.samples + config.validation_samples
+    samples = config.samples + (config.transfer_samples or 0) + config.validation_samples
     return largest_batch(setting.student_of(arm), config, dataset.shape, samples)
 
 
@@ -135,6 +135,7 @@ class _Call:
         students = [setup.student for setup in setups.values()]
         batch = batch_models(self.setting.student_of(self.arm), students)
         targets = [setup.targets for setup in setups.values() if setup.targets is not None]
+        transfers = [setup.transfer for setup in setups.values() if setup.transfer is not None]
         started = time.perf_counter()
         trained = train_batched(
             batch,
@@ -143,6 +144,7 @@ class _Call:
             Objective.of(self.config, self.arm),
             training_config(self.config),
             teachers=targets or None,
+            transfers=transfers or None,
             seeds=[setup.seed for setup in setups.values()],
         )
         seconds_train = time.perf_counter() - started

@@ -14,7 +14,7 @@ from qkd_study.common.seeds import derive
 from qkd_study.data import Dataset
 from qkd_study.distill import scores
 from qkd_study.distill.objective import Objective, spoiled
-from qkd_study.distill.samples import Samples, sample_splits
+from qkd_study.distill.samples import Samples, sample_splits, transfer_inputs
 from qkd_study.distill.teacher_spec import TeacherSpec
 from qkd_study.distill.teachers import Teacher, TeacherStore
 from qkd_study.distill.training import Epoch, TrainingConfig, TrainingResult, train
@@ -96,6 +96,7 @@ def run(
         Objective.of(config, arm),
         training_config(config),
         teacher=setup.targets,
+        transfer=setup.transfer,
         seed=setup.seed,
     )
     seconds_train = time.perf_counter() - started
@@ -130,7 +131,9 @@ class RunSetup:
         training, validation: its samples.
         teacher_spec: of its teacher.
         teacher: `None` if the arm needs none.
-        targets: the teacher's outputs for the training samples, spoiled if the arm says so.
+        targets: the teacher's outputs for the training samples, then the transfer samples; spoiled
+            if the arm says so.
+        transfer: samples without labels (T, ...); `None` without any.
         temperature: that softens the teacher's outputs; `None` if the arm reads none.
         seed: of the order of the samples.
     """
@@ -142,6 +145,7 @@ class RunSetup:
     teacher_spec: TeacherSpec
     teacher: Teacher | None
     targets: Outputs | None
+    transfer: Tensor | None
     temperature: float | None
     seed: int
 
@@ -171,6 +175,11 @@ class RunSetup:
         }
         if self.temperature is not None:
             metrics["teacher_entropy"] = scores.mean_entropy(train.logits, self.temperature)
+        if self.transfer is not None:
+            seed = derive(self.seed, 0, "student transfer")
+            mine = predict(self.student, self.transfer, seed=seed).logits
+            others = train.logits[len(self.training.labels) :]
+            metrics["transfer_agreement"] = scores.agreement(mine, others)
         return metrics
 
     def test_metrics(
@@ -213,6 +222,7 @@ class RunSetup:
             "parameters_quantum": student.quantum_parameters,
             "parameters_effective": student.effective_parameters,
             "teacher_parameters": None if teacher is None else teacher.parameters,
+            "teacher_queries": None if teacher is None else len(teacher.train.logits),
             "gates": gates,
             "labels": self.labels,
             "circuit_executions": executions,
@@ -252,5 +262,6 @@ def set_up_run(
         seed = derive(config.seed, replicate, "spoiled teacher")
         targets = spoiled(teacher.train, arm.spoiled, seed=seed)
     seed = derive(config.seed, replicate, "student order")
-    given = student, training, validation, spec, teacher, targets
+    transfer = transfer_inputs(config, dataset, replicate) if arm.needs_teacher else None
+    given = student, training, validation, spec, teacher, targets, transfer
     return RunSetup(built_from, *given, config.temperature, seed)

@@ -30,9 +30,18 @@ def drawn(config: Config, dataset: Dataset, replicate: int) -> Draw:
         config.samples,
         config.teacher_samples,
         config.validation_samples,
+        config.transfer_samples or 0,
         seed=config.seed,
         replicate=replicate,
     )
+
+
+def transfer_inputs(config: Config, dataset: Dataset, replicate: int) -> Tensor | None:
+    """The transfer samples of a replicate, float32 (T, ...); `None` if there are none."""
+    if not config.transfer_samples:
+        return None
+    index = drawn(config, dataset, replicate).transfer
+    return torch.from_numpy(dataset.pool_inputs(index))
 
 
 def sample_splits(

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from qkd_study.common.seeds import derive
 from qkd_study.data import Dataset
 from qkd_study.distill.batched import can_batch, largest_batch
 from qkd_study.distill.objective import Objective, values_of
-from qkd_study.distill.samples import Samples, drawn, sample_splits
+from qkd_study.distill.samples import Samples, drawn, sample_splits, transfer_inputs
 from qkd_study.distill.training import TrainingConfig
 from qkd_study.models import Model, build_model
 from qkd_study.study.arms import Arm
@@ -155,10 +156,16 @@ class TeacherSpec:
         return sample_splits(self.config, self.dataset, self.replicate)
 
     def queries(self) -> Tensor:
-        """What the model takes for the student's training samples (K, ...)."""
+        """What the model takes for the student's K training samples, then its T transfer samples.
+
+        (K + T, ...).
+        """
+        given = self.config, self.dataset, self.replicate
         if isinstance(self.model, CachedTeacher):
-            return torch.from_numpy(drawn(self.config, self.dataset, self.replicate).student)
-        return self.samples()[0].inputs
+            index = drawn(*given)
+            return torch.from_numpy(np.concatenate([index.student, index.transfer]))
+        inputs, transfer = self.samples()[0].inputs, transfer_inputs(*given)
+        return inputs if transfer is None else torch.cat([inputs, transfer])
 
     def validation_queries(self) -> Tensor:
         """What the model takes for the validation samples (V, ...)."""

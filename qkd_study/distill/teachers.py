@@ -33,7 +33,7 @@ class Teacher:
     """A trained teacher and its outputs for a student.
 
     Attributes:
-        train: its outputs for the student's K training samples.
+        train: its outputs for the student's K training samples, then its T transfer samples.
         validation: its logits (V, classes) for the validation samples.
         parameters: the number of trained parameters; `None` if only its outputs are known.
         gates: gates of one of its circuits; `None` if unknown.
@@ -93,9 +93,11 @@ class TeacherStore:
 
     def get(self, spec: TeacherSpec) -> Teacher:
         """Get a teacher with its outputs for the training samples; train it if necessary."""
-        key: tuple[Any, ...] = (spec.name(), spec.config.samples, spec.wants_state)
+        config = spec.config
+        key: tuple[Any, ...] = (spec.name(), config.samples, spec.wants_state)
+        key = (*key, config.transfer_samples)
         if not spec.is_trained:  # its name does not depend on the draw
-            key = (*key, spec.config.seed, spec.replicate, spec.config.validation_samples)
+            key = (*key, config.seed, spec.replicate, config.validation_samples)
         if key not in self._recent:
             if spec.is_trained:
                 with self._lock(spec):

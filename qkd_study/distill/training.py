@@ -122,6 +122,7 @@ def train(
     config: TrainingConfig,
     *,
     teacher: Outputs | None = None,
+    transfer: Tensor | None = None,
     seed: int,
 ) -> TrainingResult:
     """Train `model` in place, and set it to the weights of the chosen epoch.
@@ -132,7 +133,10 @@ def train(
         validation: the samples on which epochs are scored.
         objective: the loss.
         config: of the training.
-        teacher: outputs of the teacher for the training samples, computed once.
+        teacher: outputs of the teacher for the training samples, then the transfer samples,
+            computed once.
+        transfer: samples without labels (T, ...). Each step takes an even share of them beside its
+            labelled samples, so that there are as many steps as without.
         seed: of the order of the samples, and of random numbers of the model or the loss.
 
     Raises:
@@ -145,7 +149,10 @@ def train(
     seeded_draws = _SeededDraws(seed, [model, objective.own])
     with seeded_draws("preparation"), torch.no_grad():
         model.fit(training.inputs)
-        inputs, val_inputs = model.prepare(training.inputs), model.prepare(validation.inputs)
+        given = training.inputs if transfer is None else torch.cat([training.inputs, transfer])
+        inputs, val_inputs = model.prepare(given), model.prepare(validation.inputs)
+    labelled, unlabelled = len(training.labels), 0 if transfer is None else len(transfer)
+    transfer_order = torch.Generator().manual_seed(transfer_seed(seed))
     targets = None if teacher is None else detached(teacher)
     result, best, weights = TrainingResult(), -1.0, {}
     with seeded_draws("training"):
@@ -153,8 +160,11 @@ def train(
             start = time.perf_counter()
             model.train()
             sums, rate = _Sums(), config.rate(epoch)
-            for index in torch.randperm(len(inputs), generator=order).split(config.batch_size):
+            batches = torch.randperm(labelled, generator=order).split(config.batch_size)
+            shares = torch.randperm(unlabelled, generator=transfer_order).tensor_split(len(batches))
+            for index, share in zip(batches, shares, strict=True):
                 labels = training.labels[index]
+                index = torch.cat([index, labelled + share]) if unlabelled else index
                 outputs = model(inputs[index])
                 batch_targets = None if targets is None else detached(targets, index)
                 terms = objective(outputs, labels, batch_targets)
@@ -162,7 +172,7 @@ def train(
                     optimizer.clear()
                     terms.total.backward()
                     optimizer.step(rate)
-                sums.add(terms, outputs.logits, labels)
+                sums.add(terms, outputs.logits[: len(labels)], labels)
             means = sums.means()
             if not math.isfinite(means["total"]):
                 raise Diverged(f"the loss was {means['total']} in epoch {epoch}")
@@ -183,6 +193,11 @@ def train(
     return result
 
 
+def transfer_seed(seed: int) -> int:
+    """The seed of the order of transfer samples, apart from that of the labelled ones."""
+    return derive(seed, 0, "transfer order")
+
+
 class _SeededDraws(NamedTuple):
     """Seeds for the random numbers of a study's own model or loss, one for each purpose.
 
@@ -197,7 +212,7 @@ class _SeededDraws(NamedTuple):
 
 
 class _Sums:
-    """Sums over the samples of an epoch, as tensors: `.item()` in every step costs time."""
+    """Sums over an epoch's labelled samples, as tensors: `.item()` in every step costs time."""
 
     def __init__(self) -> None:
         self.samples = 0

@@ -28,7 +28,7 @@ from qkd_study.distill import (
 )
 from qkd_study.distill.batched import batch_models, train_batched
 from qkd_study.distill.teacher_spec import BATCH_SIZE
-from qkd_study.forecast.shapes import Training
+from qkd_study.forecast.shapes import Training, as_labelled
 from qkd_study.models import EnsembleModel, Model, Outputs, build_model, predict
 from qkd_study.study.external import CachedTeacher
 from qkd_study.study.models import ModelSpec
@@ -195,7 +195,7 @@ def measure(study: Study, training: Training, dataset: Dataset) -> Cost:
 
 
 def _student(study: Study, of: Training, dataset: Dataset) -> Cost:
-    arm, config = of.arm, of.config
+    arm, config = of.arm, as_labelled(of.config)
     student = study.setting.student_of(arm)
     spec = TeacherSpec.of(study.setting, arm, config, dataset, 0)
     samples, _, validated = sample_splits(config, dataset, 0)

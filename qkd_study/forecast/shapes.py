@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -67,6 +67,20 @@ class Training:
         return self.validations == self.epochs
 
 
+def as_labelled(config: Config) -> Config:
+    """A configuration whose student costs as much, with labels instead of transfer samples."""
+    if not config.transfer_samples:
+        return config
+    samples = config.samples + config.transfer_samples
+    return replace(
+        config,
+        samples=samples,
+        teacher_samples=max(config.teacher_samples, samples),
+        batch_size=ceil(samples / ceil(config.samples / config.batch_size)),
+        transfer_samples=0,
+    )
+
+
 def shape_of(study: Study, training: Training) -> Shape:
     """The shape of a training; all arms with the same loss terms share that of the student."""
     arm, config, setting = training.arm, training.config, study.setting
@@ -75,6 +89,7 @@ def shape_of(study: Study, training: Training) -> Shape:
         model = setting.student_of(arm)
         own = {name: value for name, value in vars(config).items() if name in model.reads}
         kind = {"terms": canonical(arm.terms), "optimizer": config.optimizer}
+        config = as_labelled(config)
         samples, batch, answered = config.samples, config.batch_size, config.teacher_samples
         validation = config.validation_samples
     else:

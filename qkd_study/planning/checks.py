@@ -43,6 +43,7 @@ def check_study(study: Study, data: Data) -> None:
                     values["samples"],
                     values["teacher_samples"],
                     values["validation_samples"],
+                    values["transfer_samples"],
                 )
                 for arm in study.all_arms:
                     _check_arm(study, arm, values, dataset)
@@ -137,7 +138,8 @@ def _check_model(model: ModelSpec, values: Mapping[str, Any], dataset: Dataset) 
         check_memory(
             values["qubits"],
             lambda n: model.embedding_numbers({**values, "qubits": n}, dataset.shape),
-            values["teacher_samples"] + values["validation_samples"],
+            max(values["teacher_samples"], values["samples"] + values["transfer_samples"])
+            + values["validation_samples"],
             matrices=isinstance(_inner(model), Quanvolution),
         )
 

@@ -88,6 +88,7 @@ def _small(config: Config, dataset: Dataset, rest: int) -> Config:
         samples=samples,
         teacher_samples=max(samples, teachers),
         validation_samples=min(config.validation_samples, VALIDATION),
+        transfer_samples=min(config.transfer_samples or 0, BATCH),
         batch_size=batch,
         epochs=1,
         teacher_epochs=1,

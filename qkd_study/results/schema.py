@@ -129,6 +129,13 @@ METRICS = (
         "test samples that both put into one class; null likewise",
     ),
     Column(
+        "metric.transfer_agreement",
+        REAL,
+        "share",
+        "transfer samples that the trained student and its teacher put into one class; null "
+        "without any",
+    ),
+    Column(
         "metric.best_epoch",
         INT,
         "epochs",
@@ -154,6 +161,13 @@ COSTS = (
         "",
         "trainable numbers of the teacher, also of one that was trained elsewhere; null without "
         "one, and where only its outputs are known",
+    ),
+    Column(
+        "cost.teacher_queries",
+        INT,
+        "",
+        "samples for which the student got outputs of its teacher: its training samples and its "
+        "transfer samples; null without a teacher",
     ),
     Column(
         "cost.gates",

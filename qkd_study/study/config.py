@@ -74,6 +74,15 @@ class Config:
         decides_fit=True,
         changes_time=True,
     )
+    transfer_samples: int | None = _parameter(
+        0,
+        "unlabelled samples of the pool, beside the K, on which only the distillation terms act",
+        low=0,
+        unlabelled=True,
+        cost="every one asks the teacher once more",
+        decides_fit=True,
+        changes_time=True,
+    )
     temperature: float | None = _parameter(
         4.0,
         "softmax temperature T of the soft targets, also of those that teach a later generation",

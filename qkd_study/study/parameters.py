@@ -62,6 +62,8 @@ class Parameter:
         terms: the loss terms that read it, if only they do; other arms ignore it.
         only_with: another parameter, of the student, and those of its values with which this one
             is read. A teacher reads one with the role `both` with every value.
+        unlabelled: whether only terms that compare the student with a teacher without labels read
+            it.
         role: the model that reads it; `circuit`: each of the two that is quantum; `network`: the
             student, if it is classical; its teacher has one of its own, `teacher_` and the name.
         follows: the parameter whose value it has if a study does not set it.
@@ -82,6 +84,7 @@ class Parameter:
     neutral: float = 0.0
     terms: tuple[str, ...] = ()
     only_with: tuple[str, tuple[str, ...]] | None = None
+    unlabelled: bool = False
     role: Role = "student"
     follows: str | None = None
     decides_fit: bool = False

@@ -43,6 +43,8 @@ def reads(study: Declaration, arm: Arm, what: Parameter) -> bool:
         return True
     if what.terms:
         return False
+    if what.unlabelled:
+        return any(not term.labels for term in arm.comparisons)
     if what.role in ("student", "both"):
         return _matters(study, arm, what)
     if what.role in ("circuit", "network") and what.name in study.setting.student_of(arm).reads:

@@ -609,6 +609,7 @@ def test_a_term_and_its_gradient_are_those_of_its_function(name: str) -> None:
         of_batch,
         teacher["features"].transpose(1, 2)[..., None],
         count,
+        count,
     )
     for model in range(2):
         mine, its = (

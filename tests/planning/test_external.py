@@ -221,7 +221,8 @@ def test_paths_are_from_the_folder_of_the_study_file(
 def test_a_plan_of_outputs_needs_no_torch(tmp_path: Path) -> None:
     cached(tmp_path)
     code = (
-        "import sys; from qkd_study import *; from qkd_study.data import load;"
+        "import sys; from qkd_study import CachedTeacher, ClassicalToClassical, Study;"
+        "from qkd_study.data import load;"
         "from qkd_study.planning.plan import make_plan;"
         "setting = ClassicalToClassical(teacher=CachedTeacher('t.npz'));"
         "make_plan(Study(question='?', setting=setting), load('digits'));"

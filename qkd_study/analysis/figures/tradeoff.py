@@ -17,7 +17,10 @@ from qkd_study.analysis.summary import in_every_cell
 PANELS = 6
 NAMED = 8
 #: Factors whose values have separate panels: with more data, a model is not better.
-DATA = ("samples", "teacher_samples", "validation_samples", "label_noise")
+DATA = (
+    *("samples", "teacher_samples", "transfer_samples"),
+    *("validation_samples", "label_noise"),
+)
 
 
 def pareto(results: RunTables, cost: str | None = None, title: str | None = None) -> Figure:

@@ -40,6 +40,7 @@ _WORDS = {
     "cross_entropy": "cross-entropy",
     "samples": "training samples K",
     "teacher_samples": "teacher samples M",
+    "transfer_samples": "transfer samples T",
     "scale_cross_entropy": "scale of cross-entropy",
     "seconds_train": "time to train a student",
     "seconds_teacher": "time to train a teacher",

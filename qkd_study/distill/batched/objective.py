@@ -35,18 +35,20 @@ def targets(objective: Objective, labels: Tensor, classes: int, teacher: Outputs
 
     Args:
         objective: the loss.
-        labels: int64 (n,).
+        labels: int64, of the first samples.
         classes: how many.
-        teacher: outputs for the same samples.
+        teacher: outputs for all n samples.
 
     Returns:
-        The label's distribution over the classes and, with soft targets, the teacher's at the
-        temperature and its logarithm: (planes, n, 1), `classes` planes each.
+        The label's distribution over the classes, 0 without a label, and, with soft targets, the
+        teacher's at the temperature and its logarithm: (planes, n, 1), `classes` planes each.
     """
     of_labels = functional.one_hot(labels, classes).to(torch.float32)
     if objective.label_smoothing:
         share = objective.label_smoothing
         of_labels = (1 - share) * of_labels + share / classes
+    if teacher is not None:  # transfer samples have no label
+        of_labels = functional.pad(of_labels, (0, 0, 0, len(teacher.logits) - len(labels)))
     planes = [of_labels]
     if teacher is not None and "soft" in objective.weights:
         temperature = objective.values["temperature"]
@@ -62,6 +64,7 @@ def losses(
     targets: Tensor,
     teacher_features: Tensor | None,
     count: int,
+    labelled: int,
 ) -> BatchedTerms:
     """The loss of a batch of every student.
 
@@ -72,13 +75,15 @@ def losses(
         targets: of the same samples, (R, planes, B, 1); see `targets`.
         teacher_features: the teacher's features; `None` without that term.
         count: samples that are real.
+        labelled: those of them that have labels; they come first.
     """
     classes, targets = logits.shape[1], targets[..., 0]
     label, scale = targets[:, :classes], objective.scale_cross_entropy
     logarithm = functional.log_softmax(logits, dim=1)
-    cross_entropy = _sum(label * logarithm).neg_().div_(count)
+    cross_entropy = _sum(label * logarithm).neg_().div_(labelled)
     total = scale * cross_entropy
-    gradient = logarithm.exp_().sub_(label).mul_(scale / count)
+    gradient = logarithm.exp_().sub_(label).mul_(scale / labelled)
+    gradient[:, :, labelled:] = 0
     parts: dict[str, Tensor] = {}
     difference, factor = None, 0.0
     for name, weight in objective.weights.items():

@@ -22,6 +22,7 @@ from qkd_study.distill.training import (
     Epoch,
     TrainingConfig,
     TrainingResult,
+    transfer_seed,
 )
 from qkd_study.models import Outputs
 
@@ -45,6 +46,7 @@ def train_batched(
     config: TrainingConfig,
     *,
     teachers: Sequence[Outputs] | None = None,
+    transfers: Sequence[Tensor] | None = None,
     seeds: Sequence[int],
 ) -> list[TrainingResult | Diverged]:
     """Train every model as `train` would, and set it to the weights of its chosen epoch.
@@ -57,14 +59,16 @@ def train_batched(
         training, validation: samples of each, equally many.
         objective: the loss, with terms in `BATCHED_TERMS`.
         config: of the training.
-        teachers: outputs of the teacher of each for its training samples.
+        teachers: outputs of the teacher of each for its training samples, then its transfer
+            samples.
+        transfers: samples without labels of each, equally many; see `train`.
         seeds: of the order of samples of each.
 
     Returns:
         For each model its result, or `Diverged` if its loss is not finite.
     """
     with one_thread(), torch.no_grad():
-        group = _Group(models, training, validation, objective, teachers, seeds)
+        group = _Group(models, training, validation, objective, teachers, transfers, seeds)
         optimizer = config.make(models.parameters.rows)
         for epoch in range(1, config.epochs + 1):
             if not group.epoch(epoch, config, optimizer):
@@ -87,35 +91,41 @@ class _Group:
         validation: Sequence[Samples],
         objective: Objective,
         teachers: Sequence[Outputs] | None,
+        transfers: Sequence[Tensor] | None,
         seeds: Sequence[int],
     ) -> None:
         self.models, self.objective, self.size = models, objective, len(seeds)
         self.orders = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.transfer_orders = [torch.Generator().manual_seed(transfer_seed(s)) for s in seeds]
         for dropout in models.dropouts:
             dropout.seed(seeds)
         for model, mine in zip(models.models, training, strict=True):
             model.fit(mine.inputs)
+        inputs = [samples.inputs for samples in training]
+        if transfers is not None:
+            inputs = [torch.cat(both) for both in zip(inputs, transfers, strict=True)]
         self.inputs, validated = (
             PaddedSamples(
                 self.size,
                 (
-                    models.inputs(model.prepare(mine.inputs))
-                    for model, mine in zip(models.models, samples, strict=True)
+                    models.inputs(model.prepare(mine))
+                    for model, mine in zip(models.models, given, strict=True)
                 ),
             )
-            for samples in (training, validation)
+            for given in (inputs, [samples.inputs for samples in validation])
         )
         self.validation = validated.data
         self.samples, self.validated = len(training[0].labels), len(validation[0].labels)
+        self.unlabelled = 0 if transfers is None else len(transfers[0])
         self.labels = torch.stack([mine.labels for mine in training])
         self.val_labels = torch.stack([mine.labels for mine in validation])
-        given: Sequence[Outputs | None] = teachers or [None] * self.size
+        taught: Sequence[Outputs | None] = teachers or [None] * self.size
         classes = models.classes
         self.targets = PaddedSamples(
             self.size,
             [
                 targets(objective, mine.labels, classes, teacher)
-                for mine, teacher in zip(training, given, strict=True)
+                for mine, teacher in zip(training, taught, strict=True)
             ],
         )
         self.teacher_features = None
@@ -133,8 +143,11 @@ class _Group:
         start = time.perf_counter()
         sums, rate = _Sums(), config.rate(number)
         order = torch.stack([torch.randperm(self.samples, generator=g) for g in self.orders])
-        for index in order.split(config.batch_size, dim=1):
-            terms, hits = self._step(index)
+        batches = order.split(config.batch_size, dim=1)
+        others = [torch.randperm(self.unlabelled, generator=g) for g in self.transfer_orders]
+        shares = torch.stack(others).tensor_split(len(batches), dim=1)
+        for index, share in zip(batches, shares, strict=True):
+            terms, hits = self._step(index, share)
             optimizer.step(rate)
             sums.add(terms, hits, index.shape[1])
         logits, right, trained_at = None, [], time.perf_counter()
@@ -167,22 +180,27 @@ class _Group:
             if self.failures[model] is None and not finite:
                 self.failures[model] = Diverged(NO_WEIGHTS.format(result.best_epoch))
 
-    def _step(self, index: Tensor) -> tuple[BatchedTerms, Tensor]:
-        """Compute the gradients of a batch (R, B), its loss, and the hits of each model."""
-        count = index.shape[1]
+    def _step(self, index: Tensor, share: Tensor) -> tuple[BatchedTerms, Tensor]:
+        """Compute the gradients of a batch, its loss, and the hits of each model.
+
+        Args:
+            index: of labelled samples, (R, B).
+            share: of transfer samples, (R, S).
+        """
+        labelled, count = index.shape[1], index.shape[1] + share.shape[1]
         # The index of a zero sample.
-        padded = torch.full((self.size, round_up(count)), self.samples)
-        padded[:, :count] = index
+        padded = torch.full((self.size, round_up(count)), self.samples + self.unlabelled)
+        padded[:, :labelled] = index
+        padded[:, labelled:count] = self.samples + share
         logits, features = self.models.forward(self.inputs.take(padded), count)
         teacher_features = (
             None if self.teacher_features is None else self.teacher_features.take(padded)
         )
-        terms = losses(
-            self.objective, logits, features, self.targets.take(padded), teacher_features, count
-        )
+        given = logits, features, self.targets.take(padded), teacher_features
+        terms = losses(self.objective, *given, count, labelled)
         self.models.backward(terms.for_logits, terms.for_features, terms.factor)
         labels = self.labels.gather(1, index)
-        return terms, (logits[..., :count].max(1).indices == labels).sum(1)
+        return terms, (logits[..., :labelled].max(1).indices == labels).sum(1)
 
 
 class _Sums:
