@@ -155,7 +155,9 @@ class Student(nn.Module):
     @property
     def circuit_model(self) -> FullyQuantumModel | HybridModel | None:
         """The model, if it is one of one circuit that `to_qnode` and `to_qasm` can write."""
-        return self.model if isinstance(self.model, FullyQuantumModel | HybridModel) else None
+        if not isinstance(self.model, FullyQuantumModel | HybridModel):
+            return None
+        return None if self.model.circuit.features else self.model
 
     def _circuit_model(self, method: str) -> FullyQuantumModel | HybridModel:
         if self.circuit_model is not None:
@@ -164,7 +166,10 @@ class Student(nn.Module):
         if self.model.backend == "torch":
             why = f"{kind} is classical and has no circuit"
         else:
-            why = f"{kind} is no model of one circuit (FullyQuantum, HybridCircuit, HybridImage)"
+            why = (
+                f"{kind} is no model of one circuit after an embedding (FullyQuantum, "
+                f"HybridCircuit, HybridImage)"
+            )
         raise InputError(
             f"{method} needs a student with one circuit, but {why}. predict and predict_proba work "
             f"with every student, and student.model is its torch module."

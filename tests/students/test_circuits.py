@@ -197,7 +197,9 @@ def test_a_classical_student_has_no_circuit() -> None:
     for call in (student.to_qnode, student.to_qasm, lambda: student.features(SAMPLES)):
         with pytest.raises(InputError, match="Mlp is classical and has no circuit"):
             call()
-    from qkd_study import Quanvolution
+    from qkd_study import Quanvolution, ReuploadingCircuit
 
     with pytest.raises(InputError, match="Quanvolution is no model of one circuit"):
         student_of(Quanvolution(), {"qubits": 4, "ansatz": "random"}).to_qasm()
+    with pytest.raises(InputError, match="ReuploadingCircuit is no model of one circuit after an"):
+        student_of(ReuploadingCircuit(), {"qubits": 4, "ansatz": "random"}).to_qnode()

@@ -34,6 +34,7 @@ from qkd_study.study import controls, matched
 from qkd_study.study.config import Config
 from qkd_study.study.external import CachedTeacher, FrozenTeacher
 from qkd_study.study.models import ModelSpec
+from qkd_study.study.reuploading import ReuploadingCircuit
 
 MODELS: list[ModelSpec] = [
     Mlp((4, 3)),
@@ -45,6 +46,7 @@ MODELS: list[ModelSpec] = [
     HybridCircuit(entangling=False),
     FullyQuantum(scale=True, assignment=(0, 1, 1, 0, 1, 0, 0, 1)),
     HybridImage(channels=(2, 3)),
+    ReuploadingCircuit(),
     Ensemble(Mlp((3,)), members=2, mean="probabilities"),
     controls.PatchPolynomial(order="all"),
     controls.Polynomial(),
