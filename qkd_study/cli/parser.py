@@ -180,6 +180,12 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "(default: an hour, or 20 times the longest run so far if that is more)",
     )
     parser.add_argument(
+        "--time-budget",
+        metavar="DURATION",
+        help="of the whole command, such as 30m or 1h30m: what would not end in time in every cell "
+        "and arm is not begun; the same command goes on later",
+    )
+    parser.add_argument(
         "--retry-failed",
         action="store_true",
         help="run again what failed for another reason than divergence",

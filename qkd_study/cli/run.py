@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from qkd_study import data as datasets
 from qkd_study.cli.continuation import command, continue_command, run_arguments
+from qkd_study.cli.durations import duration
+from qkd_study.cli.out_of_time import out_of_time_lines
 from qkd_study.cli.study_options import cpus_of, planned, study_of
 from qkd_study.common.errors import InputError
 from qkd_study.common.exit_codes import DONE, ERROR, INCOMPLETE
@@ -26,6 +28,7 @@ from qkd_study.study.study import MINIMISED, Study
 if TYPE_CHECKING:
     from qkd_study.results import RunFolder
     from qkd_study.search.schedule import NeededAfter
+    from qkd_study.search.time_budget import TimeBudget
     from qkd_study.tune.driver import Outcome
 
 
@@ -36,10 +39,12 @@ class Place:
     Attributes:
         cpus: trials at once, at most; `None`: all that the cluster has.
         address: HOST:PORT of a Ray cluster that answers; `None`: this machine.
+        budget: of time, if there is one; it has begun.
     """
 
     cpus: int | None
     address: str | None
+    budget: TimeBudget | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,8 @@ def checked_options(options: Namespace) -> None:
         from qkd_study.tune.loggers import check_loggers
 
         check_loggers(options.log)
+    if options.time_budget is not None:
+        duration(options.time_budget)
     if options.time_limit is not None and not 0 < options.time_limit < 1e7:
         raise InputError(
             f"--time-limit must be seconds from above 0 to below 1e7, but got {options.time_limit}."
@@ -98,16 +105,19 @@ def place_of(options: Namespace) -> Place:
         InputError: an option is invalid, no cluster answers, or Ray cannot have its folder here.
     """
     from qkd_study.results.teacher_cache import cache_limit
+    from qkd_study.search.time_budget import TimeBudget
     from qkd_study.tune.probe import probe
     from qkd_study.tune.ray_folder import ray_folder
 
     checked_options(options)
+    given = options.time_budget
+    budget = None if given is None else TimeBudget(duration(given))
     address = None if options.address is None else probe(options.address)
     if address is None:
         with ray_folder():  # raises if there is none
             pass
         cache_limit()  # raises if it is none
-    return Place(cpus_of(options), address)
+    return Place(cpus_of(options), address, budget)
 
 
 def run_planned(
@@ -167,7 +177,8 @@ def run_planned(
         def read() -> tuple[Any, Schedule]:
             rows = read_table(folder.path, "runs", columns=Schedule.columns(study))
             needed = _needed_after(study, folder, counted)
-            return rows, Schedule(study, dataset.name, rows, needed_after=needed)
+            made = Schedule(study, dataset.name, rows, needed_after=needed, budget=where.budget)
+            return rows, made
 
         rows, schedule = read()
         if schedule.surplus:
@@ -238,6 +249,8 @@ def run_planned(
         if any(map(may_be_retried, ended[["status", "reason"]].to_dict("records"))):
             again = continue_command(options, retry_failed=True)
             lines.append(f"To run again what failed, but did not diverge: {again}")
+    if code == INCOMPLETE and schedule.out_of_time:
+        lines += out_of_time_lines(schedule, options.time_budget)
     if code == INCOMPLETE:
         lines.append(f"Incomplete. This goes on where it stopped: {continue_command(options)}")
     if schedule.spared:

@@ -14,8 +14,8 @@ from qkd_study.distill import runs_in_batch, teachers_in_batch
 from qkd_study.distill.replicates import replicates_held
 from qkd_study.forecast.measure import Cost
 from qkd_study.forecast.shapes import COSTLY, Training
+from qkd_study.search.arm_search import CONFIRM_BLOCK
 from qkd_study.search.ranges import at_quantile
-from qkd_study.search.schedule import CONFIRM_BLOCK
 from qkd_study.search.suggestions import EndedTrial
 from qkd_study.study.arms import Arm
 from qkd_study.study.branches import branches

@@ -32,6 +32,8 @@ from qkd_study.study.trial import Phase, Trial
 KEPT_PERCENT = 75.0
 #: The trial that has the baseline's configuration n, with weak extra terms, has this number plus n.
 FIRST_WEAK_TRIAL = 1_000_000
+#: Confirm replicates of one trial: few enough to use many workers, enough for a small overhead.
+CONFIRM_BLOCK = 5
 #: Configurations of a Pareto front that are confirmed, at most.
 FRONT = 5
 
@@ -131,6 +133,11 @@ class ArmSearch:
         if self._baseline is None or (self._baseline.searched and self._weak_trial is None):
             return self._trials
         return self._trials - 1
+
+    @property
+    def most_trials(self) -> int:
+        """How many search trials there are to be, the one of the baseline's included."""
+        return self._trials
 
     @property
     def _weak_trial(self) -> int | None:

@@ -15,18 +15,16 @@ from optuna.trial import FrozenTrial
 
 from qkd_study.results import Row
 from qkd_study.results.schema import RUN_KEY
-from qkd_study.search.arm_search import ArmSearch
+from qkd_study.search.arm_search import CONFIRM_BLOCK, ArmSearch
 from qkd_study.search.suggestions import Suggestions, TpeSuggestions
 from qkd_study.search.teacher_phase import TeacherPhase
+from qkd_study.search.time_budget import Levels, TimeBudget
 from qkd_study.study.arms import Arm
 from qkd_study.study.branches import branch, branches
 from qkd_study.study.replicates import TRIALS_PER_SEARCH
 from qkd_study.study.study import MINIMISED, Cell, Study
 from qkd_study.study.teacher_search import TeacherSearch, TeacherSearches
 from qkd_study.study.trial import Trial
-
-#: Confirm replicates of one trial: few enough to use many workers, enough for a small overhead.
-CONFIRM_BLOCK = 5
 
 #: Makes the suggestions for a search, given the study, the name of the dataset, the cell, the arm,
 #: and the number of the search.
@@ -47,8 +45,10 @@ class Schedule:
         rows: the rows of the run so far; empty at its beginning.
         suggestions, teacher_suggestions: the sources of the searched values.
         needed_after: decides at the study's looks what goes on; `None`: everything.
+        budget: of time, in which all cells and arms get equally far; `None`: all is run.
 
     Attributes:
+        levels: decide what may begin in the budget; `None` without one.
         ready: how many trials can be handed out now.
         spared: how many confirm runs of the plan no claim needs any more; of a Pareto front, only
             those of its first configuration are counted.
@@ -62,6 +62,7 @@ class Schedule:
         suggestions: SuggestionsOf = TpeSuggestions.of_arm,
         teacher_suggestions: TeacherSuggestionsOf = TpeSuggestions.of_teacher,
         needed_after: NeededAfter | None = None,
+        budget: TimeBudget | None = None,
     ) -> None:
         self.study = study
         self.ready = self.spared = 0
@@ -102,7 +103,8 @@ class Schedule:
         ]
         self._places = {arm_search: place for place, arm_search in enumerate(self._in_order)}
         self._searches: list[tuple[bool, int, int, bool, int]] = []
-        self._confirms: list[int] = []
+        self._confirms: list[tuple[int, int]] = []
+        self.levels = None if budget is None else Levels(study, self._in_order, budget)
         self._counts = dict.fromkeys(self._in_order, 0)
         self._unfinished = set(self._in_order)
         groups = ["cell", "arm", "phase", "trial"]
@@ -117,6 +119,8 @@ class Schedule:
             wanted = set(study.replicates.searched_by(arm_search.number))
             if phase == "confirm" or wanted <= {row["replicate"] for row in own}:
                 arm_search.remember(phase, int(number) - arm_search.first_trial, own)
+            if self.levels is not None:
+                self.levels.add(arm_search, phase, own)
         self._has_worked = any(e.means for b in self._in_order for e in b.ended.values())
         for arm_search in self._in_order:
             self._update(arm_search)
@@ -125,7 +129,7 @@ class Schedule:
     @staticmethod
     def columns(study: Study) -> list[str]:
         """The columns of `rows` that the schedule needs."""
-        keys = [*RUN_KEY, "status", "metric.val_accuracy"]
+        keys = [*RUN_KEY, "status", "metric.val_accuracy", "cost.seconds_total"]
         searched = [f"config.{name}" for name in (*study.search, *study.teacher_search)]
         minimised = [MINIMISED[study.minimise]] if study.minimise else []
         return list(dict.fromkeys([*keys, *searched, *minimised]))
@@ -139,7 +143,7 @@ class Schedule:
         if searches:
             heapq.heappush(self._searches, self._priority(arm_search))
         if blocks:
-            heapq.heappush(self._confirms, self._places[arm_search])
+            heapq.heappush(self._confirms, self._confirm_priority(arm_search))
         if not (blocks or arm_search.live) and arm_search.searched:
             self._unfinished.discard(arm_search)
 
@@ -170,15 +174,26 @@ class Schedule:
         Teachers come first, as students wait for them. Then those with the fewest running trials,
         then those with the fewest ended ones. Until a run has succeeded, arms without a teacher
         come before others, so that a student that cannot be trained is found before its teachers
-        are trained.
+        are trained. In a budget of time, those that are least far come first.
         """
         late = arm_search.arm.needs_teacher and not self._has_worked
+        if self.levels is not None:
+            level = self.levels.of_search(arm_search)
+            return False, level, 0, late, self._places[arm_search]
         first = arm_search.phase == "teacher" and not late
         running, ended = len(arm_search.searching), len(arm_search.ended)
         return not first, running, ended, late, self._places[arm_search]
 
+    def _confirm_priority(self, arm_search: ArmSearch) -> tuple[int, int]:
+        """The sort key of a configuration to confirm; the smallest is next."""
+        level = 0 if self.levels is None else self.levels.of_confirm(arm_search)
+        return level, self._places[arm_search]
+
     def next(self) -> Trial | None:
-        """The next trial to run; `None` if all others depend on trials that are running."""
+        """The next trial to run.
+
+        `None` if all others depend on trials that are running, or do not fit into the budget.
+        """
         trial = self._next_search() or self._next_confirm()
         if trial is not None:
             arm_search = self.search_of(trial)
@@ -190,6 +205,8 @@ class Schedule:
         while self._searches:
             at = self._in_order[self._searches[0][-1]]
             if (free := at.free()) and self._searches[0] == self._priority(at):
+                if self.levels is not None and not self.levels.allows(self._searches[0][1]):
+                    return None
                 config, number = at.config(free[0]), at.first_trial + free[0]
                 replicates = tuple(self.study.replicates.searched_by(at.number))
                 thresholds = at.pruning_thresholds(free[0])
@@ -199,13 +216,23 @@ class Schedule:
 
     def _next_confirm(self) -> Trial | None:
         while self._confirms:
-            at = self._in_order[self._confirms[0]]
-            for number, missing in at.missing():
-                block = tuple(missing[:CONFIRM_BLOCK])
-                config, number = at.config(number), at.first_trial + number
-                return Trial("confirm", at.cell, at.arm, number, config, block)
+            at = self._in_order[self._confirms[0][-1]]
+            missing = at.missing()
+            if missing and self._confirms[0] == self._confirm_priority(at):
+                number, left = missing[0]
+                if self.levels is not None:
+                    if not self.levels.allows(self._confirms[0][0]):
+                        return None
+                    number, left = self.levels.block(at)
+                config, block = at.config(number), tuple(left[:CONFIRM_BLOCK])
+                return Trial("confirm", at.cell, at.arm, at.first_trial + number, config, block)
             heapq.heappop(self._confirms)
         return None
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether nothing that is left fits into the budget of time."""
+        return self.levels is not None and self.levels.refused
 
     @property
     def done(self) -> bool:
@@ -283,6 +310,8 @@ class Schedule:
         arm_search = self.search_of(trial)
         was_searched = arm_search.searched
         arm_search.end(trial, rows)
+        if self.levels is not None:
+            self.levels.add(arm_search, trial.phase, rows)
         if not self._has_worked and any(row["status"] == "ok" for row in rows):
             self._has_worked = True  # this changes all priorities
             for other in self._in_order:

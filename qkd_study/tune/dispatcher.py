@@ -100,6 +100,8 @@ class TrialDispatcher:
     def bundle(self, name: str, workers: int) -> Bundle | None:
         """Return the next trials for a worker; `None` if none can be run now."""
         self._workers = max(self._workers, workers)
+        if self.schedule.levels is not None:
+            self.schedule.levels.budget.workers = workers
         trials: list[InFlightTrial] = []
         while len(trials) < (self._bundle_size(workers) if trials else 1):
             active = self._next()

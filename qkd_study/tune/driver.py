@@ -78,7 +78,8 @@ class _Shared:
             return None
         bundle = dispatcher.bundle(trial_id, workers)
         if bundle is None:
-            return None
+            idle = not dispatcher.in_flight
+            return str(Searcher.FINISHED) if idle and dispatcher.schedule.out_of_time else None
         self._starting[trial_id] = time.monotonic()
         return {"requests": [active.request() for active in bundle.trials], "limit": bundle.limit}
 

@@ -367,6 +367,7 @@ def test_a_signal_while_something_is_deleted_counts(
 
 
 GIVEN = ["my study.py", "--set", "lr 1=2", "--set=b=3", "--quick", "--time-limit=60", "--out=a b"]
+GIVEN += ["--time-budget=30m"]
 
 
 @pytest.mark.parametrize("begun", [False, True])

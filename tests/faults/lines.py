@@ -119,6 +119,7 @@ _OPTIONS: dict[str, st.SearchStrategy[str] | None] = {
     "--log": _word,
     "--recalibrate": None,
     "--time-limit": st.sampled_from(_NUMBERS),
+    "--time-budget": st.sampled_from([*_NUMBERS, "30m", "1h1h", "m", "1s2h", "0s"]) | _word,
     "--retry-failed": None,
     "--phase": st.sampled_from(["search", "confirm", "x"]),
     "--cell": st.sampled_from(["samples=50", "x"]) | _word,
@@ -144,7 +145,7 @@ _OF = {
     "data": [],
 }
 _OF["run"] = [*_OF["plan"], "--new", "--out", "--cpus", "--address", "--time-limit"]
-_OF["run"] += ["--retry-failed", "--log"]
+_OF["run"] += ["--retry-failed", "--log", "--time-budget"]
 _OF["plan"] += ["--cpus", "--recalibrate"]
 _COMMANDS = ("plan", "plan", "run", "run", "status", "list", "report", "replay", "data")
 

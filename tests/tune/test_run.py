@@ -364,6 +364,21 @@ def test_an_interrupted_run_can_be_resumed(tmp_path: Path, cli: Cli, sent: signa
     assert len(merged) == len(kept)
 
 
+@pytest.mark.slow
+def test_a_run_whose_time_budget_ended_goes_on_later_to_the_same_table(
+    finished: Path, tmp_path: Path, cli: Cli
+) -> None:
+    (tmp_path / "tiny.py").write_text(TINY)
+    first = cli("run", "tiny.py", "--cpus=1", "--time-budget=1s")  # over before Ray has started
+    assert first.returncode == 3, first.stderr
+    assert "The time budget of 1s is used" in first.stdout
+    assert f"no confirm replicate, as these come after all searches; {RUNS} runs" in first.stdout
+    assert first.stdout.endswith(" run tiny.py --cpus=1 --time-budget=1s\n")
+    second = cli("run", "tiny.py", "--cpus=2", "--time-budget=1h")
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert results_only(runs(tmp_path)).equals(results_only(runs(finished)))
+
+
 def test_a_damaged_optuna_storage_is_rebuilt_from_the_rows(
     finished: Path, tmp_path: Path, cli: Cli
 ) -> None:
