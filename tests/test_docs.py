@@ -100,6 +100,18 @@ def test_teachers_from_elsewhere_teach(external: Path, cli: Cli) -> None:
 
 
 @pytest.mark.slow
+def test_a_sampler_of_ones_own_runs(tmp_path: Path, cli: Cli) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "samplers.md").read_text(), re.S)
+    (tmp_path / "own.py").write_text(code)
+    done = cli("run", "own.py", "--set", "epochs=3", "--set", "teacher_epochs=2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = pd.read_parquet(tmp_path / "results" / "own" / "latest" / "runs")
+    assert set(rows["status"]) <= {"ok", "stopped"}
+    again = cli("run", "own.py", "--set", "epochs=3", "--set", "teacher_epochs=2")
+    assert "is complete" in again.stdout
+
+
+@pytest.mark.slow
 def test_the_tutorial_can_be_followed(tmp_path: Path, cli: Cli) -> None:
     text = (ROOT / "docs" / "tutorial.md").read_text()
     study, reading = re.findall(r"```python\n(.*?)```", text, re.S)

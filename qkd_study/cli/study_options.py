@@ -110,6 +110,10 @@ def planned(
             if part.max_value != 1 and not isinstance(datasets.whole(entry), str):
                 whose = "its samples" if data is part else f"samples of {part.name}"
                 message += f", {whose} divided by {part.max_value:g}"
+        if not isinstance(study.sampler, str) or not isinstance(study.pruner, str):
+            from qkd_study.search.method_checks import try_methods  # imports Optuna
+
+            try_methods(study)
         with _recording(files):
             return make_plan(study, data), data, message
 

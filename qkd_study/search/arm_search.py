@@ -18,6 +18,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from qkd_study.results import Row, mean_score, score
+from qkd_study.search.pruning import OWN_PRUNERS, OptunaPruning
 from qkd_study.search.ranges import as_suggested, distribution, with_weak_terms
 from qkd_study.search.suggestions import RANDOM_TRIALS, EndedTrial, Suggestions, directions
 from qkd_study.study.arms import Arm
@@ -91,6 +92,7 @@ class ArmSearch:
         self._thresholds: tuple[float, ...] = ()
         # After every replicate but the last, the means of all trials of closed batches.
         self._earlier: list[list[float]] = [[] for _ in range(study.replicates.search - 1)]
+        self._told: list[EndedTrial] = []
         self._suggested: Mapping[int, Mapping[str, Value]] = {}
         self._free: list[int] | None = None
         self._missing: list[tuple[int, list[int]]] | None = None
@@ -201,7 +203,7 @@ class ArmSearch:
             if "stopped" in statuses
             else TrialState.COMPLETE,
             {n: as_suggested(rows[0][f"config.{n}"], n, s) for n, s in self._space.items()},
-            tuple(running_means(good)),
+            tuple(ordered_scores(good)),
             mean_score(map(_number, (row[column] for row in good))) if column and good else None,
         )
 
@@ -239,6 +241,14 @@ class ArmSearch:
         """
         return self._thresholds if number < FIRST_WEAK_TRIAL else ()
 
+    def pruning(self, number: int) -> OptunaPruning | None:
+        """What decides instead of thresholds, with a pruner of Optuna."""
+        pruner, replicates = self._study.pruner, self._study.replicates.search
+        if pruner in OWN_PRUNERS or number >= FIRST_WEAK_TRIAL or replicates == 1:
+            return None
+        earlier = tuple((ended.state, ended.scores) for ended in self._told)
+        return OptunaPruning(pruner, self.name, number, earlier)
+
     def _batch(self) -> range:
         return range(self._first, min(self._first + self._study.batch, self.trials))
 
@@ -250,6 +260,7 @@ class ArmSearch:
                 ended = self.ended[number]
                 self._suggestions.tell(number, ended)
                 if ended.state != TrialState.FAIL and ended.means:
+                    self._told.append(ended)
                     for place, means in enumerate(self._earlier):
                         means.append(ended.means[: place + 1][-1])
             self._first += size
@@ -261,7 +272,7 @@ class ArmSearch:
         A pruned trial counts with its last mean: the quartile of the others alone would rise with
         every trial that is pruned.
         """
-        if self._minimise:
+        if self._minimise or self._study.pruner != "quartile":
             return ()
         compared = [means for means in self._earlier if len(means) >= RANDOM_TRIALS]
         return tuple(float(np.percentile(means, 100 - KEPT_PERCENT)) for means in compared)
@@ -329,8 +340,13 @@ def _size(ended: EndedTrial) -> float:
     return ended.minimised if ended.minimised is not None else float("inf")
 
 
+def ordered_scores(rows: Iterable[Row]) -> list[float]:
+    """The scores of rows, in the order of their replicates."""
+    ordered: list[Any] = sorted(rows, key=lambda row: row["replicate"])
+    return [score(row) or 0.0 for row in ordered]
+
+
 def running_means(rows: Iterable[Row]) -> list[float]:
     """The mean score after the first replicate, the first two, ..., in order of replicates."""
-    ordered: list[Any] = sorted(rows, key=lambda row: row["replicate"])
-    values = [score(row) or 0.0 for row in ordered]
+    values = ordered_scores(rows)
     return [mean_score(values[: i + 1]) for i in range(len(values))]

@@ -16,7 +16,8 @@ from optuna.trial import FrozenTrial
 from qkd_study.results import Row
 from qkd_study.results.schema import RUN_KEY
 from qkd_study.search.arm_search import CONFIRM_BLOCK, ArmSearch
-from qkd_study.search.suggestions import Suggestions, TpeSuggestions
+from qkd_study.search.sampler_suggestions import suggestions_of_arm, suggestions_of_teacher
+from qkd_study.search.suggestions import Suggestions
 from qkd_study.search.teacher_phase import TeacherPhase
 from qkd_study.search.time_budget import Levels, TimeBudget
 from qkd_study.study.arms import Arm
@@ -59,8 +60,8 @@ class Schedule:
         study: Study,
         dataset: str,
         rows: pd.DataFrame,
-        suggestions: SuggestionsOf = TpeSuggestions.of_arm,
-        teacher_suggestions: TeacherSuggestionsOf = TpeSuggestions.of_teacher,
+        suggestions: SuggestionsOf = suggestions_of_arm,
+        teacher_suggestions: TeacherSuggestionsOf = suggestions_of_teacher,
         needed_after: NeededAfter | None = None,
         budget: TimeBudget | None = None,
     ) -> None:
@@ -209,8 +210,11 @@ class Schedule:
                     return None
                 config, number = at.config(free[0]), at.first_trial + free[0]
                 replicates = tuple(self.study.replicates.searched_by(at.number))
-                thresholds = at.pruning_thresholds(free[0])
-                return Trial(at.phase, at.cell, at.arm, number, config, replicates, thresholds)
+                return Trial(
+                    *(at.phase, at.cell, at.arm, number, config, replicates),
+                    pruning_thresholds=at.pruning_thresholds(free[0]),
+                    pruning=at.pruning(free[0]),
+                )
             heapq.heappop(self._searches)
         return None
 

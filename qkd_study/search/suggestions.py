@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import optuna
@@ -13,14 +14,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from optuna.trial import Trial as OptunaTrial
 
 from qkd_study.common.seeds import derive, generator
+from qkd_study.results import mean_score
 from qkd_study.search.ranges import at_quantile, default_in, distribution
-from qkd_study.study.arms import ARMS, Arm
-from qkd_study.study.branches import branch
 from qkd_study.study.config import Config
 from qkd_study.study.parameters import Value
 from qkd_study.study.space import Range
-from qkd_study.study.study import Cell, Study
-from qkd_study.study.teacher_search import TeacherSearch
 
 #: Trials of a cell and arm that are drawn at random, the defaults first, before TPE takes over.
 RANDOM_TRIALS = 5
@@ -32,14 +30,19 @@ class EndedTrial:
 
     Attributes:
         params: the suggested values.
-        means: running means of its scores, over its successful replicates.
+        scores: of its successful replicates, in their order.
         minimised: the mean of what the study minimises, if anything.
     """
 
     state: TrialState
     params: dict[str, Value]
-    means: tuple[float, ...]
+    scores: tuple[float, ...]
     minimised: float | None
+
+    @cached_property
+    def means(self) -> tuple[float, ...]:
+        """The mean score after the first replicate, the first two, ..."""
+        return tuple(mean_score(self.scores[: i + 1]) for i in range(len(self.scores)))
 
     @property
     def values(self) -> list[float] | None:
@@ -111,36 +114,6 @@ class TpeSuggestions:
         self._ranges = {name: distribution(space) for name, space in space.items()}
         self._optuna = optuna.create_study(directions=directions(minimise))
         self._asked: dict[int, OptunaTrial] = {}
-
-    @classmethod
-    def of_arm(
-        cls, study: Study, dataset: str, cell: Cell, arm: Arm, number: int = 0
-    ) -> TpeSuggestions:
-        """The suggestions for an arm in a cell; all arms begin with the same ones.
-
-        Args:
-            study, dataset, cell, arm: what is searched.
-            number: of the search: each begins with others.
-        """
-        # The cells of all arms that are compared have in common what every arm reads.
-        common = branch(study, cell, ARMS["scratch"])
-        return cls(
-            study.space(arm),
-            lambda values: study.config(cell, arm, values, dataset),
-            seed=study.seed,
-            purpose=f"search {common.key}" + (f" {number}" if number else ""),
-            minimise=study.minimise,
-        )
-
-    @classmethod
-    def of_teacher(cls, study: Study, dataset: str, search: TeacherSearch) -> TpeSuggestions:
-        """The suggestions for a teacher; teachers of all kinds begin with the same ones."""
-        return cls(
-            search.space,
-            lambda values: search.config(study, values, dataset),
-            seed=study.seed,
-            purpose=f"teacher {search.cell.key}",
-        )
 
     def ask(self, batch: range) -> dict[int, dict[str, Value]]:
         """See `Suggestions`."""

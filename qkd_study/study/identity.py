@@ -11,6 +11,7 @@ from qkd_study.data import name_of
 from qkd_study.study.canonical import canonical
 from qkd_study.study.config import PARAMETERS
 from qkd_study.study.dataset_factor import DATASET
+from qkd_study.study.search_methods import described
 from qkd_study.study.space import Range
 from qkd_study.study.study import Study
 
@@ -45,6 +46,8 @@ def declaration(study: Study) -> dict[str, Any]:
         "trials": study.trials,
         "trials_per_parameter": study.trials_per_parameter,
         "batch": study.batch,
+        "sampler": described(study.sampler),
+        "pruner": described(study.pruner),
         "minimise": study.minimise,
         "replicates": canonical(dataclasses.asdict(study.replicates)),
         "trial_cpus": study.trial_cpus,
@@ -62,6 +65,8 @@ _AMOUNTS = (
 )
 #: Entries that say where it runs, and what is kept.
 _RESOURCES = ("trial_cpus", "trial_memory", "predictions", "weights")
+#: Entries that earlier versions lack, with what they did.
+_BY_DEFAULT = {"sampler": "tpe", "pruner": "quartile"}
 
 
 def fingerprint(study: Study, dataset_digest: str) -> str:
@@ -74,6 +79,9 @@ def fingerprint(study: Study, dataset_digest: str) -> str:
     """
     left_out = (*_AMOUNTS, *_RESOURCES)
     relevant: dict[str, Any] = {k: v for k, v in declaration(study).items() if k not in left_out}
+    for name, default in _BY_DEFAULT.items():  # so that runs without these entries go on
+        if relevant[name] == default:
+            del relevant[name]
     relevant["factors"] = list(relevant["factors"])  # their order is that of the cells' names
     relevant["search_replicates"] = study.replicates.search
     relevant["searches"] = study.replicates.searches

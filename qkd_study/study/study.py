@@ -22,6 +22,7 @@ from qkd_study.study.dataset_factor import DATASET, check_place, resolve_factor
 from qkd_study.study.parameters import Parameter, Value
 from qkd_study.study.reading import only_read, reads, unread
 from qkd_study.study.replicates import Replicates, count
+from qkd_study.study.search_methods import EXHAUSTIVE, check_method, check_methods, combinations
 from qkd_study.study.settings import NETWORKS, TEACHERS, QuantumToClassical, Setting
 from qkd_study.study.space import Range, check_range
 from qkd_study.study.teacher_reading import check_teacher_search
@@ -75,6 +76,11 @@ class Study:
         batch: configurations that are suggested at once, from the results of all earlier batches;
             so tables do not depend on the number of workers. As many workers per cell and arm can
             be busy.
+        sampler: what suggests configurations: a name out of `SAMPLERS`, or an object of a class of
+            Optuna's `BaseSampler`, whose seed follows from that of the study.
+        pruner: what stops a search trial after a replicate: a name out of `PRUNERS`, or an object
+            of a class of Optuna's `BasePruner`. The trial that an arm has from the baseline is not
+            stopped, and neither are trials whose replicates are trained in one batch.
         minimise: a second objective, `"parameters"`, `"qubits"` or `"gates"`: the search then looks
             for the Pareto front with the validation accuracy, without pruning, and confirms up to
             five configurations of the front instead of one.
@@ -105,6 +111,8 @@ class Study:
     trials: int = 10
     trials_per_parameter: int = 0
     batch: int = 5
+    sampler: Any = "tpe"
+    pruner: Any = "quartile"
     minimise: str | None = None
     replicates: Replicates = field(default_factory=Replicates)
     trial_cpus: int = 1
@@ -141,6 +149,8 @@ class Study:
         self._set("trial_cpus", count("trial_cpus", self.trial_cpus, 1, 4096))
         self._set("trial_memory", count("trial_memory", self.trial_memory, 0, 2**50))
         self._set("batch", count("batch", self.batch, 1, 1000))
+        for name in ("sampler", "pruner"):
+            self._set(name, check_method(name, getattr(self, name)))
         for name in ("predictions", "weights"):
             if not isinstance(getattr(self, name), bool):
                 value = safe_repr(getattr(self, name))
@@ -179,6 +189,8 @@ class Study:
                 for arm in self.all_arms:
                     self.resolved(values, arm)
         check_teacher_search(self)
+        if (doubt := check_methods(self)) is not None:
+            warnings.warn(doubt, StudyWarning, stacklevel=3)
         for name in unread(self):
             warnings.warn(f"no arm of this study reads {name}.", StudyWarning, stacklevel=3)
 
@@ -324,7 +336,14 @@ class Study:
     def trials_of(self, arm: Arm) -> int:
         """Configurations per cell and search: one if nothing is searched."""
         space = self.space(arm)
-        return self.trials + self.trials_per_parameter * len(space) if space else 1
+        if not space:
+            return 1
+        trials = self.trials + self.trials_per_parameter * len(space)
+        if self.sampler not in EXHAUSTIVE:
+            return trials
+        # One more has the configuration of the baseline, with weak extra terms.
+        weak = bool(arm.terms) and arm.student == "own" and self.baseline is not None
+        return min(trials, combinations(space) + weak)
 
     def _values(self, cell: Cell, chosen: Mapping[str, Value]) -> dict[str, Any]:
         values: dict[str, Any] = {name: p.default for name, p in PARAMETERS.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
@@ -24,6 +24,7 @@ class Trial:
         replicates: to run now.
         pruning_thresholds: the least mean validation score after the first replicate, the first
             two, ...; empty if nothing is pruned.
+        pruning: decides instead, with a pruner of Optuna: `search.pruning.OptunaPruning`.
     """
 
     phase: Phase
@@ -33,6 +34,7 @@ class Trial:
     config: Config
     replicates: tuple[int, ...]
     pruning_thresholds: tuple[float, ...] = ()
+    pruning: Any = None
 
     @property
     def search(self) -> int:

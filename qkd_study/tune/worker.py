@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import ray
 from ray import tune
@@ -192,6 +192,7 @@ class _RunningTrial:
     left: deque[int]
     scores: list[float]
     failed: bool
+    _pruning: Any = None
 
     @classmethod
     def of(cls, request: TrialRequest) -> _RunningTrial:
@@ -203,6 +204,8 @@ class _RunningTrial:
             return None
         if self.failed:
             return "another replicate of this configuration failed"
+        if self.trial.pruning is not None:
+            return self._stopped_by_pruner()
         done, thresholds = len(self.scores), self.trial.pruning_thresholds
         if not 1 <= done <= len(thresholds) or mean_score(self.scores) >= thresholds[done - 1]:
             return None
@@ -211,6 +214,14 @@ class _RunningTrial:
             f"{len(self.trial.replicates)} replicates is below {thresholds[done - 1]:.3f}, the "
             f"lower quartile of all trials of the batches before it"
         )
+
+    def _stopped_by_pruner(self) -> str | None:
+        done, replicates = len(self.scores), len(self.trial.replicates)
+        if not 1 <= done < replicates:
+            return None
+        if self._pruning is None:
+            self._pruning = self.trial.pruning.begin()
+        return cast("str | None", self._pruning.reason(self.scores, replicates))
 
 
 def reason_of(error: Exception) -> str:
