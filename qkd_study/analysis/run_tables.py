@@ -26,7 +26,7 @@ from qkd_study.results import (
     retry_read,
     schema,
 )
-from qkd_study.study.study import MINIMISED
+from qkd_study.study.search_methods import MINIMISED
 
 #: The cost of Pareto fronts, unless a study minimises something else.
 COST = "cost.parameters"

@@ -19,7 +19,7 @@ from qkd_study.analysis.run_tables import read_run
 from qkd_study.analysis.summary import SUMMARISED, best_teachers, best_trials, confirmed
 from qkd_study.results import Reason, RunFolder, failed_share, mean_score, read_table, reasons
 from qkd_study.results.schema import RUN_KEY
-from qkd_study.study.study import MINIMISED
+from qkd_study.study.search_methods import MINIMISED
 
 #: The pace is measured over so many minutes before the last row.
 RECENT = 10.0

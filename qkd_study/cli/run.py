@@ -23,7 +23,8 @@ from qkd_study.results.provenance import session
 from qkd_study.study.files import FilesRead
 from qkd_study.study.identity import SEARCH_RULE, declaration
 from qkd_study.study.origin import Origin
-from qkd_study.study.study import MINIMISED, Study
+from qkd_study.study.search_methods import MINIMISED
+from qkd_study.study.study import Study
 
 if TYPE_CHECKING:
     from qkd_study.results import RunFolder

@@ -16,7 +16,7 @@ from qkd_study.search.arm_search import KEPT_PERCENT
 from qkd_study.search.bundles import BUNDLE_SECONDS, bundle_size
 from qkd_study.search.schedule import Schedule
 from qkd_study.study.replicates import TRIALS_PER_SEARCH
-from qkd_study.study.study import MINIMISED
+from qkd_study.study.search_methods import MINIMISED
 from qkd_study.study.trial import Trial
 from qkd_study.tune.in_flight import STEP_SECONDS
 

@@ -7,7 +7,6 @@ order in which trials end, or interruptions.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
@@ -18,6 +17,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from qkd_study.results import Row, mean_score, score
+from qkd_study.search.dominance import DominancePruning, size_of
 from qkd_study.search.pruning import OWN_PRUNERS, OptunaPruning
 from qkd_study.search.ranges import as_suggested, distribution, with_weak_terms
 from qkd_study.search.suggestions import RANDOM_TRIALS, EndedTrial, Suggestions, directions
@@ -25,7 +25,8 @@ from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
 from qkd_study.study.parameters import Value
 from qkd_study.study.replicates import TRIALS_PER_SEARCH
-from qkd_study.study.study import MINIMISED, Cell, Study
+from qkd_study.study.search_methods import MINIMISED
+from qkd_study.study.study import Cell, Study
 from qkd_study.study.trial import Phase, Trial
 
 #: A trial is pruned if its mean so far is below what this share of the trials of earlier batches
@@ -204,7 +205,7 @@ class ArmSearch:
             else TrialState.COMPLETE,
             {n: as_suggested(rows[0][f"config.{n}"], n, s) for n, s in self._space.items()},
             tuple(ordered_scores(good)),
-            mean_score(map(_number, (row[column] for row in good))) if column and good else None,
+            mean_score(size_of(row, column) for row in good) if column and good else None,
         )
 
     def free(self) -> list[int]:
@@ -241,9 +242,13 @@ class ArmSearch:
         """
         return self._thresholds if number < FIRST_WEAK_TRIAL else ()
 
-    def pruning(self, number: int) -> OptunaPruning | None:
-        """What decides instead of thresholds, with a pruner of Optuna."""
+    def pruning(self, number: int) -> OptunaPruning | DominancePruning | None:
+        """What decides instead of thresholds, with a pruner of Optuna or two objectives."""
         pruner, replicates = self._study.pruner, self._study.replicates.search
+        if pruner == "dominated" and self._minimise and number < FIRST_WEAK_TRIAL:
+            sized = ((ended.minimised or 0.0, ended.means) for ended in self._told)
+            column = MINIMISED[self._minimise]
+            return DominancePruning(column, KEPT_PERCENT, RANDOM_TRIALS, tuple(sized))
         if pruner in OWN_PRUNERS or number >= FIRST_WEAK_TRIAL or replicates == 1:
             return None
         earlier = tuple((ended.state, ended.scores) for ended in self._told)
@@ -329,11 +334,6 @@ class ArmSearch:
             left = [r for r in self.to_confirm[: self.confirm_replicates] if r not in taken]
             if left:
                 yield number, left
-
-
-def _number(value: float | None) -> float:
-    """A size from a row; 0 where it is null."""
-    return 0.0 if value is None or math.isnan(value) else float(value)
 
 
 def _size(ended: EndedTrial) -> float:

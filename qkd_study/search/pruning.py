@@ -1,4 +1,4 @@
-"""Pruning by Optuna's pruners, decided by a worker from the batches before alone."""
+"""Pruning that a worker decides, from the batches before alone: by Optuna's pruners or a front."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from qkd_study.results import mean_score
 
 #: Pruners by name that are not Optuna's.
-OWN_PRUNERS = ("quartile", "none")
+OWN_PRUNERS = ("quartile", "none", "dominated")
 #: Optuna's pruners that keep nothing beside the reported values.
 _STATELESS = (
     "MedianPruner",
@@ -39,6 +39,8 @@ class OptunaPruning:
         number: of the trial within its search.
         earlier: state (`optuna.trial.TrialState`) and scores of the trials of earlier batches.
     """
+
+    column: ClassVar[str | None] = None  # it needs no size
 
     pruner: Any
     search: str
@@ -94,12 +96,15 @@ class PruningTrial:
     def _value(self, scores: Sequence[float], step: int) -> float:
         return scores[step - 1] if self._single else mean_score(scores[:step])
 
-    def reason(self, scores: Sequence[float], replicates: int) -> str | None:
+    def reason(
+        self, scores: Sequence[float], replicates: int, sizes: Sequence[float] = ()
+    ) -> str | None:
         """Why the rest of the trial is not run, if so.
 
         Args:
             scores: of its replicates so far, at least one; those of the call before come first.
             replicates: how many it is to have.
+            sizes: not used.
         """
         with _quiet():
             for step in _steps(scores)[self._reported :]:

@@ -23,7 +23,8 @@ from qkd_study.search.time_budget import Levels, TimeBudget
 from qkd_study.study.arms import Arm
 from qkd_study.study.branches import branch, branches
 from qkd_study.study.replicates import TRIALS_PER_SEARCH
-from qkd_study.study.study import MINIMISED, Cell, Study
+from qkd_study.study.search_methods import MINIMISED
+from qkd_study.study.study import Cell, Study
 from qkd_study.study.teacher_search import TeacherSearch, TeacherSearches
 from qkd_study.study.trial import Trial
 

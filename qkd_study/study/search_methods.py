@@ -19,6 +19,12 @@ from qkd_study.study.space import Choice, Int, Range
 if TYPE_CHECKING:
     from qkd_study.study.study import Study
 
+#: Second objectives that a study may minimise, and their columns.
+MINIMISED = {
+    "parameters": "cost.parameters",
+    "qubits": "config.qubits",
+    "gates": "cost.gates",
+}
 #: Samplers by name, and what they do.
 SAMPLERS = {
     "tpe": "Optuna's tree-structured Parzen estimator, seeded by batch",
@@ -34,6 +40,7 @@ SAMPLERS = {
 PRUNERS = {
     "quartile": "a mean below the lower quartile of the batches before",
     "none": "nothing",
+    "dominated": "with two objectives: what is below the lower quartile of those not larger",
     "median": "a mean below the median, by Optuna",
     "percentile": "a mean below the lower quartile of complete trials, by Optuna",
     "successive-halving": "all but the best of each rung, by Optuna",
@@ -108,7 +115,12 @@ def check_methods(study: Study) -> str | None:
         raise InputError(
             "sampler='cmaes' needs the package cmaes, which is not installed: pip install cmaes."
         )
-    optuna_prunes = study.pruner not in ("quartile", "none")
+    if study.pruner == "dominated" and study.minimise is None:
+        raise InputError(
+            f"pruner='dominated' compares trials of a second objective: set minimise to one of "
+            f"{', '.join(MINIMISED)}, or choose pruner='quartile'."
+        )
+    optuna_prunes = study.pruner not in ("quartile", "none", "dominated")
     if study.minimise is not None:
         if study.sampler == "cmaes" or type(study.sampler).__name__ == "CmaEsSampler":
             raise InputError(
@@ -118,7 +130,7 @@ def check_methods(study: Study) -> str | None:
         if optuna_prunes:
             raise InputError(
                 f"Optuna's pruners have one objective, but minimise={study.minimise!r} is a "
-                f"second: choose pruner='quartile' or 'none'."
+                f"second: choose pruner='dominated' or 'none'."
             )
     if optuna_prunes and study.replicates.search == 1:
         return (

@@ -22,17 +22,16 @@ from qkd_study.study.dataset_factor import DATASET, check_place, resolve_factor
 from qkd_study.study.parameters import Parameter, Value
 from qkd_study.study.reading import only_read, reads, unread
 from qkd_study.study.replicates import Replicates, count
-from qkd_study.study.search_methods import EXHAUSTIVE, check_method, check_methods, combinations
+from qkd_study.study.search_methods import (
+    EXHAUSTIVE,
+    MINIMISED,
+    check_method,
+    check_methods,
+    combinations,
+)
 from qkd_study.study.settings import NETWORKS, TEACHERS, QuantumToClassical, Setting
 from qkd_study.study.space import Range, check_range
 from qkd_study.study.teacher_reading import check_teacher_search
-
-#: Second objectives that a study may minimise, and their columns.
-MINIMISED = {
-    "parameters": "cost.parameters",
-    "qubits": "config.qubits",
-    "gates": "cost.gates",
-}
 
 #: Cells that a study may have.
 MOST_CELLS = 10_000
@@ -82,8 +81,8 @@ class Study:
             of a class of Optuna's `BasePruner`. The trial that an arm has from the baseline is not
             stopped, and neither are trials whose replicates are trained in one batch.
         minimise: a second objective, `"parameters"`, `"qubits"` or `"gates"`: the search then looks
-            for the Pareto front with the validation accuracy, without pruning, and confirms up to
-            five configurations of the front instead of one.
+            for the Pareto front with the validation accuracy, without pruning unless
+            `pruner="dominated"`, and confirms up to five configurations of the front.
         replicates: seeds per configuration, of the search and of the confirmation.
         trial_cpus, trial_memory: CPUs, and bytes of memory, that a trial reserves on its node. It
             still computes in one thread.

@@ -24,7 +24,7 @@ class Trial:
         replicates: to run now.
         pruning_thresholds: the least mean validation score after the first replicate, the first
             two, ...; empty if nothing is pruned.
-        pruning: decides instead, with a pruner of Optuna: `search.pruning.OptunaPruning`.
+        pruning: decides instead: an `OptunaPruning` or a `DominancePruning` of `search`.
     """
 
     phase: Phase

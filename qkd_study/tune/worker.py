@@ -21,7 +21,8 @@ from ray import tune
 from qkd_study.common.artifact_store import ArtifactStore
 from qkd_study.common.errors import StorageError, format_error
 from qkd_study.data import Data
-from qkd_study.results import Record, finished, mean_score, score, without_result
+from qkd_study.results import Record, Row, finished, mean_score, score, without_result
+from qkd_study.search.dominance import size_of
 from qkd_study.study.study import Study
 from qkd_study.study.trial import Trial
 from qkd_study.tune.in_flight import STEP_SECONDS, TrialRequest
@@ -125,7 +126,7 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
             if value is None:
                 running.failed = True
             else:
-                running.scores.append(value)
+                running.add(value, record.row)
         return records
 
     def _run(self, trial: Trial, replicates: tuple[int, ...]) -> list[Record]:
@@ -192,11 +193,19 @@ class _RunningTrial:
     left: deque[int]
     scores: list[float]
     failed: bool
+    sizes: list[float]
     _pruning: Any = None
 
     @classmethod
     def of(cls, request: TrialRequest) -> _RunningTrial:
-        return cls(request.trial, deque(request.replicates), list(request.scores), request.failed)
+        left, scores, sizes = deque(request.replicates), list(request.scores), list(request.sizes)
+        return cls(request.trial, left, scores, request.failed, sizes)
+
+    def add(self, value: float, row: Row) -> None:
+        """Add the score of a replicate, and its size if the trial's pruning compares sizes."""
+        self.scores.append(value)
+        if self.trial.pruning is not None and (column := self.trial.pruning.column) is not None:
+            self.sizes.append(size_of(row, column))
 
     def should_prune(self) -> str | None:
         """Return why the rest of a search trial is not worth running, if so."""
@@ -221,7 +230,7 @@ class _RunningTrial:
             return None
         if self._pruning is None:
             self._pruning = self.trial.pruning.begin()
-        return cast("str | None", self._pruning.reason(self.scores, replicates))
+        return cast("str | None", self._pruning.reason(self.scores, replicates, self.sizes))
 
 
 def reason_of(error: Exception) -> str:

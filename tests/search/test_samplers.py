@@ -19,6 +19,7 @@ from optuna.samplers import BaseSampler
 from qkd_study import Choice, Int, LogFloat, Replicates, Study
 from qkd_study.common.errors import InputError, StudyWarning
 from qkd_study.results import RUNS, Row, without_result
+from qkd_study.search.dominance import DominancePruning
 from qkd_study.search.method_checks import try_methods
 from qkd_study.search.schedule import Schedule
 from qkd_study.study.identity import declaration, fingerprint
@@ -102,10 +103,10 @@ def ended(trial: Trial) -> list[Row]:
         value = (
             0.95 - abs(trial.config.learning_rate - 0.01) - 0.001 * trial.config.batch_size + noise
         )
-        running.scores.append(value)
         row = without_result("s", "r", trial, replicate, "ok", "").row
         size = {"cost.parameters": trial.config.batch_size}
         rows.append({**row, "metric.val_accuracy": value, "reason": None, **size})
+        running.add(value, rows[-1])
     return rows
 
 
@@ -162,7 +163,7 @@ def test_every_sampler_keeps_the_contract(sampler: Any) -> None:
         assert searched(run(others, 1, 10**9, 0), cell, "scratch") != tried
 
 
-@pytest.mark.parametrize("pruner", [*PRUNERS, *STOPPERS], ids=str)
+@pytest.mark.parametrize("pruner", [p for p in (*PRUNERS, *STOPPERS) if p != "dominated"], ids=str)
 def test_every_pruner_keeps_the_contract(pruner: Any) -> None:
     made = study(pruner=pruner)
     try_methods(made)
@@ -179,6 +180,27 @@ def test_every_pruner_keeps_the_contract(pruner: Any) -> None:
 def test_samplers_with_two_objectives(sampler: str) -> None:
     trials = {"trials": 5} if sampler == "gp" else {}
     keeps_the_contract(study(sampler=sampler, minimise="parameters", **trials))
+
+
+def test_with_two_objectives_only_trials_that_others_beat_are_stopped() -> None:
+    made = study(minimise="parameters", pruner="dominated", trials=30)
+    rows = keeps_the_contract(made)
+    stopped = {row[3] for row in rows if row[5] == "stopped"}
+    assert stopped
+    sizes = {row[3]: int(row[8]) for row in rows if row[:3] == ("search", "samples=20", "scratch")}
+    assert min(sizes, key=lambda n: (sizes[n], n)) not in stopped
+
+
+def test_a_trial_is_compared_with_those_that_are_not_larger() -> None:
+    earlier = tuple((float(size), (0.9, 0.8)) for size in (1, 1, 2, 2, 3, 9, 9))
+    pruning = DominancePruning("cost.parameters", 75, 5, earlier)
+    assert pruning.reason([0.89], 3, [3.0]) == (
+        "validation accuracy 0.890 after 1 of 3 replicates is below 0.900, the lower quartile of "
+        "the 5 trials of the batches before it that are not larger (cost.parameters of 3)"
+    )
+    assert pruning.reason([0.9], 3, [3.0]) is None
+    assert pruning.reason([0.9, 0.69], 3, [3.0, 3.0]) is not None  # the mean of two is 0.795
+    assert pruning.reason([0.1], 3, [2.0]) is None  # four to compare with
 
 
 def test_random_draws_the_same_shared_values_in_all_arms() -> None:
@@ -245,13 +267,14 @@ def test_own_methods_are_tried_before_anything_runs(changes: Any, message: str) 
         ({"sampler": "tpee"}, "unknown sampler 'tpee'. Did you mean 'tpe'"),
         ({"sampler": optuna.samplers.TPESampler}, "That is a class: make an object of it, TPESam"),
         ({"sampler": optuna.pruners.MedianPruner()}, "sampler must be one of tpe, random, qmc"),
-        ({"pruner": 3}, "pruner must be one of quartile, none, median"),
+        ({"pruner": 3}, "pruner must be one of quartile, none, dominated"),
         ({"sampler": "grid"}, r"sampler='grid' tries every combination, but search\['learning_rat"),
         ({"sampler": optuna.samplers.GridSampler({"batch_size": [1]})}, "write sampler='grid'"),
         (
             {"sampler": "grid", "search": FINITE, "teacher_search": {"teacher_epochs": Int(3, 5)}},
             "teacher_trials=10 is more than the 3 combinations of teacher_search",
         ),
+        ({"pruner": "dominated"}, "pruner='dominated' compares trials of a second objective"),
         ({"pruner": "median", "minimise": "parameters"}, "Optuna's pruners have one objective"),
         ({"sampler": "cmaes", "minimise": "parameters"}, "CMA-ES has one objective, but|needs the"),
     ],
