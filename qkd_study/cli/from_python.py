@@ -44,7 +44,8 @@ def run(study: Study | str | Path, **options: Any) -> Results:
         study: built in Python, with a name, or the path of a study file. Relative paths of its data
             are from the working folder, or from the folder of the file.
         options: those of the command, such as `out="results"`, `cpus=2`, `new=True`, `quick=True`,
-            `retry_failed=True`, `set=["epochs=5"]` or `predictions=False`.
+            `retry_failed=True`, `set=["epochs=5"]`, `predictions=False`, or `time_budget="30m"`:
+            it then returns what is there, and the same call goes on.
 
     Raises:
         InputError: the study or an option is invalid, or its first runs all failed; the message
@@ -67,7 +68,7 @@ def run(study: Study | str | Path, **options: Any) -> Results:
         ended = run_planned(loaded, origin, chosen, files, place, parsed)
     if ended.fault:
         raise InputError("\n".join(ended.fault))
-    if ended.code == INCOMPLETE:
+    if ended.code == INCOMPLETE and not ended.out_of_time:
         raise KeyboardInterrupt
     return load(ended.folder.path)
 

@@ -56,11 +56,13 @@ class Ended:
         code: the exit code of the command.
         folder: of the run.
         fault: what was printed of why the study cannot work; empty if it can.
+        out_of_time: whether its time budget was used.
     """
 
     code: int
     folder: RunFolder
     fault: tuple[str, ...] = ()
+    out_of_time: bool = False
 
 
 def run(options: Namespace) -> int:
@@ -260,7 +262,8 @@ def run_planned(
         console.print(line, markup=False)
     failed = ended.loc[ended["phase"] == "confirm", "status"].eq("failed").any()
     code = ERROR if (failed or failed_searches) and code == DONE else code
-    return Ended(code, folder, tuple(fault_lines))
+    out_of_time = code == INCOMPLETE and schedule.out_of_time
+    return Ended(code, folder, tuple(fault_lines), out_of_time)
 
 
 def _needed_after(study: Study, folder: Any, counted: Plan) -> NeededAfter | None:
