@@ -9,15 +9,13 @@ import importlib.util
 import math
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.common.names import unknown
 from qkd_study.study.canonical import canonical
+from qkd_study.study.replicates import Replicates
 from qkd_study.study.space import Choice, Int, Range
-
-if TYPE_CHECKING:
-    from qkd_study.study.study import Study
 
 #: Second objectives that a study may minimise, and their columns.
 MINIMISED = {
@@ -90,7 +88,26 @@ def check_method(what: str, given: object) -> Any:
     return given
 
 
-def check_methods(study: Study) -> str | None:
+class Declaration(Protocol):
+    """The part of `qkd_study.study.study.Study` that this module uses."""
+
+    @property
+    def sampler(self) -> Any: ...
+    @property
+    def pruner(self) -> Any: ...
+    @property
+    def minimise(self) -> str | None: ...
+    @property
+    def replicates(self) -> Replicates: ...
+    @property
+    def search(self) -> Mapping[str, Range]: ...
+    @property
+    def teacher_search(self) -> Mapping[str, Range]: ...
+    @property
+    def teacher_trials(self) -> int: ...
+
+
+def check_methods(study: Declaration) -> str | None:
     """Check that sampler and pruner fit the rest of a study; returns a warning, if any.
 
     Raises:
