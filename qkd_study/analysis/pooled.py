@@ -1,4 +1,4 @@
-"""Gains over the baseline, summarised over the cells of a run, or over runs on several datasets."""
+"""Gains over the baseline, summarised over cells, datasets, or runs on several datasets."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from qkd_study.analysis.claims.datasets import (
+    OverDatasets,
+    by_dataset,
+    summary_over_datasets,
+)
 from qkd_study.analysis.claims.sides import PairedScores, mean_over_cells, paired_scores
-from qkd_study.analysis.run_tables import RunTables
+from qkd_study.analysis.run_tables import RunTables, label
 from qkd_study.analysis.statistics.random_effects import (
     RandomEffects,
     covariance_of_means,
     random_effects,
 )
 from qkd_study.analysis.summary import by_unit
+from qkd_study.study.dataset_factor import DATASET
 
 #: A spread is estimated from so many effects at least.
 FEWEST = 3
@@ -27,7 +33,8 @@ def over_cells(results: RunTables, metric: str = "metric.test_accuracy") -> pd.D
     """The gain of every arm over the baseline, summarised over cells; see `random_effects`.
 
     Cells are taken for a sample of those that could have been run. That their gains are measured on
-    the same replicates is allowed for.
+    the same replicates is allowed for. If datasets are a factor, gains are averaged over them, and
+    the cells are those of the other factors.
 
     Args:
         results: the run.
@@ -43,7 +50,10 @@ def over_cells(results: RunTables, metric: str = "metric.test_accuracy") -> pd.D
     for arm in results.arms:
         if results.baseline is None or arm == results.baseline:
             continue
-        values = _differences(_pairs(results, arm, metric)).to_numpy()
+        gains = _differences(_pairs(results, arm, metric))
+        if DATASET in results.factors:
+            gains = gains.T.groupby(_without_dataset(results).__getitem__, sort=False).mean().T
+        values = gains.to_numpy()
         n, k = values.shape
         if k >= FEWEST and n > k + 1 and np.linalg.matrix_rank(np.cov(values.T)) == k:
             found = random_effects(values.mean(axis=0), covariance_of_means(values))
@@ -51,12 +61,52 @@ def over_cells(results: RunTables, metric: str = "metric.test_accuracy") -> pd.D
     return pd.DataFrame(rows, columns=NAMES)
 
 
+def over_datasets(results: RunTables, metric: str = "metric.test_accuracy") -> pd.DataFrame:
+    """The gain of every arm over the baseline, summarised over the datasets of a run.
+
+    Gains are averaged over the cells of a dataset. Datasets are taken for a sample of those that
+    could have been used, and their replicates for independent.
+
+    Args:
+        results: the run.
+        metric: a column of the `runs` table.
+
+    Returns:
+        The columns of `over_cells`: effects are datasets, pairs the least of them on a dataset,
+        and next is one more dataset. Empty without three datasets as a factor; arms that do not
+        differ from the baseline in any replicate are left out.
+    """
+    rows = []
+    for arm, found in by_arm(results, metric).items():
+        pairs = min(effect.n for effect in found.effects.values())
+        rows.append({"arm": arm, "pairs": pairs, **_row(found.summary)})
+    return pd.DataFrame(rows, columns=NAMES)
+
+
+def by_arm(results: RunTables, metric: str = "metric.test_accuracy") -> dict[str, OverDatasets]:
+    """The gain on each dataset, and its summary over datasets, by arm; see `over_datasets`."""
+    if len(results.factors.get(DATASET, ())) < FEWEST or results.baseline is None:
+        return {}
+    summaries = {}
+    for arm in results.arms:
+        if arm == results.baseline:
+            continue
+        contrast = _contrast(results, arm, metric)
+        scores = by_dataset(results, contrast, paired_scores(results, contrast))
+        measured = {name: one for name, one in scores.items() if len(one.complete.dropna()) > 1}
+        found = summary_over_datasets(measured) if len(measured) >= FEWEST else None
+        if found is not None and any(effect.variance > 0 for effect in found.effects.values()):
+            summaries[arm] = found
+    return summaries
+
+
 def over_runs(
     runs: Sequence[RunTables], metric: str = "metric.test_accuracy"
 ) -> dict[str, tuple[pd.Series[float], RandomEffects]]:
     """The gain of every arm, averaged over cells in each run, summarised over runs.
 
-    For runs of one study on several datasets: their replicates are independent.
+    For runs of one study on several datasets: their replicates are independent, and all of them
+    count the same.
 
     Args:
         runs: each with another dataset.
@@ -79,19 +129,30 @@ def over_runs(
                 variances.append(float(values.var(ddof=1)) / len(values))
         if len(gains) >= FEWEST:
             by_run = pd.Series(gains, dtype=float)
-            found[arm] = by_run, random_effects(by_run.to_numpy(), np.diag(variances))
+            found[arm] = (
+                by_run,
+                random_effects(by_run.to_numpy(), np.diag(variances), weighted=False),
+            )
     return found
 
 
 def _pairs(results: RunTables, arm: str, metric: str) -> dict[str, PairedScores]:
     """The scores of an arm and of the baseline, by cell."""
-    contrast: Mapping[str, Any] = {
-        "better": arm,
-        "than": results.baseline,
-        "where": {},
-        "metric": metric.removeprefix("metric."),
+    return paired_scores(results, _contrast(results, arm, metric))
+
+
+def _contrast(results: RunTables, arm: str, metric: str) -> Mapping[str, Any]:
+    """An arm against the baseline in all cells, as a claim has it."""
+    name = metric.removeprefix("metric.")
+    return {"better": arm, "than": results.baseline, "where": {}, "metric": name}
+
+
+def _without_dataset(results: RunTables) -> dict[str, str]:
+    """The key of each cell without its dataset."""
+    return {
+        cell: label({name: value for name, value in values.items() if name != DATASET})
+        for cell, values in results.cells.items()
     }
-    return paired_scores(results, contrast)
 
 
 def _differences(pairs: Mapping[str, PairedScores]) -> pd.DataFrame:

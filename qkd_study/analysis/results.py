@@ -13,7 +13,7 @@ from qkd_study.analysis.claims.table import verdicts
 from qkd_study.analysis.comparison_of_runs import compare, declared_differences
 from qkd_study.analysis.confusion import confusion, per_class
 from qkd_study.analysis.latex import to_latex
-from qkd_study.analysis.pooled import over_cells
+from qkd_study.analysis.pooled import over_cells, over_datasets
 from qkd_study.analysis.run_tables import RunTables, read_run
 from qkd_study.analysis.scaling.cost_table import cost_laws
 from qkd_study.analysis.scaling.data import efficiency, error_laws, slopes
@@ -50,6 +50,10 @@ class Results(RunTables):
     def over_cells(self, metric: str = "metric.test_accuracy") -> pd.DataFrame:
         """Every arm's gain, summarised over cells; see `pooled.over_cells`."""
         return over_cells(self, metric)
+
+    def over_datasets(self, metric: str = "metric.test_accuracy") -> pd.DataFrame:
+        """Every arm's gain, summarised over datasets; see `pooled.over_datasets`."""
+        return over_datasets(self, metric)
 
     def power(self, *differences: float, metric: str = "metric.test_accuracy") -> pd.DataFrame:
         """The replicates that differences need; see `claims.arms.power`."""

@@ -20,6 +20,7 @@ from qkd_study.common.terminal import cell_output
 from qkd_study.common.terminal import console as terminal_console
 from qkd_study.planning.plan import Plan
 from qkd_study.results.provenance import session
+from qkd_study.study.dataset_factor import DATASET
 from qkd_study.study.files import FilesRead
 from qkd_study.study.identity import SEARCH_RULE, declaration
 from qkd_study.study.origin import Origin
@@ -395,6 +396,13 @@ def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> None:
     for word, note in NOTES.items():
         if any(entry.endswith(word) for row in entries for entry in row[3:]):
             console.print(note)
+    if DATASET in study.factors:
+        from qkd_study.analysis.pooled import over_datasets
+        from qkd_study.analysis.report.pooled import lines_of
+        from qkd_study.analysis.run_tables import read_run
+
+        for text in lines_of(over_datasets(read_run(folder.path, search_curves=False))):
+            console.print(text, markup=False)
     if len(shown) < len(lines):
         console.print(
             f"{len(lines) - len(shown)} of {len(lines)} cells and arms have no test accuracy: no "

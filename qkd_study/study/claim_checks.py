@@ -7,7 +7,7 @@ from typing import Any
 
 from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.study.arms import Arm
-from qkd_study.study.claims import Claim
+from qkd_study.study.claims import DATASETS, Claim
 from qkd_study.study.parameters import Value
 from qkd_study.study.replicates import Replicates
 from qkd_study.study.space import Choice
@@ -58,6 +58,12 @@ def check_looks(claims: Sequence[Claim], replicates: Replicates) -> None:
             f"the study has no claims. Declare some, {fixed}."
         )
     for claim in claims:
+        if claim.over == DATASETS:
+            raise InputError(
+                f"replicates with looks at {replicates.looks} stop a claim when there are enough "
+                f"of them, but claim {safe_repr(claim.says)} is over datasets, whose number is "
+                f"fixed. Choose another `over`, {fixed}."
+            )
         if claim.margin is None:
             raise InputError(
                 f"replicates with looks at {replicates.looks} stop a claim also when it is "

@@ -12,6 +12,7 @@ from typing import Any
 from qkd_study.common.errors import InputError, is_text, safe_repr
 from qkd_study.common.python_values import keep_python_values
 from qkd_study.study.config import PARAMETERS
+from qkd_study.study.dataset_factor import DATASET
 from qkd_study.study.parameters import Value
 
 #: Metrics of the confirm phase that a claim may be about, and whether more is better.
@@ -29,7 +30,7 @@ MORE_IS_BETTER: Mapping[str, bool] = MappingProxyType(
 #: Metrics that are means over test samples of what the table of predictions says of each.
 PER_ITEM = frozenset({"test_accuracy"})
 #: What the interval of a verdict may be over.
-REPLICATES, BOTH = "replicates", "replicates and test items"
+REPLICATES, BOTH, DATASETS = "replicates", "replicates and test items", "datasets"
 
 Side = str | Mapping[str, Value]
 
@@ -48,8 +49,9 @@ class Claim:
         margin: a difference, in the metric's unit, that does not matter in practice.
         controls: arms that must not match the gain. A quantum teacher's is `classical-teacher`.
         over: what the verdict is to hold for: new `"replicates"` on the same test samples, or
-            `"replicates and test items"`, new test samples too. Default: both for `test_accuracy`;
-            other metrics have no value per test sample, and allow replicates only.
+            `"replicates and test items"`, new test samples too; or new `"datasets"` of the same
+            kind, where they are a factor. Default: both for `test_accuracy`; other metrics have no
+            value per test sample, and do not allow test items.
     """
 
     says: str
@@ -73,7 +75,8 @@ class Claim:
                 f"metric of {about} must be one of {', '.join(MORE_IS_BETTER)}, but got "
                 f"{safe_repr(self.metric)}."
             )
-        allowed = (REPLICATES, BOTH) if self.metric in PER_ITEM else (REPLICATES,)
+        items = (BOTH,) if self.metric in PER_ITEM else ()
+        allowed = (REPLICATES, *items, DATASETS)
         if self.over is not None and self.over not in allowed:
             raise InputError(
                 f"over of {about} must be {' or '.join(map(repr, allowed))} for {self.metric}, but "
@@ -169,6 +172,8 @@ class Claim:
                     )
         if len(sides) == 2 and set(sides[0]) != set(sides[1]):
             raise InputError(f"{about} must name the same factors on both sides, but got {sides}.")
+        if self.over == DATASETS:
+            self._check_datasets(factors)
         both = [name for name in self.where if any(name in side for side in sides)]
         if both:
             raise InputError(
@@ -176,8 +181,27 @@ class Claim:
                 f"where={self.where}."
             )
 
+    def _check_datasets(self, factors: Mapping[str, Sequence[Any]]) -> None:
+        """Check that there are datasets for the claim to be over."""
+        about = f"claim {safe_repr(self.says)} is over datasets"
+        if DATASET not in factors:
+            raise InputError(
+                f"{about}, but they are no factor of the study. Write factors={{'dataset': (...)}} "
+                f"with two or more, or choose another `over`."
+            )
+        if any(DATASET in side for side in self.values):
+            raise InputError(f"{about}, but contrasts two of them, {safe_repr(self.values)}.")
+        there = tuple(self.where.get(DATASET, factors[DATASET]))
+        if len(there) < 2:
+            raise InputError(
+                f"{about}, but there is one, {safe_repr(there)}: how much the difference varies "
+                f"between datasets takes two or more, better six."
+            )
+
     def having(self, name: str, value: Value) -> Claim | None:
         """The claim if a factor is fixed to a value; `None` if nothing of it is left."""
+        if name == DATASET and self.over == DATASETS:
+            return None
         if any(name in side for side in self.values) or value not in self.where.get(name, (value,)):
             return None
         return replace(self, where={k: v for k, v in self.where.items() if k != name})
@@ -186,11 +210,12 @@ class Claim:
         """The claim restricted to some values of the factors; `None` if nothing of it is left."""
         where = {k: tuple(v for v in vs if v in factors[k]) for k, vs in self.where.items()}
         gone = any(v not in factors[k] for side in self.values for k, v in side.items())
-        return None if gone or not all(where.values()) else replace(self, where=where)
+        few = self.over == DATASETS and len(where.get(DATASET, factors[DATASET])) < 2
+        return None if gone or few or not all(where.values()) else replace(self, where=where)
 
 
 def rests_on(claim: Mapping[str, Any]) -> str:
-    """What the verdict on a claim is to hold for, `REPLICATES` or `BOTH`.
+    """What the verdict on a claim is to hold for, `REPLICATES`, `BOTH` or `DATASETS`.
 
     Args:
         claim: as in study.json; claims of earlier versions, which had no `over`, are over

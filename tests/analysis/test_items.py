@@ -172,7 +172,7 @@ def test_old_claims_are_over_replicates_and_bad_ones_are_refused() -> None:
     assert (rests_on(old), rests_on(canonical(CLAIM))) == (REPLICATES, BOTH)
     with pytest.raises(InputError, match="must be 'replicates' or 'replicates and test items'"):
         replace(CLAIM, over="test items")
-    with pytest.raises(InputError, match="must be 'replicates' for test_nll, but got"):
+    with pytest.raises(InputError, match="must be 'replicates' or 'datasets' for test_nll, but"):
         replace(CLAIM, metric="test_nll", over=BOTH)
 
 

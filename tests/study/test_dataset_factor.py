@@ -184,6 +184,7 @@ def test_the_commands(
 def test_the_study_of_the_page() -> None:
     page = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text()
     names: dict[str, Any] = {}
-    exec(re.findall(r"```python\n(.*?)```", page, re.S)[0], names)
-    made: Study = names["study"]
+    for block in re.findall(r"```python\n(.*?)```", page, re.S):
+        exec(block, names)
+    made: Study = names["study"].replaced(claims=(names["claim"],))
     assert make_plan(made, data_of(made)).cells[2] == "dataset=spirals,samples=50"

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
+from qkd_study.analysis.claims.datasets import OverDatasets, summary_over_datasets
+from qkd_study.analysis.claims.differences import differences_of, known_and_ends, over_both
 from qkd_study.analysis.claims.looks import Design
-from qkd_study.analysis.claims.sides import Frame, PairedScores
+from qkd_study.analysis.claims.sides import PairedScores
 from qkd_study.analysis.statistics import (
     CrossedDifference,
-    ItemVariance,
     Paired,
     Verdict,
-    crossed_difference,
     holm,
-    item_variance,
     paired_difference,
     verdict,
 )
 from qkd_study.analysis.statistics.bounds import equivalence_p_bound, mean_p_bound
 from qkd_study.analysis.statistics.intervals import mean_interval
-from qkd_study.analysis.statistics.samples import Reals, rounded_differences
-from qkd_study.analysis.summary import by_unit
+from qkd_study.analysis.statistics.samples import Reals
 from qkd_study.results import largest_difference
-from qkd_study.study.claims import BOTH, MORE_IS_BETTER, REPLICATES, rests_on
+from qkd_study.study.claims import BOTH, DATASETS, MORE_IS_BETTER, REPLICATES, rests_on
 
 
 @dataclass(frozen=True)
@@ -47,12 +45,14 @@ class Contrast:
             within the margin; see `sensitivity`.
         both: the difference over replicates and test items; `None` if predictions are missing, or
             the metric has no value per test sample.
-        over: what the verdict rests on, `REPLICATES` or `BOTH`. Its p values are then the larger
-            ones, those of `both`.
+        over: what the verdict rests on, `REPLICATES`, `BOTH` or `DATASETS`. Of `BOTH` the p values
+            are the larger ones, those of `both`; of `DATASETS` those of `datasets`.
         too_few_items: whether the verdict is undecided and more replicates alone would not decide,
             because the test samples are too few.
         searches: of each cell and arm. If there are several, the pairs are their means, and the
             verdict's `replicates_needed` are searches.
+        datasets: the difference over datasets, of claims that rest on them. The verdict's `mean`
+            is then theirs, its `n` their number, and its `replicates_needed` are datasets.
     """
 
     where: str
@@ -66,6 +66,7 @@ class Contrast:
     over: str = REPLICATES
     too_few_items: bool = False
     searches: int = 1
+    datasets: OverDatasets | None = None
 
     @property
     def unit(self) -> str:
@@ -97,12 +98,14 @@ class Member:
         claim: as declared.
         scores: of both sides; `None` before the first look.
         looks: with looks, the p values of each so far; see `p_values`.
+        datasets: the scores on each dataset, of a contrast whose verdict is over them.
     """
 
     where: str
     claim: Mapping[str, Any]
     scores: PairedScores | None
     looks: Sequence[tuple[float, float]] = ()
+    datasets: Mapping[str, PairedScores] = field(default_factory=dict)
 
 
 def evaluate_family(
@@ -120,7 +123,8 @@ def evaluate_family(
     else:
         p_values = {i: single.p for i, single in alone.items()}
         within = {i: v.equivalence.p for i, v in alone.items() if v.equivalence is not None}
-    for i, adjusted in _judged(family, p_values, within, alpha).items():
+    effects = {i: one.datasets.values for i, one in enumerate(found) if one.datasets is not None}
+    for i, adjusted in _judged(family, p_values, within, alpha, effects).items():
         both, too_few, claim = found[i].both, False, family[i].claim
         if both is not None and found[i].over == BOTH and adjusted.replicates_needed is not None:
             target = adjusted.mean if claim["margin"] is None else claim["margin"]
@@ -133,7 +137,7 @@ def evaluate_family(
 def verdicts_at_look(family: Sequence[Member], design: Design) -> list[Verdict | None]:
     """The verdicts of `evaluate_family` without intervals, which take most of its time."""
     tested = [i for i, member in enumerate(family) if len(differences(member)) >= 2]
-    judged = _judged(family, *_over_looks(family, tested, design), design.alpha)
+    judged = _judged(family, *_over_looks(family, tested, design), design.alpha, {})
     return [judged.get(i) for i in range(len(family))]
 
 
@@ -154,11 +158,17 @@ def _judged(
     p_values: Mapping[int, float],
     within: Mapping[int, float],
     alpha: float,
+    values: Mapping[int, Reals],
 ) -> dict[int, Verdict]:
-    """The verdicts with Holm's correction of these p values."""
+    """The verdicts with Holm's correction of these p values.
+
+    Args:
+        values: those that are judged, unless they are the differences of replicates.
+    """
     adjusted, adjusted_within = _adjusted(p_values), _adjusted(within)
+    judged = {i: differences(family[i]) for i in adjusted} | dict(values)
     return {
-        i: _verdict(differences(family[i]), family[i].claim, alpha, p, adjusted_within.get(i))
+        i: _verdict(judged[i], family[i].claim, alpha, p, adjusted_within.get(i))
         for i, p in adjusted.items()
     }
 
@@ -166,7 +176,7 @@ def _judged(
 def differences(member: Member) -> Reals:
     """(pairs,): better minus than, without failed runs."""
     scores = member.scores
-    return np.array([]) if scores is None else _differences(scores, scores.complete)
+    return np.array([]) if scores is None else differences_of(scores, scores.complete)
 
 
 def p_values(scores: PairedScores, claim: Mapping[str, Any]) -> tuple[float, float]:
@@ -177,11 +187,11 @@ def p_values(scores: PairedScores, claim: Mapping[str, Any]) -> tuple[float, flo
     Returns:
         nan with fewer than two pairs; the second also without a margin.
     """
-    values, margin = _known_and_ends(scores), claim["margin"]
+    values, margin = known_and_ends(scores), claim["margin"]
     if len(values[0]) < 2:
         return math.nan, math.nan
     p, within = mean_p_bound(*values), math.nan
-    both = _over_both(scores) if rests_on(claim) == BOTH else None
+    both = None if rests_on(claim) == REPLICATES else over_both(scores)
     if both is not None:
         p = max(p, both.p)
     if margin is not None:
@@ -205,7 +215,7 @@ def paired_test(scores: PairedScores, metric: str) -> tuple[Paired, float]:
     paired = paired_difference(pair["better"].to_numpy(), pair["than"].to_numpy(), most=most)
     if not scores.failed or paired.n < 2:
         return paired, paired.p_t
-    return paired, mean_p_bound(*_known_and_ends(scores))
+    return paired, mean_p_bound(*known_and_ends(scores))
 
 
 def _tested(member: Member, alpha: float, design: Design | None) -> Contrast:
@@ -217,64 +227,37 @@ def _tested(member: Member, alpha: float, design: Design | None) -> Contrast:
     paired, p = paired_test(scores, metric)
     if paired.n < 2:
         return Contrast(where, None, None, scores.left_out, scores.failed)
-    known, lowest, highest = _known_and_ends(scores)
+    known, lowest, highest = known_and_ends(scores)
     confidence = 0.95
     if design is not None:
         confidence = design.coverage(len(member.looks) - 1)
         repeated = mean_interval(known, confidence, most=largest_difference(metric))
         paired = replace(paired, t_low=repeated.low, t_high=repeated.high)
-    both, margin, p_within = _over_both(scores, confidence), claim["margin"], None
+    both, margin, p_within = over_both(scores, confidence), claim["margin"], None
     if scores.failed and margin is not None:
         p_within = equivalence_p_bound(known, lowest, highest, margin)
-    over = BOTH if both is not None and rests_on(claim) == BOTH else REPLICATES
+    over = REPLICATES if both is None or rests_on(claim) == REPLICATES else BOTH
     if both is not None and over == BOTH:
         p = max(p, both.p)
         if margin is not None:
             p_within = max(p_within or 0.0, both.p_within(margin))
+    judged, datasets = known, summary_over_datasets(member.datasets)
+    if datasets is not None:
+        judged, p, over = datasets.values, datasets.p, DATASETS
+        p_within = None if margin is None else datasets.p_within(margin)
+    elif member.datasets:
+        return Contrast(where, None, None, scores.left_out, scores.failed)
     return Contrast(
         where,
         paired,
-        _verdict(known, claim, alpha, p, p_within),
+        _verdict(judged, claim, alpha, p, p_within),
         scores.left_out,
         scores.failed,
         (float(lowest.mean()), float(highest.mean())) if scores.failed else None,
         both=both,
         over=over,
         searches=scores.searches,
-    )
-
-
-def _over_both(scores: PairedScores, confidence: float = 0.95) -> CrossedDifference | None:
-    """The difference over replicates and test items, if every pair has predictions."""
-    items = variance_of_items(scores)
-    if items is None:
-        return None
-    values = _differences(scores, scores.complete)
-    return crossed_difference(values, items, confidence=confidence, most=1.0)
-
-
-def variance_of_items(scores: PairedScores) -> ItemVariance | None:
-    """The variance that is due to the test items, if every pair has predictions."""
-    pair = scores.complete.dropna()
-    frames = [] if scores.items is None else list(scores.items.values())
-    if not frames or not all(pair.index.isin(frame.index).all() for frame in frames):
-        return None
-    units = [by_unit(frame.loc[pair.index], scores.searches) for frame in frames]
-    return item_variance([frame.to_numpy() for frame in units])
-
-
-def _known_and_ends(scores: PairedScores) -> tuple[Reals, Reals, Reals]:
-    return (
-        _differences(scores, scores.complete),
-        _differences(scores, scores.lowest),
-        _differences(scores, scores.highest),
-    )
-
-
-def _differences(scores: PairedScores, frame: Frame) -> Reals:
-    pair = scores.units(frame)
-    return rounded_differences(
-        pair["better"].to_numpy(dtype=np.float64), pair["than"].to_numpy(dtype=np.float64)
+        datasets=datasets,
     )
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from qkd_study.analysis.claims.contrasts import Member, p_values
+from qkd_study.analysis.claims.datasets import by_dataset
 from qkd_study.analysis.claims.looks import Design
 from qkd_study.analysis.claims.sides import PairedScores, mean_over_cells, paired_scores
 from qkd_study.analysis.run_tables import RunTables
+from qkd_study.study.claims import DATASETS, rests_on
 
 
 class Evidence:
@@ -44,7 +47,10 @@ class Evidence:
     def member(self, where: str, claim: Mapping[str, Any], last: int) -> Member:
         """The contrast of a claim over all its cells, at the last look that counts."""
         scores = [self._mean(claim, look) for look in range(last + 1)]
-        return self._member(where, claim, scores)
+        found = self._member(where, claim, scores)
+        if rests_on(claim) != DATASETS or self.design is not None:
+            return found
+        return replace(found, datasets=by_dataset(self.results, claim, self.by_cell(claim, 0)))
 
     def members(self, claim: Mapping[str, Any], last: int) -> list[Member]:
         """The contrasts of a claim in each of its cells."""

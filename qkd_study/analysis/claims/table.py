@@ -13,6 +13,8 @@ from qkd_study.analysis.claims.contrasts import Contrast
 from qkd_study.analysis.claims.evaluate import ClaimResult
 
 _REALS = ["bound_low", "bound_high", "difference", "low", "high", "both_low", "both_high"]
+_DATASETS = ["datasets", "datasets_mean", "datasets_low", "datasets_high"]
+_DATASETS += ["spread", "next_low", "next_high"]
 _REALS += [
     "test_items",
     "bca_low",
@@ -25,6 +27,7 @@ _REALS += [
     "p_wilcoxon",
     "margin",
     "p_margin",
+    *_DATASETS,
 ]
 
 
@@ -39,7 +42,10 @@ def verdicts(judged: Sequence[ClaimResult]) -> pd.DataFrame:
         items, over so many `test_items` (nan if predictions are missing), its bootstrap interval
         `bca_low` to `bca_high`, sd, won, p (by itself, paired t), p_both (the same over replicates
         and test items), p_holm, p_wilcoxon, margin, p_margin (of two one-sided tests that the
-        difference lies within the margin), over (what p_holm, p_margin and the verdict rest on),
+        difference lies within the margin); of claims over datasets their number, the mean over them
+        with its interval, the spread between them, and the interval of the difference on one more
+        (`datasets`, `datasets_mean`, `datasets_low`, `datasets_high`, `spread`, `next_low`,
+        `next_high`; else nan); over (what p_holm, p_margin and the verdict rest on),
         verdict and its `marks` (see `Contrast` and `ClaimResult`), joined by commas; in the unit of
         the metric, nan below two pairs.
     """
@@ -124,6 +130,10 @@ def _row(
         both = contrast.both
         row |= {"both_low": both.low, "both_high": both.high, "p_both": both.p}
         row["test_items"] = both.items
+    if contrast.datasets is not None:
+        found = contrast.datasets.summary
+        values = (found.count, found.mean, found.low, found.high, found.spread)
+        row |= dict(zip(_DATASETS, (*values, found.next_low, found.next_high), strict=True))
     paired, verdict = contrast.paired, contrast.verdict
     if paired is None or verdict is None:
         return row

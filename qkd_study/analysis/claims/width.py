@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qkd_study.analysis.claims.contrasts import variance_of_items
+from qkd_study.analysis.claims.differences import variance_of_items
 from qkd_study.analysis.claims.evidence import Evidence
 from qkd_study.analysis.claims.sides import PairedScores
 from qkd_study.analysis.run_tables import RunTables

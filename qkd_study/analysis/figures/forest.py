@@ -36,6 +36,10 @@ OUTCOMES = {
 CLAIM, NAME, VERDICT = 60, 22, 18
 
 
+_NONE = (math.nan, math.nan)
+_NO_MEAN = (math.nan, math.nan, math.nan)
+
+
 @dataclass(frozen=True)
 class _Row:
     """A line of the figure: heights are counted downwards, in lines of text.
@@ -44,6 +48,7 @@ class _Row:
         name: at the left.
         mean: nan if there is none.
         over_replicates, over_both: intervals; nan if there is none.
+        over_datasets: the mean over datasets with its interval; nan if there is none.
         word: at the right.
         colour: of all of it.
         control: whether it is of a control.
@@ -56,22 +61,21 @@ class _Row:
     word: str
     colour: str
     control: bool = False
+    over_datasets: tuple[float, float, float] = _NO_MEAN
 
     @property
     def lines(self) -> int:
         """Its height."""
         texts = textwrap.wrap(self.name, NAME), textwrap.wrap(self.word, VERDICT)
-        return max(1, *map(len, texts))
-
-
-_NONE = (math.nan, math.nan)
+        return max(1 if math.isnan(self.over_datasets[0]) else 2, *map(len, texts))
 
 
 def verdicts(judged: Sequence[ClaimResult], title: str | None = None) -> Figure:
     """A forest of all claims, a panel per unit.
 
     The difference of a claim, averaged over its cells, with its 95 % interval over replicates
-    or searches (thick) and over test samples too (thin, with ends); a band from -margin to margin;
+    or searches (thick), over test samples too (thin, with ends), and of a claim over datasets the
+    mean over them with its interval (dashed); a band from -margin to margin;
     the gain of each control with its interval over replicates; the verdict by colour and word.
 
     Args:
@@ -118,13 +122,17 @@ def _rows(one: ClaimResult) -> Iterator[_Row]:
     factor = unit(one.claim["metric"])[0]
     better, than = side(one.claim["better"]), side(one.claim["than"])
     overall = one.overall
-    both = overall.both
+    both, datasets = overall.both, _NO_MEAN
+    if overall.datasets is not None:
+        found = overall.datasets.summary
+        datasets = (factor * found.mean, factor * found.low, factor * found.high)
     yield _Row(
         f"{better} - {than}",
         *_scaled(overall.paired, factor),
         _NONE if both is None else (factor * both.low, factor * both.high),
         ", ".join((one.status, *one.marks)),
         COLOURS[one.status],
+        over_datasets=datasets,
     )
     for control in one.controls:
         numbers = _scaled(control.gain, factor)
@@ -174,6 +182,12 @@ def _panel(axes: Axes, group: Sequence[tuple[int, ClaimResult]], height: float) 
 
 def _draw(axes: Axes, at: float, row: _Row) -> None:
     (low, high), (wide_low, wide_high) = row.over_replicates, row.over_both
+    mean, data_low, data_high = row.over_datasets
+    middle = at
+    if math.isfinite(mean):
+        below, at = at + 0.35, at - 0.35
+        axes.hlines(below, data_low, data_high, color=row.colour, linewidth=1, linestyle="--")
+        axes.plot([mean], [below], "D", color=row.colour, markersize=4)
     face = "white" if row.control else row.colour
     width = 1.0 if row.control else 3.2
     if math.isfinite(low):
@@ -185,7 +199,7 @@ def _draw(axes: Axes, at: float, row: _Row) -> None:
         size = 4 if row.control else 6
         axes.plot([row.mean], [at], "o", color=row.colour, markerfacecolor=face, markersize=size)
     word = "\n".join(textwrap.wrap(row.word, VERDICT))
-    _text(axes, 1.02, at, word, row.colour, "normal" if row.control else "bold")
+    _text(axes, 1.02, middle, word, row.colour, "normal" if row.control else "bold")
 
 
 def _text(
@@ -218,6 +232,9 @@ def _key(figure: Figure, judged: Sequence[ClaimResult]) -> None:
     if any(one.overall.both is not None for one in judged):
         both = Line2D([], [], color="0.35", linewidth=1, marker="|", markersize=5)
         entries.append((f"over {counted} and test samples", both))
+    if any(one.overall.datasets is not None for one in judged):
+        dashed = Line2D([], [], color="0.35", linewidth=1, linestyle="--", marker="D", markersize=4)
+        entries.append(("mean over datasets", dashed))
     if any(one.controls for one in judged):
         hollow = Line2D(
             [], [], color="0.35", linewidth=1, marker="o", markersize=4, markerfacecolor="white"

@@ -92,6 +92,13 @@ def _pooled(results: RunTables) -> Iterator[Drawable]:
         "cell (dotted).",
         partial(pooled.gains_over_cells, results),
     )
+    yield (
+        "pooled-datasets",
+        f"Gain in test accuracy over {results.baseline} on every dataset with its 95 % interval, "
+        "its mean over datasets (diamond, thick), and the 95 % interval of the gain on one more "
+        "dataset (dotted).",
+        partial(pooled.gains_over_datasets, results),
+    )
 
 
 def _scaling(results: RunTables) -> Iterator[Drawable]:

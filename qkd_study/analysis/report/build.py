@@ -9,6 +9,7 @@ from qkd_study.analysis.claims.evaluate import ClaimResult, judge
 from qkd_study.analysis.claims.table import as_json
 from qkd_study.analysis.report.efficiency import in_epochs, in_replicates, in_samples
 from qkd_study.analysis.report.page import Picture, Section, Subsection
+from qkd_study.analysis.report.pooled import datasets_of
 from qkd_study.analysis.report.prose import statement, summary
 from qkd_study.analysis.report.provenance import METHOD, provenance, reproduce
 from qkd_study.analysis.report.scaling import scaling
@@ -24,7 +25,8 @@ LEAD = "verdicts"
 PLACES = {
     "score-": "Scores and gains",
     "gain-": "Scores and gains",
-    "pooled-": "Scores and gains",
+    "pooled-gains": "Scores and gains",
+    "pooled-datasets": "Over datasets",
     "calibration": "Scores and gains",
     "error-": "Scaling laws",
     "cost-": "Scaling laws",
@@ -49,6 +51,7 @@ def section(
     judged = judge(results) if judged is None else judged
     parts = [
         scores(results, judged),
+        datasets_of(results),
         in_samples(results),
         in_epochs(results),
         in_replicates(results),

@@ -11,6 +11,7 @@ from qkd_study.analysis.claims.interaction import ALPHA, Interaction
 from qkd_study.analysis.claims.looks import FUTILE, Look
 from qkd_study.analysis.claims.table import side, unit
 from qkd_study.analysis.report.page import Statement
+from qkd_study.analysis.statistics.random_effects import RandomEffects
 from qkd_study.study.claims import BOTH
 
 #: What a control leaves out, by arm: a gain that it does not match is due to it.
@@ -34,6 +35,8 @@ BUTS = {
 }
 
 
+#: Below so many datasets, it is said that they are few.
+FEW_DATASETS = 6
 #: So many undertrained arms are named.
 NAMED = 4
 
@@ -159,7 +162,7 @@ def _overall(claim: Mapping[str, Any], contrast: Contrast, cells: int) -> str:
     text = (
         f"{better} minus {than}: {amount(contrast, metric)}{over}; higher in {paired.won:.0%} of "
         f"{paired.n} {contrast.unit}; {p_value(verdict.p)} after Holm's correction. "
-        f"{_basis(contrast)}"
+        f"{_basis(contrast, metric)}"
     )
     if contrast.left_out:
         text += f" {contrast.left_out} replicates that a side or a cell lacks are left out."
@@ -170,6 +173,9 @@ def _overall(claim: Mapping[str, Any], contrast: Contrast, cells: int) -> str:
             f"highest of their cell, the difference is between {low} and {high}, and p at most "
             "this. `--retry-failed` runs them again."
         )
+    counted, count = contrast.unit, paired.n
+    if contrast.datasets is not None:
+        counted, count = "datasets", verdict.n
     margin = claim["margin"]
     one = margin is not None and factor * margin == 1
     shown = "" if margin is None else f"{factor * margin:g} {name[:-1] if one else name}"
@@ -189,25 +195,44 @@ def _overall(claim: Mapping[str, Any], contrast: Contrast, cells: int) -> str:
         text += f"{shown or 'the size that was observed'}: the test samples are too few."
     elif verdict.status == "undecided" and verdict.replicates_needed is not None:
         needed, of = verdict.replicates_needed, shown or "the size that was observed"
-        if needed > paired.n:
-            text += (
-                f" About {needed} {contrast.unit} would decide about a difference of {of}: best in "
-            )
+        if needed > count:
+            text += f" About {needed} {counted} would decide about a difference of {of}: best in "
             text += "a new run with another --seed, as more here would be a second look."
         else:
-            text += f" The {contrast.unit} would have sufficed to see a difference of {of}, "
+            text += f" The {counted} would have sufficed to see a difference of {of}, "
             text += "but not to show that there is none."
     return text
 
 
-def _basis(contrast: Contrast) -> str:
+def _basis(contrast: Contrast, metric: str) -> str:
     """What a verdict rests on."""
+    if contrast.datasets is not None:
+        return _over_datasets(contrast.datasets.summary, metric)
     if contrast.over == BOTH:
         return f"The verdict is for new {contrast.unit} on new test samples."
     text = f"The verdict is for new {contrast.unit} on these test samples"
     if contrast.both is None:
         text += ": how much is due to the samples is not known"
     return text + "."
+
+
+def _over_datasets(found: RandomEffects, metric: str) -> str:
+    """What a verdict over datasets rests on."""
+    numbers = (found.mean, found.low, found.high, found.next_low, found.next_high)
+    mean, low, high, next_low, next_high = (signed(number, metric) for number in numbers)
+    factor, name = unit(metric)
+    text = (
+        f"The verdict is for new datasets of the same kind: the mean over them, as random effects, "
+        f"is {mean} {name} (95 % interval {low} to {high} over {found.count} datasets), the spread "
+        f"between them {factor * found.spread:.{3 if name == 'nats' else 1}f}, and the difference "
+        f"on one more lies between {next_low} and {next_high}."
+    )
+    if found.count < FEW_DATASETS:
+        text += (
+            f" {found.count} datasets are few: intervals of their mean have {found.count - 1} "
+            f"degree{'s' * (found.count > 2)} of freedom and are wide."
+        )
+    return text
 
 
 def _in_cell(claim: Mapping[str, Any], contrast: Contrast) -> str:

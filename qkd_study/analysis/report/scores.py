@@ -25,7 +25,10 @@ from qkd_study.analysis.report.tables import (
 )
 from qkd_study.analysis.run_tables import RunTables
 from qkd_study.analysis.undertraining import undertraining
-from qkd_study.study.claims import BOTH, REPLICATES
+from qkd_study.study.claims import BOTH, DATASETS, REPLICATES
+
+#: What a p value is over, in the table of contrasts.
+OVER = {REPLICATES: "replicates", BOTH: "both", DATASETS: "datasets"}
 
 
 def scores(results: RunTables, judged: Sequence[ClaimResult]) -> Subsection:
@@ -136,6 +139,10 @@ def _contrasts(judged: Sequence[ClaimResult]) -> list[Table]:
         Show("high", "to", "{:+.3g}"),
         folded(Show("both_low", "both: from", "{:+.3g}")),
         folded(Show("both_high", "both: to", "{:+.3g}")),
+        folded(count("datasets", "datasets")),
+        folded(Show("datasets_mean", "datasets: mean", "{:+.3g}")),
+        folded(Show("datasets_low", "datasets: from", "{:+.3g}")),
+        folded(Show("datasets_high", "datasets: to", "{:+.3g}")),
         folded(Show("over", "p over")),
         p_values("p_holm", "p, Holm"),
         folded(Show("margin", "margin", "{:g}")),
@@ -147,8 +154,8 @@ def _contrasts(judged: Sequence[ClaimResult]) -> list[Table]:
         "claims, over the cells of a claim, and over its controls. A verdict is supported or "
         "contradicted if p is below 0.05, else equivalent if that of lying within the margin is. "
         "Intervals from and to are over new replicates on these test samples; both: over new "
-        "replicates and new test samples, of accuracies whose predictions were kept. p is over the "
-        "one or the other."
+        "replicates and new test samples, of accuracies whose predictions were kept; datasets: of "
+        "the mean over them, of claims over datasets. p is over one of these."
     )
     return [table("The claims, contrast by contrast", note, _scaled(judged), shown)]
 
@@ -158,9 +165,9 @@ def _scaled(judged: Sequence[ClaimResult]) -> pd.DataFrame:
     frame = verdicts(judged)
     factors = frame["metric"].map(lambda metric: unit(metric)[0]).astype(float)
     scaled = ["difference", "low", "high", "both_low", "both_high", "bca_low", "bca_high"]
-    scaled.append("margin")
+    scaled += ["margin", "datasets_mean", "datasets_low", "datasets_high"]
     frame = frame.assign(**{name: factors * frame[name] for name in scaled})
     marked = frame["verdict"] + ", " + frame["marks"]
     frame = frame.assign(verdict=frame["verdict"].where(frame["marks"] == "", marked))
-    frame = frame.assign(over=frame["over"].map({REPLICATES: "replicates", BOTH: "both"}))
+    frame = frame.assign(over=frame["over"].map(OVER))
     return frame.assign(unit=frame["metric"].map(lambda metric: unit(metric)[1].split()[-1]))

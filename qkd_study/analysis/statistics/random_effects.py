@@ -22,6 +22,7 @@ class RandomEffects:
     Attributes:
         mean: of the effects that could have been studied.
         low, high: interval of the mean.
+        error: standard error of the mean, with k - 1 degrees of freedom.
         spread: standard deviation between effects, beyond that of their estimates.
         spread_low, spread_high: interval of the spread.
         next_low, next_high: interval of the effect in one more cell or on one more dataset of the
@@ -33,6 +34,7 @@ class RandomEffects:
     mean: float
     low: float
     high: float
+    error: float
     spread: float
     spread_low: float
     spread_high: float
@@ -41,9 +43,22 @@ class RandomEffects:
     p: float
     count: int
 
+    @property
+    def p_mean(self) -> float:
+        """Two-sided, that the mean is zero."""
+        return float(2 * stats.t.sf(abs(self.mean) / self.error, self.count - 1))
+
+    def p_within(self, margin: float) -> float:
+        """The larger p of the two one-sided tests that the mean is within a margin."""
+        return float(stats.t.sf((margin - abs(self.mean)) / self.error, self.count - 1))
+
 
 def random_effects(
-    effects: ArrayLike, covariance: ArrayLike, *, confidence: float = 0.95
+    effects: ArrayLike,
+    covariance: ArrayLike,
+    *,
+    confidence: float = 0.95,
+    weighted: bool = True,
 ) -> RandomEffects:
     """Summarise effects that are a sample of those that could have been studied.
 
@@ -57,10 +72,17 @@ def random_effects(
     the next effect adds the spread (Higgins, Thompson and Spiegelhalter, J. R. Stat. Soc. A
     172:137, 2009; with k - 1 degrees of freedom).
 
+    Weights are those of the estimated spread, which few effects hardly tell: if some of them are
+    much more precise, they decide the mean, and its interval is too short. Unweighted, all effects
+    count the same, and the variance of their mean is that between them over k, whose expectation is
+    the true one whatever the precisions (as in a t test of the effects), but at least that of
+    their errors (benchmarks/datasets.py has the coverage of both).
+
     Args:
         effects: (k,), at least two.
         covariance: (k, k) of their errors.
         confidence: nominal coverage of all intervals.
+        weighted: whether precise effects count more.
 
     Raises:
         ValueError: fewer than two effects, shapes that disagree, a covariance that is not positive
@@ -95,10 +117,13 @@ def random_effects(
     found = optimize.minimize_scalar(deviance, bounds=around, method="bounded")
     spread = 0.0 if deviance(0.0) <= float(found.fun) else float(found.x)
     mean, variance, squares = fitted(spread)
-    scale = max(1.0, squares / (k - 1))
+    error = math.sqrt(max(1.0, squares / (k - 1)) * variance)
+    if not weighted:
+        mean = float(y.mean())
+        error = math.sqrt(max(float(y.var(ddof=1)) / k, float(v.sum()) / k**2))
     quantile = float(stats.t.ppf((1 + confidence) / 2, k - 1))
-    half = quantile * math.sqrt(scale * variance)
-    ahead = quantile * math.sqrt(scale * variance + spread**2)
+    half = quantile * error
+    ahead = quantile * math.hypot(error, spread)
 
     def inverted(level: float) -> float:
         """The spread at which the weighted squares have this chance to be larger."""
@@ -114,6 +139,7 @@ def random_effects(
         mean=mean,
         low=mean - half,
         high=mean + half,
+        error=error,
         spread=spread,
         spread_low=inverted(tail),
         spread_high=inverted(1 - tail),
