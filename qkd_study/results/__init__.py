@@ -12,6 +12,15 @@ from qkd_study.results.folder import (
 from qkd_study.results.journal import RunJournal
 from qkd_study.results.locations import ResultsLocation, fetch_run, fetch_weights, find_run
 from qkd_study.results.object_store import is_address
+from qkd_study.results.reading import (
+    BrokenFile,
+    VanishedFile,
+    files_of,
+    predictions_of_run,
+    read_once,
+    read_table,
+    retry_read,
+)
 from qkd_study.results.reasons import Reason, failed_share, reason_key, reasons
 from qkd_study.results.rows import Record, Row, finished, mean_score, score, without_result
 from qkd_study.results.schema import (
@@ -24,15 +33,8 @@ from qkd_study.results.schema import (
     schema,
 )
 from qkd_study.results.tables import (
-    BrokenFile,
-    VanishedFile,
     drop_retryable,
-    files_of,
     may_be_retried,
-    predictions_of_run,
-    read_once,
-    read_table,
-    retry_read,
     start_tables,
     write_records,
 )

@@ -14,18 +14,17 @@ import pyarrow.parquet as pq
 
 from qkd_study.common.atomic import replace_file, replaced, sync_folder
 from qkd_study.common.errors import InputError, StorageError
-from qkd_study.results.schema import RUN_KEY, TABLES, schema
-from qkd_study.results.tables import (
+from qkd_study.results.reading import (
     BATCH,
-    KEPT,
     PLAN,
     files_of,
     joined,
     plan_of,
     read_once,
     temp_path,
-    write_options,
 )
+from qkd_study.results.schema import RUN_KEY, TABLES, schema
+from qkd_study.results.tables import KEPT, write_options
 from qkd_study.study.trial import Phase
 
 #: A phase with fewer files is not compacted.

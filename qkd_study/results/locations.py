@@ -19,9 +19,10 @@ from qkd_study.common.paths import writable_folder
 from qkd_study.results.folder import RunFolder, has_rows, runs_of
 from qkd_study.results.lease import Lease, holder
 from qkd_study.results.object_store import ObjectStore, is_address
+from qkd_study.results.reading import weights_of_run
 from qkd_study.results.remote_sync import RemoteSync, was_sent
 from qkd_study.results.schema import TABLES
-from qkd_study.results.tables import COLUMNS_FILE, weights_of_run
+from qkd_study.results.tables import COLUMNS_FILE
 
 _THREADS = 8
 _COLUMNS = f"runs/{COLUMNS_FILE}"

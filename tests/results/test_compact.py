@@ -25,11 +25,13 @@ from qkd_study.results import (
     start_tables,
     write_records,
 )
-from qkd_study.results.tables import PLAN
+from qkd_study.results.reading import PLAN
 from tests.results.test_tables import record, trial
 
 # The package's names are those of functions in them.
-compact, tables = (importlib.import_module(f"qkd_study.results.{n}") for n in ("compact", "tables"))
+compact, reading = (
+    importlib.import_module(f"qkd_study.results.{n}") for n in ("compact", "reading")
+)
 KEYS = ["phase", "cell", "arm", "trial", "replicate"]
 
 
@@ -156,7 +158,7 @@ def test_a_reader_whose_listing_is_overtaken_misses_nothing(
     compact_tables(run, min_files=2)
     monkeypatch.undo()
     assert (run / PLAN).exists()
-    real = tables._plan
+    real = reading._plan
     calls: list[str] = []
 
     def overtaken(folder: Path) -> Any:
@@ -170,7 +172,7 @@ def test_a_reader_whose_listing_is_overtaken_misses_nothing(
             )
         return said
 
-    monkeypatch.setattr(tables, "_plan", overtaken)
+    monkeypatch.setattr(reading, "_plan", overtaken)
     pd.testing.assert_frame_equal(read_table(run, "runs"), whole)
 
 

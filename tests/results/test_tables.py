@@ -33,7 +33,8 @@ from qkd_study.results import (
     without_result,
     write_records,
 )
-from qkd_study.results.tables import file_name, weights_of_run
+from qkd_study.results.reading import weights_of_run
+from qkd_study.results.tables import file_name
 from qkd_study.study import Config
 from qkd_study.study.trial import Trial
 
