@@ -29,9 +29,8 @@ from qkd_study.results.reading import PLAN
 from tests.results.test_tables import record, trial
 
 # The package's names are those of functions in them.
-compact, reading = (
-    importlib.import_module(f"qkd_study.results.{n}") for n in ("compact", "reading")
-)
+compact = importlib.import_module("qkd_study.results.compact")
+reading = importlib.import_module("qkd_study.results.reading")
 KEYS = ["phase", "cell", "arm", "trial", "replicate"]
 
 
@@ -168,7 +167,7 @@ def test_a_reader_whose_listing_is_overtaken_misses_nothing(
             for name in plan["names"]:
                 (run / "runs" / name).unlink(missing_ok=True)
             os.replace(
-                tables.temp_path(run / "runs", plan["target"]), run / "runs" / plan["target"]
+                reading.temp_path(run / "runs", plan["target"]), run / "runs" / plan["target"]
             )
         return said
 
