@@ -25,6 +25,7 @@ from qkd_study.analysis.figures.pooled import gains_over_datasets
 from qkd_study.analysis.pooled import over_datasets
 from qkd_study.analysis.report.pooled import datasets_of
 from qkd_study.analysis.report.prose import statement
+from qkd_study.analysis.statistics.power import replicates_needed
 from qkd_study.analysis.statistics.random_effects import random_effects
 from qkd_study.study.quick import quick
 from tests.analysis.made import made_results, made_study, with_predictions
@@ -122,6 +123,20 @@ def test_datasets_that_differ_decide_less_than_replicates() -> None:
     assert "The verdict is for new datasets of the same kind" in text
     assert "4 datasets are few: intervals of their mean have 3 degrees of freedom" in text
     assert re.search(r"About \d+ datasets would decide|The datasets would have sufficed", text)
+
+
+def test_the_datasets_that_are_needed_count_what_replicates_leave_open() -> None:
+    """Effects that lie closer together than their errors allow."""
+    results = made_results(gains(0.005), study=several(4), noise=0.05, seed=0)
+    (one,) = results.judge()
+    verdict, found = one.overall.verdict, one.overall.datasets
+    assert verdict is not None
+    assert found is not None
+    floor = np.sqrt(by_hand(results)["variance"].sum()) / 4
+    assert found.summary.error == pytest.approx(max(floor, by_hand(results)["mean"].sem()))
+    assert verdict.status == "undecided"
+    sd = 2 * found.summary.error
+    assert verdict.replicates_needed == replicates_needed(0.01, sd)
 
 
 def test_two_datasets_are_hardly_enough() -> None:

@@ -19,6 +19,7 @@ from qkd_study.analysis.statistics import (
     Verdict,
     holm,
     paired_difference,
+    replicates_needed,
     verdict,
 )
 from qkd_study.analysis.statistics.bounds import equivalence_p_bound, mean_p_bound
@@ -130,6 +131,13 @@ def evaluate_family(
             target = adjusted.mean if claim["margin"] is None else claim["margin"]
             needed = both.replicates_needed(target, alpha=alpha)
             adjusted, too_few = replace(adjusted, replicates_needed=needed), needed is None
+        over, needed = found[i].datasets, adjusted.replicates_needed
+        if over is not None and needed is not None:  # the error is more than the spread shows
+            target = adjusted.mean if claim["margin"] is None else claim["margin"]
+            sd = over.summary.error * math.sqrt(over.summary.count)
+            adjusted = replace(
+                adjusted, replicates_needed=replicates_needed(target, sd, alpha=alpha)
+            )
         found[i] = replace(found[i], verdict=adjusted, too_few_items=too_few)
     return found
 
