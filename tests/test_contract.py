@@ -441,7 +441,9 @@ def test_a_students_weights_are_all_of_it(tmp_path: Path, case: Case) -> None:
         return build_model(model, config, dataset.shape, dataset.classes, seed=seed)
 
     student, (training, _, validation) = fresh(0), sample_splits(config, dataset, 0)
-    train(student, training, validation, Objective(), training_config(config), seed=0)
+    train(
+        student, training, validation, Objective(), training_config(config, ARMS["scratch"]), seed=0
+    )
     whole = {name: value.contiguous() for name, value in student.state_dict().items()}
     save_file(whole, tmp_path / "student.safetensors")
     other = fresh(1)

@@ -112,6 +112,21 @@ def test_a_sampler_of_ones_own_runs(tmp_path: Path, cli: Cli) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", [0, 1], ids=["SPSA", "natural gradient"])
+def test_optimisers_of_ones_own_run(tmp_path: Path, cli: Cli, number: int) -> None:
+    page = (ROOT / "docs" / "own_optimizers.md").read_text()
+    (tmp_path / "own.py").write_text(re.findall(r"```python\n(.*?)```", page, re.S)[number])
+    few = ["--set", "epochs=2", "--set", "teacher_epochs=2", "--trials", "1", "--replicates", "2"]
+    done = cli("run", "own.py", *few)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = pd.read_parquet(tmp_path / "results" / "own" / "latest" / "runs")
+    assert set(rows["status"]) == {"ok"}
+    assert "own" in set(rows["config.optimizer"])
+    plan = cli("plan", "own.py", "--no-forecast")
+    assert "replicates are trained one by one, as the optimiser is the study's own" in plan.stdout
+
+
+@pytest.mark.slow
 def test_the_tutorial_can_be_followed(tmp_path: Path, cli: Cli) -> None:
     text = (ROOT / "docs" / "tutorial.md").read_text()
     study, reading = re.findall(r"```python\n(.*?)```", text, re.S)

@@ -84,6 +84,7 @@ def counted_lines(study: Study, counted: Plan, dataset_line: str) -> list[str]:
         *_teachers(study, counted),
         *_budgets(study, counted),
         *_searches(study),
+        *_own_optimizers(study),
         f"{counted.trials} trials of {study.replicates.search} replicates: "
         f"{counted.runs_search} search runs",
         *_confirm(study, counted),
@@ -181,6 +182,16 @@ def _searches(study: Study) -> list[str]:
         f"{number} independent searches per cell and arm, each of which confirms its best "
         f"configuration on {study.replicates.confirm // number} replicates: intervals and tests "
         f"are over {number} searches"
+    ]
+
+
+def _own_optimizers(study: Study) -> list[str]:
+    """Which arms are not trained in batches because of their optimiser."""
+    own = [arm.name for arm in study.all_arms if callable(arm.optimizer)]
+    if not own:
+        return []
+    return [
+        f"replicates are trained one by one, as the optimiser is the study's own: {', '.join(own)}"
     ]
 
 

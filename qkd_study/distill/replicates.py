@@ -35,7 +35,9 @@ from qkd_study.study.settings import Setting
 
 
 def runs_in_batch(setting: Setting, arm: Arm, config: Config, dataset: Dataset) -> bool:
-    """Whether an arm's student and loss terms can be trained in one batch."""
+    """Whether an arm's student, loss terms and optimiser can be trained in one batch."""
+    if callable(arm.optimizer):
+        return False
     return can_batch(setting.student_of(arm), arm.comparisons, config, dataset.shape)
 
 
@@ -142,7 +144,7 @@ class _Call:
             [setup.training for setup in setups.values()],
             [setup.validation for setup in setups.values()],
             Objective.of(self.config, self.arm),
-            training_config(self.config),
+            training_config(self.config, self.arm),
             teachers=targets or None,
             transfers=transfers or None,
             seeds=[setup.seed for setup in setups.values()],

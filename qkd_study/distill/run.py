@@ -14,6 +14,7 @@ from qkd_study.common.seeds import derive
 from qkd_study.data import Dataset
 from qkd_study.distill import scores
 from qkd_study.distill.objective import Objective, spoiled
+from qkd_study.distill.own_optimizer import OwnMaker
 from qkd_study.distill.samples import Samples, sample_splits, transfer_inputs
 from qkd_study.distill.teacher_spec import TeacherSpec
 from qkd_study.distill.teachers import Teacher, TeacherStore
@@ -48,8 +49,8 @@ class RunResult:
     weights: bytes | None = None
 
 
-def training_config(config: Config) -> TrainingConfig:
-    """The training parameters of a configuration's student."""
+def training_config(config: Config, arm: Arm) -> TrainingConfig:
+    """The training parameters of a configuration's student in an arm."""
     return TrainingConfig(
         optimizer=config.optimizer,
         learning_rate=config.learning_rate,
@@ -60,6 +61,7 @@ def training_config(config: Config) -> TrainingConfig:
         schedule=config.schedule,
         epoch_choice=config.epoch_choice,
         validate_every=config.validate_every or 1,
+        own=OwnMaker(arm.optimizer, config) if callable(arm.optimizer) else None,
     )
 
 
@@ -94,7 +96,7 @@ def run(
         setup.training,
         setup.validation,
         Objective.of(config, arm),
-        training_config(config),
+        training_config(config, arm),
         teacher=setup.targets,
         transfer=setup.transfer,
         seed=setup.seed,

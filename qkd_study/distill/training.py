@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from qkd_study.common.seeds import derive
 from qkd_study.distill.objective import Objective, Terms, detached
 from qkd_study.distill.optimizers import Optimizer
+from qkd_study.distill.own_optimizer import OwnMaker
 from qkd_study.distill.samples import Samples
 from qkd_study.distill.scores import accuracy
 from qkd_study.models import Model, Outputs, seed_dropout, seeded_where_drawn
@@ -84,6 +85,7 @@ class TrainingConfig:
         epoch_choice: `best` chooses the best epoch on validation, `last` the last, and no other is
             validated.
         validate_every: epochs between validations; the last epoch is always validated.
+        own: makes an optimiser of the study's own, in place of `optimizer`.
     """
 
     optimizer: str
@@ -95,6 +97,7 @@ class TrainingConfig:
     schedule: str = "constant"
     epoch_choice: str = "best"
     validate_every: int = 1
+    own: OwnMaker | None = None
 
     def make(self, parameters: Sequence[nn.Parameter]) -> Optimizer:
         """Make the optimiser."""
@@ -145,8 +148,10 @@ def train(
     order = torch.Generator().manual_seed(seed)
     seed_dropout(model, seed)
     trained = [p for p in model.parameters() if p.requires_grad and p.numel()]
-    optimizer = config.make(trained) if trained else None
-    seeded_draws = _SeededDraws(seed, [model, objective.own])
+    own = config.own.make(trained) if trained and config.own is not None else None
+    optimizer = config.make(trained) if trained and own is None else None
+    build = None if config.own is None else config.own.build
+    seeded_draws = _SeededDraws(seed, [model, objective.own, build])
     with seeded_draws("preparation"), torch.no_grad():
         model.fit(training.inputs)
         given = training.inputs if transfer is None else torch.cat([training.inputs, transfer])
@@ -165,8 +170,13 @@ def train(
             for index, share in zip(batches, shares, strict=True):
                 labels = training.labels[index]
                 index = torch.cat([index, labelled + share]) if unlabelled else index
-                outputs = model(inputs[index])
                 batch_targets = None if targets is None else detached(targets, index)
+                if own is not None:
+                    batch = _Batch(model, objective, inputs[index], labels, batch_targets)
+                    own.step(batch.loss, config.rate(epoch) / (config.learning_rate or 1.0))
+                    sums.add(*batch.first, labels)
+                    continue
+                outputs = model(inputs[index])
                 terms = objective(outputs, labels, batch_targets)
                 if optimizer is not None:
                     optimizer.clear()
@@ -196,6 +206,36 @@ def train(
 def transfer_seed(seed: int) -> int:
     """The seed of the order of transfer samples, apart from that of the labelled ones."""
     return derive(seed, 0, "transfer order")
+
+
+class _Batch:
+    """A batch whose loss is computed as often as an optimiser asks; the first time is recorded."""
+
+    def __init__(
+        self,
+        model: Model,
+        objective: Objective,
+        inputs: Tensor,
+        labels: Tensor,
+        targets: Outputs | None,
+    ) -> None:
+        self._model, self._objective = model, objective
+        self._inputs, self._labels, self._targets = inputs, labels, targets
+        self._first: tuple[Terms, Tensor] | None = None
+
+    def loss(self) -> Tensor:
+        """The total loss at the present parameters, with its graph."""
+        outputs = self._model(self._inputs)
+        terms = self._objective(outputs, self._labels, self._targets)
+        if self._first is None:
+            self._first = terms, outputs.logits[: len(self._labels)]
+        return terms.total
+
+    @property
+    def first(self) -> tuple[Terms, Tensor]:
+        """Terms and logits before the step."""
+        assert self._first is not None  # or the step has raised
+        return self._first
 
 
 class _SeededDraws(NamedTuple):

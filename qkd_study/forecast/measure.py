@@ -25,6 +25,7 @@ from qkd_study.distill import (
     sample_splits,
     scores,
     train,
+    training_config,
 )
 from qkd_study.distill.batched import batch_models, train_batched
 from qkd_study.distill.teacher_spec import BATCH_SIZE
@@ -211,7 +212,9 @@ def _student(study: Study, of: Training, dataset: Dataset) -> Cost:
         samples,
         validated,
         Objective.of(config, arm),
-        lambda epochs: TrainingConfig(config.optimizer, 1e-3, epochs, config.batch_size),
+        lambda epochs: TrainingConfig(
+            config.optimizer, 1e-3, epochs, config.batch_size, own=training_config(config, arm).own
+        ),
         lambda few: _untrained(spec, few) if arm.needs_teacher else None,
         of.group,
         student if runs_in_batch(study.setting, arm, config, dataset) else None,

@@ -90,6 +90,8 @@ def shape_of(study: Study, training: Training) -> Shape:
         own = {name: value for name, value in vars(config).items() if name in model.reads}
         kind = {"terms": canonical(arm.terms), "optimizer": config.optimizer}
         config = as_labelled(config)
+        if callable(arm.optimizer):
+            kind["optimizer"] = canonical(arm.optimizer)
         samples, batch, answered = config.samples, config.batch_size, config.teacher_samples
         validation = config.validation_samples
     else:

@@ -151,7 +151,7 @@ def _check_built(study: Study, cell: Cell, arm: Arm, dataset: Dataset, tried: se
         models.append(study.setting.teacher_of(arm))
     for model in models:
         _check_overrides(model)
-    if arm.own_terms or any(map(_has_own_code, models)):
+    if arm.own_terms or callable(arm.optimizer) or any(map(_has_own_code, models)):
         from qkd_study.planning.rehearsal import rehearse
         from qkd_study.planning.trial_build import check_built
 

@@ -28,6 +28,8 @@ Teacher = Literal[
 ]
 Student = Literal["own", "separable", "quadratic", "surrogate", "matched", "effective", "kernel"]
 Optimizer = Literal["adam", "adamw", "sgd"]
+#: An optimiser of the study's own: a function of the list of parameters and the `Config`.
+OwnOptimizer = Callable[[Any, Any], Any]
 Spoiled = Literal["nothing", "shuffled features", "constant features", "shuffled labels"]
 
 #: The terms that an arm may name; a term of the study's own is given as a function.
@@ -51,7 +53,8 @@ class Arm:
         spoiled: which outputs of the teacher are made useless, as a control: `shuffled features`
             and `shuffled labels` give each sample those of another, `constant features` give every
             sample the mean.
-        optimizer: the student's, if it is not that of the study.
+        optimizer: the student's, if it is not that of the study: a name, or a function of the
+            list of parameters and the `Config` that returns a `torch.optim.Optimizer`.
         student: `own` (the setting's), or a stand-in of a quantum student, as for `teacher`, or
             `effective`: a classical network with as many effective parameters.
         question: what the arm is for, in one line; not a part of a run's identity.
@@ -61,7 +64,7 @@ class Arm:
     terms: tuple[str | OwnTerm, ...] = ()
     teacher: Teacher = "own"
     spoiled: Spoiled = "nothing"
-    optimizer: Optimizer | None = None
+    optimizer: Optimizer | OwnOptimizer | None = None
     student: Student = "own"
     question: str = field(default="", compare=False)
 
@@ -90,7 +93,7 @@ class Arm:
         }
         for name, allowed in ((name, get_args(kind)) for name, kind in choices.items()):
             given = getattr(self, name)
-            if name == "optimizer" and given is None:
+            if name == "optimizer" and (given is None or callable(given)):
                 continue
             if not isinstance(given, str) or given not in allowed:
                 raise InputError(

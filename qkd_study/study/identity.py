@@ -39,7 +39,7 @@ def declaration(study: Study) -> dict[str, Any]:
             for name, what in PARAMETERS.items()
             if name not in (DATASET, *study.factors, *study.search, *study.teacher_search)
         },
-        "arms": {arm.name: canonical(arm) for arm in study.all_arms},
+        "arms": {arm.name: canonical(arm) for arm in study.declared_arms},
         "claims": canonical(study.claims),
         "teacher_search": {name: _range(space) for name, space in study.teacher_search.items()},
         "teacher_trials": study.teacher_trials if study.teacher_search else None,
@@ -48,6 +48,7 @@ def declaration(study: Study) -> dict[str, Any]:
         "batch": study.batch,
         "sampler": described(study.sampler),
         "pruner": described(study.pruner),
+        "optimizer": canonical(study.optimizer),
         "minimise": study.minimise,
         "replicates": canonical(dataclasses.asdict(study.replicates)),
         "trial_cpus": study.trial_cpus,
@@ -66,7 +67,7 @@ _AMOUNTS = (
 #: Entries that say where it runs, and what is kept.
 _RESOURCES = ("trial_cpus", "trial_memory", "predictions", "weights")
 #: Entries that earlier versions lack, with what they did.
-_BY_DEFAULT = {"sampler": "tpe", "pruner": "quartile"}
+_BY_DEFAULT = {"sampler": "tpe", "pruner": "quartile", "optimizer": None}
 
 
 def fingerprint(study: Study, dataset_digest: str) -> str:

@@ -63,6 +63,8 @@ def _matters(study: Declaration, arm: Arm, what: Parameter) -> bool:
         return arm.optimizer is None
     if other != "optimizer":
         return True
+    if callable(arm.optimizer):  # it is unknown what a function of the study's own reads
+        return study.sets(what.name)
     if arm.optimizer is not None:
         return arm.optimizer in allowed
     if other in study.search:
@@ -81,6 +83,8 @@ def reads_with(study: Declaration, arm: Arm, name: str, values: Mapping[str, Any
         return False
     if what.only_with is not None:
         other, allowed = what.only_with
+        if other == "optimizer" and callable(arm.optimizer):
+            return True
         return values[other] in allowed or (what.role == "both" and arm.needs_teacher)
     if name in TAUGHT and set(what.terms).isdisjoint(arm.term_names):
         return bool(values["generations"] > 1)

@@ -14,10 +14,10 @@ from typing import Any
 from qkd_study.common.errors import InputError, StudyWarning, is_text, safe_repr
 from qkd_study.common.python_values import keep_python_values
 from qkd_study.data import DataSource, name_of
-from qkd_study.study.arms import Arm, resolve_arm
+from qkd_study.study.arms import Arm, OwnOptimizer, resolve_arm
 from qkd_study.study.claim_checks import check_claims, check_looks
 from qkd_study.study.claims import Claim
-from qkd_study.study.config import PARAMETERS, Config, parameter
+from qkd_study.study.config import OWN, PARAMETERS, Config, parameter
 from qkd_study.study.dataset_factor import DATASET, check_place, resolve_factor
 from qkd_study.study.parameters import Parameter, Value
 from qkd_study.study.reading import only_read, reads, unread
@@ -80,6 +80,9 @@ class Study:
         pruner: what stops a search trial after a replicate: a name out of `PRUNERS`, or an object
             of a class of Optuna's `BasePruner`. The trial that an arm has from the baseline is not
             stopped, and neither are trials whose replicates are trained in one batch.
+        optimizer: of the students, in place of the parameter of that name: a function of the list
+            of parameters and the `Config` that returns a `torch.optim.Optimizer`. Arms with an
+            optimiser of their own keep it; teachers use adam.
         minimise: a second objective, `"parameters"`, `"qubits"` or `"gates"`: the search then looks
             for the Pareto front with the validation accuracy, without pruning unless
             `pruner="dominated"`, and confirms up to five configurations of the front.
@@ -112,6 +115,7 @@ class Study:
     batch: int = 5
     sampler: Any = "tpe"
     pruner: Any = "quartile"
+    optimizer: OwnOptimizer | None = None
     minimise: str | None = None
     replicates: Replicates = field(default_factory=Replicates)
     trial_cpus: int = 1
@@ -272,6 +276,17 @@ class Study:
             for name in in_a:
                 if name in in_b:
                     raise InputError(f"{name} stands in both {a} and {b}: keep it in one of them.")
+        if self.optimizer is not None and not callable(self.optimizer):
+            raise InputError(
+                f"optimizer must be a function of parameters and config that returns a torch "
+                f"optimiser, but got {safe_repr(self.optimizer)}. One by name goes into "
+                f"fixed={{'optimizer': 'sgd'}}."
+            )
+        if self.optimizer is not None and self.sets("optimizer"):
+            raise InputError(
+                "optimizer is a function of the study, and also set as a parameter: keep one of "
+                "the two."
+            )
         if self.sets("validation_samples") and self.sets("validation_share"):
             raise InputError(
                 "validation_samples follows from validation_share and samples: set one of the two."
@@ -286,14 +301,25 @@ class Study:
                 )
 
     @property
-    def all_arms(self) -> tuple[Arm, ...]:
-        """The arms, resolved."""
+    def declared_arms(self) -> tuple[Arm, ...]:
+        """The arms as they are declared, names resolved."""
         return tuple(map(resolve_arm, self.arms or ()))
+
+    @property
+    def all_arms(self) -> tuple[Arm, ...]:
+        """The arms, with the optimiser of the study's own where they have no other."""
+        own = self.optimizer
+        if own is None:
+            return self.declared_arms
+        return tuple(
+            arm if arm.optimizer is not None else dataclasses.replace(arm, optimizer=own)
+            for arm in self.declared_arms
+        )
 
     @property
     def baseline(self) -> str | None:
         """The arm that the others are compared with: the one without any extra term."""
-        return next((arm.name for arm in self.all_arms if arm.is_plain), None)
+        return next((arm.name for arm in self.declared_arms if arm.is_plain), None)
 
     def arm(self, name: str) -> Arm:
         """The arm called `name`."""
@@ -381,7 +407,7 @@ class Study:
         """
         found: dict[str, Any] = {}
         if arm.optimizer is not None:
-            found["optimizer"] = arm.optimizer
+            found["optimizer"] = OWN if callable(arm.optimizer) else arm.optimizer
         student = self.setting.student_of(arm)
         if student.embeds:
             found["embedding"] = student.embedding(values)

@@ -37,6 +37,7 @@ from qkd_study.distill.tensors import read_tensors
 from qkd_study.distill.training import TrainingResult
 from qkd_study.models import Model, Outputs, build_model, predict
 from qkd_study.study import (
+    ARMS,
     Arm,
     ClassicalToClassical,
     ClassicalToHybrid,
@@ -226,7 +227,9 @@ def test_a_frozen_quanvolution_as_a_student_keeps_its_angles() -> None:
     model: Any = student_of(setting, config)
     before = model.quanvolution.theta.clone()
     training, _, validation = sample_splits(config, DATASET, 0)
-    train(model, training, validation, Objective(), training_config(config), seed=0)
+    train(
+        model, training, validation, Objective(), training_config(config, ARMS["scratch"]), seed=0
+    )
     assert torch.equal(model.quanvolution.theta, before)
 
 
@@ -531,7 +534,9 @@ def test_optimisers_and_schedules_are_those_of_torch(optimiser: str, schedule: s
     fixed = {**asked, "learning_rate": 0.02, "epochs": 8, "schedule": schedule}
     _, config = configured(setting, "scratch", **fixed, epoch_choice="last")
     model, training, validation = taught_samples()
-    train(model, training, validation, Objective(), training_config(config), seed=7)
+    train(
+        model, training, validation, Objective(), training_config(config, ARMS["scratch"]), seed=7
+    )
     expected = by_hand(steps, SCHEDULES[schedule], 8)[-1]
     for name, value in model.state_dict().items():
         # Fused steps round otherwise: 24 steps of 1e-7 relative, near signs of Adam a bit more.
