@@ -253,7 +253,8 @@ def run_planned(
         if any(map(may_be_retried, ended[["status", "reason"]].to_dict("records"))):
             again = continue_command(options, retry_failed=True)
             lines.append(f"To run again what failed, but did not diverge: {again}")
-    if code == INCOMPLETE and schedule.out_of_time:
+    out_of_time = code == INCOMPLETE and schedule.out_of_time
+    if out_of_time:
         lines += out_of_time_lines(schedule, options.time_budget)
     if code == INCOMPLETE:
         lines.append(f"Incomplete. This goes on where it stopped: {continue_command(options)}")
@@ -263,7 +264,6 @@ def run_planned(
         console.print(line, markup=False)
     failed = ended.loc[ended["phase"] == "confirm", "status"].eq("failed").any()
     code = ERROR if (failed or failed_searches) and code == DONE else code
-    out_of_time = code == INCOMPLETE and schedule.out_of_time
     return Ended(code, folder, tuple(fault_lines), out_of_time)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
@@ -34,6 +34,29 @@ Spoiled = Literal["nothing", "shuffled features", "constant features", "shuffled
 
 #: The terms that an arm may name; a term of the study's own is given as a function.
 _NAMES = tuple(name for name in TERMS if name != OWN)
+
+
+def check_optimizer(given: object, *, as_parameter: bool) -> None:
+    """Check a study's own optimiser.
+
+    Args:
+        given: by the study; `None` if there is none.
+        as_parameter: whether the study sets the parameter `optimizer`, too.
+
+    Raises:
+        InputError: it is no function, or both are set.
+    """
+    if given is not None and not callable(given):
+        raise InputError(
+            f"optimizer must be a function of parameters and config that returns a torch "
+            f"optimiser, but got {safe_repr(given)}. One by name goes into "
+            f"fixed={{'optimizer': 'sgd'}}."
+        )
+    if given is not None and as_parameter:
+        raise InputError(
+            "optimizer is a function of the study, and also set as a parameter: keep one of the "
+            "two."
+        )
 
 
 @dataclass(frozen=True)
@@ -109,6 +132,10 @@ class Arm:
                 f"arm {self.name!r} has {len(self.own_terms)} functions as terms, but only one has "
                 f"a weight: add them up in one function."
             )
+
+    def trained_with(self, own: OwnOptimizer | None) -> Arm:
+        """The arm with an optimiser of the study's own, if it has no other."""
+        return self if own is None or self.optimizer is not None else replace(self, optimizer=own)
 
     @property
     def own_terms(self) -> tuple[OwnTerm, ...]:

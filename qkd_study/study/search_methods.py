@@ -163,6 +163,35 @@ def check_methods(study: Declaration) -> str | None:
     return None
 
 
+def check_minimise(given: object, replicates: Replicates) -> None:
+    """Check a study's second objective.
+
+    Raises:
+        InputError: it is none of `MINIMISED`, or there are several searches.
+    """
+    if given is not None and not (isinstance(given, str) and str(given) in MINIMISED):
+        raise InputError(
+            f"minimise must be None or one of {', '.join(MINIMISED)}, but got {safe_repr(given)}."
+        )
+    if given is not None and replicates.searches > 1:
+        raise InputError(
+            f"minimise={given!r} confirms a front of one search, but got "
+            f"Replicates(searches={replicates.searches}). Allowed with it: 1."
+        )
+
+
+def at_most(sampler: Any, trials: int, space: Mapping[str, Range], *, more: bool) -> int:
+    """How many of so many trials there are: no more than a sampler has combinations.
+
+    Args:
+        sampler: of the study.
+        trials: wanted.
+        space: what is searched.
+        more: whether one trial more is not the sampler's.
+    """
+    return min(trials, combinations(space) + more) if sampler in EXHAUSTIVE else trials
+
+
 def combinations(space: Mapping[str, Range]) -> int:
     """How many combinations ranges have, of `Choice` and `Int` alone."""
     sizes = (

@@ -14,7 +14,7 @@ from typing import Any
 from qkd_study.common.errors import InputError, StudyWarning, is_text, safe_repr
 from qkd_study.common.python_values import keep_python_values
 from qkd_study.data import DataSource, name_of
-from qkd_study.study.arms import Arm, OwnOptimizer, resolve_arm
+from qkd_study.study.arms import Arm, OwnOptimizer, check_optimizer, resolve_arm
 from qkd_study.study.claim_checks import check_claims, check_looks
 from qkd_study.study.claims import Claim
 from qkd_study.study.config import OWN, PARAMETERS, Config, parameter
@@ -22,13 +22,7 @@ from qkd_study.study.dataset_factor import DATASET, check_place, resolve_factor
 from qkd_study.study.parameters import Parameter, Value
 from qkd_study.study.reading import only_read, reads, unread
 from qkd_study.study.replicates import Replicates, count
-from qkd_study.study.search_methods import (
-    EXHAUSTIVE,
-    MINIMISED,
-    check_method,
-    check_methods,
-    combinations,
-)
+from qkd_study.study.search_methods import at_most, check_method, check_methods, check_minimise
 from qkd_study.study.settings import NETWORKS, TEACHERS, QuantumToClassical, Setting
 from qkd_study.study.space import Range, check_range
 from qkd_study.study.teacher_reading import check_teacher_search
@@ -158,18 +152,7 @@ class Study:
             if not isinstance(getattr(self, name), bool):
                 value = safe_repr(getattr(self, name))
                 raise InputError(f"{name} must be True or False, but got {value}.")
-        if self.minimise is not None and not (
-            isinstance(self.minimise, str) and str(self.minimise) in MINIMISED
-        ):
-            raise InputError(
-                f"minimise must be None or one of {', '.join(MINIMISED)}, but got "
-                f"{safe_repr(self.minimise)}."
-            )
-        if self.minimise is not None and self.replicates.searches > 1:
-            raise InputError(
-                f"minimise={self.minimise!r} confirms a front of one search, but got "
-                f"Replicates(searches={self.replicates.searches}). Allowed with it: 1."
-            )
+        check_minimise(self.minimise, self.replicates)
         self._set("seed", count("seed", self.seed, 0, 2**63 - 1))
         entries = self._sequence("datasets", self.datasets)
         self._set("datasets", tuple(str(e) if isinstance(e, str) else e for e in entries))
@@ -180,6 +163,7 @@ class Study:
             self._set(where, {p.name: check_range(p, v, where) for p, v in self._named(where)})
         self._set("fixed", {p.name: p.check(v) for p, v in self._named("fixed")})
         self._check_size()
+        check_optimizer(self.optimizer, as_parameter=self.sets("optimizer"))
         arms = self._default_arms() if self.arms is None else self._sequence("arms", self.arms)
         self._set("arms", tuple(map(resolve_arm, arms)))
         names = [arm.name for arm in self.all_arms]
@@ -276,17 +260,6 @@ class Study:
             for name in in_a:
                 if name in in_b:
                     raise InputError(f"{name} stands in both {a} and {b}: keep it in one of them.")
-        if self.optimizer is not None and not callable(self.optimizer):
-            raise InputError(
-                f"optimizer must be a function of parameters and config that returns a torch "
-                f"optimiser, but got {safe_repr(self.optimizer)}. One by name goes into "
-                f"fixed={{'optimizer': 'sgd'}}."
-            )
-        if self.optimizer is not None and self.sets("optimizer"):
-            raise InputError(
-                "optimizer is a function of the study, and also set as a parameter: keep one of "
-                "the two."
-            )
         if self.sets("validation_samples") and self.sets("validation_share"):
             raise InputError(
                 "validation_samples follows from validation_share and samples: set one of the two."
@@ -308,13 +281,7 @@ class Study:
     @property
     def all_arms(self) -> tuple[Arm, ...]:
         """The arms, with the optimiser of the study's own where they have no other."""
-        own = self.optimizer
-        if own is None:
-            return self.declared_arms
-        return tuple(
-            arm if arm.optimizer is not None else dataclasses.replace(arm, optimizer=own)
-            for arm in self.declared_arms
-        )
+        return tuple(arm.trained_with(self.optimizer) for arm in self.declared_arms)
 
     @property
     def baseline(self) -> str | None:
@@ -364,11 +331,9 @@ class Study:
         if not space:
             return 1
         trials = self.trials + self.trials_per_parameter * len(space)
-        if self.sampler not in EXHAUSTIVE:
-            return trials
         # One more has the configuration of the baseline, with weak extra terms.
         weak = bool(arm.terms) and arm.student == "own" and self.baseline is not None
-        return min(trials, combinations(space) + weak)
+        return at_most(self.sampler, trials, space, more=weak)
 
     def _values(self, cell: Cell, chosen: Mapping[str, Value]) -> dict[str, Any]:
         values: dict[str, Any] = {name: p.default for name, p in PARAMETERS.items()}
