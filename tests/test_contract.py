@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pennylane as qml
 import pyarrow as pa
 import pytest
 import torch
@@ -55,6 +56,7 @@ from qkd_study.study import (
     Mlp,
     Own,
     PatchPolynomial,
+    PennyLaneModel,
     Polynomial,
     QuantumToClassical,
     QuantumToQuantum,
@@ -601,6 +603,12 @@ def own_model(config: Any, shape: tuple[int, ...], classes: int) -> Model:
     return Linear(shape, classes)
 
 
+def node(inputs: Any, weights: Any) -> Any:
+    qml.AngleEmbedding(inputs, wires=range(2))
+    qml.BasicEntanglerLayers(weights, wires=range(2))
+    return qml.probs(wires=0)
+
+
 SPECS: list[tuple[ModelSpec, tuple[int, ...], dict[str, Any]]] = [
     (Mlp((7, 5)), (4, 4), {}),
     (Mlp(()), (3, 4, 4), {}),
@@ -626,6 +634,11 @@ SPECS: list[tuple[ModelSpec, tuple[int, ...], dict[str, Any]]] = [
     (EffectiveMlp(), (16,), {"qubits": 4, "depth": 3}),
     (FourierFeatures(5), (3, 4, 4), {}),
     (HybridImage((1, 2)), (4, 5), {"qubits": 3}),
+    (
+        PennyLaneModel(qml.QNode(node, qml.device("default.qubit", wires=2)), {"weights": (1, 2)}),
+        (2,),
+        {},
+    ),
     (ReuploadingCircuit(), (4, 4), {"qubits": 3, "reduction": "average"}),
     (HybridImage(), (3, 8, 8), {"qubits": 1}),
     (Ensemble(Mlp((6,)), members=2), (4, 4), {}),
@@ -650,7 +663,7 @@ def test_declared_shapes_of_features_are_those_of_the_model(
     outputs = predict(model, x)
     declared = of.feature_shape(values, shape)
     # The widths of these depend on the number of classes.
-    assert (declared is None) == isinstance(of, MatchedMlp | EffectiveMlp)
+    assert (declared is None) == isinstance(of, MatchedMlp | EffectiveMlp | PennyLaneModel)
     assert declared is None or outputs.features.shape == (2, *declared)
     assert outputs.logits.shape == (2, 3)
 

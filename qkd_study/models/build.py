@@ -58,6 +58,7 @@ from qkd_study.study.circuits import reduced_features
 from qkd_study.study.config import Config
 from qkd_study.study.external import CachedTeacher, FrozenTeacher
 from qkd_study.study.models import Shape
+from qkd_study.study.qnodes import PennyLaneModel
 from qkd_study.study.reuploading import ReuploadingCircuit
 
 
@@ -327,6 +328,13 @@ def _ensemble(of: spec.Ensemble, config: Config, shape: Shape, classes: int, see
     return EnsembleModel(members, of_probabilities=of.mean == "probabilities")
 
 
+def _qnode(of: PennyLaneModel, config: Config, shape: Shape, classes: int, seed: int) -> Model:
+    from qkd_study.models.qnodes import QNodeModel  # imports PennyLane
+
+    reduction = _reduction(config, shape)
+    return QNodeModel(of.qnode, of.weight_shapes, classes, reduction=reduction, head=of.head)
+
+
 def _own(of: spec.Own, config: Config, shape: Shape, classes: int, seed: int) -> Model:
     made = of.build(config, shape, classes)
     if not isinstance(made, Model):
@@ -365,6 +373,7 @@ BUILDERS: dict[type[spec.ModelSpec], Callable[[Any, Config, Shape, int, int], Mo
     matched.EffectiveMlp: _effective_mlp,
     controls.FourierFeatures: _fourier,
     spec.Ensemble: _ensemble,
+    PennyLaneModel: _qnode,
     spec.Own: _own,
     FrozenTeacher: _frozen,
     CachedTeacher: _cached,

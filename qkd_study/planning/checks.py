@@ -17,6 +17,7 @@ from qkd_study.study.dataset_factor import DATASET
 from qkd_study.study.external import ExternalTeacher
 from qkd_study.study.matched import EffectiveMlp
 from qkd_study.study.models import Ensemble, ModelSpec, Own
+from qkd_study.study.qnodes import PennyLaneModel
 from qkd_study.study.sizes import misfit
 from qkd_study.study.study import Cell, Study
 
@@ -120,7 +121,7 @@ def _check_arm(study: Study, arm: Arm, values: Mapping[str, Any], dataset: Datas
             )
     if arm.compares("state"):
         for model in (student, teacher):
-            if not model.quantum or isinstance(model, Quanvolution | Ensemble):
+            if not model.quantum or isinstance(model, Quanvolution | Ensemble | PennyLaneModel):
                 raise InputError(
                     f"arm {arm.name!r} compares quantum states, but {type(model).__name__} has no "
                     f"final state."
@@ -165,7 +166,7 @@ def _has_own_code(model: ModelSpec) -> bool:
     """Whether a model uses code that is not of this package."""
     parts = (model, _inner(model))
     return any(
-        isinstance(part, Own)
+        isinstance(part, Own | PennyLaneModel)
         or getattr(part, "ansatz", None) is not None
         or not type(part).__module__.startswith("qkd_study.")
         for part in parts

@@ -24,7 +24,9 @@ from qkd_study.quantum.circuit import GATES, Circuit, Gate
 Shape = tuple[int, ...]
 Floats = NDArray[np.float64]
 #: What a function says is not of the form, and what to do instead.
-_INSTEAD = "A model of your own, Own(...), can run it on a PennyLane device as it is"
+_INSTEAD = (
+    "To run it on a PennyLane device as it is, make a QNode of it: PennyLaneModel(qnode, ...)"
+)
 #: Largest error of an angle at a point where it is checked, relative to 1 + |angle|.
 _SAME = 1e-9
 #: Factors and constants (over pi) this near to a multiple of 1/48 are taken for it.

@@ -23,6 +23,7 @@ from qkd_study.study.models import (
     Own,
 )
 from qkd_study.study.parameters import Parameter
+from qkd_study.study.qnodes import PennyLaneModel
 from qkd_study.study.replicates import FIRST_CONFIRM_REPLICATE, Replicates
 from qkd_study.study.reuploading import ReuploadingCircuit
 from qkd_study.study.settings import (
@@ -73,6 +74,7 @@ __all__ = [
     "Parameter",
     "PatchPolynomial",
     "PennyLaneAnsatz",
+    "PennyLaneModel",
     "Polynomial",
     "QuantumToClassical",
     "QuantumToQuantum",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pennylane as qml
 import pytest
 
 from qkd_study import (
@@ -24,6 +25,7 @@ from qkd_study import (
     LeNet,
     Mlp,
     Own,
+    PennyLaneModel,
     Quanvolution,
     Replicates,
     ReuploadingCircuit,
@@ -45,6 +47,14 @@ from qkd_study.study.models import ModelSpec
 from qkd_study.study.settings import Setting
 
 RNG = np.random.default_rng(0)
+
+
+def node(inputs: Any, weights: Any) -> Any:
+    qml.AngleEmbedding(inputs, wires=range(2))
+    qml.BasicEntanglerLayers(weights, wires=range(2))
+    return qml.probs(wires=0)
+
+
 IMAGES = Arrays("images", RNG.random((120, 16, 16)), np.arange(120) % 2)
 ARGUMENTS: dict[type[ModelSpec], dict[str, Any]] = {
     Mlp: {"hidden": (3,)},
@@ -64,18 +74,24 @@ ARGUMENTS: dict[type[ModelSpec], dict[str, Any]] = {
     EffectiveMlp: {},
     FourierFeatures: {"features": 20},
     Ensemble: {"of": Mlp((3,)), "members": 2},
+    PennyLaneModel: {
+        "qnode": qml.QNode(node, qml.device("default.qubit", wires=2)),
+        "weight_shapes": {"weights": (1, 2)},
+    },
     Own: {"build": lambda config, shape, classes: MLP(shape, classes, hidden=(3,))},
 }
 
 
 def study(setting: Setting) -> Study:
     small = {"samples": 8, "validation_samples": 10, "epochs": 1, "teacher_epochs": 1}
+    of = setting.model if isinstance(setting, SelfDistillation) else None
+    features = 2 if isinstance(of, PennyLaneModel) else 0
     return Study(
         question="?",
         setting=setting,
         datasets=(IMAGES,),
         arms=("soft",),
-        fixed={**small, "reduction": "average"},
+        fixed={**small, "reduction": "average", "features": features},
         replicates=Replicates(1, 2),
     )
 
