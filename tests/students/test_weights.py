@@ -34,6 +34,7 @@ from qkd_study.study import controls, matched
 from qkd_study.study.config import Config
 from qkd_study.study.external import CachedTeacher, FrozenTeacher
 from qkd_study.study.models import ModelSpec
+from qkd_study.study.qnodes import PennyLaneModel
 from qkd_study.study.reuploading import ReuploadingCircuit
 
 MODELS: list[ModelSpec] = [
@@ -86,7 +87,7 @@ def trained(spec: StudentSpec) -> Any:
 
 
 def test_the_list_has_every_kind() -> None:
-    others = {Own, CachedTeacher, FrozenTeacher}  # which are no declared students
+    others = {Own, PennyLaneModel, CachedTeacher, FrozenTeacher}  # which are no declared students
     assert {type(model) for model in MODELS} == set(BUILDERS) - others
 
 
