@@ -64,6 +64,11 @@ def test_the_temperature_stands_where_it_is_declared_and_where_it_is_used() -> N
         if re.search(r"\btemperature\b", re.sub(r'""".*?"""', "", path.read_text(), flags=re.S))
     }
     used = {"distill/losses.py", "distill/batched/objective.py"}
-    # The entropy of the teacher's outputs, and its column in the report.
-    used |= {"distill/run.py", "distill/scores.py", "analysis/report/teachers.py"}
+    # The entropy of the teacher's outputs, its column in the report, and what `init` writes.
+    used |= {
+        "distill/run.py",
+        "distill/scores.py",
+        "analysis/report/teachers.py",
+        "study/templates.py",
+    }
     assert code == {"study/config.py", "common/names.py", *used}
