@@ -14,6 +14,7 @@ from scipy import stats
 from qkd_study import Replicates
 from qkd_study.analysis import Results, judge, mean_interval
 from qkd_study.analysis.report.prose import statement
+from qkd_study.analysis.report.scores import scores
 from qkd_study.analysis.report.search import in_order
 from qkd_study.analysis.statistics import data_efficiency, replicates_needed
 from qkd_study.analysis.status import status_of
@@ -81,6 +82,9 @@ def test_with_several_searches_everything_is_over_their_means() -> None:
     assert gain is not None
     assert (gain.low, gain.high) == pytest.approx((row["low"], row["high"]))
     assert "4 searches" in str(statement(judged))
+    shown = scores(results, (judged,)).tables[0]
+    assert shown.note.startswith("Mean test scores over the means of n searches of each arm")
+    assert "searches won, %" in [column.name for column in shown.columns]
 
 
 def test_intervals_over_searches_hold_for_a_new_search() -> None:

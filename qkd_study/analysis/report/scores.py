@@ -45,6 +45,8 @@ def _scores(results: RunTables) -> Table:
         means = results.scores(f"metric.{name}").groupby(level="cell").mean()
         frame[name] = [means.loc[c, a] for c, a in zip(frame["cell"], frame["arm"], strict=True)]
     of = f"gain over {results.baseline}" if results.baseline else "gain"
+    several = results.searches > 1
+    units = "searches" if several else "replicates"
     shown = [
         CELL,
         ARM,
@@ -57,14 +59,14 @@ def _scores(results: RunTables) -> Table:
         points("gain", f"{of}, points"),
         points("low", "from"),
         points("high", "to"),
-        percent("won", "replicates won, %", "{:.0f}"),
+        percent("won", f"{units} won, %", "{:.0f}"),
         p_values("p_holm", "p, Holm"),
     ]
     note = (
-        "Mean test scores over the n confirm replicates of each arm, and gains over the replicates "
-        "that both arms have (pairs; those of only one are left out), with 95 % t intervals over "
-        "new replicates on these test samples. Holm's p, of paired t tests, is corrected over all "
-        "rows of this table. Select a heading to sort."
+        f"Mean test scores over the {'means of n searches' if several else 'n confirm replicates'} "
+        f"of each arm, and gains over the {units} that both arms have (pairs; those of only one "
+        f"are left out), with 95 % t intervals over new {units} on these test samples. Holm's p, "
+        "of paired t tests, is corrected over all rows of this table. Select a heading to sort."
     )
     if (first := fixed_replicates(results)[1]) is not None:
         note += (
