@@ -52,7 +52,7 @@ def numbers(results: Results) -> dict[str, Any]:
     found = {
         "version": results.manifest["sessions"][-1].get("qkd_study"),
         "dataset": results.manifest["dataset"],
-        "runs": len(results.runs),
+        "runs": int((results.runs["status"] != "stopped").sum()),
         "searches": results.searches,
         "confirmed": len(confirm),
         "baseline": results.baseline,

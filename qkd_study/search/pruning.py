@@ -161,7 +161,9 @@ def make_pruner(method: Any) -> Any:
 
 
 def _innermost(pruner: Any) -> Any:
-    """The pruner that a `PatientPruner` waits for."""
-    while (inner := getattr(pruner, "_wrapped_pruner", None)) is not None:
-        pruner = inner
+    """The pruner that a `PatientPruner` waits for: Optuna has no public name for it."""
+    from optuna.pruners import BasePruner
+
+    while held := [one for one in vars(pruner).values() if isinstance(one, BasePruner)]:
+        (pruner,) = held
     return pruner
