@@ -25,6 +25,9 @@ from qkd_study.data.hugging_face import read_folder
 from qkd_study.data.sources import SOURCES, Source, named
 from qkd_study.data.torch_dataset import names_in, read_torch_dataset
 
+#: Above every number of a class.
+MOST_CLASSES = 1_000_000_000
+
 
 def _checked_name(kind: str, name: object) -> str:
     if not is_text(name) or not name.isprintable() or len(name) > 100:
@@ -64,10 +67,15 @@ class Subset:
         for label in chosen:
             if isinstance(label, bool) or not isinstance(label, int):
                 raise InputError(f"classes of Subset must be integers, but got {safe_repr(label)}.")
+            if not -MOST_CLASSES < label < MOST_CLASSES:  # str() of larger ones may raise
+                raise InputError(
+                    f"classes of Subset must be below {MOST_CLASSES:,}, but got {safe_repr(label)}."
+                )
         chosen = tuple(chosen)
         if len(chosen) < 2 or len(set(chosen)) < len(chosen):
             raise InputError(
-                f"classes of Subset must be at least 2 and all different, but got {chosen}."
+                f"classes of Subset must be at least 2 and all different, "
+                f"but got {safe_repr(chosen)}."
             )
         object.__setattr__(self, "classes", chosen)
         base = self._base()

@@ -43,6 +43,7 @@ def test_a_subset_of_a_subset() -> None:
     [
         ("digits", (3,), r"at least 2 and all different, but got \(3,\)"),
         ("digits", (3, 3), "all different"),
+        ("digits", (3, 10**5000), "must be below 1,000,000,000, but got an integer of 16610 bits"),
         ("digits", (3, 10), r"'digits:3,10': there is no class 10 to keep\. Allowed: 0 to 9"),
         ("digits", (-1, 3), "no class -1"),
         ("digits", (1.5, 3), r"must be integers, but got 1\.5"),
