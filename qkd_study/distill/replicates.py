@@ -31,7 +31,7 @@ from qkd_study.distill.teacher_spec import TeacherSpec
 from qkd_study.distill.teachers import TeacherStore
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
-from qkd_study.study.settings import Setting
+from qkd_study.study.setting import Setting
 
 
 def runs_in_batch(setting: Setting, arm: Arm, config: Config, dataset: Dataset) -> bool:

@@ -23,7 +23,7 @@ from qkd_study.models import Model, Outputs, count_parameters, predict
 from qkd_study.students import StudentSpec, probabilities, weights_of
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
-from qkd_study.study.settings import Setting
+from qkd_study.study.setting import Setting
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from qkd_study.distill.teachers import Teacher, TeacherStore
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
 from qkd_study.study.models import Ensemble
-from qkd_study.study.settings import Setting
+from qkd_study.study.setting import Setting
 from qkd_study.study.trial import Phase
 
 

@@ -24,7 +24,7 @@ from qkd_study.study.config import Config
 from qkd_study.study.external import CachedTeacher
 from qkd_study.study.models import Ensemble, ModelSpec
 from qkd_study.study.parameters import Term
-from qkd_study.study.settings import TEACHING, Setting
+from qkd_study.study.setting import TEACHING, Setting
 
 #: Incremented when the training of teachers changes, so that old files are not used.
 RECIPE_VERSION = 6

@@ -21,7 +21,7 @@ from qkd_study.study.arms import Arm
 from qkd_study.study.config import PARAMETERS, Config
 from qkd_study.study.files import digest_of
 from qkd_study.study.load import load_study
-from qkd_study.study.settings import Setting
+from qkd_study.study.setting import Setting
 from qkd_study.study.study import Study
 from qkd_study.study.teacher_search import teacher_searches
 

@@ -26,6 +26,7 @@ from qkd_study.study.parameters import Parameter
 from qkd_study.study.qnodes import PennyLaneModel
 from qkd_study.study.replicates import FIRST_CONFIRM_REPLICATE, Replicates
 from qkd_study.study.reuploading import ReuploadingCircuit
+from qkd_study.study.setting import Setting
 from qkd_study.study.settings import (
     ClassicalToClassical,
     ClassicalToHybrid,
@@ -33,7 +34,6 @@ from qkd_study.study.settings import (
     QuantumToClassical,
     QuantumToQuantum,
     SelfDistillation,
-    Setting,
 )
 from qkd_study.study.space import Choice, Float, Int, LogFloat, Range
 from qkd_study.study.study import Cell, Study

@@ -10,7 +10,7 @@ from __future__ import annotations
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import PARAMETERS
 from qkd_study.study.reading import reads, reads_with
-from qkd_study.study.settings import TAUGHT
+from qkd_study.study.setting import TAUGHT
 from qkd_study.study.study import Cell, Study
 
 

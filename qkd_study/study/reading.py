@@ -9,7 +9,7 @@ from qkd_study.study.arms import Arm
 from qkd_study.study.config import PARAMETERS
 from qkd_study.study.models import Ensemble, Own
 from qkd_study.study.parameters import Parameter
-from qkd_study.study.settings import NETWORKS, TAUGHT, TEACHERS, Setting
+from qkd_study.study.setting import NETWORKS, TAUGHT, TEACHERS, Setting
 from qkd_study.study.space import Range
 
 

@@ -23,7 +23,8 @@ from qkd_study.study.parameters import Parameter, Value
 from qkd_study.study.reading import only_read, reads, unread
 from qkd_study.study.replicates import Replicates, count
 from qkd_study.study.search_methods import at_most, check_method, check_methods, check_minimise
-from qkd_study.study.settings import NETWORKS, TEACHERS, QuantumToClassical, Setting
+from qkd_study.study.setting import NETWORKS, TEACHERS, Setting
+from qkd_study.study.settings import QuantumToClassical
 from qkd_study.study.space import Range, check_range
 from qkd_study.study.teacher_reading import check_teacher_search
 

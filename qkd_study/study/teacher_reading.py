@@ -10,7 +10,7 @@ from qkd_study.common.errors import InputError, StudyWarning
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import PARAMETERS
 from qkd_study.study.reading import Declaration
-from qkd_study.study.settings import TEACHERS
+from qkd_study.study.setting import TEACHERS
 from qkd_study.study.space import Range
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
 from qkd_study.study.parameters import Value
-from qkd_study.study.settings import TEACHERS
+from qkd_study.study.setting import TEACHERS
 from qkd_study.study.space import Range
 from qkd_study.study.study import Cell, Study
 from qkd_study.study.teacher_reading import decides_teacher, teacher_space

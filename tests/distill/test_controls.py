@@ -53,7 +53,7 @@ from qkd_study.study import (
     SelfDistillation,
     Study,
 )
-from qkd_study.study.settings import Setting
+from qkd_study.study.setting import Setting
 
 _RNG = np.random.default_rng(0)
 _LABELS = np.arange(300) % 3

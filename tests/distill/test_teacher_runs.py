@@ -20,7 +20,7 @@ from qkd_study import (
 from qkd_study.data import load
 from qkd_study.distill import TeacherSpec, TeacherStore, run_phase
 from qkd_study.models import predict
-from qkd_study.study.settings import Setting
+from qkd_study.study.setting import Setting
 from qkd_study.study.teacher_search import teacher_searches
 
 DIGITS = load("digits")

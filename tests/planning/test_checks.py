@@ -52,7 +52,7 @@ from qkd_study.distill import TeacherSpec, TeacherStore
 from qkd_study.models import Model, Outputs, build_model
 from qkd_study.planning.checks import check_study
 from qkd_study.planning.plan import make_plan
-from qkd_study.study.settings import Setting
+from qkd_study.study.setting import Setting
 
 pytestmark = pytest.mark.filterwarnings("ignore::qkd_study.StudyWarning")
 

@@ -46,7 +46,7 @@ from qkd_study import (
 from qkd_study.study.config import Config, parameter
 from qkd_study.study.identity import declaration, fingerprint
 from qkd_study.study.quick import quick
-from qkd_study.study.settings import NETWORKS, Setting
+from qkd_study.study.setting import NETWORKS, Setting
 
 #: More combinations of values that decide what fits than can be checked.
 WIDE = {name: Choice(*range(10, 50)) for name in ("samples", "qubits", "depth", "teacher_depth")}

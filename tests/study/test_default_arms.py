@@ -16,7 +16,7 @@ from qkd_study import (
 )
 from qkd_study.data import load
 from qkd_study.planning.plan import make_plan
-from qkd_study.study.settings import Setting
+from qkd_study.study.setting import Setting
 
 PLAIN = ("scratch", "scaled-ce", "soft")
 

@@ -26,7 +26,7 @@ from qkd_study.data import DataSource, load
 from qkd_study.data.sources import SOURCES
 from qkd_study.models import MLP
 from qkd_study.planning.plan import make_plan
-from qkd_study.study.settings import Setting
+from qkd_study.study.setting import Setting
 
 Y = np.arange(400) % 2
 BYTES = np.random.default_rng(0).integers(0, 255, (400, 16, 16), np.uint8, endpoint=True)

@@ -44,7 +44,7 @@ from qkd_study.study.controls import (
 from qkd_study.study.external import ExternalTeacher
 from qkd_study.study.matched import EffectiveMlp, MatchedConvolution, MatchedMlp
 from qkd_study.study.models import ModelSpec
-from qkd_study.study.settings import Setting
+from qkd_study.study.setting import Setting
 
 RNG = np.random.default_rng(0)
 
