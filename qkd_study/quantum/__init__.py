@@ -16,9 +16,11 @@ from qkd_study.quantum.ansatze import (
     without_entanglers,
 )
 from qkd_study.quantum.circuit import Circuit, Gate
+from qkd_study.quantum.density import LARGEST_NOISY, NoisyCircuit, noisy_bytes
 from qkd_study.quantum.effective import effective_parameters
 from qkd_study.quantum.embeddings import amplitude_embedding, angle_embedding, basis_embedding
 from qkd_study.quantum.execution import CircuitExecution
+from qkd_study.quantum.noise import CircuitNoise, PairNoise, QubitNoise
 from qkd_study.quantum.plans import ExecutionPlan
 from qkd_study.quantum.quanvolution import Quanvolution, form_sides
 from qkd_study.quantum.readouts import class_groups, mean_z, z_values
@@ -26,12 +28,17 @@ from qkd_study.quantum.reuploaded import Reuploaded
 from qkd_study.quantum.simulator import Precision, Simulator
 
 __all__ = [
+    "LARGEST_NOISY",
     "Circuit",
     "CircuitExecution",
+    "CircuitNoise",
     "ExecutionPlan",
     "Gate",
+    "NoisyCircuit",
+    "PairNoise",
     "Precision",
     "Quanvolution",
+    "QubitNoise",
     "Reuploaded",
     "Simulator",
     "amplitude_embedding",
@@ -47,6 +54,7 @@ __all__ = [
     "hardware_efficient",
     "hardware_efficient_minimal",
     "mean_z",
+    "noisy_bytes",
     "pauli_expectations",
     "quanvolution_filter",
     "random_layers",
