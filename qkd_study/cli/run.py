@@ -14,17 +14,16 @@ from qkd_study.cli.continuation import command, continue_command, run_arguments
 from qkd_study.cli.durations import duration
 from qkd_study.cli.out_of_time import out_of_time_lines
 from qkd_study.cli.study_options import cpus_of, planned, study_of
+from qkd_study.cli.summary import print_summary
 from qkd_study.common.errors import InputError
 from qkd_study.common.exit_codes import DONE, ERROR, INCOMPLETE
 from qkd_study.common.terminal import cell_output
 from qkd_study.common.terminal import console as terminal_console
 from qkd_study.planning.plan import Plan
 from qkd_study.results.provenance import session
-from qkd_study.study.dataset_factor import DATASET
 from qkd_study.study.files import FilesRead
 from qkd_study.study.identity import SEARCH_RULE, declaration
 from qkd_study.study.origin import Origin
-from qkd_study.study.search_methods import MINIMISED
 from qkd_study.study.study import Study
 
 if TYPE_CHECKING:
@@ -235,7 +234,7 @@ def run_planned(
             code, fault = DONE, None
         fault_lines: list[str] = []
         if fault is None:
-            _summary(study, folder, counted, console)
+            print_summary(study, folder, counted, console)
         ended = read_table(folder.path, "runs", columns=failures.COLUMNS)
     failed_searches = schedule.failed_searches()
     searches = counted.branches + len(counted.teacher_searches)
@@ -356,55 +355,3 @@ def _submit(options: Namespace) -> int:
     if code == INCOMPLETE:
         print(f"From here, this goes on: {continue_command(options)}")
     return code
-
-
-def _summary(study: Study, folder: Any, counted: Plan, console: Any) -> None:
-    """Show test scores and gains."""
-    from qkd_study.analysis.interval_text import NOTES, format_gain, format_share
-    from qkd_study.analysis.summary import SUMMARISED, summarise
-    from qkd_study.common.terminal_table import TerminalTable
-    from qkd_study.results import read_table
-
-    minimised = MINIMISED.get(study.minimise or "")
-    columns = SUMMARISED if minimised is None else (*SUMMARISED, minimised)
-    runs = read_table(folder.path, "runs", columns=columns)
-    lines = summarise(
-        runs,
-        study.baseline,
-        counted.cells,
-        counted.arms,
-        minimised,
-        shared=counted.shared,
-        searches=study.replicates.searches,
-    )
-    shown = [line for line in lines if line.score.count]
-    entries = [
-        (
-            line.cell,
-            line.arm,
-            str(line.score.count),
-            format_share(line.score),
-            format_gain(line.gain) if line.gain else "",
-        )
-        for line in shown
-    ]
-    if shown:
-        headings = ("arm", "n", "score", f"gain over {study.baseline}, paired")
-        over = "replicates" if study.replicates.searches == 1 else "searches"
-        title = f"test accuracy in %, mean and 95 % interval over {over}"
-        console.print(TerminalTable.of_cells(title, headings, entries, keys=2))
-    for word, note in NOTES.items():
-        if any(entry.endswith(word) for row in entries for entry in row[3:]):
-            console.print(note)
-    if DATASET in study.factors:
-        from qkd_study.analysis.pooled import over_datasets
-        from qkd_study.analysis.report.pooled import lines_of
-        from qkd_study.analysis.run_tables import read_run
-
-        for text in lines_of(over_datasets(read_run(folder.path, search_curves=False))):
-            console.print(text, markup=False)
-    if len(shown) < len(lines):
-        console.print(
-            f"{len(lines) - len(shown)} of {len(lines)} cells and arms have no test accuracy: no "
-            f"confirm run of theirs has ended well"
-        )

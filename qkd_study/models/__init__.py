@@ -2,7 +2,8 @@
 
 from qkd_study.common.randomness import seeded, seeded_where_drawn
 from qkd_study.models.activations import seed_dropout
-from qkd_study.models.build import BUILDERS, build_ansatz, build_model, effective_widths
+from qkd_study.models.ansatze import build_ansatz
+from qkd_study.models.build import BUILDERS, build_model, effective_widths
 from qkd_study.models.circuits import (
     SMALLEST,
     CircuitModel,

@@ -1,6 +1,7 @@
 """The tables of a run, its folder, and its copy in an object store."""
 
 from qkd_study.results.compact import compact_tables, finish_compaction
+from qkd_study.results.description import describe
 from qkd_study.results.folder import (
     RunFolder,
     changed_files,
@@ -27,7 +28,6 @@ from qkd_study.results.schema import (
     RUNS,
     TABLES,
     Column,
-    describe,
     is_share,
     largest_difference,
     schema,

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
 
 from qkd_study.common.errors import InputError
 from qkd_study.common.names import unknown
-from qkd_study.study.parameters import Parameter, Term, Value, parameters_of, terms_of
+from qkd_study.study.circuit_parameters import CircuitParameters
+from qkd_study.study.parameters import (
+    Parameter,
+    Term,
+    parameter_field,
+    parameters_of,
+    terms_of,
+    weight_field,
+)
 from qkd_study.study.reductions import REDUCTIONS
 
 #: Activation functions of classical models; `qkd_study.models.activations` has the functions.
@@ -19,27 +25,14 @@ ACTIVATIONS = ("auto", "tanh", "relu", "gelu", "identity")
 OWN = "own"
 
 
-def _parameter(default: Value | None, meaning: str, **more: Any) -> Any:
-    """A field that is a `Parameter`; `term` declares a term of the loss beside it."""
-    return field(metadata={"default": default, "meaning": meaning, **more})
-
-
-def _weight(default: float, term: Term) -> Any:
-    """A field that is the weight of a term."""
-    return _parameter(default, f"weight of {term.meaning}", low=0, term=term)
-
-
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """Every resolved parameter of one run. The columns `config.*` of the tables are its fields.
+class RunParameters:
+    """The fields of `Config` that say what is trained, on what, and how."""
 
-    `None` means that nothing in the run reads the parameter.
-    """
-
-    dataset: str = _parameter(
+    dataset: str = parameter_field(
         None, "the dataset of the run", role="both", decides_fit=True, changes_time=True
     )
-    samples: int = _parameter(
+    samples: int = parameter_field(
         100,
         "training samples K of the student",
         low=2,
@@ -47,7 +40,7 @@ class Config:
         decides_fit=True,
         changes_time=True,
     )
-    teacher_samples: int = _parameter(
+    teacher_samples: int = parameter_field(
         None,
         "training samples M of the teacher; K of them are the student's. Default: as many as K",
         low=2,
@@ -57,7 +50,7 @@ class Config:
         follows="samples",
         changes_time=True,
     )
-    validation_samples: int = _parameter(
+    validation_samples: int = parameter_field(
         400,
         "samples held out to choose the epoch and the configuration",
         low=10,
@@ -65,7 +58,7 @@ class Config:
         decides_fit=True,
         changes_time=True,
     )
-    validation_share: float = _parameter(
+    validation_share: float = parameter_field(
         0.0,
         "validation samples as a share of K, rounded, at least 1; 0: `validation_samples`",
         low=0,
@@ -74,7 +67,7 @@ class Config:
         decides_fit=True,
         changes_time=True,
     )
-    transfer_samples: int | None = _parameter(
+    transfer_samples: int | None = parameter_field(
         0,
         "unlabelled samples of the pool, beside the K, on which only the distillation terms act",
         low=0,
@@ -83,13 +76,13 @@ class Config:
         decides_fit=True,
         changes_time=True,
     )
-    temperature: float | None = _parameter(
+    temperature: float | None = parameter_field(
         4.0,
         "softmax temperature T of the soft targets, also of those that teach a later generation",
         above=0,
         high=1000,
     )
-    weight_soft: float = _weight(
+    weight_soft: float = weight_field(
         1.0,
         Term(
             "soft",
@@ -99,7 +92,7 @@ class Config:
             reads=("temperature",),
         ),
     )
-    weight_features: float = _weight(
+    weight_features: float = weight_field(
         1.0,
         Term(
             "features",
@@ -108,7 +101,7 @@ class Config:
             same_shape=True,
         ),
     )
-    weight_target: float = _parameter(
+    weight_target: float = parameter_field(
         1.0,
         "weight of the target-class part of decoupled distillation (alpha)",
         low=0,
@@ -121,17 +114,17 @@ class Config:
             reads=("temperature", "weight_target", "weight_nontarget"),
         ),
     )
-    weight_nontarget: float = _parameter(
+    weight_nontarget: float = parameter_field(
         4.0, "weight of the part among the other classes of decoupled distillation (beta)", low=0
     )
-    weight_distances: float = _weight(
+    weight_distances: float = weight_field(
         1.0,
         Term("distances", "the relational term on distances between samples", compares="features"),
     )
-    weight_angles: float = _weight(
+    weight_angles: float = weight_field(
         2.0, Term("angles", "the relational term on angles between samples", compares="features")
     )
-    weight_fidelity: float = _weight(
+    weight_fidelity: float = weight_field(
         1.0,
         Term(
             "fidelity",
@@ -140,44 +133,44 @@ class Config:
             same_shape=True,
         ),
     )
-    weight_own: float = _weight(
+    weight_own: float = weight_field(
         1.0, Term(OWN, "the study's own loss term", compares="outputs", labels=True)
     )
-    label_smoothing: float = _parameter(
+    label_smoothing: float = parameter_field(
         0.1,
         "share of the label spread over all classes",
         low=0,
         high=0.999,
         term=Term("label smoothing"),
     )
-    scale_cross_entropy: float = _parameter(
+    scale_cross_entropy: float = parameter_field(
         3.0, "factor on the cross-entropy", above=0, neutral=1.0, term=Term("scaled cross-entropy")
     )
-    optimizer: str = _parameter(
+    optimizer: str = parameter_field(
         "adam",
         "optimiser of the student; teachers use adam",
         choices=("adam", "adamw", "sgd"),
         changes_time=True,
     )
-    momentum: float | None = _parameter(
+    momentum: float | None = parameter_field(
         0.9, "momentum of sgd", low=0, high=1, only_with=("optimizer", ("sgd",))
     )
-    weight_decay: float | None = _parameter(
+    weight_decay: float | None = parameter_field(
         0.01, "decay of adamw", low=0, only_with=("optimizer", ("adamw",))
     )
-    schedule: str = _parameter(
+    schedule: str = parameter_field(
         "constant",
         "step size over the epochs; cosine: falls to 0 along half a cosine",
         choices=("constant", "cosine"),
     )
-    epoch_choice: str = _parameter(
+    epoch_choice: str = parameter_field(
         "best",
         "which epoch's weights the student keeps: the best on validation, or the last, of which "
         "alone there is a validation then; teachers keep the best",
         choices=("best", "last"),
         changes_time=True,
     )
-    validate_every: int | None = _parameter(
+    validate_every: int | None = parameter_field(
         1,
         "epochs between validations; the last epoch is always validated, and epochs are chosen "
         "from those that are",
@@ -186,24 +179,24 @@ class Config:
         changes_time=True,
         only_with=("epoch_choice", ("best",)),
     )
-    learning_rate: float = _parameter(3e-3, "step size of the student's optimiser", above=0)
-    epochs: int = _parameter(
+    learning_rate: float = parameter_field(3e-3, "step size of the student's optimiser", above=0)
+    epochs: int = parameter_field(
         100,
         "passes of the student over its K samples",
         low=1,
         cost="longer training costs time",
         changes_time=True,
     )
-    batch_size: int = _parameter(
+    batch_size: int = parameter_field(
         32, "samples per step of the student; teachers use 32", low=1, changes_time=True
     )
-    teacher_learning_rate: float = _parameter(
+    teacher_learning_rate: float = parameter_field(
         1e-2, "step size of the teacher's optimiser", above=0, role="teacher"
     )
-    teacher_epochs: int = _parameter(
+    teacher_epochs: int = parameter_field(
         100, "passes of the teacher over its M samples", low=1, role="teacher", changes_time=True
     )
-    generations: int = _parameter(
+    generations: int = parameter_field(
         1,
         "teachers in a row: each but the first was itself taught, with soft targets, by the last",
         low=1,
@@ -211,7 +204,7 @@ class Config:
         cost="every generation is a training more",
         changes_time=True,
     )
-    teacher_qubits: int | None = _parameter(
+    teacher_qubits: int | None = parameter_field(
         None,
         "qubits of the teacher where student and teacher are quantum. Default: as the student's",
         low=1,
@@ -222,7 +215,7 @@ class Config:
         follows="qubits",
         changes_time=True,
     )
-    teacher_depth: int | None = _parameter(
+    teacher_depth: int | None = parameter_field(
         None,
         "depth of the teacher where student and teacher are quantum. Default: as the student's",
         low=1,
@@ -232,7 +225,7 @@ class Config:
         follows="depth",
         changes_time=True,
     )
-    teacher_reduction: str | None = _parameter(
+    teacher_reduction: str | None = parameter_field(
         None,
         "reduction of the teacher where student and teacher are quantum. Default: as the student's",
         choices=REDUCTIONS,
@@ -240,14 +233,14 @@ class Config:
         decides_fit=True,
         follows="reduction",
     )
-    activation: str | None = _parameter(
+    activation: str | None = parameter_field(
         "auto",
         "activation function of a classical student; auto: that of the model's declaration",
         choices=ACTIVATIONS,
         role="network",
         changes_time=True,
     )
-    hidden: int | None = _parameter(
+    hidden: int | None = parameter_field(
         None,
         "width of every hidden layer of a student that is an Mlp. Default: as it declares",
         low=1,
@@ -255,7 +248,7 @@ class Config:
         decides_fit=True,
         changes_time=True,
     )
-    dropout: float | None = _parameter(
+    dropout: float | None = parameter_field(
         0.0,
         "share of the hidden units of a classical student that a step leaves out",
         low=0,
@@ -263,14 +256,14 @@ class Config:
         role="network",
         changes_time=True,
     )
-    teacher_activation: str | None = _parameter(
+    teacher_activation: str | None = parameter_field(
         "auto",
         "activation function of a classical teacher; auto: that of the model's declaration",
         choices=ACTIVATIONS,
         role="teacher",
         changes_time=True,
     )
-    teacher_hidden: int | None = _parameter(
+    teacher_hidden: int | None = parameter_field(
         None,
         "width of every hidden layer of a teacher that is an Mlp. Default: as it declares",
         low=1,
@@ -278,7 +271,7 @@ class Config:
         decides_fit=True,
         changes_time=True,
     )
-    teacher_dropout: float | None = _parameter(
+    teacher_dropout: float | None = parameter_field(
         0.0,
         "share of the hidden units of a classical teacher that a step leaves out",
         low=0,
@@ -286,104 +279,22 @@ class Config:
         role="teacher",
         changes_time=True,
     )
-    label_noise: float = _parameter(
+    label_noise: float = parameter_field(
         0.0,
         "share of the training labels that are replaced by a wrong one",
         low=0,
         high=1,
         role="both",
     )
-    ansatz: str | None = _parameter(
-        "hardware-efficient",
-        "trainable gates of a circuit; quanvolutions have their own",
-        choices=(
-            "hardware-efficient",
-            "hardware-efficient-chain",
-            "hardware-efficient-minimal",
-            "strongly-entangling",
-            "strongly-entangling-minimal",
-            "brickwork",
-            "brickwork-minimal",
-            "arbitrary",
-            "random",
-        ),
-        role="circuit",
-        decides_fit=True,
-        changes_time=True,
-    )
-    reduction: str | None = _parameter(
-        "none",
-        "how a sample's inputs become as many features as the circuit takes; linear is trained",
-        choices=REDUCTIONS,
-        role="circuit",
-        decides_fit=True,
-        changes_time=True,
-    )
-    features: int | None = _parameter(
-        0,
-        "features that a reduction returns; 0: as many as the embedding takes",
-        low=0,
-        role="circuit",
-        decides_fit=True,
-    )
-    embedding: str | None = _parameter(
-        "auto",
-        "how features enter the circuit; auto: in quanvolutions angle where pixels have a qubit "
-        "each, else amplitude",
-        choices=("auto", "angle", "amplitude", "basis"),
-        role="circuit",
-        decides_fit=True,
-        changes_time=True,
-    )
-    angle_range: float | None = _parameter(
-        math.pi / 2,
-        "rotation angle of a feature of value 1 under angle embedding, in radians",
-        above=0,
-        high=2 * math.pi,
-        role="circuit",
-        unit="radians",
-        only_with=("embedding", ("angle", "auto")),  # auto: of a model that resolves it itself
-    )
-    qubits: int | None = _parameter(
-        4,
-        "qubits of the circuit: the student's if it is quantum, else the teacher's",
-        low=1,
-        high=64,
-        role="circuit",
-        cost="a wider circuit has more parameters and costs twice the time per qubit",
-        decides_fit=True,
-        changes_time=True,
-    )
-    depth: int | None = _parameter(
-        1,
-        "repetitions of the circuit's trainable block; of the student's if it is quantum",
-        low=1,
-        role="circuit",
-        cost="a deeper circuit has more parameters and costs time",
-        decides_fit=True,
-        changes_time=True,
-    )
-    device: str | None = _parameter(
-        "lightning.qubit",
-        "PennyLane device that runs the circuits",
-        role="circuit",
-        decides_fit=True,
-        changes_time=True,
-    )
-    precision: str | None = _parameter(
-        "complex128",
-        "precision of the circuit's amplitudes",
-        choices=("complex128", "complex64"),
-        role="circuit",
-        changes_time=True,
-    )
-    plan: str | None = _parameter(
-        "auto",
-        "how a batch runs on the device, but in quanvolutions; auto: by a fixed rule",
-        choices=("auto", "register", "matrix", "plain"),
-        role="circuit",
-        changes_time=True,
-    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(CircuitParameters, RunParameters):
+    """Every resolved parameter of one run. The columns `config.*` of the tables are its fields.
+
+    `None` means that nothing in the run reads the parameter.
+    """
+
     seed: int = field(
         metadata={"meaning": "the study's seed; with the replicate it fixes all draws"}
     )

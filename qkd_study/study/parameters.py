@@ -6,7 +6,7 @@ import math
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from numbers import Real
 from typing import Any, Literal
 
@@ -156,6 +156,16 @@ class Parameter:
         own = ", or only a model of the study's own while the study does not set it"
         circuit = own if self.role == "circuit" else ""
         return f"; null where nothing reads it{circuit}" if self.nullable else ""
+
+
+def parameter_field(default: Value | None, meaning: str, **more: Any) -> Any:
+    """A field of `Config` that is a `Parameter`; `term` declares a term of the loss beside it."""
+    return field(metadata={"default": default, "meaning": meaning, **more})
+
+
+def weight_field(default: float, term: Term) -> Any:
+    """A field of `Config` that is the weight of a term."""
+    return parameter_field(default, f"weight of {term.meaning}", low=0, term=term)
 
 
 _KINDS: Mapping[object, Kind] = {int: "int", float: "float", str: "text"}

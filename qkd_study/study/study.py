@@ -17,13 +17,14 @@ from qkd_study.data import DataSource, name_of
 from qkd_study.study.arms import Arm, OwnOptimizer, check_optimizer, resolve_arm
 from qkd_study.study.claim_checks import check_claims, check_looks
 from qkd_study.study.claims import Claim
-from qkd_study.study.config import OWN, PARAMETERS, Config, parameter
+from qkd_study.study.config import PARAMETERS, Config, parameter
 from qkd_study.study.dataset_factor import DATASET, check_place, resolve_factor
 from qkd_study.study.parameters import Parameter, Value
 from qkd_study.study.reading import only_read, reads, unread
 from qkd_study.study.replicates import Replicates, count
+from qkd_study.study.resolution import resolved_values
 from qkd_study.study.search_methods import at_most, check_method, check_methods, check_minimise
-from qkd_study.study.setting import NETWORKS, TEACHERS, Setting
+from qkd_study.study.setting import Setting
 from qkd_study.study.settings import QuantumToClassical
 from qkd_study.study.space import Range, check_range
 from qkd_study.study.teacher_reading import check_teacher_search
@@ -371,30 +372,7 @@ class Study:
         Raises:
             InputError: a circuit cannot work, or the arm's teacher does not exist.
         """
-        found: dict[str, Any] = {}
-        if arm.optimizer is not None:
-            found["optimizer"] = OWN if callable(arm.optimizer) else arm.optimizer
-        student = self.setting.student_of(arm)
-        if student.embeds:
-            found["embedding"] = student.embedding(values)
-        found |= student.network(values)
-        if arm.needs_teacher:
-            teacher = self.setting.teacher_of(arm)
-            if values["generations"] > 1 and not self.setting.trains_teacher(arm):
-                raise InputError(
-                    f"generations={values['generations']} trains teachers in a row, but "
-                    f"{type(teacher).__name__}, the teacher of arm {arm.name!r}, was trained "
-                    f"elsewhere. Allowed with it: generations=1."
-                )
-            own = self.setting.of_teacher({**values, **found}, arm)
-            if teacher.embeds:  # the student's embedding is the teacher's, if it has one
-                found["embedding"] = teacher.embedding(own)
-            for name, teachers in TEACHERS.items():
-                found[teachers] = own[name]
-            if self.setting.has_own_network(arm):
-                of_network = teacher.network(own)
-                found |= {NETWORKS[name]: value for name, value in of_network.items()}
-        return found
+        return resolved_values(self.setting, values, arm)
 
     def replaced(self, **changes: Any) -> Study:
         """A copy with some fields changed, which is checked again."""
