@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from qkd_study.common.errors import InputError, StudyWarning, safe_repr
 from qkd_study.data.dataset import Dataset, Floats, Ints
+from qkd_study.data.finite import finite_floats
 
 #: The share of a user's samples that is the test set, if none is given.
 TEST_SHARE = 0.25
@@ -219,15 +220,7 @@ def _samples(who: str, name: str, given: Any) -> Floats:
             f"height, width), (samples, channels, height, width) or (samples, height, width, 1 or "
             f"3 channels), with at least 1 of each."
         )
-    with np.errstate(over="ignore"):  # too large values become infinite: an error below
-        numbers = np.array(x, dtype=np.float32, order="C")
-    finite = np.isfinite(numbers)
-    if not finite.all():
-        where = tuple(int(i) for i in np.argwhere(~finite)[0])
-        raise InputError(
-            f"{who}: {name} holds {x[where]} at {list(where)}. Allowed: finite numbers that fit "
-            f"into 32 bits. Remove or fill in such samples first."
-        )
+    numbers = finite_floats(who, name, x, "Remove or fill in such samples first.")
     return _channels_first(who, name, numbers) if numbers.ndim == 4 else numbers
 
 

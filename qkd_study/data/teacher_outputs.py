@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from qkd_study.common.errors import InputError, format_error, safe_repr
 from qkd_study.data.dataset import Dataset, Floats, Ints
+from qkd_study.data.finite import finite_floats
 
 ENDINGS = (".npz", ".parquet")
 #: Arrays that a `.npz` may have, and columns of a `.parquet`.
@@ -208,16 +209,8 @@ def _numbers(who: str, name: str, given: Any, axes: int | None) -> Floats:
             f"{who}: {name} is an array of {array.dtype} of shape {array.shape}. Needed: real "
             f"numbers{', (samples, classes)' if axes == 2 else ', (samples, ...)'}."
         )
-    with np.errstate(over="ignore"):  # too large values become infinite: an error below
-        numbers = np.ascontiguousarray(array, dtype=np.float32)
-    finite = np.isfinite(numbers)
-    if not finite.all():
-        where = tuple(int(i) for i in np.argwhere(~finite)[0])
-        raise InputError(
-            f"{who}: {name} holds {array[where]} at {list(where)}. Needed: finite numbers. "
-            f"Logarithms of probabilities 0 may be clipped, to -30 for example."
-        )
-    return numbers
+    clip = "Logarithms of probabilities 0 may be clipped, to -30 for example."
+    return finite_floats(who, name, array, clip)
 
 
 def _index(who: str, name: str, given: Any, count: int) -> Ints:

@@ -185,13 +185,7 @@ def strongly_entangling(qubits: int, depth: int = 1) -> Circuit:
     Raises:
         ValueError: `qubits` or `depth` is below 1.
     """
-    _check(qubits, depth)
-    steps: list[_Step] = []
-    for layer in range(depth):
-        steps += _each_wire(range(qubits), *_ANY)
-        if qubits > 1:
-            steps += _pairs(qubits, "ring", reach=layer % (qubits - 1) + 1)
-    return _circuit(qubits, steps)
+    return _strongly_entangling(qubits, depth, *_ANY)
 
 
 def strongly_entangling_minimal(qubits: int, depth: int = 1) -> Circuit:
@@ -207,10 +201,15 @@ def strongly_entangling_minimal(qubits: int, depth: int = 1) -> Circuit:
     Raises:
         ValueError: `qubits` or `depth` is below 1.
     """
+    return _strongly_entangling(qubits, depth, "RZ", "RY")
+
+
+def _strongly_entangling(qubits: int, depth: int, *rotations: str) -> Circuit:
+    """The rotations on each wire, then a ring of CNOTs whose reach grows with the layer."""
     _check(qubits, depth)
     steps: list[_Step] = []
     for layer in range(depth):
-        steps += _each_wire(range(qubits), "RZ", "RY")
+        steps += _each_wire(range(qubits), *rotations)
         if qubits > 1:
             steps += _pairs(qubits, "ring", reach=layer % (qubits - 1) + 1)
     return _circuit(qubits, steps)
