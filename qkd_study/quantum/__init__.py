@@ -21,10 +21,13 @@ from qkd_study.quantum.effective import effective_parameters
 from qkd_study.quantum.embeddings import amplitude_embedding, angle_embedding, basis_embedding
 from qkd_study.quantum.execution import CircuitExecution
 from qkd_study.quantum.noise import CircuitNoise, PairNoise, QubitNoise
+from qkd_study.quantum.parameter_shift import parameter_shift, spsa
 from qkd_study.quantum.plans import ExecutionPlan
 from qkd_study.quantum.quanvolution import Quanvolution, form_sides
 from qkd_study.quantum.readouts import class_groups, mean_z, z_values
 from qkd_study.quantum.reuploaded import Reuploaded
+from qkd_study.quantum.sampled import measured, on_angles, on_reuploaded, on_states
+from qkd_study.quantum.shots import Sampler, ShotGradient
 from qkd_study.quantum.simulator import Precision, Simulator
 
 __all__ = [
@@ -40,6 +43,8 @@ __all__ = [
     "Quanvolution",
     "QubitNoise",
     "Reuploaded",
+    "Sampler",
+    "ShotGradient",
     "Simulator",
     "amplitude_embedding",
     "angle_embedding",
@@ -54,11 +59,17 @@ __all__ = [
     "hardware_efficient",
     "hardware_efficient_minimal",
     "mean_z",
+    "measured",
     "noisy_bytes",
+    "on_angles",
+    "on_reuploaded",
+    "on_states",
+    "parameter_shift",
     "pauli_expectations",
     "quanvolution_filter",
     "random_layers",
     "reuploading",
+    "spsa",
     "strongly_entangling",
     "strongly_entangling_minimal",
     "without_entanglers",

@@ -52,7 +52,7 @@ class Reuploaded:
         Args:
             simulator: runs the layers.
             theta: the parameters of all layers, (P,), in radians.
-            angles: the samples' features in radians, (B, F).
+            angles: the samples' features in radians, (B, F), or those of every layer, (L, B, F).
 
         Returns:
             Amplitudes (B, 2^n), complex, in the simulator's precision.
@@ -65,14 +65,15 @@ class Reuploaded:
         signs = z_values(self.qubits)[:, : self.features].T.to(kind.to_real())
         turned = angles.to(kind.to_real()) @ signs / -2
         phases = torch.polar(torch.ones_like(turned), turned)
-        states = phases * self._start(kind)
+        by_layer = phases if phases.ndim == 3 else [phases] * len(self.layers)
+        states = by_layer[0] * self._start(kind)
         place = 0
         for number, (layer, between) in enumerate(zip(self.layers, self._between, strict=True)):
             mine = theta[place : place + layer.parameters]
             place += layer.parameters
             states = simulator.evolve(between, mine, states)
             if number + 1 < len(self.layers):
-                states = states * phases
+                states = states * by_layer[number + 1]
         return states
 
     def _start(self, kind: torch.dtype) -> Tensor:
