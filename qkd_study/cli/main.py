@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import importlib
 import os
@@ -107,17 +106,19 @@ def _reraise_interrupts() -> Iterator[None]:
     Python only prints exceptions that are raised there. Ray's SIGTERM handler raises SystemExit.
     """
     previous, active = sys.unraisablehook, True
+    process, main_thread = os.getpid(), threading.get_ident()
 
     def again(number: signal.Signals) -> None:
         if active:
-            _thread.interrupt_main(number)
+            signal.pthread_kill(main_thread, number)  # ends a blocked system call, too
 
     def unraisable(ignored: sys.UnraisableHookArgs) -> None:
         number = _signal_behind(ignored.exc_value)
-        if number is not None:  # an exception in this hook would be lost too
-            threading.Timer(0.05, again, (number,)).start()
-        else:
+        if number is None:
             previous(ignored)
+        # A forked child will run another program; its threading may not be usable.
+        elif os.getpid() == process:  # an exception in this hook would be lost too
+            threading.Timer(0.05, again, (number,)).start()
 
     sys.unraisablehook = unraisable
     try:
