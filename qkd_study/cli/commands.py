@@ -14,11 +14,13 @@ from qkd_study.cli.inspect import list_runs, report, status
 from qkd_study.cli.plan import plan
 from qkd_study.cli.replay import replay
 from qkd_study.cli.run import run
+from qkd_study.cli.show import show
 
 COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "init": init,
     "run": run,
     "plan": plan,
+    "show": show,
     "list": list_runs,
     "status": status,
     "report": report,

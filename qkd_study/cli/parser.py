@@ -64,6 +64,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _json_option(plan)
 
+    show = commands.add_parser(
+        "show", help="what a study declares, resolved: models, circuits, search space, arms, cells"
+    )
+    _study_options(show)
+    _json_option(show)
+
     listing = commands.add_parser("list", help="the runs there are")
     _out_option(listing)
     _json_option(listing)

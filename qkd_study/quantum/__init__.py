@@ -17,6 +17,7 @@ from qkd_study.quantum.ansatze import (
 )
 from qkd_study.quantum.circuit import Circuit, Gate
 from qkd_study.quantum.density import LARGEST_NOISY, NoisyCircuit, noisy_bytes
+from qkd_study.quantum.drawing import drawn
 from qkd_study.quantum.effective import effective_parameters
 from qkd_study.quantum.embeddings import amplitude_embedding, angle_embedding, basis_embedding
 from qkd_study.quantum.execution import CircuitExecution
@@ -54,6 +55,7 @@ __all__ = [
     "brickwork_minimal",
     "class_groups",
     "data_reuploading",
+    "drawn",
     "effective_parameters",
     "form_sides",
     "hardware_efficient",
