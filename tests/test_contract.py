@@ -164,6 +164,15 @@ CASES = {
         FIDELITY | {"surrogate-teacher"},
         fixed={"qubits": 2},
     ),
+    "circuit to MLP": Case(
+        QuantumToClassical(teacher=HybridCircuit(), student=Mlp((4,))),
+        FIDELITY | {"surrogate-teacher"},
+    ),
+    "re-uploading circuit to ConvNet": Case(
+        QuantumToClassical(teacher=ReuploadingCircuit(), student=ConvNet()),
+        FEATURES | FIDELITY | POLYNOMIALS,
+        fixed={"reduction": "average"},
+    ),
     "classical to hybrid": Case(ClassicalToHybrid(), FEATURES | FIDELITY | QUANTUM),
     "classical to hybrid, as many features": Case(
         ClassicalToHybrid(teacher=Mlp((4,))), FIDELITY | QUANTUM

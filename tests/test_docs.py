@@ -99,6 +99,29 @@ def test_teachers_from_elsewhere_teach(external: Path, cli: Cli) -> None:
     assert "its rows come from" in changed.stderr
 
 
+SETTINGS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "settings.md").read_text(), re.S)
+
+
+@pytest.mark.parametrize("code", SETTINGS, ids=range(len(SETTINGS)))
+def test_the_studies_of_the_page_on_settings_can_be_planned(tmp_path: Path, code: str) -> None:
+    (tmp_path / "own.py").write_text(code)
+    study = load_study(tmp_path / "own.py")
+    assert make_plan(study, load(study.datasets[0])).teachers > 0
+
+
+@pytest.mark.slow
+def test_any_quantum_model_teaches_any_classical_one(tmp_path: Path, cli: Cli) -> None:
+    (tmp_path / "own.py").write_text(SETTINGS[0])
+    few = ["--set", "epochs=2", "--set", "teacher_epochs=2", "--trials", "1", "--replicates", "2"]
+    done = cli("run", "own.py", *few)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = pd.read_parquet(tmp_path / "results" / "own" / "latest" / "runs")
+    assert set(rows["status"]) == {"ok"}
+    soft = rows[(rows["phase"] == "confirm") & (rows["arm"] == "soft")]
+    assert set(soft["cost.teacher_parameters"]) == {2 * 6 * 3 + 7 * 10}
+    assert set(soft["where.backend"]) == {"lightning.qubit"}
+
+
 @pytest.mark.slow
 def test_a_sampler_of_ones_own_runs(tmp_path: Path, cli: Cli) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "samplers.md").read_text(), re.S)

@@ -93,7 +93,7 @@ def _check_device(name: str) -> None:
 def _check_arm(study: Study, arm: Arm, values: Mapping[str, Any], dataset: Dataset) -> None:
     student = study.setting.student_of(arm)
     values = {**values, **study.resolved(values, arm)}
-    _check_model(student, values, dataset)
+    _check_model(student, values, dataset, "student")
     if isinstance(student, EffectiveMlp):
         from qkd_study.models import effective_widths  # needs torch
 
@@ -104,7 +104,7 @@ def _check_arm(study: Study, arm: Arm, values: Mapping[str, Any], dataset: Datas
     if not arm.needs_teacher:
         return
     teacher, own = study.setting.teacher_of(arm), study.setting.of_teacher(values, arm)
-    _check_model(teacher, own, dataset)
+    _check_model(teacher, own, dataset, f"teacher of arm {arm.name!r}")
     if arm.compares("features", same_shape=True):
         shapes = [
             external_features(model, dataset)
@@ -133,8 +133,14 @@ def _check_arm(study: Study, arm: Arm, values: Mapping[str, Any], dataset: Datas
             )
 
 
-def _check_model(model: ModelSpec, values: Mapping[str, Any], dataset: Dataset) -> None:
-    model.check(values, dataset.shape, dataset.classes)
+def _check_model(model: ModelSpec, values: Mapping[str, Any], dataset: Dataset, whose: str) -> None:
+    try:
+        model.check(values, dataset.shape, dataset.classes)
+    except InputError as error:
+        kind = type(model).__name__
+        if kind in str(error):
+            raise
+        raise InputError(f"{error} This is about {kind}, the {whose}.") from None
     if model.quantum:
         check_memory(
             values["qubits"],

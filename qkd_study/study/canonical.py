@@ -19,6 +19,9 @@ from typing import Any
 MODULE = "qkd_study_file"
 _OWN = (MODULE, "__main__")
 _PLAIN = (str, int, float, bool, type(None))
+#: Metadata of fields that came later: at their default they are left out, so that runs of before go
+#: on.
+LATER = {"later": True}
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -36,7 +39,8 @@ def _canonical(value: Any, within: tuple[int, ...]) -> Any:
     if isinstance(value, type) or inspect.isfunction(value):
         return _code(value, inside)
     if dataclasses.is_dataclass(value):
-        members = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.compare}
+        described = (f for f in dataclasses.fields(value) if f.compare)
+        members = {f.name: getattr(value, f.name) for f in described if not _left_out(value, f)}
         kind = type(value)
         code = {"code": _code(kind, inside)} if kind.__module__ in _OWN else {}
         fields = {name: _canonical(v, inside) for name, v in members.items()}
@@ -60,6 +64,11 @@ def _canonical(value: Any, within: tuple[int, ...]) -> Any:
         state = {name: v for name, v in vars(value).items() if not name.startswith("__")}
         return {"object": _code(type(value), inside), "state": _canonical(state, inside)}
     return _ADDRESS.sub("", repr(value))
+
+
+def _left_out(value: Any, field: dataclasses.Field[Any]) -> bool:
+    """Whether a field came later and has its default."""
+    return "later" in field.metadata and bool(getattr(value, field.name) == field.default)
 
 
 def _digest(content: str | bytes) -> str:

@@ -19,7 +19,7 @@ from qkd_study.study.circuits import (
 )
 from qkd_study.study.field_checks import check_field, check_positive_int
 from qkd_study.study.matched import EffectiveMlp, MatchedConvolution, MatchedMlp
-from qkd_study.study.models import Convolution, ModelSpec, Shape, Values
+from qkd_study.study.models import Convolution, Ensemble, ModelSpec, Shape, Values
 from qkd_study.study.sizes import Sizes
 
 #: Products of at most two different inputs' features, or of those of all inputs.
@@ -210,3 +210,18 @@ def stand_in(model: ModelSpec, kind: StandIn) -> ModelSpec | None:
                 return PatchPolynomial(*shape, order)
             return Polynomial(order) if inputs else None
     return None
+
+
+def counterpart(model: ModelSpec) -> ModelSpec | None:
+    """The classical model that a setting compares a quantum teacher with, unless it declares one.
+
+    Of a quanvolution, a convolution of the same shape; of a model with one circuit, a `MatchedMlp`,
+    which has as many parameters; of an ensemble, one of its members' counterparts; `None` of
+    others, of which only the built model knows the size.
+    """
+    if isinstance(model, Ensemble):
+        of = counterpart(model.of)
+        return None if of is None else replace(model, of=of)
+    if isinstance(model, Quanvolution):
+        return Convolution(model.filters, model.kernel, model.stride)
+    return stand_in(model, "matched")

@@ -242,5 +242,5 @@ def _check_matched(
         raise InputError(
             f"no classical model has the {target:,} {kind}parameters of the quantum one within "
             f"{TOLERANCE:.0%}, as {needed} it; the nearest has {count:,}. Take more qubits or "
-            f"depth, or leave the arm out."
+            f"depth, leave the arm out, or for classical-teacher declare one: classical=Mlp((8,))."
         )

@@ -235,7 +235,8 @@ class Convolution(ModelSpec):
         if len(shape) != 2:
             raise InputError(
                 f"{type(self).__name__} needs grey images (height, width), but the samples are of "
-                f"shape {shape}."
+                f"shape {shape}. Choose other data, or another model: "
+                f"{'HybridCircuit' if self.quantum else 'Mlp'} takes any shape."
             )
         if min(shape) < self.kernel:
             raise InputError(f"kernel={self.kernel} is larger than the images of {shape} pixels.")

@@ -102,13 +102,20 @@ class Setting(ABC):
             article = "another" if arm.teacher == "kernel" else f"a {arm.teacher}"
             why = _why_none(self.teacher_model, "teacher")
             if arm.teacher == "classical":
-                why = "its teacher is classical already, or no counterpart was declared"
+                why = self._why_no_counterpart()
             raise InputError(
                 f"arm {arm.name!r} asks for {article} teacher in place of the quantum one, but "
                 f"the setting ({self.kind}) has none: {why}. Arms with another teacher that it "
                 f"has: {', '.join(others)}."
             )
         return found
+
+    def _why_no_counterpart(self) -> str:
+        """Why there is no classical teacher."""
+        if not self.teacher_model.quantum:
+            return "its teacher is classical already"
+        of = f"no counterpart of {type(self.teacher_model).__name__} was declared"
+        return f"{of} (classical=Mlp((8,)))" if hasattr(self, "classical") else of
 
     def _teacher(self, arm: Arm) -> ModelSpec | None:
         match arm.teacher:

@@ -8,10 +8,12 @@ from typing import ClassVar
 from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.common.python_values import keep_python_values
 from qkd_study.study.arms import Arm
+from qkd_study.study.canonical import LATER
 from qkd_study.study.circuits import FullyQuantum, HybridCircuit, Quanvolution
+from qkd_study.study.controls import counterpart
 from qkd_study.study.external import ExternalTeacher
 from qkd_study.study.field_checks import check_bool, check_field, check_positive_int
-from qkd_study.study.models import Convolution, Ensemble, Mlp, ModelSpec
+from qkd_study.study.models import Convolution, Ensemble, Mlp, ModelSpec, Own
 from qkd_study.study.setting import Setting
 
 
@@ -31,6 +33,25 @@ def _models(setting: object, *names: str) -> None:
                 f"{article} {type(value).__name__} can only teach, but stands as {name}: "
                 f"{safe_repr(value)}."
             )
+
+
+def _check_kind(setting: object, name: str, *, quantum: bool) -> None:
+    """Check that a model of a setting is quantum, or classical."""
+    model = getattr(setting, name)
+    where = f"{name} of {type(setting).__name__}"
+    if quantum and not (model.quantum or isinstance(model, ExternalTeacher)):
+        more = " with is_quantum=True" if isinstance(model, Own) else ""
+        raise InputError(
+            f"{where} must be a quantum model{more}, such as Quanvolution(), HybridCircuit(), "
+            f"ReuploadingCircuit() or FullyQuantum(), but {safe_repr(model)} is classical. "
+            f"ClassicalToClassical(teacher, student) has a classical teacher."
+        )
+    if not quantum and model.quantum:
+        raise InputError(
+            f"{where} must be a classical model, such as Mlp(), Convolution(), ConvNet(), LeNet() "
+            f"or AlexNet(), but {safe_repr(model)} runs circuits. QuantumToQuantum(model) has a "
+            f"quantum teacher and student."
+        )
 
 
 class _Pair(Setting):
@@ -67,23 +88,33 @@ class _Alike(Setting):
 
 @dataclass(frozen=True)
 class QuantumToClassical(Setting):
-    """A quanvolution teaches a classical convolution of the same shape (Piperno et al., Q2C).
+    """A quantum model teaches a classical one, by default a quanvolution a convolution.
 
-    Teacher and student share one architecture: one layer of `filters` kernels of
-    `kernel` x `kernel` pixels, then a linear layer to the classes. The teacher's kernels are
-    circuits (Henderson et al., arXiv:1904.04767), the student's are convolutions with tanh.
+    By default, teacher and student share one architecture (Piperno et al., Q2C): one layer of
+    `filters` kernels of `kernel` x `kernel` pixels, then a linear layer to the classes. The
+    teacher's kernels are circuits (Henderson et al., arXiv:1904.04767), the student's are
+    convolutions with tanh.
 
     Attributes:
-        filters: kernels of the first layer.
+        filters: kernels of the first layer; this and the next three are of the default models.
         kernel: their width and height, in pixels.
         stride: pixels between neighbouring patches.
         trainable: whether the teacher's circuits are trained, or random and frozen.
+        teacher: any quantum model, or one that was trained elsewhere. Default: a quanvolution; if
+            the student is a convolution, one like it.
+        student: any classical model. Default: a convolution; if the teacher is a quanvolution, one
+            like it.
+        classical: the teacher's classical counterpart, for the control. Default: see
+            `counterpart`.
     """
 
     filters: int = 3
     kernel: int = 2
     stride: int = 2
     trainable: bool = True
+    teacher: ModelSpec | None = field(default=None, metadata=LATER)
+    student: ModelSpec | None = field(default=None, metadata=LATER)
+    classical: ModelSpec | None = field(default=None, metadata=LATER)
 
     kind: ClassVar[str] = "quantum to classical"
 
@@ -91,21 +122,44 @@ class QuantumToClassical(Setting):
         keep_python_values(self)
         check_positive_int(self, "filters", "kernel", "stride")
         check_bool(self, "trainable")
+        names = ("teacher", "student", "classical")
+        given = [name for name in names if getattr(self, name) is not None]
+        _models(self, *given)
+        for name in given:
+            _check_kind(self, name, quantum=name == "teacher")
+        if self.teacher is None and self.student is None:
+            return
+        for name in ("filters", "kernel", "stride", "trainable"):
+            value = getattr(self, name)
+            if value != getattr(type(self), name):
+                raise InputError(
+                    f"{name}={value!r} of QuantumToClassical is of its default models, but a "
+                    f"teacher or student was given: write it there, as in teacher="
+                    f"Quanvolution({name}={value!r})."
+                )
 
     @property
-    def student_model(self) -> Convolution:
-        """The convolution."""
+    def student_model(self) -> ModelSpec:
+        """The given student, or a convolution."""
+        if self.student is not None:
+            return self.student
+        if isinstance(self.teacher, Quanvolution):
+            return Convolution(self.teacher.filters, self.teacher.kernel, self.teacher.stride)
         return Convolution(self.filters, self.kernel, self.stride)
 
     @property
-    def teacher_model(self) -> Quanvolution:
-        """The quanvolution."""
+    def teacher_model(self) -> ModelSpec:
+        """The given teacher, or a quanvolution."""
+        if self.teacher is not None:
+            return self.teacher
+        if isinstance(self.student, Convolution):
+            return Quanvolution(self.student.filters, self.student.kernel, self.student.stride)
         return Quanvolution(self.filters, self.kernel, self.stride, self.trainable)
 
     @property
-    def classical_teacher(self) -> ModelSpec:
-        """A convolution like the student."""
-        return self.student_model
+    def classical_teacher(self) -> ModelSpec | None:
+        """The given counterpart of the teacher, or the derived one."""
+        return counterpart(self.teacher_model) if self.classical is None else self.classical
 
 
 @dataclass(frozen=True)
