@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Callable
 
+from qkd_study.cli.bundle import bundle
 from qkd_study.cli.cache import cache
 from qkd_study.cli.data import data
 from qkd_study.cli.diff import diff
@@ -27,6 +28,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "diff": diff,
     "replay": replay,
     "export": export,
+    "bundle": bundle,
     "cache": cache,
     "data": data,
 }

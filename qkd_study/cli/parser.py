@@ -104,7 +104,7 @@ def build_parser() -> argparse.ArgumentParser:
     _json_option(diff)
 
     replay = commands.add_parser("replay", help="compute rows again, and compare every metric")
-    replay.add_argument("run", metavar="RUN", help=_RUN)
+    replay.add_argument("run", metavar="RUN", help=f"{_RUN}, or the .zip file of a bundle")
     replay.add_argument(
         "--phase", choices=("teacher", "search", "confirm"), help="rows of this phase"
     )
@@ -133,6 +133,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="of the cells and arms that are not given, the best on validation",
     )
     export.add_argument("--out", required=True, metavar="DIR", help="the folder to write")
+
+    bundle = commands.add_parser(
+        "bundle", help="write a run with its data as a .zip file that replay takes anywhere"
+    )
+    bundle.add_argument("run", metavar="RUN", help=_RUN)
+    bundle.add_argument("--to", required=True, metavar="FILE.zip", help="a new file")
+    _out_option(bundle)
 
     cache = commands.add_parser("cache", help="what is kept between runs on this machine")
     cache.add_argument("action", nargs="?", choices=("show", "clear"), default="show")

@@ -19,15 +19,21 @@ if TYPE_CHECKING:
 
 def replay(options: Namespace) -> int:
     """`qkd-study replay`: compute rows again, and compare every metric and prediction."""
-    from qkd_study.results import find_run, predictions_of_run, read_table
-    from qkd_study.results.replay import RELATIVE_TOLERANCE, TOLERANCE, Replayer, describe_row
+    from qkd_study.results.bundle_reading import opened_run
     from qkd_study.tune.environment import WORKER
 
     os.environ.update(WORKER)  # the environment of the workers
     import torch
 
     torch.set_num_threads(1)
-    folder = find_run(options.run, options.out)
+    with opened_run(options.run, options.out) as folder:
+        return _replayed(folder, options)
+
+
+def _replayed(folder: RunFolder, options: Namespace) -> int:
+    from qkd_study.results import predictions_of_run, read_table
+    from qkd_study.results.replay import RELATIVE_TOLERANCE, TOLERANCE, Replayer, describe_row
+
     rows = read_table(folder.path, "runs")
     given = {name: getattr(options, name) for name in RUN_KEY}
     rows = _chosen_rows(

@@ -16,6 +16,7 @@ from qkd_study import data as datasets
 from qkd_study.common.errors import InputError
 from qkd_study.data import Data, Datasets
 from qkd_study.results import Row, RunFolder
+from qkd_study.results.bundle_reading import bundled_dataset, study_file_of
 from qkd_study.results.provenance import REPRODUCIBILITY_KEYS, session
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import PARAMETERS, Config
@@ -85,15 +86,13 @@ class Replayer:
                 f"only that code defines, so its rows cannot be computed again from here. Put the "
                 f"study into a file, and run that: qkd_study.run('FILE.py')."
             )
-        study = load_study(
-            run.path / "study.py", original=manifest["sessions"][-1].get("study_file")
-        )
+        study = load_study(run.path / "study.py", original=_original(run, manifest))
         # Earlier versions had one dataset in a run.
         first = {manifest["dataset"]: manifest["dataset_sha256"]}
         parts = []
         for name, digest in manifest.get("datasets", first).items():
             declared = [entry for entry in study.datasets if datasets.name_of(entry) == name]
-            part = datasets.load((declared or [name])[0])
+            part = bundled_dataset(run, name) or datasets.load((declared or [name])[0])
             if part.digest != digest:
                 raise InputError(
                     f"{run.path}: its rows come from other data: {name} had SHA-256 {digest}, and "
@@ -176,14 +175,22 @@ class Replayer:
         return found
 
 
+def _original(run: RunFolder, manifest: dict[str, Any]) -> str | None:
+    """The study file that was run; `None` if the study was not in a file."""
+    original: str | None = manifest["sessions"][-1].get("study_file")
+    return None if original is None else study_file_of(run) or original
+
+
 def _check_files(run: RunFolder, manifest: dict[str, Any]) -> None:
     """Check that the files that the study read have not changed.
 
     Raises:
         InputError: one has changed or is missing.
     """
-    original = manifest["sessions"][-1].get("study_file")
-    for name, digest in manifest.get("files", {}).items() if original else ():
+    original = _original(run, manifest)
+    if original is None:
+        return
+    for name, digest in manifest.get("files", {}).items():
         path = Path(os.path.abspath(Path(original).parent / name))
         if (now := digest_of(path)) != digest:
             change = "is gone" if now is None else f"has {now} now"

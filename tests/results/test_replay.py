@@ -7,24 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
-import pytest
 
 from qkd_study.results import find_run, read_table
 from qkd_study.results.replay import SAME_PREDICTIONS, TOLERANCE, Difference, Replayer, config_of
-from tests.conftest import TINY, Cli
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import subprocess
-    import sys
-
-    folder = tmp_path_factory.mktemp("replay")
-    source = TINY.replace('fixed={"epochs": 3', 'fixed={"optimizer": "sgd", "epochs": 3')
-    (folder / "tiny.py").write_text(source)
-    command = [sys.executable, "-m", "qkd_study", "run", "tiny.py", "--cpus", "2"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
-    return folder
+from tests.conftest import Cli
 
 
 def test_every_row_of_a_worker_comes_out_equal_in_this_process(run: Path) -> None:
