@@ -21,7 +21,7 @@ from qkd_study.analysis.scaling.time_to_target import epochs
 from qkd_study.analysis.search_analysis import best_configurations, convergence, search_budget
 from qkd_study.analysis.students import student_of
 from qkd_study.analysis.teachers import teachers
-from qkd_study.analysis.undertraining import undertraining
+from qkd_study.analysis.undertraining import teacher_undertraining, undertraining
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,6 +74,10 @@ class Results(RunTables):
     def undertraining(self) -> pd.DataFrame:
         """Which arms still rose when training ended; see `undertraining.undertraining`."""
         return undertraining(self)
+
+    def teacher_undertraining(self) -> pd.DataFrame:
+        """Whose teachers still rose; see `undertraining.teacher_undertraining`."""
+        return teacher_undertraining(self)
 
     def error_laws(self, at: float | None = None) -> pd.DataFrame:
         """Test error against samples as a power law; see `scaling.data.error_laws`."""

@@ -175,6 +175,8 @@ class RunSetup:
             "teacher_val_accuracy": scores.accuracy(held_out, labels),
             "teacher_val_ece": scores.expected_calibration_error(held_out, labels),
         }
+        if self.teacher.ending is not None:
+            metrics |= self.teacher.ending.metrics()
         if self.temperature is not None:
             metrics["teacher_entropy"] = scores.mean_entropy(train.logits, self.temperature)
         if self.transfer is not None:

@@ -104,6 +104,8 @@ def _result(
         "val_f1_macro": scores.f1_macro(logits, labels),
         "teacher_val_ece": scores.expected_calibration_error(logits, labels),
     }
+    if teacher.ending is not None:
+        metrics |= teacher.ending.metrics()
     costs: dict[str, float | int | None] = {
         "teacher_parameters": teacher.parameters,
         "gates": teacher.gates,

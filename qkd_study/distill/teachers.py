@@ -17,9 +17,10 @@ from qkd_study.distill.batched import batch_models, train_batched
 from qkd_study.distill.objective import Objective
 from qkd_study.distill.samples import Samples
 from qkd_study.distill.teacher_cache import StoredTeacher, TeacherCache
+from qkd_study.distill.teacher_ending import TeacherEnding
 from qkd_study.distill.teacher_spec import TeacherSpec
 from qkd_study.distill.tensors import read_tensors, write_tensors
-from qkd_study.distill.training import Diverged, train
+from qkd_study.distill.training import Diverged, TrainingResult, train
 from qkd_study.models import EnsembleModel, Model, Outputs, count_parameters, predict
 from qkd_study.study.external import CachedTeacher
 from qkd_study.study.models import Ensemble
@@ -40,6 +41,7 @@ class Teacher:
         backend: the device of its circuits; `torch` for a classical teacher; `None` if unknown.
         plan: their execution plans; `None` for a classical teacher.
         counted: whether its circuit executions are known.
+        ending: of its training; `None` if it was trained elsewhere, or by an earlier version.
     """
 
     train: Outputs
@@ -49,6 +51,7 @@ class Teacher:
     backend: str | None
     plan: str | None
     counted: bool
+    ending: TeacherEnding | None = None
 
 
 def _no_waiting() -> AbstractContextManager[Callable[[], None]]:
@@ -90,6 +93,7 @@ class TeacherStore:
         self._external: dict[str, Model] = {}
         # Executions of teachers from the cache; those of a fresh one are counted by its model.
         self._cached_executions: dict[str, int] = {}
+        self._endings: dict[str, TeacherEnding] = {}
 
     def get(self, spec: TeacherSpec) -> Teacher:
         """Get a teacher with its outputs for the training samples; train it if necessary."""
@@ -113,7 +117,8 @@ class TeacherStore:
             self.executions += self._cached_executions.pop(spec.name(), 0)
             size = (_parameters(spec, model), model.circuit_gates)
             counted = model.circuit_executions is not None
-            teacher = Teacher(outputs, held_out, *size, model.backend, model.plan, counted)
+            about = (*size, model.backend, model.plan, counted, self._endings.get(spec.name()))
+            teacher = Teacher(outputs, held_out, *about)
             self._recent[key] = teacher
             while len(self._recent) > 1 and sum(map(_bytes, self._recent.values())) > MEMORY_BYTES:
                 self._recent.popitem(last=False)
@@ -180,6 +185,7 @@ class TeacherStore:
         self.seconds += seconds
         for (spec, _), model, result in zip(given, models, trained, strict=True):
             if not isinstance(result, Diverged):
+                self._endings[spec.name()] = TeacherEnding.of([result])
                 self._write(spec, spec.name(), model.state_dict(), seconds / len(given), model)
                 self._fresh[spec.name()] = model
 
@@ -239,9 +245,12 @@ class TeacherStore:
         start = time.perf_counter()
         _, training, validation = spec.samples()
         members = model.models if isinstance(model, EnsembleModel) else [model]
-        for number, member in enumerate(members):
-            seed = spec.order_seed(number)
-            _train(spec, member, training, validation, objective, targets, seed)
+        given = (training, validation, objective, targets)
+        results = [
+            _train(spec, member, *given, spec.order_seed(number))
+            for number, member in enumerate(members)
+        ]
+        self._endings[spec.name()] = TeacherEnding.of(results)
         seconds = time.perf_counter() - start
         self.seconds += seconds
         self._write(spec, spec.name(), model.state_dict(), seconds, model)
@@ -264,6 +273,8 @@ class TeacherStore:
                 write_tensors(self._artifacts, name, tensors, spec.recipe())
                 self.seconds += found.seconds
                 self._cached_executions[name] = found.executions
+        if tensors is not None and (ending := TeacherEnding.taken(tensors)) is not None:
+            self._endings[name] = ending
         return tensors
 
     def _write(
@@ -274,7 +285,9 @@ class TeacherStore:
         seconds: float,
         model: Model,
     ) -> None:
-        """Write tensors to the store and, with the cost of the training, to the cache."""
+        """Write tensors, and how the training ended, to the store; with its cost to the cache."""
+        if name in self._endings:
+            tensors = {**tensors, **self._endings[name].tensors()}
         write_tensors(self._artifacts, name, tensors, spec.recipe())
         if self._cache is not None:
             found = StoredTeacher(tensors, seconds, model.circuit_executions or 0)
@@ -289,15 +302,14 @@ def _train(
     objective: Objective,
     targets: Outputs | None,
     seed: int,
-) -> None:
+) -> TrainingResult:
     """Train a teacher or a member of an ensemble.
 
     If several could be trained in one batch, it is trained as a batch of one, with equal results.
     """
     if not spec.can_batch:
         given = (training, validation, objective, spec.training_config())
-        train(member, *given, teacher=targets, seed=seed)
-        return
+        return train(member, *given, teacher=targets, seed=seed)
     (result,) = train_batched(
         batch_models(spec.member, [member]),
         [training],
@@ -309,6 +321,7 @@ def _train(
     )
     if isinstance(result, Diverged):
         raise result
+    return result
 
 
 def _parameters(spec: TeacherSpec, model: Model) -> int | None:

@@ -117,6 +117,21 @@ METRICS = (
         "without them",
     ),
     Column(
+        "metric.teacher_late_rise",
+        REAL,
+        "share",
+        "validation accuracy that the teacher gained over the last fifth of its epochs, by a line "
+        "through those; of an ensemble the mean; null below three validated epochs, of a teacher "
+        "that was trained elsewhere, and in runs of earlier versions",
+    ),
+    Column(
+        "metric.teacher_best_epoch",
+        INT,
+        "epochs",
+        "the chosen epoch of the teacher, of `config.teacher_epochs`; of an ensemble the latest; "
+        "null likewise, but for few epochs",
+    ),
+    Column(
         "metric.teacher_test_accuracy",
         REAL,
         "share",

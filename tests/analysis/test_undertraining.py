@@ -9,8 +9,8 @@ import pytest
 
 from qkd_study.analysis.claims.table import as_json, verdicts
 from qkd_study.analysis.report.prose import statement, summary
-from qkd_study.analysis.statistics.late_rise import late_rise
-from qkd_study.analysis.undertraining import undertraining
+from qkd_study.analysis.undertraining import teacher_undertraining, undertraining
+from qkd_study.common.late_rise import late_rise
 from tests.analysis.made import made_results
 
 
@@ -73,3 +73,45 @@ def test_which_arms_still_rose() -> None:
     assert entry["rising"] == [["samples=50", "soft"], ["samples=100", "soft"]]
     assert entry["contrasts"][0]["verdict"] == "supported"
     assert undertraining(replace(results, curves=curves.iloc[:0])).empty
+
+
+def test_teachers_that_still_rose_are_marked() -> None:
+    results = made_results(epochs=50)
+    curves = results.curves.assign(**{"metric.val_accuracy": 0.8})
+    results = replace(results, curves=curves)
+    assert teacher_undertraining(results).empty  # as in runs of earlier versions
+    (claim,) = results.judge()
+    assert (claim.taught, claim.undertrained_teachers) == ([], False)
+    assert as_json([claim])[0]["rising_teachers"] is None
+    runs = results.runs.copy()
+    noise = np.random.default_rng(1).normal(0, 0.002, len(runs))
+    taught = runs["arm"].isin(["soft", "classical-teacher"])
+    rising = (runs["arm"] == "classical-teacher") & (runs["cell"] == "samples=50")
+    runs["metric.teacher_late_rise"] = np.where(taught, noise + np.where(rising, 0.03, 0), np.nan)
+    best = runs["config.teacher_epochs"] - (runs["replicate"] % 2)
+    runs["metric.teacher_best_epoch"] = best.where(taught)
+    results = replace(results, runs=runs)
+    found = results.teacher_undertraining().set_index(["cell", "arm"])
+    assert len(found) == 4
+    assert found["rise"]["samples=50", "classical-teacher"] == pytest.approx(
+        results.confirmed.query("cell == 'samples=50' and arm == 'classical-teacher'")[
+            "metric.teacher_late_rise"
+        ].mean()
+    )
+    assert (found["last"] == 0.5).all()
+    assert found.index[found["rising"]].tolist() == [("samples=50", "classical-teacher")]
+    (claim,) = results.judge()
+    assert len(claim.taught) == 4  # the control's teachers, too
+    assert not claim.undertrained_teachers  # one of four: not more than a quarter
+    runs.loc[runs["arm"] == "classical-teacher", "metric.teacher_late_rise"] += 0.03
+    (claim,) = replace(results, runs=runs).judge()
+    assert claim.rising_teachers == [(f"samples={k}", "classical-teacher") for k in (50, 100)]
+    assert claim.marks == ("undertrained teachers",)
+    said = " ".join(statement(claim).lines)
+    assert "still rose over the last fifth of its epochs in 2 of 4 arms with a teacher" in said
+    assert summary([claim])[-1].startswith("1 of them rest on teachers whose training ended")
+    assert verdicts([claim])["marks"].tolist() == ["undertrained teachers", "", "", "", ""]
+    (entry,) = as_json([claim])
+    assert entry["marks"] == ["undertrained teachers"]
+    assert entry["rising_teachers"][0] == ["samples=50", "classical-teacher"]
+    assert entry["rising"] == []

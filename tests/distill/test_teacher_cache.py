@@ -39,6 +39,7 @@ def test_a_teacher_of_another_run_is_not_trained_again(
         kept = store.get(spec)
         assert torch.equal(kept.train.logits, trained.train.logits)
         assert torch.equal(store.test_logits(spec), tested)
+        assert kept.ending == trained.ending is not None
         assert store.seconds == pytest.approx(first.seconds)
         assert store.executions == first.executions > 0
     for path in (tmp_path / "first").glob("*.safetensors"):

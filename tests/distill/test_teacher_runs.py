@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
@@ -12,13 +14,15 @@ from qkd_study import (
     ClassicalToClassical,
     ClassicalToHybrid,
     ConvNet,
+    Ensemble,
     HybridImage,
     LogFloat,
+    Mlp,
     QuantumToClassical,
     Study,
 )
 from qkd_study.data import load
-from qkd_study.distill import TeacherSpec, TeacherStore, run_phase
+from qkd_study.distill import TeacherSpec, TeacherStore, run_phase, teachers
 from qkd_study.models import predict
 from qkd_study.study.setting import Setting
 from qkd_study.study.teacher_search import teacher_searches
@@ -73,3 +77,42 @@ def test_a_teacher_that_was_searched_teaches(tmp_path: Path, setting: Setting, a
     )
     entropy = torch.distributions.Categorical(probs=softened).entropy().mean()
     assert metrics["teacher_entropy"] == pytest.approx(float(entropy), rel=1e-9)
+    for name in ("teacher_late_rise", "teacher_best_epoch"):
+        assert metrics[name] == taught.metrics[name]
+
+
+@pytest.mark.parametrize(
+    ("setting", "arm"),
+    [(QuantumToClassical(), "random-teacher"),  # one by one
+     (ClassicalToClassical(), "soft"),  # in a batch
+     (ClassicalToClassical(teacher=Ensemble(Mlp((8,)), 2)), "soft")],
+)  # fmt: skip
+def test_how_the_training_of_a_teacher_ended_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: Setting, arm: str
+) -> None:
+    curves = []
+    for name in ("train", "train_batched"):
+        original = getattr(teachers, name)
+
+        def watched(*given: Any, original: Any = original, **named: Any) -> Any:
+            found = original(*given, **named)
+            curves.extend(found if isinstance(found, list) else [found])
+            return found
+
+        monkeypatch.setattr(teachers, name, watched)
+    epochs = {"samples": 40, "teacher_samples": 80, "epochs": 1, "teacher_epochs": 10}
+    study = Study(question="?", setting=setting, fixed=epochs, arms=(arm,))
+    (own,) = study.all_arms
+    config = study.config(study.cells()[0], own, {}, "digits")
+    of = (setting, own, config, DIGITS)
+    (result,) = run_phase("search", *of, TeacherStore(tmp_path), (0,))
+    assert not isinstance(result, Exception)
+    # The slope of a line through the last three of ten epochs, as two are fewer than three.
+    last = [[epoch.val_accuracy or 0.0 for epoch in found.curve][-3:] for found in curves]
+    rise = 2 * np.mean([np.polyfit((8, 9, 10), values, 1)[0] for values in last])
+    assert result.metrics["teacher_late_rise"] == pytest.approx(rise, abs=1e-12)
+    assert result.metrics["teacher_best_epoch"] == max(found.best_epoch for found in curves)
+    # From the store, by another worker.
+    (again,) = run_phase("search", *of, TeacherStore(tmp_path), (0,))
+    assert not isinstance(again, Exception)
+    assert again.metrics == result.metrics

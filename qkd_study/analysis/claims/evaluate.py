@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import pandas as pd
+
 from qkd_study.analysis.claims.contrasts import Contrast, evaluate_family
 from qkd_study.analysis.claims.evidence import Evidence
 from qkd_study.analysis.claims.extension import declared_replicates
@@ -16,7 +18,7 @@ from qkd_study.analysis.claims.sensitivity import only_if_sensitive
 from qkd_study.analysis.claims.sides import compared
 from qkd_study.analysis.run_tables import RunTables
 from qkd_study.analysis.statistics import Paired
-from qkd_study.analysis.undertraining import TOLERATED, undertraining
+from qkd_study.analysis.undertraining import TOLERATED, teacher_undertraining, undertraining
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,9 @@ class ClaimResult:
         look: that the verdict rests on; `None` if the number of confirm replicates is fixed.
         rising: those of them whose validation accuracy still rose when training ended; see
             `undertraining`.
+        taught: cell and arm of all that the claim compares, its controls too, whose teachers are
+            known to have still risen or not; see `teacher_undertraining`.
+        rising_teachers: those of them whose teachers still rose when their training ended.
     """
 
     claim: Mapping[str, Any]
@@ -79,6 +84,8 @@ class ClaimResult:
     cut_to: int | None = None
     compared: Sequence[tuple[str, str]] = ()
     rising: Sequence[tuple[str, str]] = ()
+    taught: Sequence[tuple[str, str]] = ()
+    rising_teachers: Sequence[tuple[str, str]] = ()
     look: Look | None = None
 
     @property
@@ -87,14 +94,22 @@ class ClaimResult:
         return len(self.rising) > TOLERATED * len(self.compared)
 
     @property
+    def undertrained_teachers(self) -> bool:
+        """The same of the teachers of what it compares, its controls too."""
+        return len(self.rising_teachers) > TOLERATED * len(self.taught)
+
+    @property
     def marks(self) -> tuple[str, ...]:
         """What limits the verdict, in words that stand behind it: the marks of the contrast over
-        all cells; `depends on` a factor, or on `cells`, with an interaction at 5 %; `undertrained`.
+        all cells; `depends on` a factor, or on `cells`, with an interaction at 5 %; `undertrained`;
+        `undertrained teachers`.
         """
         depends = tuple(
             f"depends on {found.over}" for found in self.interactions if found.p < ALPHA
         )
-        return (*self.overall.marks, *depends, *(("undertrained",) if self.undertrained else ()))
+        short = {"undertrained": self.undertrained}
+        short["undertrained teachers"] = self.undertrained_teachers
+        return (*self.overall.marks, *depends, *(mark for mark, holds in short.items() if holds))
 
     @property
     def status(self) -> str:
@@ -131,12 +146,13 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
         progress = follow(evidence, [entry["claim"] for entry in claims], len(made))
     family = [evidence.member("all", one.claim, one.last) for one in progress]
     overall = evaluate_family(family, alpha, design)
-    trends = undertraining(results)
-    risen = set(trends.loc[trends["rising"].astype(bool), ["cell", "arm"]].itertuples(index=False))
+    students, teachers = (_risen(f(results)) for f in (undertraining, teacher_undertraining))
     judged = []
     for number, (entry, one, contrast) in enumerate(zip(claims, progress, overall, strict=True)):
         claim = one.claim
         both = list(dict.fromkeys(side for s in compared(results, claim).values() for side in s))
+        alone = [(cell, arm) for cell in dict(both) for arm in claim["controls"]]
+        taught = [side for side in dict.fromkeys([*both, *alone]) if side in teachers]
         until = evidence.table(max(one.last, 0))
         cells = evaluate_family(evidence.members(claim, one.last), alpha, design)
         by_cell = list(compared(results, claim).values())
@@ -156,11 +172,19 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
                 withdrawn=number >= len(made),
                 cut_to=cut_to,
                 compared=both,
-                rising=[side for side in both if side in risen],
+                rising=[side for side in both if students.get(side)],
+                taught=taught,
+                rising_teachers=[side for side in taught if teachers[side]],
                 look=None if design is None or number >= len(made) else look_of(one, design),
             )
         )
     return judged
+
+
+def _risen(trends: pd.DataFrame) -> dict[tuple[str, str], bool]:
+    """Whether it still rose, by cell and arm."""
+    sides = trends[["cell", "arm"]].itertuples(index=False, name=None)
+    return dict(zip(sides, trends["rising"].astype(bool), strict=True))
 
 
 def _values(results: RunTables, claim: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -80,6 +80,8 @@ def statement(judged: ClaimResult) -> Statement:
     lines += [_control(claim, control, held) for control in judged.controls]
     if judged.undertrained:
         lines.append(_undertrained(judged))
+    if judged.undertrained_teachers:
+        lines.append(_undertrained_teachers(judged))
     if judged.cut_to is not None:
         lines.append(
             f"This rests on the first {judged.cut_to} replicates, which were declared before there "
@@ -140,13 +142,28 @@ def _look(look: Look) -> str:
 
 def _undertrained(judged: ClaimResult) -> str:
     """What still rose of all that a claim compares."""
-    rising = "; ".join(f"{arm} in {cell}" for cell, arm in judged.rising[:NAMED])
-    more = f"; {len(judged.rising) - NAMED} more" if len(judged.rising) > NAMED else ""
     return (
         f"Undertrained: validation accuracy still rose over the last fifth of the epochs in "
-        f"{len(judged.rising)} of {len(judged.compared)} compared arms ({rising}{more}). With more "
-        f"epochs the verdict may be another."
+        f"{len(judged.rising)} of {len(judged.compared)} compared arms ({_named(judged.rising)}). "
+        f"With more epochs the verdict may be another."
     )
+
+
+def _undertrained_teachers(judged: ClaimResult) -> str:
+    """Whose teachers still rose."""
+    rising = judged.rising_teachers
+    return (
+        f"Undertrained teachers: the validation accuracy of the teacher still rose over the last "
+        f"fifth of its epochs in {len(rising)} of {len(judged.taught)} arms with a teacher that "
+        f"are compared, controls included ({_named(rising)}). With more `teacher_epochs` the "
+        f"verdict may be another."
+    )
+
+
+def _named(sides: Sequence[tuple[str, str]]) -> str:
+    """Some of the arms and cells, by name."""
+    found = "; ".join(f"{arm} in {cell}" for cell, arm in sides[:NAMED])
+    return found + (f"; {len(sides) - NAMED} more" if len(sides) > NAMED else "")
 
 
 def _overall(claim: Mapping[str, Any], contrast: Contrast, cells: int) -> str:
@@ -286,6 +303,11 @@ def summary(judged: Sequence[ClaimResult]) -> list[str]:
     if short := [j for j in judged if j.undertrained]:
         lines.append(
             f"{len(short)} of them rest on arms whose training ended while they were still rising."
+        )
+    if short := [j for j in judged if j.undertrained_teachers]:
+        lines.append(
+            f"{len(short)} of them rest on teachers whose training ended while they were still "
+            f"rising."
         )
     late = [j for j in judged if j.declared_after or j.changes or j.withdrawn]
     if late:

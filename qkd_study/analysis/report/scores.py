@@ -24,7 +24,7 @@ from qkd_study.analysis.report.tables import (
     table,
 )
 from qkd_study.analysis.run_tables import RunTables
-from qkd_study.analysis.undertraining import undertraining
+from qkd_study.analysis.undertraining import teacher_undertraining, undertraining
 from qkd_study.study.claims import BOTH, DATASETS, REPLICATES
 
 #: What a p value is over, in the table of contrasts.
@@ -34,7 +34,7 @@ OVER = {REPLICATES: "replicates", BOTH: "both", DATASETS: "datasets"}
 def scores(results: RunTables, judged: Sequence[ClaimResult]) -> Subsection:
     """The scores on the test set."""
     tables = [_scores(results), *_contrasts(judged), *_other_methods(results, judged)]
-    tables += [cells_table(results), _undertraining(results)]
+    tables += [cells_table(results), _undertraining(results), _teachers(results)]
     tables = [found for found in tables if found.rows]
     return Subsection("Scores and gains", (), tables)
 
@@ -76,26 +76,41 @@ def _scores(results: RunTables) -> Table:
     return table("Scores on the test set", note, frame, shown)
 
 
+#: The columns of both tables on whether training was long enough.
+_RISE = (
+    CELL,
+    ARM,
+    count("runs", "n"),
+    points("rise", "gained in the last fifth, points"),
+    points("low", "from"),
+    points("high", "to"),
+    percent("last", "best epoch was the last, %", "{:.0f}"),
+    Show("rising", "trained enough?"),
+)
+
+
 def _undertraining(results: RunTables) -> Table:
-    frame = undertraining(results)
-    frame = frame.assign(rising=frame["rising"].map({True: "still rising", False: ""}))
-    shown = [
-        CELL,
-        ARM,
-        count("runs", "n"),
-        points("rise", "gained in the last fifth, points"),
-        points("low", "from"),
-        points("high", "to"),
-        percent("last", "best epoch was the last, %", "{:.0f}"),
-        Show("rising", "trained enough?"),
-    ]
     note = (
         "Validation accuracy that confirm runs gained over the last fifth of their epochs, by a "
         "straight line through those epochs, with 95 % t intervals. An arm was still rising if its "
         "interval is above 0 and its mean above half a point. A claim of whose arms and cells more "
         "than a quarter were still rising is marked as undertrained."
     )
-    return table("Whether training was long enough", note, frame, shown)
+    return table("Whether training was long enough", note, _said(undertraining(results)), _RISE)
+
+
+def _teachers(results: RunTables) -> Table:
+    note = (
+        "The same of the teachers of confirm runs. A claim of whose arms and controls with a "
+        "teacher, in all cells, more than a quarter have one that was still rising is marked: "
+        "undertrained teachers."
+    )
+    title = "Whether the training of teachers was long enough"
+    return table(title, note, _said(teacher_undertraining(results)), _RISE)
+
+
+def _said(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(rising=frame["rising"].map({True: "still rising", False: ""}))
 
 
 def _other_methods(results: RunTables, judged: Sequence[ClaimResult]) -> list[Table]:
