@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ from qkd_study.analysis.statistics.intervals import share_interval
 from qkd_study.analysis.summary import by_unit, confirmed
 from qkd_study.common.errors import InputError
 from qkd_study.common.names import unknown
+from qkd_study.study.dataset_factor import DATASET
 
 
 def confusion(results: RunTables, cell: str, arm: str) -> pd.DataFrame:
@@ -35,7 +38,7 @@ def confusion(results: RunTables, cell: str, arm: str) -> pd.DataFrame:
             else "no confirm run of these is there yet"
         )
         raise InputError(f"{results.name} has no predictions of {arm} in {cell}: {why}.")
-    names = class_names(results)
+    names = class_names(results, cell)
     counts = np.zeros((len(names), len(names)), np.int64)
     np.add.at(counts, (rows["label"].to_numpy(), rows["predicted"].to_numpy()), 1)
     index, columns = pd.Index(names, name="class"), pd.Index(names, name="predicted")
@@ -53,11 +56,11 @@ def per_class(results: RunTables) -> pd.DataFrame:
         if there are none).
     """
     found = []
-    names = class_names(results)
     for cell, arm in itertools.product(results.cells, results.arms):
         rows = _predictions(results, cell, arm)
         if rows.empty:
             continue
+        names = class_names(results, cell)
         rows = rows.assign(right=rows["label"] == rows["predicted"])
         chosen = rows.groupby("predicted")["right"].mean()
         recall = rows.pivot_table(index="replicate", columns="label", values="right")
@@ -84,13 +87,31 @@ def per_class(results: RunTables) -> pd.DataFrame:
 _COLUMNS = ["cell", "arm", "class", "samples", "n", "recall", "low", "high", "precision"]
 
 
-def class_names(results: RunTables) -> list[str]:
-    """The names of the classes; of runs that did not keep them, and have predictions, numbers."""
-    kept = [str(name) for name in results.manifest.get("class_names", [])]
+def class_names(results: RunTables, cell: str) -> list[str]:
+    """The names of the classes of a cell's dataset.
+
+    Of runs that did not keep them, and have predictions, numbers.
+    """
+    dataset = results.cells[cell].get(DATASET)
+    kept = names_of_classes(results.manifest, dataset)
     if kept or results.predictions.empty:
         return kept
-    most = int(results.predictions[["label", "predicted"]].to_numpy().max())
+    same = [one for one, named in results.cells.items() if named.get(DATASET) == dataset]
+    rows = results.predictions
+    own = rows["cell"].isin({results.branch(one, arm) for one in same for arm in results.arms})
+    most = int(rows.loc[own, ["label", "predicted"]].to_numpy().max(initial=-1))
     return [str(label) for label in range(most + 1)]
+
+
+def names_of_classes(manifest: Mapping[str, Any], dataset: str | None) -> list[str]:
+    """The names of a dataset's classes in study.json; empty if they are not there.
+
+    Args:
+        manifest: the content of study.json.
+        dataset: its name; `None` of a run with one dataset.
+    """
+    of_all: Mapping[str, list[str]] = manifest.get("class_names_of", {})
+    return list(of_all.get(dataset or "") or manifest.get("class_names", []))
 
 
 def _predictions(results: RunTables, cell: str, arm: str) -> pd.DataFrame:

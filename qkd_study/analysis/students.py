@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from qkd_study.analysis.confusion import names_of_classes
 from qkd_study.analysis.run_tables import RunTables
 from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.common.names import unknown
@@ -161,7 +162,7 @@ def about(run: RunTables, row: dict[str, Any], digest: str) -> dict[str, Any]:
                 row["config.dataset"], run.manifest["dataset_sha256"]
             ),
         },
-        "class_names": run.manifest.get("class_names", []),
+        "class_names": names_of_classes(run.manifest, row["config.dataset"]),
         "sha256": digest,
         "trained_at": pd.Timestamp(row["where.ended_at"]).isoformat(timespec="seconds"),
         "versions": {

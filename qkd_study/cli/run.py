@@ -204,6 +204,7 @@ def run_planned(
                 dataset=dataset.name,
                 digest=dataset.digest,
                 class_names=dataset.class_names,
+                class_names_of={part.name: part.class_names for part in dataset.parts},
                 datasets=own,
                 plan=counted.as_json(),
                 session=session(where.cpus, origin.file, command(options)),

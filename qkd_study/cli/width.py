@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from qkd_study.common.errors import InputError
 from qkd_study.common.terminal_table import TerminalTable
 from qkd_study.planning.plan import Plan
+from qkd_study.study.claims import DATASETS
 from qkd_study.study.replicates import FIRST_CONFIRM_REPLICATE, MOST_CONFIRM, Replicates
 from qkd_study.study.study import Study
 from qkd_study.tune.progress import format_duration
@@ -33,6 +34,7 @@ class Width:
         claims: what each of the study's claims about an accuracy needs.
         replicates: of the study, enough for all claims that can have it; `None` if none can.
         seconds: of CPU, per search and per confirm replicate of the study.
+        over_datasets: the claims over datasets, whose intervals no number of runs makes narrow.
     """
 
     run: str
@@ -41,6 +43,7 @@ class Width:
     claims: list[Needed]
     replicates: Replicates | None
     seconds: tuple[float, float]
+    over_datasets: tuple[str, ...] = ()
 
     def cost(self, searches: int, each: int) -> float:
         """CPU seconds of so many searches with so many confirm replicates of each."""
@@ -62,6 +65,7 @@ class Width:
                 }
                 for one in self.claims
             ],
+            "over_datasets": list(self.over_datasets),
             "searches": chosen and chosen.searches,
             "confirm": chosen and chosen.confirm,
         }
@@ -86,9 +90,16 @@ def width_of(study: Study, counted: Plan, options: Namespace) -> Width | None:
         raise InputError(
             "--width finds the confirm replicates that --replicates would set: give one of the two."
         )
-    says = [claim.says for claim in study.claims if claim.metric in _POINTS]
-    if not says:
+    of = [claim for claim in study.claims if claim.metric in _POINTS]
+    if not of:
         raise InputError("--width needs a claim about an accuracy, but the study has none.")
+    says = [claim.says for claim in of if claim.over != DATASETS]
+    if not says:
+        raise InputError(
+            "--width finds searches and replicates, but all claims about an accuracy are over "
+            "datasets, and the number of those decides how wide their intervals are. `qkd-study "
+            "report` says how many would decide a claim; see docs/datasets.md."
+        )
     from qkd_study.analysis.claims.width import needed_for_width
     from qkd_study.analysis.run_tables import read_run
 
@@ -108,7 +119,8 @@ def width_of(study: Study, counted: Plan, options: Namespace) -> Width | None:
         results, says, options.width / 100, search_cost=costs[0], replicate_cost=costs[1]
     )
     found = None if chosen is None else _replicates(study, *chosen)
-    return Width(results.name, results.searches, options.width, claims, found, costs)
+    left_out = tuple(claim.says for claim in of if claim.over == DATASETS)
+    return Width(results.name, results.searches, options.width, claims, found, costs, left_out)
 
 
 def _replicates(study: Study, searches: int, each: int) -> Replicates:
@@ -147,6 +159,8 @@ def width_lines(found: Width) -> list[str]:
 def width_table(found: Width) -> TerminalTable:
     """What each claim needs."""
     rows = [(one.says, *_entries(found, one)) for one in found.claims]
+    more = ("", "", "", "", "more datasets, not more runs", "")
+    rows += [(says, *more) for says in found.over_datasets]
     return TerminalTable("", _COLUMNS, rows)
 
 

@@ -27,6 +27,7 @@ from qkd_study.study.identity import SEARCH_RULE, declaration, fingerprint
 from qkd_study.study.study import Study
 
 NO_FILES: Mapping[str, str] = MappingProxyType({})
+NO_NAMES: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -262,6 +263,7 @@ def write_manifest(
     search_rule: int = SEARCH_RULE,
     files: Mapping[str, str] = NO_FILES,
     class_names: Sequence[str] = (),
+    class_names_of: Mapping[str, Sequence[str]] = NO_NAMES,
 ) -> None:
     """Write study.json and study.py, and point `latest` at the run.
 
@@ -278,6 +280,7 @@ def write_manifest(
         search_rule: the version of the pruning rule that was used.
         files: as for `same_run`.
         class_names: of the dataset.
+        class_names_of: of each dataset, by name, if they are a factor.
     """
     before: dict[str, Any] = {}
     if (run.path / "study.json").exists():
@@ -290,6 +293,10 @@ def write_manifest(
         "dataset": dataset,
         "dataset_sha256": digest,
         "class_names": list(class_names),
+        "class_names_of": {
+            **before.get("class_names_of", {}),
+            **{name: list(names) for name, names in class_names_of.items()},
+        },
         "datasets": {**before.get("datasets", {}), **datasets} or {dataset: digest},
         "files": known | dict(files),
         "arms": {**before.get("arms", {}), **declaration(study)["arms"]},

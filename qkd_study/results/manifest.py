@@ -53,6 +53,7 @@ def check_manifest(manifest: Any) -> None:
     _check(manifest["plan"].get("shared", {}), {...: {...: str}}, "plan.shared")
     _check(manifest.get("search_rule", 1), int, "search_rule")
     _check(manifest.get("class_names", []), [str], "class_names")
+    _check(manifest.get("class_names_of", {}), {...: [str]}, "class_names_of")
     _check(manifest.get("files", {}), {...: str}, "files")
     _check(manifest.get("datasets", {}), {...: str}, "datasets")
     for session in manifest["sessions"]:

@@ -71,6 +71,25 @@ def test_a_run_without_names_has_numbers(results: Results) -> None:
     assert old.confusion("samples=50", "soft").index.tolist() == ["0", "1", "2"]
 
 
+def test_each_dataset_has_its_own_names(results: Results) -> None:
+    manifest = dict(results.manifest)
+    factors = {"dataset": ["pets", "digits"]}
+    manifest["declaration"] = {**manifest["declaration"], "factors": factors}
+    table = results.predictions.copy()
+    named = {"samples=50": "dataset=pets", "samples=100": "dataset=digits"}
+    table["cell"] = table["cell"].map(named)
+    runs = results.runs.assign(cell=results.runs["cell"].map(named))
+    table.loc[(table["cell"] == "dataset=digits") & (table["label"] == 2), "label"] = 1
+    manifest |= {"class_names": [], "class_names_of": {"pets": NAMES}}
+    several = replace(results, manifest=manifest, runs=runs)
+    several.__dict__["_predictions"] = (table, ())
+    assert several.confusion("dataset=pets", "soft").index.tolist() == NAMES
+    assert several.confusion("dataset=digits", "soft").index.tolist() == ["0", "1"]
+    classes = several.per_class().groupby("cell")["class"].unique()
+    assert classes["dataset=pets"].tolist() == NAMES
+    assert classes["dataset=digits"].tolist() == ["0", "1"]
+
+
 def test_what_there_is_not(results: Results, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"unknown cell 'samples=5'\. Did you mean 'samples=50'"):
         results.confusion("samples=5", "soft")

@@ -273,6 +273,15 @@ def test_fronts_are_of_equal_data() -> None:
     assert [len(lines(axes, "front")) for axes in figure.axes] == [1, 1]
 
 
+def test_fronts_are_of_one_dataset() -> None:
+    figure = figures.pareto(made({"dataset": ["digits", "xor4"], "qubits": [2, 4]}))
+    assert [axes.get_title() for axes in figure.axes] == [
+        "dataset\u00a0=\u00a0digits",
+        "dataset\u00a0=\u00a0xor4",
+    ]
+    assert [len(lines(axes, "front")) for axes in figure.axes] == [1, 1]
+
+
 def test_errors_follow_the_samples_and_their_law() -> None:
     results = made()
     axes = figures.error_scaling(results).axes[0]

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from qkd_study import InputError, LogFloat, Replicates, Study
-from qkd_study.cli.width import chosen_line, width_lines, width_of, width_table, with_width
+from qkd_study.analysis.claims.width import Needed
+from qkd_study.cli.width import (
+    Width,
+    chosen_line,
+    width_lines,
+    width_of,
+    width_table,
+    with_width,
+)
 from qkd_study.data import load
 from qkd_study.planning.plan import make_plan
 from tests.analysis.made import CLAIM, made_results, made_study, written
@@ -59,6 +67,14 @@ def test_a_width_is_planned_from_the_spreads_of_a_run(
     assert (alone in " ".join(width_lines(found))) == (searches == 1)
 
 
+def test_claims_over_datasets_need_more_datasets() -> None:
+    one = Needed("one", None)
+    found = Width("run", 1, 2.0, [one], None, (0.0, 0.0), ("Everywhere.",))
+    text = " ".join(width_table(found).lines(200))
+    assert "more datasets, not more runs" in text
+    assert found.as_json()["over_datasets"] == ["Everywhere."]
+
+
 def test_what_no_width_can_be_planned_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     study = small()
@@ -77,5 +93,9 @@ def test_what_no_width_can_be_planned_from(tmp_path: Path, monkeypatch: pytest.M
         with pytest.raises(InputError, match=message):
             width_of(of, counted, options)
     written(search, tmp_path / "results")
+    over = replace(CLAIM, controls=(), over="datasets")
+    only = study.replaced(factors={"dataset": ("digits", "xor4")}, claims=(over,))
+    with pytest.raises(InputError, match="all claims about an accuracy are over datasets"):
+        width_of(only, counted, asked(2.0))
     with pytest.raises(InputError, match="no confirm rows yet"):
         width_of(study, counted, asked(2.0))
