@@ -335,6 +335,7 @@ def _drive(
             time_limit=options.time_limit,
             retry_failed=options.retry_failed,
             callbacks=loggers(options.log, folder.path, schedule.study.name),
+            own_process="command" in options,  # not of a call from Python
         )
     cpus = cpus or outcome.slots
     line = f"took {format_duration(time.monotonic() - start)}"

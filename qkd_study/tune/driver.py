@@ -32,6 +32,7 @@ from qkd_study.tune.cluster import Cluster, connect
 from qkd_study.tune.dispatcher import TrialDispatcher
 from qkd_study.tune.interrupts import Interrupts
 from qkd_study.tune.progress import Display
+from qkd_study.tune.start_guard import StartGuard
 from qkd_study.tune.teacher_store_actor import open_teacher_store
 from qkd_study.tune.waiting import Waiting
 from qkd_study.tune.watchdog import Watchdog
@@ -247,6 +248,7 @@ def drive(
     time_limit: float | None = None,
     retry_failed: bool = False,
     callbacks: Sequence[Callback] = (),
+    own_process: bool = False,
 ) -> Outcome:
     """Run the missing trials of a study.
 
@@ -260,6 +262,8 @@ def drive(
         time_limit: seconds that one run may take; default: see `dispatcher.LIMIT_SECONDS`.
         retry_failed: whether to repeat failed runs that are not in the tables yet.
         callbacks: Tune callbacks that get the workers' reports.
+        own_process: whether the process may be ended if Ray's start does not end after an
+            interrupt.
 
     Raises:
         InputError: an object that the study file defines cannot be sent to workers.
@@ -285,7 +289,7 @@ def drive(
         display.print_line("Finishing the runs that are going on. Ctrl-C again stops at once.")
 
     with (
-        Interrupts(finish, dispatcher.close) as interrupts,
+        Interrupts(finish, dispatcher.close, StartGuard() if own_process else None) as interrupts,
         connect(
             address, cpus, trial_cpus=study.trial_cpus, trial_memory=study.trial_memory
         ) as cluster,

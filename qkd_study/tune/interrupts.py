@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from qkd_study.common.exit_codes import INCOMPLETE
+from qkd_study.tune.start_guard import StartGuard
 
 _HANDLED = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -21,10 +22,17 @@ class Interrupts:
         finish: called at the first SIGINT. A second SIGINT, and SIGTERM, stop at once.
         leave: called at SIGHUP, before the process exits without output: the terminal is closed,
             and Ray's processes, which got the signal too, no longer answer.
+        guard: ends the process if Ray's start does not end after an interrupt; `None` in a process
+            that is not ours, such as a notebook's.
     """
 
-    def __init__(self, finish: Callable[[], None], leave: Callable[[], None]) -> None:
-        self._finish, self._leave = finish, leave
+    def __init__(
+        self,
+        finish: Callable[[], None],
+        leave: Callable[[], None],
+        guard: StartGuard | None = None,
+    ) -> None:
+        self._finish, self._leave, self._guard = finish, leave, guard
         self._finishing = self._terminated = self._installed = False
         # Read before Ray installs its handler, which ends the process at once.
         self._previous = {number: signal.getsignal(number) for number in _HANDLED}
@@ -34,6 +42,7 @@ class Interrupts:
 
     def prepare(self) -> None:
         """Record a SIGTERM until Tune can be stopped; call it when Ray has started."""
+        self._end_guard()
         signal.signal(signal.SIGTERM, self._record_sigterm)
 
     def take_over(self) -> None:
@@ -72,6 +81,11 @@ class Interrupts:
         self._leave()
         os._exit(INCOMPLETE)
 
+    def _end_guard(self) -> None:
+        if self._guard is not None:
+            self._guard.end()
+
     def __exit__(self, *_: object) -> None:
+        self._end_guard()
         for number, handler in self._previous.items():
             signal.signal(number, handler or signal.SIG_DFL)  # None: not set from Python

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,13 +51,37 @@ def start(folder: Path, *options: str, epochs: int = LENGTH) -> subprocess.Popen
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        env=os.environ | {"PYTHONFAULTHANDLER": "1"},
     )
+
+
+def output_of(driver: subprocess.Popen[str], seconds: float) -> tuple[str, str]:
+    """What a driver printed until it ended; if it does not, where each process of it is.
+
+    A process that Ray was just starting when its driver was killed may keep the output open.
+    """
+    try:
+        return driver.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        ended = driver.poll() is not None
+        columns = "pid,ppid,stat,wchan:24,args"
+        left = subprocess.run(
+            ["ps", "-ww", "-o", columns, "-s", str(driver.pid)], capture_output=True, text=True
+        ).stdout
+        kill_session(driver, signal.SIGABRT)  # each Python process writes where it is
+        out, err = driver.communicate(timeout=seconds)
+        what = f"left by a driver that ended with {driver.returncode}" if ended else "not ended"
+        message = f"{what} after {seconds:g} s:\n{left}\n{out}\n{err}"
+        if not ended:
+            raise AssertionError(message) from None
+        warnings.warn(message, stacklevel=2)
+        return out, ""
 
 
 def finish(folder: Path, *options: str, epochs: int = LENGTH) -> subprocess.CompletedProcess[str]:
     """Run the study in `folder` to its end."""
     driver = start(folder, *options, epochs=epochs)
-    out, err = driver.communicate(timeout=300)
+    out, err = output_of(driver, 300)
     return subprocess.CompletedProcess(driver.args, driver.returncode, out, err)
 
 

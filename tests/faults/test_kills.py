@@ -89,7 +89,7 @@ def chain(place: Path, seed: int, kills: int, wanted: pd.DataFrame) -> Count:
             count.kills += 1
         else:
             count.late += 1
-        out, err = driver.communicate(timeout=60)
+        out, err = h.output_of(driver, 60)
         assert "Traceback" not in err, err
         if "SIGKILL" not in way and "SIGHUP" not in way and driver.returncode not in (0, 3):
             assert driver.returncode in (-signal.SIGTERM, -signal.SIGINT), out + err
