@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from qkd_study.cli.bundle import bundle
 from qkd_study.cli.cache import cache
+from qkd_study.cli.completion import completion
 from qkd_study.cli.data import data
 from qkd_study.cli.diff import diff
 from qkd_study.cli.export import export
@@ -31,4 +32,5 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "bundle": bundle,
     "cache": cache,
     "data": data,
+    "completion": completion,
 }

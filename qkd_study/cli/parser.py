@@ -172,6 +172,10 @@ def build_parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--seed", type=int, default=0, metavar="N", help="export: as the study has it (default: 0)"
     )
+    completion = commands.add_parser(
+        "completion", help="print a script that completes commands and options in a shell"
+    )
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     return parser
 
 
