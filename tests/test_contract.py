@@ -278,7 +278,8 @@ def check_result(result: RunResult, arm: Arm, *, epochs: int = 2) -> None:
     entropy = {"teacher_entropy"}  # at a temperature, if a run reads one
     expected = METRICS - (entropy if arm.needs_teacher else of_teacher)
     assert result.metrics.keys() - (entropy if arm.needs_teacher else set()) == expected
-    assert "soft" not in arm.term_names or "teacher_entropy" in result.metrics
+    softened = {"soft", "decoupled"} & set(arm.term_names)
+    assert not softened or "teacher_entropy" in result.metrics
     assert result.costs.keys() == COSTS - {"peak_rss_mb"}  # measured in the worker
     assert (result.costs["teacher_parameters"] is None) == (not arm.needs_teacher)
     numbers = {k: v for k, v in (result.metrics | result.costs).items() if v is not None}

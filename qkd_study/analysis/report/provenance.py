@@ -24,7 +24,9 @@ METHOD = (
     "Where a study has several independent searches per cell and arm, each chose a configuration "
     "of its own, which was confirmed on its share of the replicates. Intervals and tests are then "
     "over the means of the searches: they hold for a new search, too. With one search they hold "
-    "for the configuration that it chose.",
+    "for the configuration that it chose. No interval is over the search for a teacher, of which "
+    "there is one per kind: where teachers are searched, all numbers hold for the configurations "
+    "that it chose, and how much another choice would change, only runs with another --seed say.",
     "A claim over several cells is judged on its mean over them, replicate by replicate. It is "
     "supported or contradicted if zero is rejected at 5 %, equivalent if two one-sided tests, "
     "corrected likewise, place the difference within the declared margin, and undecided "
