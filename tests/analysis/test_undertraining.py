@@ -65,7 +65,7 @@ def test_which_arms_still_rose() -> None:
     assert claim.undertrained
     said = " ".join(statement(claim).lines)
     assert "still rose over the last fifth of the epochs in 2 of 4 compared arms" in said
-    assert summary([claim])[-1].startswith("1 of them rest on arms whose training ended while")
+    assert summary([claim])[-1].startswith("1 of them rests on arms whose training ended while")
     assert statement(claim).verdict == "supported, undertrained"
     assert verdicts([claim])["marks"].tolist() == ["undertrained", "", "", "", ""]
     (entry,) = as_json([claim])
@@ -109,7 +109,7 @@ def test_teachers_that_still_rose_are_marked() -> None:
     assert claim.marks == ("undertrained teachers",)
     said = " ".join(statement(claim).lines)
     assert "still rose over the last fifth of its epochs in 2 of 4 arms with a teacher" in said
-    assert summary([claim])[-1].startswith("1 of them rest on teachers whose training ended")
+    assert summary([claim])[-1].startswith("1 of them rests on teachers whose training ended")
     assert verdicts([claim])["marks"].tolist() == ["undertrained teachers", "", "", "", ""]
     (entry,) = as_json([claim])
     assert entry["marks"] == ["undertrained teachers"]

@@ -155,7 +155,7 @@ def _undertrained_teachers(judged: ClaimResult) -> str:
     return (
         f"Undertrained teachers: the validation accuracy of the teacher still rose over the last "
         f"fifth of its epochs in {len(rising)} of {len(judged.taught)} arms with a teacher that "
-        f"are compared, controls included ({_named(rising)}). With more `teacher_epochs` the "
+        f"are compared, controls included ({_named(rising)}). With more epochs of teachers the "
         f"verdict may be another."
     )
 
@@ -277,6 +277,11 @@ def _control(claim: Mapping[str, Any], control: Control, held: bool) -> str:
     return text + f" {better} is not shown to beat it, so {left_out} is not shown to matter."
 
 
+def _of_them(number: int, verb: str) -> str:
+    """Such as `1 of them rests`, or `2 of them rest`."""
+    return f"{number} of them {verb}{'s' if number == 1 else ''}"
+
+
 def summary(judged: Sequence[ClaimResult]) -> list[str]:
     """The verdicts in one or two sentences."""
     if not judged:
@@ -302,12 +307,13 @@ def summary(judged: Sequence[ClaimResult]) -> list[str]:
             )
     if short := [j for j in judged if j.undertrained]:
         lines.append(
-            f"{len(short)} of them rest on arms whose training ended while they were still rising."
+            f"{_of_them(len(short), 'rest')} on arms whose training ended while they were still "
+            f"rising."
         )
     if short := [j for j in judged if j.undertrained_teachers]:
         lines.append(
-            f"{len(short)} of them rest on teachers whose training ended while they were still "
-            f"rising."
+            f"{_of_them(len(short), 'rest')} on teachers whose training ended while they were "
+            f"still rising."
         )
     late = [j for j in judged if j.declared_after or j.changes or j.withdrawn]
     if late:
