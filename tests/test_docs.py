@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from qkd_study.cli.main import main
 from qkd_study.data import choose, load, name_of
 from qkd_study.planning.plan import make_plan
 from qkd_study.study.load import load_study
@@ -163,6 +165,56 @@ def test_the_tutorial_can_be_followed(tmp_path: Path, cli: Cli) -> None:
     )
     assert "scaled-ce" in read.stdout
     assert "The teacher helps." in (tmp_path / "results/helped/latest/report.html").read_text()
+
+
+def own_table() -> tuple[list[str], list[list[str]]]:
+    """The Python of the page on a table of one's own, and its commands."""
+    text = (ROOT / "docs" / "own_csv.md").read_text()
+    commands = [line.split() for line in re.findall(r"^qkd-study (.*)$", text, re.M)]
+    return re.findall(r"```python\n(.*?)```", text, re.S), commands
+
+
+def test_a_table_of_ones_own_is_what_its_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (table, study, _), (check, show, *_) = own_table()
+    monkeypatch.chdir(tmp_path)
+    exec(compile(table, "table.py", "exec", dont_inherit=True), {})
+    (tmp_path / "wines.py").write_text(study)
+    assert main(check) == 0
+    said = capsys.readouterr().out
+    text = (ROOT / "docs" / "own_csv.md").read_text()
+    (shown,) = re.findall(r"```text\n(.*?)```", text, re.S)
+    assert said.startswith(shown)
+    assert main(show) == 0
+    assert "4 qubits, after angle embedding" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_table_of_ones_own_can_be_followed(tmp_path: Path, cli: Cli) -> None:
+    (table, study, reading), commands = own_table()
+    (tmp_path / "table.py").write_text(table)
+    (tmp_path / "wines.py").write_text(study)
+    (tmp_path / "read.py").write_text(reading)
+
+    def python(name: str) -> str:
+        done = subprocess.run(
+            [sys.executable, name], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    python("table.py")
+    for command in commands:
+        if command[0] == "replay":  # as on a machine that has the file alone
+            assert float(python("read.py")) > 0.8
+            shutil.rmtree(tmp_path / "results")
+            for name in ("wine.csv", "wines.py"):
+                (tmp_path / name).unlink()
+        done = cli(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.endswith("equal to the last bit") for line in lines] == [True] * 3
 
 
 @pytest.mark.slow
