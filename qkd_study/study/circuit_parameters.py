@@ -8,6 +8,14 @@ from dataclasses import dataclass
 from qkd_study.study.parameters import parameter_field
 from qkd_study.study.reductions import REDUCTIONS
 
+#: Trainable gates of circuits; `qkd_study.models` makes them.
+ANSATZE = (
+    *("hardware-efficient", "hardware-efficient-chain", "hardware-efficient-minimal"),
+    *("strongly-entangling", "strongly-entangling-minimal"),
+    *("brickwork", "brickwork-minimal", "arbitrary", "random"),
+)
+EMBEDDINGS = ("auto", "angle", "amplitude", "basis")
+
 
 @dataclass(frozen=True, kw_only=True)
 class CircuitParameters:
@@ -16,17 +24,7 @@ class CircuitParameters:
     ansatz: str | None = parameter_field(
         "hardware-efficient",
         "trainable gates of a circuit; quanvolutions have their own",
-        choices=(
-            "hardware-efficient",
-            "hardware-efficient-chain",
-            "hardware-efficient-minimal",
-            "strongly-entangling",
-            "strongly-entangling-minimal",
-            "brickwork",
-            "brickwork-minimal",
-            "arbitrary",
-            "random",
-        ),
+        choices=ANSATZE,
         role="circuit",
         decides_fit=True,
         changes_time=True,
@@ -50,7 +48,7 @@ class CircuitParameters:
         "auto",
         "how features enter the circuit; auto: in quanvolutions angle where pixels have a qubit "
         "each, else amplitude",
-        choices=("auto", "angle", "amplitude", "basis"),
+        choices=EMBEDDINGS,
         role="circuit",
         decides_fit=True,
         changes_time=True,

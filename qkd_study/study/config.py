@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from qkd_study.common.errors import InputError
 from qkd_study.common.names import unknown
-from qkd_study.study.circuit_parameters import CircuitParameters
+from qkd_study.study.circuit_parameters import ANSATZE, EMBEDDINGS, CircuitParameters
 from qkd_study.study.parameters import (
     Parameter,
     Term,
@@ -232,6 +232,24 @@ class RunParameters:
         role="teacher",
         decides_fit=True,
         follows="reduction",
+    )
+    teacher_ansatz: str | None = parameter_field(
+        None,
+        "ansatz of the teacher where student and teacher are quantum. Default: as the student's",
+        choices=ANSATZE,
+        role="teacher",
+        decides_fit=True,
+        follows="ansatz",
+        changes_time=True,
+    )
+    teacher_embedding: str | None = parameter_field(
+        None,
+        "embedding of the teacher where student and teacher are quantum. Default: as the student's",
+        choices=EMBEDDINGS,
+        role="teacher",
+        decides_fit=True,
+        follows="embedding",
+        changes_time=True,
     )
     activation: str | None = parameter_field(
         "auto",

@@ -69,6 +69,9 @@ _RESOURCES = ("trial_cpus", "trial_memory", "predictions", "weights")
 #: Entries that earlier versions lack, with what they did.
 _BY_DEFAULT = {"sampler": "tpe", "pruner": "quartile", "optimizer": None}
 
+#: Parameters that earlier versions lack; their default is what those did.
+_LATER = ("teacher_ansatz", "teacher_embedding")
+
 
 def fingerprint(study: Study, dataset_digest: str) -> str:
     """A hash of everything that rows depend on and that is not in the row itself.
@@ -83,6 +86,11 @@ def fingerprint(study: Study, dataset_digest: str) -> str:
     for name, default in _BY_DEFAULT.items():  # so that runs without these entries go on
         if relevant[name] == default:
             del relevant[name]
+    relevant["fixed"] = {
+        name: value
+        for name, value in relevant["fixed"].items()
+        if name not in _LATER or value != PARAMETERS[name].default
+    }
     relevant["factors"] = list(relevant["factors"])  # their order is that of the cells' names
     relevant["search_replicates"] = study.replicates.search
     relevant["searches"] = study.replicates.searches

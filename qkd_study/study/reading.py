@@ -85,7 +85,8 @@ def reads_with(study: Declaration, arm: Arm, name: str, values: Mapping[str, Any
         other, allowed = what.only_with
         if other == "optimizer" and callable(arm.optimizer):
             return True
-        return values[other] in allowed or (what.role == "both" and arm.needs_teacher)
+        of_teacher = arm.needs_teacher and values.get(TEACHERS.get(other, "")) in allowed
+        return values[other] in allowed or of_teacher or (what.role == "both" and arm.needs_teacher)
     if name in TAUGHT and set(what.terms).isdisjoint(arm.term_names):
         return bool(values["generations"] > 1)
     return True

@@ -8,6 +8,7 @@ from typing import Any
 from qkd_study.common.errors import InputError
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import OWN
+from qkd_study.study.models import ModelSpec
 from qkd_study.study.setting import NETWORKS, TEACHERS, Setting
 
 
@@ -38,11 +39,24 @@ def resolved_values(setting: Setting, values: Mapping[str, Any], arm: Arm) -> di
                 f"elsewhere. Allowed with it: generations=1."
             )
         own = setting.of_teacher({**values, **found}, arm)
-        if teacher.embeds:  # the student's embedding is the teacher's, if it has one
-            found["embedding"] = teacher.embedding(own)
+        if teacher.embeds and setting.has_own_circuit(arm):
+            own["embedding"] = _embedding_of_own_circuit(teacher, own, arm)
+        elif teacher.embeds:  # the student's embedding is the teacher's, if it has one
+            found["embedding"] = own["embedding"] = teacher.embedding(own)
         for name, teachers in TEACHERS.items():
             found[teachers] = own[name]
         if setting.has_own_network(arm):
             of_network = teacher.network(own)
             found |= {NETWORKS[name]: value for name, value in of_network.items()}
     return found
+
+
+def _embedding_of_own_circuit(teacher: ModelSpec, own: Mapping[str, Any], arm: Arm) -> str:
+    """The embedding of a teacher whose circuit has parameters apart from the student's."""
+    try:
+        return teacher.embedding(own)
+    except InputError as error:
+        raise InputError(
+            f"{error} This is about {type(teacher).__name__}, the teacher of arm {arm.name!r}, "
+            f"whose circuit {', '.join(TEACHERS.values())} set."
+        ) from None

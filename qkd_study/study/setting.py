@@ -176,7 +176,7 @@ class Setting(ABC):
         return {name: own[name] for name in self._teacher_reads(arm, generation)}
 
     def has_own_circuit(self, arm: Arm) -> bool:
-        """Whether an arm's teacher has qubits, depth and reduction apart from the student's."""
+        """Whether an arm's teacher has a circuit apart from the student's: see `TEACHERS`."""
         if arm.teacher == "self" or not self.student_model.quantum:
             return False
         return not self.teacher_of(arm).reads.isdisjoint(TEACHERS)
@@ -189,9 +189,9 @@ class Setting(ABC):
         """The parameters of an arm's teacher, with those of its own circuit.
 
         `activation`, `hidden` and `dropout` are those with `teacher_` before them, unless the
-        teacher is a student. If only the teacher is quantum, `qubits`, `depth` and `reduction` are
-        its own; if both are, `teacher_qubits`, `teacher_depth` and `teacher_reduction` are, which
-        default to the former.
+        teacher is a student. If only the teacher is quantum, `qubits`, `depth`, `reduction`,
+        `ansatz` and `embedding` are its own; if both are, those with `teacher_` before them are,
+        which default to the former.
         """
         own = dict(values)
         if self.has_own_circuit(arm):

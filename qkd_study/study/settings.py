@@ -197,7 +197,8 @@ class QuantumToQuantum(_Alike):
 
     `qubits` and `depth` are the student's, `teacher_qubits` and `teacher_depth` the teacher's. The
     student's smaller input comes from the parameter `reduction`, the teacher's from
-    `teacher_reduction`, by default the same.
+    `teacher_reduction`, by default the same; so do ansatz and embedding, with `teacher_ansatz` and
+    `teacher_embedding`.
 
     Attributes:
         model: of both.
