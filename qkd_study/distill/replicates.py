@@ -155,6 +155,10 @@ class _Call:
         if self.test:
             labels = torch.from_numpy(self.dataset.test_labels.copy())
             logits = batch.test(torch.from_numpy(self.dataset.test_inputs()))
+            answering = [
+                setup.teacher_spec for setup in setups.values() if setup.teacher is not None
+            ]
+            self.teachers.answer_test(answering)
         rows = zip(setups.items(), trained, logits, strict=True)
         for (replicate, setup), training, answer in rows:
             if isinstance(training, Exception):

@@ -113,6 +113,11 @@ class TeacherSpec:
         return can_batch(self.member, self.terms, self._config(), self.dataset.shape)
 
     @property
+    def in_batch(self) -> bool:
+        """Whether several such teachers, and not only their members, run in one batch."""
+        return not isinstance(self.model, Ensemble) and self.can_batch
+
+    @property
     def largest_batch(self) -> int:
         """How many such members fit into memory; 1 if they are not trained in one batch."""
         if not self.can_batch:

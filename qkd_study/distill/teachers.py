@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from qkd_study.common.artifact_store import ArtifactStore, FolderArtifactStore
-from qkd_study.distill.batched import batch_models, train_batched
+from qkd_study.distill.batched import batch_models, one_thread, train_batched
 from qkd_study.distill.objective import Objective
 from qkd_study.distill.samples import Samples
 from qkd_study.distill.teacher_cache import StoredTeacher, TeacherCache
@@ -23,7 +23,6 @@ from qkd_study.distill.tensors import read_tensors, write_tensors
 from qkd_study.distill.training import Diverged, TrainingResult, train
 from qkd_study.models import EnsembleModel, Model, Outputs, count_parameters, predict
 from qkd_study.study.external import CachedTeacher
-from qkd_study.study.models import Ensemble
 
 #: Bytes of teacher outputs in the memory of a process, at most.
 MEMORY_BYTES = 256 * 2**20
@@ -113,7 +112,7 @@ class TeacherStore:
             ).logits
             model.keeps_state = spec.wants_state
             outputs = predict(model, spec.queries(), seed=spec.seed("outputs"))
-            self.executions += model.circuit_executions or 0
+            self.executions += _executions(model)
             self.executions += self._cached_executions.pop(spec.name(), 0)
             size = (_parameters(spec, model), model.circuit_gates)
             counted = model.circuit_executions is not None
@@ -135,11 +134,7 @@ class TeacherStore:
             specs: of one arm and configuration.
         """
         known = {key[0] for key in self._recent}
-        named = {
-            spec.name(): spec
-            for spec in specs
-            if not isinstance(spec.model, Ensemble) and spec.can_batch
-        }
+        named = {spec.name(): spec for spec in specs if spec.in_batch}
         with ExitStack() as locks:
             # Locks are acquired in the same order everywhere, to avoid deadlocks: later generations
             # first, as in `_trained`.
@@ -186,7 +181,8 @@ class TeacherStore:
         for (spec, _), model, result in zip(given, models, trained, strict=True):
             if not isinstance(result, Diverged):
                 self._endings[spec.name()] = TeacherEnding.of([result])
-                self._write(spec, spec.name(), model.state_dict(), seconds / len(given), model)
+                share = seconds / len(given)
+                self._write(spec, spec.name(), model.state_dict(), share, _executions(model))
                 self._fresh[spec.name()] = model
 
     def targets(self, spec: TeacherSpec) -> Outputs | None:
@@ -208,20 +204,62 @@ class TeacherStore:
 
         The spec must say that it `answers_test`.
         """
-        inputs = spec.test_queries()
         if isinstance(spec.model, CachedTeacher):
-            return predict(self._from_elsewhere(spec), inputs).logits
-        name = f"{spec.name()}-test"
+            return predict(self._from_elsewhere(spec), spec.test_queries()).logits
+        name = _of_test(spec)
         with self._lock(spec):
             tensors = self._read(spec, name)
             if tensors is None:
-                of = self._trained if spec.is_trained else self._from_elsewhere
-                model = of(spec)
-                tensors = {"logits": predict(model, inputs, seed=spec.seed("test")).logits}
-                self.executions += model.circuit_executions or 0
-                self._write(spec, name, tensors, 0.0, model)
+                (tensors,) = self._answer([spec])
             self.executions += self._cached_executions.pop(name, 0)
         return tensors["logits"]
+
+    def answer_test(self, specs: Sequence[TeacherSpec]) -> None:
+        """Compute missing logits for the test set in batches.
+
+        They are bit for bit those that `test_logits` would compute. Teachers that cannot be batched
+        are left to it.
+
+        Args:
+            specs: of one arm and configuration.
+        """
+        named = {spec.name(): spec for spec in specs if spec.in_batch}
+        with ExitStack() as locks:
+            for name in sorted(named):  # as in `train`
+                locks.enter_context(self._lock(named[name]))
+            missing = [
+                named[name]
+                for name in sorted(named)
+                if self._read(named[name], _of_test(named[name])) is None
+            ]
+            if missing:
+                self._answer(missing)
+
+    def _answer(self, specs: Sequence[TeacherSpec]) -> list[dict[str, Tensor]]:
+        """Compute and store logits for the test set. Call it under the locks of the teachers.
+
+        Args:
+            specs: one, or several that answer in a batch.
+        """
+        first = specs[0]
+        of = self._trained if first.is_trained else self._from_elsewhere
+        models, inputs = [of(spec) for spec in specs], first.test_queries()
+        trained = [_executions(model) for model in models]
+        if first.in_batch:
+            batch = batch_models(first.model, models)  # which sets the counts of some to 0
+            before = [_executions(model) for model in models]
+            with one_thread():
+                found = batch.test(inputs)
+        else:
+            before = trained
+            found = [predict(model, inputs, seed=first.seed("test")).logits for model in models]
+        answers = [{"logits": logits} for logits in found]
+        counts = zip(trained, before, map(_executions, models), strict=True)
+        executions = [past + after - start for past, start, after in counts]
+        for spec, tensors, count in zip(specs, answers, executions, strict=True):
+            self._write(spec, _of_test(spec), tensors, 0.0, count)
+            self._cached_executions[_of_test(spec)] = count
+        return answers
 
     @contextmanager
     def _lock(self, spec: TeacherSpec) -> Iterator[None]:
@@ -253,7 +291,7 @@ class TeacherStore:
         self._endings[spec.name()] = TeacherEnding.of(results)
         seconds = time.perf_counter() - start
         self.seconds += seconds
-        self._write(spec, spec.name(), model.state_dict(), seconds, model)
+        self._write(spec, spec.name(), model.state_dict(), seconds, _executions(model))
         return model
 
     def _from_elsewhere(self, spec: TeacherSpec) -> Model:
@@ -283,14 +321,14 @@ class TeacherStore:
         name: str,
         tensors: dict[str, Tensor],
         seconds: float,
-        model: Model,
+        executions: int,
     ) -> None:
         """Write tensors, and how the training ended, to the store; with its cost to the cache."""
         if name in self._endings:
             tensors = {**tensors, **self._endings[name].tensors()}
         write_tensors(self._artifacts, name, tensors, spec.recipe())
         if self._cache is not None:
-            found = StoredTeacher(tensors, seconds, model.circuit_executions or 0)
+            found = StoredTeacher(tensors, seconds, executions)
             self._cache.write(name, spec.recipe(), found)
 
 
@@ -322,6 +360,16 @@ def _train(
     if isinstance(result, Diverged):
         raise result
     return result
+
+
+def _of_test(spec: TeacherSpec) -> str:
+    """The name of a teacher's logits for the test set."""
+    return f"{spec.name()}-test"
+
+
+def _executions(model: Model) -> int:
+    """Its circuit executions so far; 0 if they are not known."""
+    return model.circuit_executions or 0
 
 
 def _parameters(spec: TeacherSpec, model: Model) -> int | None:

@@ -241,7 +241,8 @@ def test_test_logits_are_the_trained_teachers(tmp_path: Path) -> None:
 
     model.load_state_dict(read_tensors(FolderArtifactStore(tmp_path), order().name()) or {})
     expected = predict(model, torch.from_numpy(DIGITS.test_inputs())).logits
-    assert torch.equal(logits, expected)
+    # Computed as in a batch of teachers, where sums run in another order.
+    torch.testing.assert_close(logits, expected, rtol=1e-6, atol=2e-6)
     executions = store.executions
     assert torch.equal(store.test_logits(order()), logits)
     assert store.executions == executions
