@@ -237,9 +237,13 @@ def test_test_logits_are_the_trained_teachers(tmp_path: Path) -> None:
     logits = store.test_logits(order())
     model = order().build()
     from qkd_study.common.artifact_store import FolderArtifactStore
+    from qkd_study.distill.teacher_ending import TeacherEnding
     from qkd_study.distill.tensors import read_tensors
 
-    model.load_state_dict(read_tensors(FolderArtifactStore(tmp_path), order().name()) or {})
+    tensors = read_tensors(FolderArtifactStore(tmp_path), order().name())
+    assert tensors is not None
+    assert TeacherEnding.taken(tensors) is not None  # what is left are the weights
+    model.load_state_dict(tensors)
     expected = predict(model, torch.from_numpy(DIGITS.test_inputs())).logits
     # Computed as in a batch of teachers, where sums run in another order.
     torch.testing.assert_close(logits, expected, rtol=1e-6, atol=2e-6)
