@@ -11,6 +11,26 @@ from qkd_study.models.outputs import HeadedModel, Outputs
 from qkd_study.quantum import Quanvolution
 
 
+def with_channels(samples: Tensor) -> Tensor:
+    """Images with a channel axis: (batch, channels, height, width)."""
+    return samples if samples.ndim == 4 else samples[:, None]
+
+
+def on_each_channel(layer: nn.Conv2d, images: Tensor) -> Tensor:
+    """A convolution of one channel over each channel of images, with the same kernels.
+
+    Args:
+        layer: of one channel to f.
+        images: (batch, channels, height, width).
+
+    Returns:
+        (batch, f, channels * patches down, patches across), each channel below the last.
+    """
+    maps: Tensor = layer(images.flatten(0, 1)[:, None])
+    by_channel: Tensor = maps.unflatten(0, images.shape[:2])
+    return by_channel.transpose(1, 2).flatten(2, 3)
+
+
 class ConvolutionStudent(HeadedModel):
     """A convolution with tanh, then a linear layer to the classes.
 
@@ -22,7 +42,7 @@ class ConvolutionStudent(HeadedModel):
         patches: of an image.
         classes: how many.
         filters, kernel, stride: of the convolution.
-        channels: of its input.
+        channels: of its kernels.
         activation, dropout: of the maps; see `qkd_study.models.activations`.
     """
 
@@ -45,13 +65,16 @@ class ConvolutionStudent(HeadedModel):
         self.head = nn.Linear(filters * patches, classes)
 
     def prepare(self, samples: Tensor) -> Tensor:
-        """Images with a channel axis: (batch, 1, height, width)."""
-        return samples[:, None]
+        """Images with a channel axis: (batch, channels, height, width)."""
+        return with_channels(samples)
 
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits (batch, classes) and maps (batch, filters, patches down, patches across)."""
-        maps = ACTIVATIONS[self.activation](self.convolution(inputs))
+        maps = ACTIVATIONS[self.activation](self._mapped(inputs))
         return Outputs(self.head(self.dropped(maps.flatten(1))), maps)
+
+    def _mapped(self, inputs: Tensor) -> Tensor:
+        return on_each_channel(self.convolution, inputs)
 
 
 class PatchNetwork(HeadedModel):
@@ -89,12 +112,12 @@ class PatchNetwork(HeadedModel):
         self.head = nn.Linear(filters * patches, classes)
 
     def prepare(self, samples: Tensor) -> Tensor:
-        """Images with a channel axis: (batch, 1, height, width)."""
-        return samples[:, None]
+        """Images with a channel axis: (batch, channels, height, width)."""
+        return with_channels(samples)
 
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits (batch, classes) and maps (batch, filters, patches down, patches across)."""
-        hidden = ACTIVATIONS[self.activation](self.hidden(inputs))
+        hidden = ACTIVATIONS[self.activation](on_each_channel(self.hidden, inputs))
         maps = torch.tanh(self.mixed(hidden))
         return Outputs(self.head(self.dropped(maps.flatten(1))), maps)
 

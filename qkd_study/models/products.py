@@ -13,7 +13,7 @@ from qkd_study.common.memory import check_allocation
 from qkd_study.models.classical import MLP
 from qkd_study.models.convolution import ConvolutionStudent
 from qkd_study.models.reductions import Reduction
-from qkd_study.quantum import amplitude_embedding, pauli_expectations
+from qkd_study.quantum import amplitude_embedding, image_patches, pauli_expectations
 from qkd_study.study.controls import Order, product_features
 
 #: Training samples of which a median distance is taken, at most.
@@ -89,11 +89,13 @@ class PatchPolynomialModel(ConvolutionStudent):
         self.patch, self.embedding = patch, embedding
         self.angle_range, self.order = angle_range, order
 
+    def _mapped(self, inputs: Tensor) -> Tensor:
+        return self.convolution(inputs)  # type: ignore[no-any-return]
+
     def prepare(self, samples: Tensor) -> Tensor:
         """The products (batch, m, patches down, patches across)."""
         kernel, stride = self.patch
-        patches = samples.unfold(1, kernel, stride).unfold(2, kernel, stride)
-        pixels = patches.flatten(3)
+        pixels = image_patches(samples, kernel, stride).movedim(1, -1).contiguous()
         if self.embedding == "amplitude":
             qubits = (kernel**2 - 1).bit_length()
             pixels = amplitude_embedding(pixels, max(qubits, 1), zeros="ground")[..., : kernel**2]

@@ -24,7 +24,7 @@ from qkd_study.quantum.execution import CircuitExecution
 from qkd_study.quantum.noise import CircuitNoise, PairNoise, QubitNoise
 from qkd_study.quantum.parameter_shift import parameter_shift, spsa
 from qkd_study.quantum.plans import ExecutionPlan
-from qkd_study.quantum.quanvolution import Quanvolution, form_sides
+from qkd_study.quantum.quanvolution import Quanvolution, form_sides, image_patches
 from qkd_study.quantum.readouts import class_groups, mean_z, z_values
 from qkd_study.quantum.reuploaded import Reuploaded
 from qkd_study.quantum.sampled import measured, on_angles, on_reuploaded, on_states
@@ -60,6 +60,7 @@ __all__ = [
     "form_sides",
     "hardware_efficient",
     "hardware_efficient_minimal",
+    "image_patches",
     "mean_z",
     "measured",
     "noisy_bytes",

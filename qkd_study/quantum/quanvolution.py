@@ -26,8 +26,24 @@ def form_sides(embedding: str, pixels: int) -> tuple[int, int]:
     return 3**left, 3**right
 
 
+def image_patches(images: Tensor, kernel: int, stride: int) -> Tensor:
+    """The pixels of all patches of images, those of each channel below those of the last.
+
+    Args:
+        images: (batch, height, width) or (batch, channels, height, width).
+        kernel: width and height of a patch.
+        stride: pixels between neighbouring patches.
+
+    Returns:
+        (batch, kernel^2, channels * patches down, patches across).
+    """
+    channels = images if images.ndim == 4 else images[:, None]
+    patches = channels.unfold(2, kernel, stride).unfold(3, kernel, stride)
+    return patches.permute(0, 4, 5, 1, 2, 3).flatten(1, 2).flatten(2, 3)
+
+
 class Quanvolution(nn.Module):
-    """Circuits that slide over an image: every filter maps a patch to one number.
+    """Circuits that slide over an image: every filter maps a patch of a channel to one number.
 
     A patch is embedded into a state, the filter's trainable circuit acts on it, and the output is
     the mean of <Z> over its wires (the mean, because it depends on every angle of the circuit).
@@ -87,18 +103,18 @@ class Quanvolution(nn.Module):
         """The features of all patches. Training does not change them: compute them once.
 
         Args:
-            images: pixels in [0, 1], (batch, height, width).
+            images: pixels in [0, 1], (batch, height, width) or (batch, channels, height, width).
 
         Returns:
-            (batch, features, patches down, patches across), in the images' precision: the
+            (batch, features, patches down, patches across), in the images' precision, with the
+            channels' patches below each other (see `image_patches`): the
             `pauli_expectations` of the first and of the second half of a patch's pixels with angle
             embedding, its amplitudes with amplitude embedding.
 
         Raises:
             ValueError: a pixel is not finite, or the features do not fit into memory.
         """
-        patches = images.unfold(1, self.kernel, self.stride).unfold(2, self.kernel, self.stride)
-        pixels = patches.permute(0, 3, 4, 1, 2).flatten(1, 2)
+        pixels = image_patches(images, self.kernel, self.stride)
         if self.embedding == "amplitude":
             states = amplitude_embedding(
                 pixels.movedim(1, -1),

@@ -229,19 +229,21 @@ class Convolution(ModelSpec):
     def patches(self, shape: Shape) -> Shape:
         """Patches down and across an image, without padding.
 
+        Kernels are the same for all channels; the patches of each are below those of the last.
+
         Raises:
-            InputError: the samples are not grey images, or smaller than a patch.
+            InputError: the samples are not images, or smaller than a patch.
         """
-        if len(shape) != 2:
+        if len(shape) not in (2, 3):
             raise InputError(
-                f"{type(self).__name__} needs grey images (height, width), but the samples are of "
-                f"shape {shape}. Choose other data, or another model: "
-                f"{'HybridCircuit' if self.quantum else 'Mlp'} takes any shape."
+                f"{type(self).__name__} needs images, (height, width) or (channels, height, "
+                f"width), but the samples are of shape {shape}. Choose other data, or another "
+                f"model: {'HybridCircuit' if self.quantum else 'Mlp'} takes any shape."
             )
-        if min(shape) < self.kernel:
+        if min(shape[-2:]) < self.kernel:
             raise InputError(f"kernel={self.kernel} is larger than the images of {shape} pixels.")
-        height, width = ((side - self.kernel) // self.stride + 1 for side in shape)
-        return height, width
+        down, across = ((side - self.kernel) // self.stride + 1 for side in shape[-2:])
+        return prod(shape[:-2]) * down, across
 
     def check(self, values: Values, shape: Shape, classes: int) -> None:
         """See `ModelSpec.check`."""

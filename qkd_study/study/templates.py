@@ -54,7 +54,7 @@ _LABELS = {"shuffled-labels": "Do the teacher's outputs have to be for the right
 TEMPLATES: Mapping[str, Template] = MappingProxyType(
     {
         "quantum-to-classical": Template(
-            "a quanvolution teaches a classical convolution, on grey images",
+            "a quanvolution teaches a classical convolution, on images",
             "QuantumToClassical()",
             ("QuantumToClassical",),
             "Does a quantum teacher improve a classical student?",

@@ -51,7 +51,7 @@ def test_every_setting_has_a_file_that_can_be_planned(
     if setting == "quantum-to-classical" and dataset != "digits":
         assert code == 2
         assert f"no study of {setting} can be written for {dataset}: " in said.err
-        assert "needs grey images" in said.err
+        assert "needs images" in said.err
         assert not (here / "first.py").exists()
         return
     assert (code, said.err) == (0, "")

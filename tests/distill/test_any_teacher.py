@@ -221,7 +221,7 @@ def test_what_the_data_do_not_fit_is_named() -> None:
     unreduced = r"choose another .* This is about HybridCircuit, the teacher of arm 'soft'\."
     with pytest.raises(InputError, match=unreduced):
         make_plan(study_of(setting, "soft", reduction="none"), IMAGES)
-    with pytest.raises(InputError, match=r"Convolution needs grey images .* Mlp takes any shape"):
+    with pytest.raises(InputError, match=r"Convolution needs images, .* Mlp takes any shape"):
         make_plan(study_of(QuantumToClassical(teacher=HybridCircuit()), "soft"), load("spirals"))
 
 

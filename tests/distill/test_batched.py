@@ -9,10 +9,11 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from qkd_study.data import Dataset, load
+from qkd_study.data import Arrays, Dataset, load
 from qkd_study.distill import (
     Diverged,
     Objective,
@@ -86,6 +87,9 @@ DEEP = ClassicalToClassical(Mlp((5,)), Mlp((9, 7)))
 TEACHERS_DROPOUT = {"teacher_activation": "relu", "teacher_dropout": 0.25}
 PIXELS = PatchPolynomial(order="all")
 PAIRS = ClassicalToClassical(Convolution(4), PatchPolynomial(4))
+POLYNOMIALS = ClassicalToClassical(PatchPolynomial(4), PatchPolynomial(4))
+CHANNELS = np.random.default_rng(0).random((150, 3, 6, 8))
+COLOUR = load(Arrays("colour", CHANNELS, np.arange(150) % 3, test_share=0.2))
 SMALL = {"qubits": 3, "reduction": "average"}
 ANGLES = {"qubits": 4, "reduction": "pca", "embedding": "angle"}
 ONE = ClassicalToHybrid(student=HybridCircuit(ansatz=one_angle))
@@ -104,6 +108,8 @@ CASES: dict[str, tuple[Setting, Dataset, str, dict[str, Any]]] = {
     "Q2C random": (Q2C, DIGITS, "random-teacher", {}),
     "Q2C every second": (Q2C, DIGITS, "classical-teacher", {"validate_every": 2}),
     "odd filters": (QuantumToClassical(filters=5, kernel=3, stride=1), DIGITS, "scratch", {}),
+    "quanvolution in colour": (QUANVOLUTION, COLOUR, "soft+features", {"samples": 20}),
+    "pairs of pixels in colour": (POLYNOMIALS, COLOUR, "soft+features", {"samples": 20}),
     "C2Q soft": (C2Q, XOR, "soft", CIRCUIT),
     "C2Q labels": (C2Q, XOR, "shuffled-labels", CIRCUIT),
     "C2Q self": (C2Q, XOR, "self-teacher", {**CIRCUIT, "generations": 2}),

@@ -177,9 +177,9 @@ def test_one_basis_state_for_each_class_is_enough() -> None:
         (ClassicalToHybrid(student=HybridImage()), "HybridImage needs images of at least 4x4"),
         (
             QuantumToClassical(),
-            "Convolution needs grey images (height, width), but the samples are of shape (64,)",
+            "Convolution needs images, (height, width) or (channels, height, width), but the",
         ),
-        (ClassicalToClassical(Quanvolution(), Mlp(())), "Quanvolution needs grey images"),
+        (ClassicalToClassical(Quanvolution(), Mlp(())), "Quanvolution needs images"),
     ],
 )
 def test_vectors_where_images_are_needed(setting: Any, message: str) -> None:
@@ -201,15 +201,13 @@ def test_vectors_where_images_are_needed(setting: Any, message: str) -> None:
             "kernel=9 is larger than the images of (8, 8) pixels",
         ),
         (
-            QuantumToClassical(),
-            images(3, 8, 8),
-            "Convolution needs grey images (height, width), but the samples are of shape (3, 8, 8)",
+            ClassicalToClassical(Mlp(), Convolution(kernel=9)),
+            images(3, 8, 10),
+            "kernel=9 is larger than the images of (3, 8, 10) pixels",
         ),
     ],
 )
-def test_images_that_are_too_small_or_in_colour(
-    setting: Any, data: DataSource, message: str
-) -> None:
+def test_images_that_are_too_small(setting: Any, data: DataSource, message: str) -> None:
     refused(message, setting, data=data)
 
 

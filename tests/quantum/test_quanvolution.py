@@ -96,6 +96,25 @@ def test_feature_maps_and_gradients(
     torch.testing.assert_close(gradient, layer.theta.grad, rtol=0, atol=1e-8)
 
 
+@pytest.mark.parametrize(("embedding", "qubits"), [("angle", 4), ("amplitude", 2)])
+def test_every_channel_of_a_colour_image_goes_through_the_same_circuits(
+    embedding: Literal["angle", "amplitude"], qubits: int
+) -> None:
+    layer = Quanvolution(filters=2, qubits=qubits, embedding=embedding, stride=1, seed=3)
+    images = torch.from_numpy(np.random.default_rng(0).uniform(0.05, 1, (2, 3, 3, 4)))
+    ours = layer(layer.embed(images))
+    assert ours.shape == (2, 2, 3 * 2, 3)
+    theirs = torch.stack(
+        [
+            torch.stack([torch.cat([patch_by_patch(layer, c, f) for c in x]) for f in (0, 1)])
+            for x in images
+        ]
+    )
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
+    gradients = [torch.autograd.grad(x.pow(2).sum(), layer.theta)[0] for x in (ours, theirs)]
+    torch.testing.assert_close(*gradients, rtol=0, atol=1e-8)
+
+
 def test_a_patch_of_three_by_three_pixels_as_angles() -> None:
     layer = Quanvolution(filters=1, kernel=3, stride=1, qubits=9, seed=1)
     image = torch.rand(1, 3, 3, dtype=torch.float64)

@@ -32,8 +32,9 @@ class BatchedConvolution(BatchedFilters):
 
     @classmethod
     def accepts(cls, spec: Convolution, config: Config, shape: Shape) -> bool:
-        """See `BatchedModel.accepts`."""
-        return 1 not in (spec.filters, spec.kernel, prod(spec.patches(shape)))
+        """See `BatchedModel.accepts`; grey images only."""
+        one = 1 in (spec.filters, spec.kernel, prod(spec.patches(shape)))
+        return len(shape) == 2 and not one
 
     def __init__(self, models: Sequence[Model]) -> None:
         super().__init__(models)
