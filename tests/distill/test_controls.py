@@ -33,6 +33,7 @@ from qkd_study.distill import (
     train,
     training_config,
 )
+from qkd_study.distill.teacher_ending import TeacherEnding
 from qkd_study.distill.tensors import read_tensors
 from qkd_study.distill.training import TrainingResult
 from qkd_study.models import Model, Outputs, build_model, predict
@@ -89,6 +90,7 @@ def weights(folder: Path, order: TeacherSpec) -> dict[str, Tensor]:
     """The trained teacher of an order, from its file."""
     kept = read_tensors(FolderArtifactStore(folder), order.name())
     assert kept is not None
+    TeacherEnding.taken(kept)  # which is stored beside the weights
     return kept
 
 
