@@ -31,7 +31,13 @@ PENNYLANE = re.findall(
 
 
 def test_there_is_an_example_of_each() -> None:
-    assert [title for title, _ in BLOCKS] == ["model", "loss term", "dataset", "ansatz"]
+    assert [title for title, _ in BLOCKS] == [
+        "model",
+        "loss term",
+        "dataset",
+        "ansatz",
+        "parameter",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -243,7 +243,7 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="fix a parameter, wherever the study has it; may be repeated",
+        help="fix a parameter, built-in or declared by the study; may be repeated",
     )
 
 

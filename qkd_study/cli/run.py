@@ -157,6 +157,7 @@ def run_planned(
         start_tables,
         write_manifest,
     )
+    from qkd_study.results.run_schema import own_columns
     from qkd_study.search.schedule import Schedule
 
     counted, dataset, dataset_line = chosen
@@ -175,7 +176,7 @@ def run_planned(
     folder = found or new_run(study, place.path)
     with folder.locked(), place.held(folder) as folder:
         finish_compaction(folder.path)
-        start_tables(folder.path)
+        start_tables(folder.path, own_columns(study))
 
         def read() -> tuple[Any, Schedule]:
             rows = read_table(folder.path, "runs", columns=Schedule.columns(study))

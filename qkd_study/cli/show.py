@@ -16,7 +16,6 @@ from qkd_study.common.exit_codes import DONE
 from qkd_study.common.terminal import PIPED_WIDTH, console, is_live, print_wrapped
 from qkd_study.common.terminal_table import TerminalTable
 from qkd_study.study.arms import Arm
-from qkd_study.study.config import PARAMETERS
 from qkd_study.study.identity import declaration
 from qkd_study.study.origin import Origin
 from qkd_study.study.study import Study
@@ -167,7 +166,7 @@ def _space_table(study: Study) -> TerminalTable:
             name,
             safe_repr(space),
             "teacher" if name in study.teacher_search else _readers(study, name),
-            PARAMETERS[name].meaning,
+            study.parameters[name].meaning,
         ]
         for name, space in ranges.items()
     ]

@@ -13,12 +13,12 @@ from qkd_study import data as datasets
 from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.common.names import unknown
 from qkd_study.planning.plan import Plan, make_plan
-from qkd_study.study.config import PARAMETERS, parameter
+from qkd_study.study.config import parameter
 from qkd_study.study.dataset_factor import DATASET
 from qkd_study.study.files import FilesRead
 from qkd_study.study.load import load_study, running
 from qkd_study.study.origin import Origin
-from qkd_study.study.parameters import Value
+from qkd_study.study.parameters import Parameter, Value
 from qkd_study.study.quick import quick
 from qkd_study.study.study import Study
 
@@ -47,7 +47,8 @@ def with_options(study: Study, options: Namespace) -> Study:
         name, equals, text = assignment.partition("=")
         if not equals:
             raise InputError(f"--set takes NAME=VALUE, but got {safe_repr(assignment)}.")
-        study = _fixed(study, name, _value(name, text), assignment)
+        value = _value(parameter(name, study.parameters), text)
+        study = _fixed(study, name, value, assignment)
     if options.dataset is not None:
         study = _fixed(study, DATASET, options.dataset, f"--dataset {options.dataset}")
     changes: dict[str, Any] = {}
@@ -77,13 +78,13 @@ def _fixed(study: Study, name: str, value: Value, option: str) -> Study:
     return found
 
 
-def _value(name: str, text: str) -> Value:
-    kind = parameter(name).kind
+def _value(what: Parameter, text: str) -> Value:
+    kind = what.kind
     try:
         return text if kind in ("choice", "text") else int(text) if kind == "int" else float(text)
     except ValueError:
         raise InputError(
-            f"{name} must be {PARAMETERS[name].allowed}, but got --set {name}={text[:100]}."
+            f"{what.name} must be {what.allowed}, but got --set {what.name}={text[:100]}."
         ) from None
 
 

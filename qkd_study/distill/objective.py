@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,8 +13,9 @@ from torch.nn import functional
 
 from qkd_study.distill.losses import LOSSES, smoothed_cross_entropy
 from qkd_study.models import Outputs
-from qkd_study.study.arms import Arm, OwnTerm
-from qkd_study.study.config import TERMS, Config
+from qkd_study.study.arms import Arm
+from qkd_study.study.config import OWN, TERMS, Config
+from qkd_study.study.own_terms import OwnTerm
 from qkd_study.study.parameters import Part, Term
 
 
@@ -46,14 +48,14 @@ class Objective:
         weights: of the terms that are on, by name in `TERMS`. A term with weight 0 is recorded, but
             has no gradient. A term whose function takes its weights has 1 here.
         values: of the parameters that these terms read, by name.
-        own: the study's own term.
+        own: the functions of the study's own terms, by name.
     """
 
     scale_cross_entropy: float = 1.0
     label_smoothing: float = 0.0
     weights: Mapping[str, float] = field(default_factory=dict)
     values: Mapping[str, float] = field(default_factory=dict)
-    own: OwnTerm | None = None
+    own: Mapping[str, Callable[[Outputs, Outputs, Tensor], Tensor]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: Config, arm: Arm) -> Objective:
@@ -66,7 +68,7 @@ class Objective:
                 for term in arm.comparisons
             },
             values=values_of(config, arm.comparisons),
-            own=arm.own_terms[0] if arm.own_terms else None,
+            own={term.name: partial(_own_value, term, config) for term in arm.own_terms},
         )
 
     def __call__(self, student: Outputs, labels: Tensor, teacher: Outputs | None) -> Terms:
@@ -92,16 +94,26 @@ class Objective:
         return Terms(cross_entropy, parts, total)
 
     def _term(self, name: str, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        term, function = TERMS[name], LOSSES.get(name, self.own)
+        term = TERMS[OWN] if name in self.own else TERMS[name]
         both = student, teacher
         if term.labels and len(labels) < len(student.logits):
             both = _first(student, len(labels)), _first(teacher, len(labels))
+        if name in self.own:
+            return self.own[name](*both, labels)
+        function = LOSSES.get(name)
         compared = [_part(outputs, term.compares) for outputs in both]
         if function is None or any(part is None for part in compared):
             raise ValueError(f"term {name!r} cannot be computed from these models")
         values = (self.values[parameter] for parameter in term.reads)
         value: Tensor = function(*compared, *([labels] if term.labels else []), *values)
         return value
+
+
+def _own_value(
+    term: OwnTerm, config: Config, student: Outputs, teacher: Outputs, labels: Tensor
+) -> Tensor:
+    value: Tensor = term.value(student, teacher, labels, config)
+    return value
 
 
 def values_of(config: Config, terms: Iterable[Term]) -> dict[str, float]:

@@ -128,7 +128,7 @@ class TeacherSpec:
         return largest_batch(self.member, config, self.dataset.shape, samples)
 
     def _config(self) -> Config:
-        return Config(**self.setting.of_teacher(vars(self.config), self.arm))
+        return type(self.config)(**self.setting.of_teacher(vars(self.config), self.arm))
 
     def objective(self) -> Objective:
         """Its loss: on the labels, and from the second generation on also on soft targets."""

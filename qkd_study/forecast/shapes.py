@@ -104,8 +104,10 @@ def shape_of(study: Study, training: Training) -> Shape:
     kind |= {"model": canonical(model), **{name: own.get(name) for name in UNORDERED}}
     if DATASET in study.factors:
         kind[DATASET] = config.dataset
+    kind |= {one.name: vars(config)[one.name] for one in model.declares if one.kind != "int"}
     kind["drops"] = bool(own.get("dropout"))
     wires, depth = 2.0 ** (own.get("qubits") or 0), own.get("depth") or 1
     sizes = samples, ceil(samples / batch), answered, validation, wires, depth, training.group
     width = own.get("hidden") or 1
-    return Shape(json.dumps(kind, sort_keys=True), tuple(map(float, (*sizes, width))))
+    counts = [max(vars(config)[one.name] or 1, 1) for one in model.declares if one.kind == "int"]
+    return Shape(json.dumps(kind, sort_keys=True), tuple(map(float, (*sizes, width, *counts))))

@@ -98,7 +98,8 @@ class EvenSuggestions:
         space, of_teacher = study.space(arm), set[str]()
         if arm.needs_teacher:
             of_teacher = {*study.setting.read_by_teacher(arm, study.generations), "generations"}
-        count = 1 if (COSTLY | of_teacher).isdisjoint(space) else study.trials_of(arm)
+        costly = COSTLY | of_teacher | study.own_parameters.keys()
+        count = 1 if costly.isdisjoint(space) else study.trials_of(arm)
         rng = np.random.default_rng(derive(study.seed, count, f"plan {cell.key}/{arm.name}"))
         search = TeacherSearches(study).of(cell, arm)
         taught = {} if search is None else _middles(search.space)

@@ -20,6 +20,7 @@ from qkd_study.quantum import (
 )
 from qkd_study.study.ansatze import is_quantum_function, quantum_function
 from qkd_study.study.config import Config
+from qkd_study.study.own_ansatz import circuit_of
 
 
 def build_ansatz(config: Config, own: Ansatz | None, seed: int) -> Circuit:
@@ -33,7 +34,7 @@ def build_ansatz(config: Config, own: Ansatz | None, seed: int) -> Circuit:
     if own is not None and is_quantum_function(own):
         return recorded(own, qubits, depth)
     if own is not None:
-        made = own(qubits, depth)
+        made = circuit_of(own, vars(config))
         if not isinstance(made, Circuit) or made.qubits != qubits or made.features:
             raise InputError(
                 f"ansatz({qubits}, {depth}) must give a Circuit on {qubits} qubits without "

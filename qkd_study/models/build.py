@@ -48,6 +48,7 @@ from qkd_study.study.circuits import reduced_features
 from qkd_study.study.config import Config
 from qkd_study.study.external import CachedTeacher, FrozenTeacher
 from qkd_study.study.models import Shape
+from qkd_study.study.own_parameters import config_kind
 from qkd_study.study.qnodes import PennyLaneModel
 from qkd_study.study.reuploading import ReuploadingCircuit
 
@@ -231,7 +232,8 @@ def effective_widths(
     Raises:
         InputError: none has as many, within 5 %.
     """
-    read = tuple((name, values[name]) for name in sorted(of.reads - spec.NETWORK))
+    own = {one.name for one in of.declares}
+    read = tuple((name, values[name]) for name in sorted((of.reads | own) - spec.NETWORK))
     return of.widths(_effective_size(of.of, read, shape, classes), values, shape, classes)
 
 
@@ -240,8 +242,9 @@ def _effective_size(
     of: spec.ModelSpec, read: tuple[tuple[str, Any], ...], shape: Shape, classes: int
 ) -> int:
     """`effective_size` of a circuit's model, once per process."""
-    values: dict[str, Any] = dict.fromkeys(one.name for one in fields(Config))
-    config = Config(**values | dict(read, device="lightning.qubit", precision="complex128"))
+    kind = config_kind(of.declares)
+    values: dict[str, Any] = dict.fromkeys(one.name for one in fields(kind))
+    config = kind(**values | dict(read, device="lightning.qubit", precision="complex128"))
     return effective_size(cast(CircuitModel, build_model(of, config, shape, classes, seed=0)))
 
 

@@ -36,7 +36,9 @@ def check_built(study: Study, arm: Arm, config: Config, dataset: Dataset) -> Non
     if not arm.needs_teacher:
         return
     values: Mapping[str, Any] = study.setting.of_teacher(vars(config), arm)
-    teacher = _outputs(study.setting.teacher_of(arm), Config(**values), dataset, inputs, states)
+    teacher = _outputs(
+        study.setting.teacher_of(arm), type(config)(**values), dataset, inputs, states
+    )
     shapes_differ = student.features.shape != teacher.features.shape
     if arm.compares("features", same_shape=True) and shapes_differ:
         raise InputError(
@@ -45,9 +47,9 @@ def check_built(study: Study, arm: Arm, config: Config, dataset: Dataset) -> Non
             f"{tuple(teacher.features.shape[1:])} in the teacher."
         )
     for term in arm.own_terms:
-        name = getattr(term, "__name__", "the arm's own term")
+        name = getattr(term.function, "__name__", "the arm's own term")
         try:
-            value = term(student, teacher, labels)
+            value = term.value(student, teacher, labels, config)
         except Exception as error:
             raise InputError(
                 f"{name} of arm {arm.name!r} failed on {TRIED} samples: {format_error(error)}"

@@ -23,8 +23,9 @@ from qkd_study.results.reading import (
     read_once,
     temp_path,
 )
-from qkd_study.results.schema import RUN_KEY, TABLES, schema
-from qkd_study.results.tables import KEPT, write_options
+from qkd_study.results.run_schema import run_schema, write_options
+from qkd_study.results.schema import RUN_KEY, TABLES
+from qkd_study.results.tables import KEPT
 from qkd_study.study.trial import Phase
 
 #: A phase with fewer files is not compacted.
@@ -91,7 +92,7 @@ def finish_compaction(folder: Path) -> None:
 def _concatenate(files: list[Path], folder: Path, target: str) -> None:
     """Write the rows of some files into one that readers ignore; some may have no file."""
     there = [path for path in files if path.exists()]
-    columns = schema(folder.name)
+    columns = run_schema(folder.parent, folder.name)
     options = write_options(folder.name, GROUP)
     with (
         replaced(temp_path(folder, target)) as out,

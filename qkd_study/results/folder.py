@@ -21,7 +21,8 @@ from qkd_study.common.errors import InputError, StorageError
 from qkd_study.results.claim_history import updated_history
 from qkd_study.results.manifest import check_manifest
 from qkd_study.results.remote_sync import RemoteSync
-from qkd_study.results.tables import COLUMNS_FILE, start_tables
+from qkd_study.results.run_schema import COLUMNS_FILE, own_columns
+from qkd_study.results.tables import start_tables
 from qkd_study.study.files import may_be_one_run
 from qkd_study.study.identity import SEARCH_RULE, declaration, fingerprint
 from qkd_study.study.study import Study
@@ -243,7 +244,7 @@ def new_run(study: Study, out: Path) -> RunFolder:
     path = out / study.name / stamp
     try:
         path.mkdir(parents=True)
-        start_tables(path)
+        start_tables(path, own_columns(study))
     except OSError as error:
         raise _unwritable(path, error) from None
     return RunFolder(path)

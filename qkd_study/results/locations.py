@@ -21,8 +21,8 @@ from qkd_study.results.lease import Lease, holder
 from qkd_study.results.object_store import ObjectStore, is_address
 from qkd_study.results.reading import weights_of_run
 from qkd_study.results.remote_sync import RemoteSync, was_sent
+from qkd_study.results.run_schema import COLUMNS_FILE
 from qkd_study.results.schema import TABLES
-from qkd_study.results.tables import COLUMNS_FILE
 
 _THREADS = 8
 _COLUMNS = f"runs/{COLUMNS_FILE}"

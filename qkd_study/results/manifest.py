@@ -8,7 +8,8 @@ from typing import Any
 
 from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.study.claims import Claim
-from qkd_study.study.config import parameter
+from qkd_study.study.config import PARAMETERS, parameter
+from qkd_study.study.parameters import Parameter
 from qkd_study.study.replicates import Replicates
 from qkd_study.study.space import Choice, Float, Int, LogFloat, check_range
 
@@ -62,8 +63,9 @@ def check_manifest(manifest: Any) -> None:
         _check(session.get("packages", {}), {...: str}, "packages")
     _check(declared["replicates"].get("looks", []), [int], "replicates.looks")
     Replicates(**declared["replicates"])  # looks that do not rise, for example
+    known = {**PARAMETERS, **_own_parameters(declared.get("own_parameters", {}))}
     for name in declared["factors"]:
-        parameter(name)
+        parameter(name, known)
     _check(manifest["plan"].get("teacher_searches", []), [_TEACHER], "plan.teacher_searches")
     searched = {"teacher_search": declared.get("teacher_search", {}), "search": declared["search"]}
     _check(searched, {...: {...: {"kind": str}}}, "declaration")
@@ -71,13 +73,24 @@ def check_manifest(manifest: Any) -> None:
     for where, name, space in ranges:
         given = {key: value for key, value in space.items() if key not in ("kind", "values")}
         try:
-            check_range(parameter(name), _RANGES[space["kind"]](*space.get("values", ()), **given))
+            check_range(
+                parameter(name, known), _RANGES[space["kind"]](*space.get("values", ()), **given)
+            )
         except (KeyError, TypeError):
             raise InputError(f"{where}.{name} is {safe_repr(space)}, no range") from None
     for entry in manifest.get("claims", []):
         _claim(entry, "claims").check(list(declared["arms"]), declared["factors"])
     for entry in manifest.get("withdrawn", []):  # its arms and factor values may be gone
         _claim(entry, "withdrawn")
+
+
+def _own_parameters(entries: Any) -> dict[str, Parameter]:
+    """The study's own parameters, as `identity.described` writes them."""
+    _check(entries, {...: dict}, "declaration.own_parameters")
+    try:
+        return {name: Parameter(name, **given) for name, given in entries.items()}
+    except TypeError:
+        raise InputError("declaration.own_parameters holds something else") from None
 
 
 def _claim(entry: Any, place: str) -> Claim:

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from qkd_study.common.atomic import PARTIAL
 from qkd_study.common.errors import InputError, StudyWarning, format_error
 from qkd_study.results.duplicates import has_duplicates, without_duplicates
-from qkd_study.results.schema import ROW_KEYS, RUN_KEY, TABLE_VERSION, schema
+from qkd_study.results.run_schema import run_schema
+from qkd_study.results.schema import ROW_KEYS, RUN_KEY, TABLE_VERSION
 
 T = TypeVar("T")
 
@@ -90,7 +91,7 @@ def _frame(
     folder: Path, table: str, files: Sequence[Path], columns: Sequence[str] | None
 ) -> pd.DataFrame:
     """The rows of some files, unsorted and with duplicates."""
-    wanted = schema(table)
+    wanted = run_schema(folder, table)
     if columns is not None:
         wanted = pa.schema([wanted.field(name) for name in dict.fromkeys(columns)])
     data = joined(files, wanted)

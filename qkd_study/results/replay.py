@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,13 @@ from qkd_study.study.arms import Arm
 from qkd_study.study.config import PARAMETERS, Config
 from qkd_study.study.files import digest_of
 from qkd_study.study.load import load_study
+from qkd_study.study.own_parameters import config_kind
+from qkd_study.study.parameters import Parameter
 from qkd_study.study.setting import Setting
 from qkd_study.study.study import Study
 from qkd_study.study.teacher_search import teacher_searches
 
+NO_PARAMETERS: Mapping[str, Parameter] = MappingProxyType({})
 #: By how much a metric may differ on another machine or with other versions: rounding differs, and
 #: training amplifies it until a few samples change their class.
 TOLERANCE = 0.02
@@ -147,7 +151,7 @@ class Replayer:
             raise InputError(
                 f"{describe_row(row)} is {row['status']!r}: {row['reason']}. Nothing to compare."
             )
-        config = config_of(row)
+        config = config_of(row, self.study.own_parameters)
         with tempfile.TemporaryDirectory(prefix="qkd-study-") as folder:
             (result,) = run_phase(
                 row["phase"],
@@ -202,19 +206,23 @@ def _check_files(run: RunFolder, manifest: dict[str, Any]) -> None:
             )
 
 
-def config_of(row: Row) -> Config:
-    """The configuration of a row's run."""
+def config_of(row: Row, own: Mapping[str, Parameter] = NO_PARAMETERS) -> Config:
+    """The configuration of a row's run.
+
+    Args:
+        row: of `runs`.
+        own: the parameters that its study declares, by name.
+    """
     values: dict[str, Any] = {}
-    for field in fields(Config):
+    known, kind = {**PARAMETERS, **own}, config_kind(tuple(own.values()))
+    for field in fields(kind):
         value = row[f"config.{field.name}"]
-        whole = field.name == "seed" or (
-            field.name in PARAMETERS and PARAMETERS[field.name].kind == "int"
-        )
+        whole = field.name == "seed" or (field.name in known and known[field.name].kind == "int")
         if value is None or pd.isna(value):
             values[field.name] = None
         else:  # a table may have made an integer a float
             values[field.name] = int(value) if whole else value
-    return Config(**values)
+    return kind(**values)
 
 
 def describe_row(row: Row) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import types
 import typing
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import pyarrow as pa
@@ -277,7 +278,7 @@ CONFIG = tuple(
 RUNS = (*KEYS, *STATUS, *CONFIG, *METRICS, *COSTS, *WHERE)
 
 
-def _loss_column(term: Term) -> Column:
+def loss_column(term: Term) -> Column:
     note = "weighted inside" if term.weight is None else "before its weight"
     return Column(f"loss.{term.name}", REAL, term.unit, f"{term.meaning}, {note}; null if off")
 
@@ -286,7 +287,7 @@ CURVES = (
     *KEYS,
     Column("epoch", INT, "", "counted from 1"),
     Column("loss.cross_entropy", REAL, "nats", "mean over the epoch, before its weight"),
-    *(_loss_column(term) for term in TERMS.values() if term.compares is not None),
+    *(loss_column(term) for term in TERMS.values() if term.compares is not None),
     Column("loss.total", REAL, "", "the weighted sum that was minimised"),
     Column("metric.train_accuracy", REAL, "share", "on the training samples, during the epoch"),
     Column(
@@ -356,10 +357,28 @@ def largest_difference(column: str) -> float:
     return 1.0 if is_share(column) else math.inf
 
 
-def schema(table: str) -> pa.Schema:
-    """The Arrow schema of a table; meanings and units are metadata of the columns."""
+#: In the metadata of a column: that the study declared it.
+_OWN = b"declared"
+
+
+def own_fields(of: pa.Schema) -> list[pa.Field]:
+    """The columns of a table's schema that its study declared."""
+    return [column for column in of if _OWN in (column.metadata or {})]
+
+
+def schema(table: str, own: Sequence[Column] = ()) -> pa.Schema:
+    """The Arrow schema of a table; meanings and units are metadata of the columns.
+
+    Args:
+        table: its name.
+        own: columns that a study declares.
+    """
     columns = [
         pa.field(c.name, c.type, metadata={"meaning": c.meaning, "unit": c.unit})
         for c in TABLES[table]
+    ]
+    columns += [
+        pa.field(c.name, c.type, metadata={"meaning": c.meaning, "unit": c.unit, _OWN: "study"})
+        for c in own
     ]
     return pa.schema(columns, {"qkd_study.table": table, "qkd_study.version": str(TABLE_VERSION)})

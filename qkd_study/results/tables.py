@@ -16,22 +16,31 @@ from numpy.typing import NDArray
 from qkd_study.common.atomic import PARTIAL, replaced
 from qkd_study.results.reading import read_table
 from qkd_study.results.rows import Record, Row
-from qkd_study.results.schema import RUN_KEY, TABLES, schema
+from qkd_study.results.run_schema import (
+    COLUMNS_FILE,
+    NO_COLUMNS,
+    extended_schema,
+    run_schema,
+    write_options,
+)
+from qkd_study.results.schema import RUN_KEY, TABLES, Column, schema
 from qkd_study.study.trial import Trial
 
-#: A file without rows that gives a table its columns.
-COLUMNS_FILE = "columns.parquet"
 #: The tables with several rows per run; a trial's file in `runs/` is written after theirs.
 DETAILS = tuple(table for table in TABLES if table != "runs")
 #: The tables of what is kept of confirm runs, unless a study does without.
 KEPT = ("predictions", "weights")
 
 
-def start_tables(folder: Path) -> None:
+def start_tables(folder: Path, own: Mapping[str, Sequence[Column]] = NO_COLUMNS) -> None:
     """Make every table readable before the first row, by a file without rows.
 
     This also removes what a killed driver left: partial files, and files of trials in other tables
     than `runs` whose rows were not written. Call it under the run's lock.
+
+    Args:
+        folder: of the run.
+        own: columns that its study declares, by table.
     """
     for pattern in (f".*{PARTIAL}", f"*/.*{PARTIAL}"):
         for path in folder.glob(pattern):
@@ -42,9 +51,10 @@ def start_tables(folder: Path) -> None:
                 path.unlink()
     for table in TABLES:
         path = folder / table / COLUMNS_FILE
-        if not path.exists():
+        wanted, grown = extended_schema(folder, table, own.get(table, ()))
+        if grown or not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            _replace_table(path, table, schema(table).empty_table())
+            _replace_table(path, table, wanted.empty_table())
 
 
 def write_records(
@@ -69,8 +79,8 @@ def write_records(
     content = {
         "weights": _weights(records),
         "predictions": _predictions(records),
-        "curves": _table("curves", [row for r in records for row in r.curve]),
-        "runs": _table("runs", [r.row for r in records]),
+        "curves": _table(run_schema(folder, "curves"), [row for r in records for row in r.curve]),
+        "runs": _table(run_schema(folder, "runs"), [r.row for r in records]),
     }
     paths = [folder / table / name for table in content if table not in KEPT or content[table]]
     for path in paths:
@@ -142,8 +152,7 @@ def file_name(trial: Trial, *more: Trial) -> str:
     return f"{trial.phase}-{name}-{trial.number:05d}-r{which}.parquet"
 
 
-def _table(table: str, rows: Sequence[Row]) -> pa.Table:
-    columns = schema(table)
+def _table(columns: pa.Schema, rows: Sequence[Row]) -> pa.Table:
     data = pa.table({f.name: pa.array([row.get(f.name) for row in rows], f.type) for f in columns})
     return data.cast(columns)
 
@@ -183,36 +192,9 @@ def _weights(records: Sequence[Record]) -> pa.Table:
         for record in records
         if record.weights is not None
     ]
-    return _table("weights", rows)
+    return _table(schema("weights"), rows)
 
 
 def _replace_table(path: Path, table: str, data: pa.Table) -> None:
     with replaced(path) as out:
         pq.write_table(data, out, **write_options(table, data.num_rows))
-
-
-def write_options(table: str, rows: int) -> dict[str, Any]:
-    """How a Parquet file of a table is written, so that it is small.
-
-    Args:
-        table: its name.
-        rows: how many it will have.
-    """
-    if table == "weights":  # statistics would hold the least and the largest of small ones again
-        with_statistics = [name for name in schema(table).names if name != "weights"]
-        return {
-            "use_dictionary": False,
-            "compression": "zstd",
-            "write_statistics": with_statistics,
-        }
-    if table != "predictions":
-        return {"use_dictionary": rows > 100}  # with few, dictionaries cost more than they save
-    numbers = ("sample", "probabilities")
-    return {
-        "compression": "zstd",
-        "use_dictionary": [name for name in schema(table).names if name not in numbers],
-        "column_encoding": {
-            "sample": "DELTA_BINARY_PACKED",
-            "probabilities.list.element": "BYTE_STREAM_SPLIT",
-        },
-    }

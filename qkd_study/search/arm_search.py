@@ -203,7 +203,10 @@ class ArmSearch:
             else TrialState.PRUNED
             if "stopped" in statuses
             else TrialState.COMPLETE,
-            {n: as_suggested(rows[0][f"config.{n}"], n, s) for n, s in self._space.items()},
+            {
+                name: as_suggested(rows[0][f"config.{name}"], self._study.parameters[name], space)
+                for name, space in self._space.items()
+            },
             tuple(ordered_scores(good)),
             mean_score(size_of(row, column) for row in good) if column and good else None,
         )
@@ -228,7 +231,7 @@ class ArmSearch:
             return self._suggestions.config({**self.ended[number].params, **taught})
         if number >= FIRST_WEAK_TRIAL and self._baseline is not None:
             of_baseline = self._baseline.ended[number - FIRST_WEAK_TRIAL].params
-            weak = with_weak_terms(self._space, of_baseline)
+            weak = with_weak_terms(self._space, of_baseline, self._study.parameters)
             return self._suggestions.config({**weak, **taught})
         if not self._suggested:
             self._suggested = self._suggestions.ask(self._batch())

@@ -14,7 +14,7 @@ from optuna.distributions import (
 )
 
 from qkd_study.study.config import PARAMETERS
-from qkd_study.study.parameters import Value
+from qkd_study.study.parameters import Parameter, Value
 from qkd_study.study.space import Choice, Float, Int, LogFloat, Range
 
 
@@ -31,9 +31,9 @@ def distribution(space: Range) -> BaseDistribution:
             return CategoricalDistribution(values)
 
 
-def default_in(name: str, space: Range) -> Value:
+def default_in(what: Parameter, space: Range) -> Value:
     """The parameter's default, moved into the range if it lies outside."""
-    value = PARAMETERS[name].default
+    value = what.default
     if isinstance(space, Choice):
         return value if value in space.values else space.values[0]
     number = space.low if value is None else float(value)
@@ -54,7 +54,9 @@ def at_quantile(space: Range, share: float) -> Value:
 
 
 def with_weak_terms(
-    space: Mapping[str, Range], of_baseline: Mapping[str, Value]
+    space: Mapping[str, Range],
+    of_baseline: Mapping[str, Value],
+    known: Mapping[str, Parameter] = PARAMETERS,
 ) -> dict[str, Value]:
     """The baseline's values in the search space of an arm, with weak extra terms.
 
@@ -64,22 +66,25 @@ def with_weak_terms(
     Args:
         space: of the arm.
         of_baseline: the searched values of the baseline.
+        known: the study's parameters, by name.
     """
-    return {n: of_baseline[n] if n in of_baseline else _weakest(n, s) for n, s in space.items()}
+    return {
+        name: of_baseline[name] if name in of_baseline else _weakest(known[name], one)
+        for name, one in space.items()
+    }
 
 
-def _weakest(name: str, space: Range) -> Value:
-    what = PARAMETERS[name]
+def _weakest(what: Parameter, space: Range) -> Value:
     if not what.terms or what.nullable:
-        return default_in(name, space)
+        return default_in(what, space)
     if isinstance(space, Choice):
         return min(space.values, key=lambda value: abs(float(value) - what.neutral))
     number = min(max(what.neutral, space.low), space.high)
     return int(number) if isinstance(space, Int) else float(number)
 
 
-def as_suggested(value: Any, name: str, space: Range) -> Value:
+def as_suggested(value: Any, what: Parameter, space: Range) -> Value:
     """A searched value as it was suggested, from a table, which may have made it a float."""
     if isinstance(space, Choice):
         return next(v for v in space.values if v == value)
-    return int(value) if PARAMETERS[name].kind == "int" else float(value)
+    return int(value) if what.kind == "int" else float(value)

@@ -20,8 +20,8 @@ from qkd_study.search.samplers import make_sampler
 from qkd_study.search.suggestions import RANDOM_TRIALS, EndedTrial, TpeSuggestions, directions
 from qkd_study.study.arms import ARMS, Arm
 from qkd_study.study.branches import branch
-from qkd_study.study.config import Config
-from qkd_study.study.parameters import Value
+from qkd_study.study.config import PARAMETERS, Config
+from qkd_study.study.parameters import Parameter, Value
 from qkd_study.study.search_methods import EXHAUSTIVE, combinations
 from qkd_study.study.space import Range
 from qkd_study.study.study import Cell, Study
@@ -40,7 +40,7 @@ class SamplerSuggestions(TpeSuggestions):
     Args:
         method: the sampler; see `study.search_methods`.
         batch: configurations that are suggested at once.
-        space, make, seed, purpose, minimise: see `TpeSuggestions`.
+        space, make, seed, purpose, minimise, known: see `TpeSuggestions`.
     """
 
     def __init__(
@@ -53,8 +53,9 @@ class SamplerSuggestions(TpeSuggestions):
         seed: int,
         purpose: str,
         minimise: str | None = None,
+        known: Mapping[str, Parameter] = PARAMETERS,
     ) -> None:
-        super().__init__(space, make, seed=seed, purpose=purpose, minimise=minimise)
+        super().__init__(space, make, seed=seed, purpose=purpose, minimise=minimise, known=known)
         self._method, self._batch, self._directions = method, batch, directions(minimise)
         self._history: list[tuple[int, EndedTrial]] = []
         self._most = combinations(space) if method in EXHAUSTIVE else None
@@ -167,7 +168,12 @@ def _suggestions(
     purpose: str,
     minimise: str | None,
 ) -> TpeSuggestions:
-    common: dict[str, Any] = {"seed": study.seed, "purpose": purpose, "minimise": minimise}
+    common: dict[str, Any] = {
+        "seed": study.seed,
+        "purpose": purpose,
+        "minimise": minimise,
+        "known": study.parameters,
+    }
     if study.sampler == "tpe" or not space:
         return TpeSuggestions(space, make, **common)
     return SamplerSuggestions(study.sampler, study.batch, space, make, **common)

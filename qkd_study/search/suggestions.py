@@ -16,8 +16,8 @@ from optuna.trial import Trial as OptunaTrial
 from qkd_study.common.seeds import derive, generator
 from qkd_study.results import mean_score
 from qkd_study.search.ranges import at_quantile, default_in, distribution
-from qkd_study.study.config import Config
-from qkd_study.study.parameters import Value
+from qkd_study.study.config import PARAMETERS, Config
+from qkd_study.study.parameters import Parameter, Value
 from qkd_study.study.space import Range
 
 #: Trials of a cell and arm that are drawn at random, the defaults first, before TPE takes over.
@@ -98,6 +98,7 @@ class TpeSuggestions:
         seed: of the study.
         purpose: what the search has in common with others.
         minimise: the study's second objective, if any.
+        known: the study's parameters, by name.
     """
 
     def __init__(
@@ -108,8 +109,9 @@ class TpeSuggestions:
         seed: int,
         purpose: str,
         minimise: str | None = None,
+        known: Mapping[str, Parameter] = PARAMETERS,
     ) -> None:
-        self._space, self._make = space, make
+        self._space, self._make, self._known = space, make, known
         self._seed, self._purpose, self._prunes = seed, purpose, minimise is None
         self._ranges = {name: distribution(space) for name, space in space.items()}
         self._optuna = optuna.create_study(directions=directions(minimise))
@@ -133,7 +135,7 @@ class TpeSuggestions:
     def _drawn(self, number: int) -> dict[str, Value]:
         """The values of a trial before TPE takes over."""
         if number == 0:
-            return {name: default_in(name, space) for name, space in self._space.items()}
+            return {n: default_in(self._known[n], space) for n, space in self._space.items()}
         found = {}
         for name, space in self._space.items():
             rng = generator(self._seed, number, f"{self._purpose}/{name}")

@@ -17,6 +17,7 @@ from qkd_study.models import Model, build_model
 from qkd_study.students.declared import read, written
 from qkd_study.study.config import Config
 from qkd_study.study.models import ModelSpec
+from qkd_study.study.own_parameters import config_kind
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,11 @@ class StudentSpec:
                     "file of weights does not hold. Take it from the run, whose folder has the "
                     "study file: qkd_study.load(RUN).student(cell=..., arm=..., replicate=...)."
                 )
-            known = {field.name for field in fields(Config)}
+            kind = config_kind(own.declares) if own is not None else Config
+            known = {field.name for field in fields(kind)}
             given = {name: value for name, value in values["config"].items() if name in known}
             every: dict[str, Any] = {**dict.fromkeys(known), **given}
-            config = Config(**every)
+            config = kind(**every)
             return cls(
                 own if own is not None else read(declared),
                 config,

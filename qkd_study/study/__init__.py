@@ -22,6 +22,8 @@ from qkd_study.study.models import (
     ModelSpec,
     Own,
 )
+from qkd_study.study.own_ansatz import OwnAnsatz
+from qkd_study.study.own_terms import OwnTerm
 from qkd_study.study.parameters import Parameter
 from qkd_study.study.qnodes import PennyLaneModel
 from qkd_study.study.replicates import FIRST_CONFIRM_REPLICATE, Replicates
@@ -71,6 +73,8 @@ __all__ = [
     "Mlp",
     "ModelSpec",
     "Own",
+    "OwnAnsatz",
+    "OwnTerm",
     "Parameter",
     "PatchPolynomial",
     "PennyLaneAnsatz",

@@ -11,10 +11,9 @@ from qkd_study.common.errors import InputError, is_text, safe_repr
 from qkd_study.common.names import unknown
 from qkd_study.common.python_values import keep_python_values
 from qkd_study.study.config import OWN, TERMS
+from qkd_study.study.own_terms import OwnTerm, TermFunction
 from qkd_study.study.parameters import Part, Term
 
-#: A term of the study's own: a function of the student's `Outputs`, the teacher's, and the labels.
-OwnTerm = Callable[[Any, Any, Any], Any]
 Teacher = Literal[
     "own",
     "classical",
@@ -65,7 +64,8 @@ class Arm:
 
     Attributes:
         name: in the tables.
-        terms: names out of `TERMS`, such as `soft`, and functions of the study's own.
+        terms: names out of `TERMS`, such as `soft`, and functions of the study's own: one, whose
+            weight is `weight_own`, or several as `OwnTerm`.
         teacher: `own` (the setting's), or a control: `classical` (the counterpart of a quantum
             teacher), `random` (only the last layer is trained, all before it stays as drawn),
             `self` (the student's own architecture), or a stand-in of a quantum teacher:
@@ -84,7 +84,7 @@ class Arm:
     """
 
     name: str
-    terms: tuple[str | OwnTerm, ...] = ()
+    terms: tuple[str | TermFunction | OwnTerm, ...] = ()
     teacher: Teacher = "own"
     spoiled: Spoiled = "nothing"
     optimizer: Optimizer | OwnOptimizer | None = None
@@ -102,7 +102,10 @@ class Arm:
             )
         object.__setattr__(self, "name", str(self.name))
         if not isinstance(self.terms, tuple) or not all(
-            callable(term) or (isinstance(term, str) and term in _NAMES) for term in self.terms
+            callable(term)
+            or isinstance(term, OwnTerm)
+            or (isinstance(term, str) and term in _NAMES)
+            for term in self.terms
         ):
             raise InputError(
                 f"terms of an arm are a tuple of {', '.join(map(repr, _NAMES))} or functions, "
@@ -127,10 +130,11 @@ class Arm:
             raise InputError(
                 f"question of arm {self.name!r} must be text, but got {safe_repr(self.question)}."
             )
-        if len(self.own_terms) > 1:
+        own = [term.name for term in self.own_terms]
+        if len(set(own)) < len(own):
             raise InputError(
-                f"arm {self.name!r} has {len(self.own_terms)} functions as terms, but only one has "
-                f"a weight: add them up in one function."
+                f"arm {self.name!r} has {len(own)} terms of its own, but two of them have one name "
+                f"and weight: give each its own, as in OwnTerm(function, name='logits')."
             )
 
     def trained_with(self, own: OwnOptimizer | None) -> Arm:
@@ -139,18 +143,21 @@ class Arm:
 
     @property
     def own_terms(self) -> tuple[OwnTerm, ...]:
-        """The terms that are functions."""
-        return tuple(term for term in self.terms if callable(term))
+        """The terms that are functions; those without a name are called `own`."""
+        found = (term for term in self.terms if not isinstance(term, str))
+        return tuple(term if isinstance(term, OwnTerm) else OwnTerm(term, OWN) for term in found)
 
     @property
     def term_names(self) -> tuple[str, ...]:
-        """The terms by name; a function is called `own`."""
-        return tuple(OWN if callable(term) else term for term in self.terms)
+        """The terms by name; a function without one is called `own`."""
+        named = (OWN if callable(term) else term for term in self.terms)
+        return tuple(term.name if isinstance(term, OwnTerm) else str(term) for term in named)
 
     @property
     def comparisons(self) -> tuple[Term, ...]:
         """The terms that compare the student with a teacher."""
-        terms = (TERMS[name] for name in self.term_names)
+        own = {term.name: term.term for term in self.own_terms}
+        terms = (own.get(name) or TERMS[name] for name in self.term_names)
         return tuple(term for term in terms if term.compares is not None)
 
     @property

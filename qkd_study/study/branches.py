@@ -8,7 +8,6 @@ These cells share one branch, whose cell lacks the factor: `scratch` at
 from __future__ import annotations
 
 from qkd_study.study.arms import Arm
-from qkd_study.study.config import PARAMETERS
 from qkd_study.study.reading import reads, reads_with
 from qkd_study.study.setting import TAUGHT
 from qkd_study.study.study import Cell, Study
@@ -21,7 +20,7 @@ def branch(study: Study, cell: Cell, arm: Arm) -> Cell:
 
 def _reads_in(study: Study, cell: Cell, arm: Arm, name: str) -> bool:
     """Whether some runs of an arm in a cell depend on a factor."""
-    what = PARAMETERS[name]
+    what = study.parameters[name]
     if not reads(study, arm, what):
         return False
     if what.only_with is not None and what.only_with[0] in study.search:

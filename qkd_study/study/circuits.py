@@ -10,12 +10,7 @@ from typing import Any, ClassVar
 from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.common.python_values import keep_python_values
 from qkd_study.study.ansatze import check_ansatz, is_quantum_function, weight_count
-from qkd_study.study.field_checks import (
-    are_integers,
-    check_bool,
-    check_field,
-    keep_tuple,
-)
+from qkd_study.study.field_checks import are_integers, check_bool, check_field, keep_tuple
 from qkd_study.study.models import (
     CIRCUIT,
     Convolution,
@@ -24,6 +19,8 @@ from qkd_study.study.models import (
     Values,
     check_images,
 )
+from qkd_study.study.own_ansatz import circuit_of, declared
+from qkd_study.study.parameters import Parameter
 from qkd_study.study.reductions import REDUCTIONS, check_reduction
 from qkd_study.study.sizes import Sizes
 
@@ -108,6 +105,11 @@ class OneCircuit(ModelSpec):
         own = frozenset() if self.ansatz is not None else frozenset({"ansatz"})
         return (CIRCUIT - {"embedding"}) | self.inputs | own
 
+    @property
+    def declares(self) -> tuple[Parameter, ...]:  # type: ignore[override]
+        """The parameters of its ansatz."""
+        return declared(self.ansatz)
+
     def embedding(self, values: Values) -> str:
         """`auto` is amplitude."""
         embedding = "amplitude" if values["embedding"] == "auto" else str(values["embedding"])
@@ -143,7 +145,7 @@ class OneCircuit(ModelSpec):
         if self.ansatz is not None and is_quantum_function(self.ansatz):
             return weight_count(self.ansatz, qubits, depth) if self.entangling else None
         if self.ansatz is not None:
-            gates = self.ansatz(qubits, depth).gates
+            gates = circuit_of(self.ansatz, values).gates
             left = (gate for gate in gates if self.entangling or len(gate.wires) == 1)
             return len({gate.parameter for gate in left} - {None})
         match values["ansatz"]:

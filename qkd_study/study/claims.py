@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from qkd_study.common.errors import InputError, is_text, safe_repr
-from qkd_study.common.python_values import keep_python_values
+from qkd_study.common.python_values import as_python, keep_python_values
 from qkd_study.study.config import PARAMETERS
 from qkd_study.study.dataset_factor import DATASET
 from qkd_study.study.parameters import Value
@@ -226,7 +226,7 @@ def rests_on(claim: Mapping[str, Any]) -> str:
 
 
 def _plain(name: str, value: Any) -> Any:
-    """A value in the parameter's type; unchanged if it is not valid."""
+    """A value in the type of a built-in parameter; unchanged if it is not valid."""
     with contextlib.suppress(InputError, KeyError, TypeError):
         return PARAMETERS[name].check(value)
-    return value
+    return as_python(value)

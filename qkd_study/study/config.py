@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import ClassVar
 
 from qkd_study.common.errors import InputError
 from qkd_study.common.names import unknown
@@ -313,6 +314,8 @@ class Config(CircuitParameters, RunParameters):
     `None` means that nothing in the run reads the parameter.
     """
 
+    own: ClassVar[tuple[Parameter, ...]] = ()  # see `own_parameters.config_kind`
+
     seed: int = field(
         metadata={"meaning": "the study's seed; with the replicate it fixes all draws"}
     )
@@ -326,12 +329,12 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
 )
 
 
-def parameter(name: object) -> Parameter:
+def parameter(name: object, known: Mapping[str, Parameter] = PARAMETERS) -> Parameter:
     """The parameter called `name`.
 
     Raises:
-        InputError: there is none; the message names what is near, or lists those there are.
+        InputError: `known` has none; the message names what is near, or lists those there are.
     """
-    if isinstance(name, str) and name in PARAMETERS:
-        return PARAMETERS[name]
-    raise InputError(unknown("parameter", name, PARAMETERS))
+    if isinstance(name, str) and name in known:
+        return known[name]
+    raise InputError(unknown("parameter", name, known))

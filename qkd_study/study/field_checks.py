@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
 from qkd_study.common.errors import InputError, safe_repr
 
 
@@ -43,3 +47,20 @@ def keep_tuple(owner: object, name: str) -> None:
     value = getattr(owner, name)
     if isinstance(value, list):
         object.__setattr__(owner, name, tuple(value))
+
+
+def sequence_of(name: str, values: object, most: int) -> tuple[Any, ...]:
+    """The entries of a sequence that has from one to `most`.
+
+    Raises:
+        InputError: it is none, or has another number of entries.
+    """
+    entries: tuple[Any, ...] = ()
+    if isinstance(values, Sequence) and not isinstance(values, str | bytes):
+        entries = tuple(itertools.islice(values, most + 1))
+    if not entries or len(entries) > most:
+        limit = f" and at most {most:,}" if entries else ""
+        raise InputError(
+            f"{name} must be a tuple with at least one entry{limit}, but got {safe_repr(values)}."
+        )
+    return entries

@@ -11,6 +11,7 @@ from qkd_study.data import name_of
 from qkd_study.study.canonical import canonical
 from qkd_study.study.config import PARAMETERS
 from qkd_study.study.dataset_factor import DATASET
+from qkd_study.study.parameters import Parameter
 from qkd_study.study.search_methods import described
 from qkd_study.study.space import Range
 from qkd_study.study.study import Study
@@ -27,6 +28,7 @@ def _range(space: Range) -> dict[str, Any]:
 
 def declaration(study: Study) -> dict[str, Any]:
     """A study as JSON values, with all defaults."""
+    own = {"own_parameters": _own_parameters(study)} if study.own_parameters else {}
     return {
         "name": study.name,
         "question": study.question,
@@ -36,9 +38,12 @@ def declaration(study: Study) -> dict[str, Any]:
         "search": {name: _range(space) for name, space in study.search.items()},
         "fixed": {
             name: study.fixed.get(name, what.default)
-            for name, what in PARAMETERS.items()
+            for name, what in study.parameters.items()
             if name not in (DATASET, *study.factors, *study.search, *study.teacher_search)
+            # The default of a parameter of terms is in their arms, of which more extend a run.
+            and (name in PARAMETERS or name in study.fixed or not what.terms)
         },
+        **own,
         "arms": {arm.name: canonical(arm) for arm in study.declared_arms},
         "claims": canonical(study.claims),
         "teacher_search": {name: _range(space) for name, space in study.teacher_search.items()},
@@ -59,10 +64,22 @@ def declaration(study: Study) -> dict[str, Any]:
     }
 
 
+def _own_parameters(study: Study) -> dict[str, dict[str, Any]]:
+    """What a study says of its own parameters, by name: what is not the default of `Parameter`."""
+    kept = ("kind", "default", "meaning", "unit", "low", "high", "above", "choices", "terms")
+    defaults = {f.name: f.default for f in dataclasses.fields(Parameter)}
+    found = {}
+    for name, what in study.own_parameters.items():
+        said = {key: getattr(what, key) for key in kept}
+        found[name] = {k: canonical(v) for k, v in said.items() if v != defaults[k]}
+    return found
+
+
 #: Entries that may differ between declarations of one run: they say how much is run.
 _AMOUNTS = (
     *("question", "datasets", "trials", "trials_per_parameter"),
     *("replicates", "arms", "claims"),
+    "own_parameters",  # they stand in the models and arms that declare them
 )
 #: Entries that say where it runs, and what is kept.
 _RESOURCES = ("trial_cpus", "trial_memory", "predictions", "weights")

@@ -11,6 +11,7 @@ from qkd_study.common.errors import InputError
 from qkd_study.study.circuits import FullyQuantum, HybridCircuit, OneCircuit, Quanvolution
 from qkd_study.study.field_checks import check_field
 from qkd_study.study.models import NETWORK, ModelSpec, Shape, Values
+from qkd_study.study.parameters import Parameter
 
 #: By how much the number of parameters of a matched model may differ, as a share.
 TOLERANCE = 0.05
@@ -81,6 +82,11 @@ class MatchedMlp(ModelSpec):
         check_field(self, "of", fits, "a model with one circuit, such as HybridCircuit()")
 
     @property
+    def declares(self) -> tuple[Parameter, ...]:  # type: ignore[override]
+        """Those of the quantum model, on which its number of parameters depends."""
+        return self.of.declares
+
+    @property
     def reads(self) -> frozenset[str]:  # type: ignore[override]
         """Those of a network, and what the number of the quantum model's parameters depends on."""
         counted = {"qubits", "depth", "ansatz", "reduction", "features", "embedding"}
@@ -137,6 +143,11 @@ class EffectiveMlp(ModelSpec):
     def __post_init__(self) -> None:
         fits = isinstance(self.of, HybridCircuit | FullyQuantum)
         check_field(self, "of", fits, "a HybridCircuit or a FullyQuantum")
+
+    @property
+    def declares(self) -> tuple[Parameter, ...]:  # type: ignore[override]
+        """Those of the quantum model, on which its number of parameters depends."""
+        return self.of.declares
 
     @property
     def reads(self) -> frozenset[str]:  # type: ignore[override]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any, ClassVar, Literal
 
 from qkd_study.common.errors import InputError
 from qkd_study.common.python_values import keep_python_values
+from qkd_study.study.canonical import LATER
 from qkd_study.study.field_checks import (
     are_integers,
     check_bool,
@@ -17,6 +18,8 @@ from qkd_study.study.field_checks import (
     check_positive_int,
     keep_tuple,
 )
+from qkd_study.study.own_parameters import checked
+from qkd_study.study.parameters import Parameter
 from qkd_study.study.sizes import Sizes
 
 Shape = tuple[int, ...]
@@ -34,11 +37,13 @@ class ModelSpec(ABC):
     Attributes:
         quantum: whether it runs circuits.
         reads: the parameters of role `circuit` or `network` that it depends on.
+        declares: the study's own parameters that it depends on.
         default_activation: of its hidden layers, if it reads `activation`.
     """
 
     quantum: ClassVar[bool] = False
     reads: ClassVar[frozenset[str]] = frozenset()
+    declares: ClassVar[tuple[Parameter, ...]] = ()
     default_activation: ClassVar[str] = "relu"
 
     def activation(self, values: Values) -> str:
@@ -286,6 +291,11 @@ class Ensemble(ModelSpec):
         """What its members read."""
         return self.of.reads
 
+    @property
+    def declares(self) -> tuple[Parameter, ...]:  # type: ignore[override]
+        """What its members declare."""
+        return self.of.declares
+
     def network(self, values: Values) -> dict[str, Any]:
         """As of its members."""
         return self.of.network(values)
@@ -324,13 +334,16 @@ class Own(ModelSpec):
             number of classes, and returns a `qkd_study.models.Model`.
         is_quantum: whether it runs circuits; then it gets the parameters of circuits that the study
             sets in `factors`, `search` or `fixed`; the others are `None`.
+        declares: parameters of its own, each a `Parameter`: `build` finds them in the `Config`.
     """
 
     build: Callable[[Any, Shape, int], Any]
     is_quantum: bool = False
+    declares: tuple[Parameter, ...] = field(default=(), repr=False, metadata=LATER)  # type: ignore[misc]
 
     def __post_init__(self) -> None:
         keep_python_values(self)
+        object.__setattr__(self, "declares", checked(self.declares, "Own"))
         check_field(self, "build", callable(self.build), "a function or class")
         check_bool(self, "is_quantum")
 

@@ -6,7 +6,7 @@ import math
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from numbers import Real
 from typing import Any, Literal
 
@@ -16,8 +16,8 @@ from qkd_study.common.python_values import as_python
 Value = int | float | str
 #: No integer parameter may be larger.
 MOST = 10**9
-Kind = Literal["int", "float", "choice", "text"]
-Role = Literal["student", "teacher", "both", "circuit", "network"]
+Kind = Literal["int", "float", "choice", "text", "auto"]
+Role = Literal["student", "teacher", "both", "circuit", "network", "declared"]
 #: Outputs of student and teacher, or a part of them, by the name that `Outputs` gives it.
 Part = Literal["outputs", "logits", "features", "state"]
 
@@ -52,9 +52,14 @@ class Term:
 class Parameter:
     """The allowed values of a parameter, and which runs read it.
 
+    A study declares its own where they are read: `Own(build, declares=(Parameter("width",
+    default=8, low=1, meaning="..."),))`. It says `meaning`, `unit`, bounds or choices, `cost` and
+    `decides_fit`; the rest follows.
+
     Attributes:
         name: in study files and, after `config.`, in the tables.
-        kind: `int`, `float`, `choice`, or `text`, which is any word without spaces.
+        kind: `int`, `float`, `choice`, or `text`, which is any word without spaces; `auto`: that of
+            the default, and `choice` if there are choices.
         meaning: one sentence.
         default: the value if a study does not set it; `None` if it follows from others.
         nullable: whether it is null in runs that do not read it.
@@ -65,7 +70,8 @@ class Parameter:
         unlabelled: whether only terms that compare the student with a teacher without labels read
             it.
         role: the model that reads it; `circuit`: each of the two that is quantum; `network`: the
-            student, if it is classical; its teacher has one of its own, `teacher_` and the name.
+            student, if it is classical; its teacher has one of its own, `teacher_` and the name;
+            `declared`: the models and terms of the study that declare it.
         follows: the parameter whose value it has if a study does not set it.
         decides_fit: whether it affects which data and models fit together.
         changes_time: whether the time of a run depends on it.
@@ -77,9 +83,10 @@ class Parameter:
     """
 
     name: str
-    kind: Kind
-    meaning: str
+    _: KW_ONLY
     default: Value | None
+    kind: Kind = "auto"
+    meaning: str = ""
     nullable: bool = False
     neutral: float = 0.0
     terms: tuple[str, ...] = ()
@@ -95,6 +102,10 @@ class Parameter:
     above: float = -math.inf
     choices: tuple[str, ...] = ()
     cost: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind == "auto":
+            object.__setattr__(self, "kind", kind_of(self.default, self.choices))
 
     @property
     def allowed(self) -> str:
@@ -171,6 +182,11 @@ def weight_field(default: float, term: Term) -> Any:
 _KINDS: Mapping[object, Kind] = {int: "int", float: "float", str: "text"}
 
 
+def kind_of(default: object, choices: object) -> Kind:
+    """The kind of a parameter that has this default; `auto` if it can be none."""
+    return "choice" if choices else _KINDS.get(type(default), "auto")
+
+
 def terms_of(config: Any) -> Iterator[Term]:
     """The terms that the fields of a dataclass declare as `term`; the field is their weight."""
     for f in fields(config):
@@ -195,7 +211,7 @@ def parameters_of(config: Any, terms: Mapping[str, Term]) -> Iterator[Parameter]
         kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
         yield Parameter(
             f.name,
-            "choice" if "choices" in more else _KINDS[kinds[0]],
+            kind="choice" if "choices" in more else _KINDS[kinds[0]],
             nullable=types.NoneType in kinds,
             terms=tuple(t.name for t in terms.values() if f.name in (*t.reads, t.weight)),
             **more,

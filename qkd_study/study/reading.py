@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from qkd_study.study.arms import Arm
-from qkd_study.study.config import PARAMETERS
 from qkd_study.study.models import Ensemble, Own
+from qkd_study.study.own_parameters import together
 from qkd_study.study.parameters import Parameter
 from qkd_study.study.setting import NETWORKS, TAUGHT, TEACHERS, Setting
 from qkd_study.study.space import Range
@@ -18,6 +18,8 @@ class Declaration(Protocol):
 
     @property
     def setting(self) -> Setting: ...
+    @property
+    def parameters(self) -> Mapping[str, Parameter]: ...
     @property
     def generations(self) -> int: ...
     @property
@@ -34,10 +36,27 @@ class Declaration(Protocol):
     def resolved(self, values: Mapping[str, Any], arm: Arm) -> Mapping[str, Any]: ...
 
 
+def declared_by(setting: Setting, arms: object) -> dict[str, Parameter]:
+    """The parameters that a study declares itself: those of its models and of its loss terms.
+
+    Raises:
+        InputError: two that differ have one name.
+    """
+    models = (setting.student_model, setting.teacher_model, setting.classical_teacher)
+    of_models = [one for model in models if model is not None for one in model.declares]
+    given = arms if isinstance(arms, tuple | list) else ()
+    terms = (term for arm in given if isinstance(arm, Arm) for term in arm.own_terms)
+    return together([*of_models, *(one for term in terms for one in term.parameters)])
+
+
 def reads(study: Declaration, arm: Arm, what: Parameter) -> bool:
     """Whether some runs of an arm depend on a parameter."""
-    if not set(what.terms).isdisjoint(arm.term_names):
+    if _by_term(arm, what):
         return True
+    if what.role == "declared":
+        models = [study.setting.student_of(arm)]
+        models += [study.setting.teacher_of(arm)] if arm.needs_teacher else []
+        return any(what.name == one.name for model in models for one in model.declares)
     trains_teacher = arm.needs_teacher and study.setting.trains_teacher(arm)
     if what.name in TAUGHT and trains_teacher and study.generations > 1:
         return True
@@ -54,6 +73,13 @@ def reads(study: Declaration, arm: Arm, what: Parameter) -> bool:
     if what.name in (*TEACHERS.values(), *NETWORKS, *NETWORKS.values()):
         return what.name in study.setting.read_by_teacher(arm, study.generations)
     return what.role == "teacher" or what.name in study.setting.teacher_of(arm).reads
+
+
+def _by_term(arm: Arm, what: Parameter) -> bool:
+    """Whether a loss term of an arm reads a parameter, or is weighed by it."""
+    if not set(what.terms).isdisjoint(arm.term_names):
+        return True
+    return any(what.name in term.term.reads for term in arm.own_terms)
 
 
 def _matters(study: Declaration, arm: Arm, what: Parameter) -> bool:
@@ -76,7 +102,7 @@ def _matters(study: Declaration, arm: Arm, what: Parameter) -> bool:
 
 def reads_with(study: Declaration, arm: Arm, name: str, values: Mapping[str, Any]) -> bool:
     """Whether a run of an arm depends on a parameter, given all values of that run."""
-    what = PARAMETERS[name]
+    what = study.parameters[name]
     if not reads(study, arm, what):
         return False
     if not _is_known(study, arm, name):
@@ -87,7 +113,7 @@ def reads_with(study: Declaration, arm: Arm, name: str, values: Mapping[str, Any
             return True
         of_teacher = arm.needs_teacher and values.get(TEACHERS.get(other, "")) in allowed
         return values[other] in allowed or of_teacher or (what.role == "both" and arm.needs_teacher)
-    if name in TAUGHT and set(what.terms).isdisjoint(arm.term_names):
+    if name in TAUGHT and not _by_term(arm, what):
         return bool(values["generations"] > 1)
     return True
 
@@ -98,7 +124,7 @@ def _is_known(study: Declaration, arm: Arm, name: str) -> bool:
     It is unknown which ones a quantum model of the study's own reads.
     """
     base = name.removeprefix("teacher_") if name in TEACHERS.values() else name
-    if PARAMETERS[base].role != "circuit":
+    if study.parameters[base].role != "circuit":
         return True
     models = [study.setting.teacher_of(arm)] if arm.needs_teacher else []
     if name == base:
@@ -112,7 +138,7 @@ def _is_known(study: Declaration, arm: Arm, name: str) -> bool:
 def only_read(study: Declaration, arm: Arm, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a run, null if nothing reads them; searched values stay."""
     result, space = dict(values), study.space(arm)
-    for name, what in PARAMETERS.items():
+    for name, what in study.parameters.items():
         if name not in space and not reads_with(study, arm, name, values):
             result[name] = what.unread(values[name])
     return result
@@ -122,8 +148,8 @@ def unread(study: Declaration) -> list[str]:
     """Searched parameters and factors on which no run of any arm depends."""
     found = []
     for name in (*study.search, *study.factors):
-        arms = [arm for arm in study.all_arms if reads(study, arm, PARAMETERS[name])]
-        other, _ = PARAMETERS[name].only_with or (None, ())
+        arms = [arm for arm in study.all_arms if reads(study, arm, study.parameters[name])]
+        other, _ = study.parameters[name].only_with or (None, ())
         if arms and (other is None or other in study.search):
             continue
         if not any(

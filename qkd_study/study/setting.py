@@ -158,11 +158,12 @@ class Setting(ABC):
         reads = self.teacher_of(arm).reads | (TAUGHT if generation > 1 else frozenset())
         # A teacher does not depend on later ones.
         apart = {*TEACHERS.values(), *NETWORKS.values(), "generations"}
-        return [
+        built_in = [
             name
             for name, what in PARAMETERS.items()
             if (what.role in ("teacher", "both") or name in reads) and name not in apart
         ]
+        return [*built_in, *(one.name for one in self.teacher_of(arm).declares)]
 
     def decided_by(self, values: Mapping[str, Any], arm: Arm, generation: int) -> dict[str, Any]:
         """The values of all parameters on which a teacher of an arm depends.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
 import re
@@ -19,8 +20,10 @@ from qkd_study.study.claim_checks import check_claims, check_looks
 from qkd_study.study.claims import Claim
 from qkd_study.study.config import PARAMETERS, Config, parameter
 from qkd_study.study.dataset_factor import DATASET, check_place, resolve_factor
+from qkd_study.study.field_checks import sequence_of
+from qkd_study.study.own_parameters import config_kind
 from qkd_study.study.parameters import Parameter, Value
-from qkd_study.study.reading import only_read, reads, unread
+from qkd_study.study.reading import declared_by, only_read, reads, unread
 from qkd_study.study.replicates import Replicates, count
 from qkd_study.study.resolution import resolved_values
 from qkd_study.study.search_methods import at_most, check_method, check_methods, check_minimise
@@ -156,7 +159,7 @@ class Study:
                 raise InputError(f"{name} must be True or False, but got {value}.")
         check_minimise(self.minimise, self.replicates)
         self._set("seed", count("seed", self.seed, 0, 2**63 - 1))
-        entries = self._sequence("datasets", self.datasets)
+        entries = sequence_of("datasets", self.datasets, MOST_CELLS)
         self._set("datasets", tuple(str(e) if isinstance(e, str) else e for e in entries))
         self._set("factors", {p.name: self._factor(p, v) for p, v in self._named("factors")})
         places = ("search", "teacher_search", "fixed")
@@ -166,7 +169,11 @@ class Study:
         self._set("fixed", {p.name: p.check(v) for p, v in self._named("fixed")})
         self._check_size()
         check_optimizer(self.optimizer, as_parameter=self.sets("optimizer"))
-        arms = self._default_arms() if self.arms is None else self._sequence("arms", self.arms)
+        arms = (
+            self._default_arms()
+            if self.arms is None
+            else sequence_of("arms", self.arms, MOST_CELLS)
+        )
         self._set("arms", tuple(map(resolve_arm, arms)))
         names = [arm.name for arm in self.all_arms]
         if len(set(names)) < len(names):
@@ -195,26 +202,12 @@ class Study:
     def _named(self, where: str) -> list[tuple[Parameter, Any]]:
         given = getattr(self, where)
         if not isinstance(given, Mapping):
-            raise InputError(
-                f"{where} must be a dictionary by parameter, but got {safe_repr(given)}."
-            )
-        return [(parameter(name), value) for name, value in given.items()]
-
-    @staticmethod
-    def _sequence(name: str, values: object) -> tuple[Any, ...]:
-        entries: tuple[Any, ...] = ()
-        if isinstance(values, Sequence) and not isinstance(values, str | bytes):
-            entries = tuple(itertools.islice(values, MOST_CELLS + 1))
-        if not entries or len(entries) > MOST_CELLS:
-            most = f" and at most {MOST_CELLS:,}" if entries else ""
-            raise InputError(
-                f"{name} must be a tuple with at least one entry{most}, but got "
-                f"{safe_repr(values)}."
-            )
-        return entries
+            got = safe_repr(given)
+            raise InputError(f"{where} must be a dictionary by parameter, but got {got}.")
+        return [(parameter(name, self.parameters), value) for name, value in given.items()]
 
     def _factor(self, what: Parameter, values: object) -> tuple[Value, ...]:
-        entries = self._sequence(f"factors[{what.name!r}]", values)
+        entries = sequence_of(f"factors[{what.name!r}]", values, MOST_CELLS)
         if what.name == DATASET:
             datasets, names = resolve_factor(self.datasets, entries)
             self._set("datasets", datasets)
@@ -253,7 +246,7 @@ class Study:
         return {**self.search, **self.teacher_search}
 
     def _searched_sizes(self) -> list[str]:
-        return [name for name in self._ranges if PARAMETERS[name].decides_fit]
+        return [name for name in self._ranges if self.parameters[name].decides_fit]
 
     def _check_places(self) -> None:
         names = ("factors", "search", "teacher_search", "fixed")
@@ -267,13 +260,23 @@ class Study:
                 "validation_samples follows from validation_share and samples: set one of the two."
             )
         for name in self.search:
-            if (cost := PARAMETERS[name].cost) and self.minimise is None:
+            if (cost := self.parameters[name].cost) and self.minimise is None:
                 warnings.warn(
                     f"{name} is searched on accuracy alone, so the largest value tends to win: "
                     f"{cost}. Make it a factor to see what each value gives.",
                     StudyWarning,
                     stacklevel=2,
                 )
+
+    @functools.cached_property
+    def own_parameters(self) -> Mapping[str, Parameter]:
+        """The parameters that its models and loss terms declare, by name."""
+        return declared_by(self.setting, self.arms)
+
+    @functools.cached_property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """All parameters that it may fix, cross or search: the built-in ones, then its own."""
+        return {**PARAMETERS, **self.own_parameters}
 
     @property
     def declared_arms(self) -> tuple[Arm, ...]:
@@ -321,7 +324,8 @@ class Study:
 
     def space(self, arm: Arm) -> dict[str, Range]:
         """The search space of `arm`: the ranges that it reads."""
-        return {name: r for name, r in self.search.items() if self.uses(arm, PARAMETERS[name])}
+        ranges, known = self.search.items(), self.parameters
+        return {name: space for name, space in ranges if self.uses(arm, known[name])}
 
     def searches_of(self, arm: Arm) -> int:
         """Searches per cell: one if nothing is searched."""
@@ -338,7 +342,7 @@ class Study:
         return at_most(self.sampler, trials, space, more=weak)
 
     def _values(self, cell: Cell, chosen: Mapping[str, Value]) -> dict[str, Any]:
-        values: dict[str, Any] = {name: p.default for name, p in PARAMETERS.items()}
+        values: dict[str, Any] = {name: p.default for name, p in self.parameters.items()}
         values |= dict(self.fixed) | dict(cell.values) | dict(chosen)
         if values["teacher_samples"] is None:
             values["teacher_samples"] = values["samples"]
@@ -364,7 +368,8 @@ class Study:
         values = self._values(cell, chosen)
         values[DATASET] = values[DATASET] or dataset
         values |= self.resolved(values, arm)
-        return Config(**only_read(self, arm, values), seed=self.seed)
+        kind = config_kind(tuple(self.own_parameters.values()))
+        return kind(**only_read(self, arm, values), seed=self.seed)
 
     def resolved(self, values: Mapping[str, Any], arm: Arm) -> dict[str, Any]:
         """Values that follow from other parameters, such as `embedding`, checked.
@@ -380,7 +385,7 @@ class Study:
 
     def with_fixed(self, name: str, value: Value) -> Study:
         """A copy in which one parameter is fixed to a value, wherever it was before."""
-        parameter(name)
+        parameter(name, self.parameters)
         claims = [claim.having(name, value) for claim in self.claims]
         is_data = name == DATASET
         entries = tuple(one for one in self.datasets if name_of(one) == value) or (value,)

@@ -8,7 +8,6 @@ from typing import Protocol
 
 from qkd_study.common.errors import InputError, StudyWarning
 from qkd_study.study.arms import Arm
-from qkd_study.study.config import PARAMETERS
 from qkd_study.study.reading import Declaration
 from qkd_study.study.setting import TEACHERS
 from qkd_study.study.space import Range
@@ -31,7 +30,7 @@ def decides_teacher(study: Declaration, arm: Arm, generation: int) -> set[str]:
         return set()
     reads = set(study.setting.read_by_teacher(arm, generation))
     unset = {name for name in reads if not study.sets(name)}
-    reads |= {p for name in unset if (p := PARAMETERS[name].follows) is not None}
+    reads |= {p for name in unset if (p := study.parameters[name].follows) is not None}
     if study.sets("validation_share"):  # the validation samples of both
         reads.add("samples")
     if study.setting.has_own_circuit(arm):
@@ -64,7 +63,7 @@ def check_teacher_search(study: TeacherDeclaration) -> None:
             f"or leave teacher_search out."
         )
     decides = {arm.name: decides_teacher(study, arm, 1) for arm in arms}
-    allowed = [name for name in PARAMETERS if _is_teachers(study, arms, name)]
+    allowed = [name for name in study.parameters if _is_teachers(study, arms, name)]
     for name in study.teacher_search:
         if name not in allowed:
             why = (
@@ -94,8 +93,10 @@ def check_teacher_search(study: TeacherDeclaration) -> None:
 
 def _is_teachers(study: TeacherDeclaration, arms: list[Arm], name: str) -> bool:
     """Whether teachers read a parameter, and students do not."""
-    what = PARAMETERS[name]
-    students = map(study.setting.student_of, study.all_arms)
-    if what.role in ("student", "both") or any(name in student.reads for student in students):
+    what = study.parameters[name]
+    if what.role in ("student", "both") or what.terms:
         return False
+    for student in map(study.setting.student_of, study.all_arms):
+        if name in student.reads or any(name == one.name for one in student.declares):
+            return False
     return any(name in study.setting.read_by_teacher(arm, 1) for arm in arms)

@@ -43,12 +43,13 @@ class TeacherSearch:
 
         All its samples count as the student's, so that it does not depend on a student.
         """
-        found = vars(study.config(self.within, self.arm, chosen, dataset))
+        config = study.config(self.within, self.arm, chosen, dataset)
+        found = vars(config)
         reads = {*study.setting.read_by_teacher(self.arm, 1), *self.space, *_NEEDED}
         if study.setting.has_own_circuit(self.arm):
             reads -= TEACHERS.keys()
-        values = {f.name: found[f.name] if f.name in reads else None for f in fields(Config)}
-        return Config(**values | {"samples": values["teacher_samples"], "generations": 1})
+        values = {f.name: found[f.name] if f.name in reads else None for f in fields(config)}
+        return type(config)(**values | {"samples": values["teacher_samples"], "generations": 1})
 
 
 def teacher_kind(arm: Arm) -> str:

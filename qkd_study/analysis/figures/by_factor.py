@@ -73,8 +73,8 @@ def _along(
     shown = some[:PANELS]
     if not shown:
         raise values.NothingToDraw(f"no confirm run of {results.name} is in a declared cell.")
-    numbers = values.numeric(factor)
     positions = results.factors[factor]
+    numbers = values.numeric(positions)
     columns = 2 if numbers else layout.columns_for([str(p) for p in positions])
     columns = min(columns, len(shown))
     figure, panels = layout.sheet(

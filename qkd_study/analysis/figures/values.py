@@ -13,7 +13,6 @@ from qkd_study.analysis.run_tables import RunTables
 from qkd_study.analysis.statistics.intervals import Interval, mean_interval, share_interval
 from qkd_study.common.errors import InputError
 from qkd_study.results.schema import TABLES, is_share
-from qkd_study.study.config import PARAMETERS
 
 
 class NothingToDraw(InputError):
@@ -148,9 +147,9 @@ def slices(results: RunTables, factor: str) -> list[tuple[str, list[tuple[Any, s
     return [(titled(fixed), along) for fixed, along in results.along(factor)]
 
 
-def numeric(name: str) -> bool:
-    """Whether a parameter's values are numbers."""
-    return name in PARAMETERS and PARAMETERS[name].kind in ("int", "float")
+def numeric(values: list[Any]) -> bool:
+    """Whether a factor's values are numbers."""
+    return all(isinstance(value, int | float) for value in values)
 
 
 def doubling(name: str, values: list[Any]) -> bool:
