@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from qkd_study.common.exit_codes import DONE
 
@@ -60,8 +61,9 @@ def commands_of(parser: argparse.ArgumentParser) -> list[Command]:
 
 def _commands(parser: argparse.ArgumentParser) -> Iterator[Command]:
     for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            helps = {one.dest: one.help or "" for one in action._choices_actions}
+        if isinstance(action.choices, Mapping):
+            action_helps: Any = action
+            helps = {one.dest: one.help or "" for one in action_helps._choices_actions}
             for name, sub in action.choices.items():
                 yield _command(name, helps[name], sub)
 

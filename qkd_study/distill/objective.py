@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +14,6 @@ from qkd_study.distill.losses import LOSSES, smoothed_cross_entropy
 from qkd_study.models import Outputs
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import OWN, TERMS, Config
-from qkd_study.study.own_terms import OwnTerm
 from qkd_study.study.parameters import Part, Term
 
 
@@ -55,7 +53,7 @@ class Objective:
     label_smoothing: float = 0.0
     weights: Mapping[str, float] = field(default_factory=dict)
     values: Mapping[str, float] = field(default_factory=dict)
-    own: Mapping[str, Callable[[Outputs, Outputs, Tensor], Tensor]] = field(default_factory=dict)
+    own: Mapping[str, Callable[..., Tensor]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: Config, arm: Arm) -> Objective:
@@ -68,7 +66,7 @@ class Objective:
                 for term in arm.comparisons
             },
             values=values_of(config, arm.comparisons),
-            own={term.name: partial(_own_value, term, config) for term in arm.own_terms},
+            own={term.name: term.under(config) for term in arm.own_terms},
         )
 
     def __call__(self, student: Outputs, labels: Tensor, teacher: Outputs | None) -> Terms:
@@ -107,13 +105,6 @@ class Objective:
         values = (self.values[parameter] for parameter in term.reads)
         value: Tensor = function(*compared, *([labels] if term.labels else []), *values)
         return value
-
-
-def _own_value(
-    term: OwnTerm, config: Config, student: Outputs, teacher: Outputs, labels: Tensor
-) -> Tensor:
-    value: Tensor = term.value(student, teacher, labels, config)
-    return value
 
 
 def values_of(config: Config, terms: Iterable[Term]) -> dict[str, float]:

@@ -151,7 +151,7 @@ def train(
     own = config.own.make(trained) if trained and config.own is not None else None
     optimizer = config.make(trained) if trained and own is None else None
     build = None if config.own is None else config.own.build
-    seeded_draws = _SeededDraws(seed, [model, objective.own, build])
+    seeded_draws = _SeededDraws(seed, [model, *objective.own.values(), build])
     with seeded_draws("preparation"), torch.no_grad():
         model.fit(training.inputs)
         given = training.inputs if transfer is None else torch.cat([training.inputs, transfer])

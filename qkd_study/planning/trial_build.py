@@ -49,7 +49,7 @@ def check_built(study: Study, arm: Arm, config: Config, dataset: Dataset) -> Non
     for term in arm.own_terms:
         name = getattr(term.function, "__name__", "the arm's own term")
         try:
-            value = term.value(student, teacher, labels, config)
+            value = term.under(config)(student, teacher, labels)
         except Exception as error:
             raise InputError(
                 f"{name} of arm {arm.name!r} failed on {TRIED} samples: {format_error(error)}"

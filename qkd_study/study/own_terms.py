@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from qkd_study.common.errors import InputError, is_text, safe_repr
@@ -124,7 +125,6 @@ class OwnTerm:
         own = tuple(replace(one, terms=(self.name,)) for one in self.declares)
         return own if self.weight_name in PARAMETERS else (weight, *own)
 
-    def value(self, student: Any, teacher: Any, labels: Any, config: Any) -> Any:
-        """Call the function."""
-        more = {"config": config} if self.takes_config else {}
-        return self.function(student, teacher, labels, **more)
+    def under(self, config: Any) -> TermFunction:
+        """Its function of the student's `Outputs`, the teacher's, and the labels."""
+        return partial(self.function, config=config) if self.takes_config else self.function
