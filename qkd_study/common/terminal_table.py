@@ -25,9 +25,9 @@ _GAP = 2
 class TerminalTable:
     """A table that fits the terminal; rich can print it, and `lines` returns the lines.
 
-    Empty columns are left out. If the width is too small, headings are broken between words, then
-    the frame is left out, then the keys are broken, then all entries, then the columns are shown in
-    several parts, with the keys in each.
+    Empty columns are left out; without rows there is the title alone. If the width is too small,
+    headings are broken between words, then the frame is left out, then the keys are broken, then
+    all entries, then the columns are shown in several parts, with the keys in each.
 
     Attributes:
         title: above it.
@@ -83,6 +83,8 @@ class TerminalTable:
         keys = sum(i < self.keys for i in filled)
         ruled = "─" if encoding.lower().startswith("utf") else "-"
         lines = [encodable(self.title, encoding)] if self.title else []
+        if not filled:
+            return lines
         columns = [list(column) for column in zip(*rows, strict=True)]
         for heads, texts in ((False, 0), (True, 0), (True, keys), (True, len(filled))):
             min_widths = [_min_width(column, heads, i < texts) for i, column in enumerate(columns)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,9 @@ def test_bad_input(sizes: Path, capsys: Captured) -> None:
     assert main(["show", "sizes.py"]) == 2
     said = capsys.readouterr()
     assert (said.out, "qubits=1" in said.err) == ("", True)
+
+
+def test_a_study_without_a_search(sizes: Path, capsys: Captured) -> None:
+    sizes.write_text(re.sub(r"    search={.*?\n    },\n", "", SIZES, flags=re.DOTALL))
+    assert main(["show", "sizes.py"]) == 0
+    assert "\nsearch space: nothing is searched\n" in capsys.readouterr().out

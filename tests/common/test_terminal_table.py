@@ -94,3 +94,7 @@ def test_a_cell_without_factors_and_values_with_commas() -> None:
     )
     (row,) = TerminalTable.of_cells("", ("n",), [("device=a,b,shots=3", "1")]).rows
     assert row == ("a,b", "3", "1")
+
+
+def test_without_rows_there_is_the_title_alone() -> None:
+    assert TerminalTable("search space", ("parameter", "range"), []).lines(80) == ["search space"]
