@@ -26,10 +26,16 @@ from qkd_study.results import (
     retry_read,
     schema,
 )
+from qkd_study.study.dataset_factor import DATASET
 from qkd_study.study.search_methods import MINIMISED
 
 #: The cost of Pareto fronts, unless a study minimises something else.
 COST = "cost.parameters"
+#: Factors whose values have fronts of their own: with more or easier data, a model is not better.
+DATA = (
+    *(DATASET, "samples", "teacher_samples", "transfer_samples"),
+    *("validation_samples", "validation_share", "label_noise"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,12 +249,21 @@ class RunTables:
         return parameter_importance(self.runs, self.declaration.get("search", {}), pooled=True)
 
     def pareto(self, cost: str | None = None) -> pd.DataFrame:
-        """Test accuracy against a cost, and the Pareto front; see `search_analysis.pareto_table`.
+        """Test accuracy against a cost, and Pareto fronts; see `search_analysis.pareto_table`.
+
+        Each value of a factor that changes the data, such as `dataset` and `samples`, has a front.
 
         Args:
             cost: a column; default: what the study minimised, else `cost.parameters`.
         """
-        return pareto_table(self.runs, cost or self.minimised or COST, minimised=self.minimised)
+        apart = [name for name in DATA if name in self.factors]
+        return pareto_table(
+            self.runs,
+            cost or self.minimised or COST,
+            minimised=self.minimised,
+            groups={c: tuple(named[f] for f in apart) for c, named in self.cells.items()},
+            shared=self.shared,
+        )
 
 
 def label(values: Mapping[str, Any]) -> str:

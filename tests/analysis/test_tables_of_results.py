@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from qkd_study import Replicates
+from qkd_study import LogFloat, Replicates
 from qkd_study.analysis import Results, judge, mean_interval
 from qkd_study.analysis.report.prose import statement
 from qkd_study.analysis.report.scores import scores
@@ -295,3 +295,27 @@ def test_the_other_methods_call_their_functions(tmp_path: Any) -> None:
     assert isinstance(results.pareto("cost.gates"), pd.DataFrame)
     assert "gain-samples" in results.figures()
     assert results.report(tmp_path).read_text().startswith("<!doctype html>")
+
+
+def test_every_dataset_has_a_pareto_front_of_its_own() -> None:
+    """xor4 scores more than digits everywhere: one front would leave digits out."""
+    factors = {"dataset": ("digits", "xor4"), "weight_soft": (1.0, 2.0)}
+    search = {"learning_rate": LogFloat(1e-3, 1e-1)}
+    study = made_study(factors=factors, search=search, arms=("scratch", "soft"), claims=())
+    results = made_results(study=study)
+    runs = results.runs
+    small = (runs["arm"] == "soft") & runs["cell"].str.contains("weight_soft=1.0")
+    scratch = runs["arm"] == "scratch"  # a row for both weights of a dataset
+    assert not runs[scratch]["cell"].str.contains("weight_soft").any()
+    score = np.where(small, 0.7, np.where(scratch, 0.78, 0.75))
+    score += 0.1 * runs["cell"].str.contains("xor4")
+    costs = {"cost.parameters": np.where(small, 10, 50), "metric.test_accuracy": score}
+    found = replace(results, runs=runs.assign(**costs)).pareto()
+    front = found[found["on_front"]]
+    assert list(zip(front["cell"], front["arm"], strict=True)) == [
+        ("dataset=digits,weight_soft=1.0", "soft"),
+        ("dataset=xor4,weight_soft=1.0", "soft"),
+        ("dataset=digits,weight_soft=1.0", "scratch"),
+        ("dataset=xor4,weight_soft=1.0", "scratch"),
+    ]
+    assert found["arm"].value_counts().to_dict() == {"soft": 4, "scratch": 2}

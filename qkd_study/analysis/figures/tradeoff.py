@@ -9,19 +9,13 @@ from matplotlib.figure import Figure
 
 from qkd_study.analysis.figures import layout, values
 from qkd_study.analysis.figures.style import Style, styles
-from qkd_study.analysis.run_tables import COST, RunTables
+from qkd_study.analysis.run_tables import COST, DATA, RunTables
 from qkd_study.analysis.scaling.data import ACCURACY
 from qkd_study.analysis.search_analysis import confirmed_front, pareto_front
 from qkd_study.analysis.summary import in_every_cell
-from qkd_study.study.dataset_factor import DATASET
 
 PANELS = 6
 NAMED = 8
-#: Factors whose values have separate panels: with more or easier data, a model is not better.
-DATA = (
-    *(DATASET, "samples", "teacher_samples", "transfer_samples"),
-    *("validation_samples", "label_noise"),
-)
 
 
 def pareto(results: RunTables, cost: str | None = None, title: str | None = None) -> Figure:

@@ -8,7 +8,7 @@ from qkd_study.analysis import search_analysis
 from qkd_study.analysis.report.page import Subsection, Table
 from qkd_study.analysis.report.tables import ARM, CELL, Show, count, percent, points, records, table
 from qkd_study.analysis.run_tables import RunTables
-from qkd_study.analysis.summary import TRIAL
+from qkd_study.analysis.summary import TRIAL, in_every_cell
 
 
 def search(results: RunTables) -> Subsection:
@@ -60,9 +60,8 @@ def _winners(results: RunTables, best: pd.DataFrame) -> Table:
 
 def _front(results: RunTables, cost: str) -> Table:
     searched = [f"config.{name}" for name in results.declaration["search"]]
-    values = results.student_runs.drop_duplicates(TRIAL)[
-        [*TRIAL, *(c for c in searched if c != cost)]
-    ]
+    runs = in_every_cell(results.student_runs.drop_duplicates(TRIAL), results.shared)
+    values = runs[[*TRIAL, *(c for c in searched if c != cost)]]
     frame = in_order(results, results.pareto().merge(values, on=TRIAL))
     frame = frame.assign(front=["yes" if on else "" for on in frame["on_front"]])
     bare = cost.partition(".")[2]
@@ -81,8 +80,7 @@ def _front(results: RunTables, cost: str) -> Table:
     shown.append(Show("front", "on the front"))
     note = (
         f"Every configuration that the search chose for its accuracy or its {bare}, confirmed. On "
-        "the front: no other of the whole table is as accurate on the test set for less, cells "
-        "with other data included."
+        "the front: no other with the same data is as accurate on the test set for less."
     )
     return table(f"Accuracy against {bare}", note, frame, shown)
 

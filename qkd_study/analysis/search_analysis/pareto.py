@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from qkd_study.analysis.search_analysis.configurations import CELL_ARM
-from qkd_study.analysis.summary import TRIAL, confirmed, scored_trials
+from qkd_study.analysis.summary import (
+    NOTHING_SHARED,
+    TRIAL,
+    SharedCells,
+    confirmed,
+    in_every_cell,
+    scored_trials,
+)
 from qkd_study.results import mean_score
 
 
@@ -67,11 +74,12 @@ def pareto_table(
     metric: str = "metric.test_accuracy",
     *,
     minimised: str | None = None,
+    groups: Mapping[str, Hashable] | None = None,
+    shared: SharedCells = NOTHING_SHARED,
 ) -> pd.DataFrame:
     """Score against cost of the confirmed configurations, and the Pareto front.
 
-    The front is of means: a row may be on it by chance. Remove rows of cells that must not compete,
-    such as those with fewer samples, before.
+    The front is of means: a row may be on it by chance.
 
     Args:
         runs: the `runs` table.
@@ -79,19 +87,31 @@ def pareto_table(
         metric: a column that should be large.
         minimised: the column that the study minimised, if it did: then there is a row for every
             chosen configuration, otherwise for the most accurate of each cell and arm.
+        groups: by cell, what its rows compete with: each group has a front of its own, and other
+            cells are left out. Default: all cells are one group.
+        shared: see `SharedCells`. Rows that cells share stand once in each of their groups.
 
     Returns:
         cell, arm, trial, n (confirm replicates), the means of `cost` and `metric`, and on_front,
         cheapest first.
     """
     rows = confirmed(runs) if minimised is None else confirmed_front(runs, minimised)
-    by_trial = rows.groupby(TRIAL)
+    by_trial = in_every_cell(rows.assign(branch=rows["cell"]), shared).groupby(TRIAL)
     table = pd.DataFrame(
         {
             "n": by_trial.size(),
             cost: by_trial[cost].agg(mean_score),
             metric: by_trial[metric].agg(mean_score),
+            "branch": by_trial["branch"].first(),
         }
     ).reset_index()
-    front = pareto_front(table, maximise=[metric], minimise=[cost])
-    return table.assign(on_front=front).sort_values([cost, *TRIAL], ignore_index=True)
+    if groups is not None:
+        table = table[table["cell"].isin(list(groups))]
+    numbers = {group: i for i, group in enumerate(dict.fromkeys((groups or {}).values()))}
+    group = [numbers[groups[cell]] if groups else 0 for cell in table["cell"]]
+    table = table.assign(group=np.array(group, dtype=int))
+    table = table.drop_duplicates(["group", "branch", "arm", "trial"]).assign(on_front=False)
+    for _, own in table.groupby("group"):
+        table.loc[own.index, "on_front"] = pareto_front(own, maximise=[metric], minimise=[cost])
+    table = table.drop(columns=["branch", "group"])
+    return table.sort_values([cost, *TRIAL], ignore_index=True)
