@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from argparse import Namespace
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
 from qkd_study import data as datasets
-from qkd_study.common.errors import InputError, safe_repr
+from qkd_study.common.errors import InputError, StudyWarning, safe_repr
 from qkd_study.common.names import unknown
 from qkd_study.planning.plan import Plan, make_plan
 from qkd_study.study.config import parameter
@@ -20,6 +21,7 @@ from qkd_study.study.load import load_study, running
 from qkd_study.study.origin import Origin
 from qkd_study.study.parameters import Parameter, Value
 from qkd_study.study.quick import quick
+from qkd_study.study.reading import unread
 from qkd_study.study.study import Study
 
 
@@ -93,9 +95,16 @@ def planned(
 ) -> tuple[Plan, datasets.Data, str]:
     """Choose the data of a study and make the plan; returns a line about the choice, too.
 
+    Warns of fixed parameters that nothing reads: a study may be for several settings.
+
     Args:
         files: records the files that the study's own parts read.
     """
+    for name in unread(study, study.fixed):
+        given = f"{name}={study.fixed[name]}"
+        warnings.warn(
+            f"no arm of this study reads {name}: {given} has no effect.", StudyWarning, stacklevel=2
+        )
     with origin.running():
         data: datasets.Data
         if DATASET in study.factors:

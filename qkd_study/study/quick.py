@@ -22,7 +22,8 @@ def quick(study: Study) -> Study:
     tuned = dict(study.teacher_search)
     if len(tuned) > 1:
         tuned.pop("teacher_epochs", None)
-    free = EPOCHS.keys() - {*study.factors, *study.search, *tuned}
+    read = {n for n in EPOCHS for arm in study.all_arms if study.uses(arm, PARAMETERS[n])}
+    free = (read | study.fixed.keys() & EPOCHS.keys()) - {*study.factors, *study.search, *tuned}
     epochs = {
         name: min(int(study.fixed.get(name, PARAMETERS[name].default or 1)), EPOCHS[name])
         for name in sorted(free)

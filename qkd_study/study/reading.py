@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from qkd_study.study.arms import Arm
@@ -144,10 +144,10 @@ def only_read(study: Declaration, arm: Arm, values: Mapping[str, Any]) -> dict[s
     return result
 
 
-def unread(study: Declaration) -> list[str]:
-    """Searched parameters and factors on which no run of any arm depends."""
+def unread(study: Declaration, names: Iterable[str]) -> list[str]:
+    """Those of some parameters that the study sets on which no run of any arm depends."""
     found = []
-    for name in (*study.search, *study.factors):
+    for name in names:
         arms = [arm for arm in study.all_arms if reads(study, arm, study.parameters[name])]
         other, _ = study.parameters[name].only_with or (None, ())
         if arms and (other is None or other in study.search):

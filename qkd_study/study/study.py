@@ -187,7 +187,7 @@ class Study:
         check_teacher_search(self)
         if (doubt := check_methods(self)) is not None:
             warnings.warn(doubt, StudyWarning, stacklevel=3)
-        for name in unread(self):
+        for name in unread(self, (*self.search, *self.factors)):
             warnings.warn(f"no arm of this study reads {name}.", StudyWarning, stacklevel=3)
 
     def _default_arms(self) -> tuple[str, ...]:

@@ -95,3 +95,15 @@ def test_a_study_without_a_search(sizes: Path, capsys: Captured) -> None:
     sizes.write_text(re.sub(r"    search={.*?\n    },\n", "", SIZES, flags=re.DOTALL))
     assert main(["show", "sizes.py"]) == 0
     assert "\nsearch space: nothing is searched\n" in capsys.readouterr().out
+
+
+def test_what_no_arm_reads_is_named(sizes: Path, capsys: Captured) -> None:
+    says = "no arm of this study reads {0}: {0}={1} has no effect.\n"
+    plain = SIZES.replace('("scratch", "decayed", "soft", "separable-student")', '("scratch",)')
+    sizes.write_text(plain.replace('"weight_soft": LogFloat(1, 9),\n', ""))
+    for command in (["show"], ["plan", "--no-forecast"]):
+        given = ["--set", "momentum=0.5", "--set", "epochs=3", "--quick"]
+        assert main([*command, "sizes.py", *given]) == 0
+        said = capsys.readouterr().err
+        assert said.count(says.format("momentum", 0.5)) == 1
+        assert "epochs" not in said  # of teachers neither, which --quick limits
