@@ -66,7 +66,7 @@ def with_options(study: Study, options: Namespace) -> Study:
     return study.replaced(**changes) if changes else study
 
 
-def _fixed(study: Study, name: str, value: Value, option: str) -> Study:
+def _fixed(study: Study, name: str, value: Value | None, option: str) -> Study:
     """The study with one value of a parameter; says which claims are gone with the others."""
     if name == DATASET:
         known = dict.fromkeys((*map(datasets.name_of, study.datasets), *datasets.SOURCES))
@@ -80,8 +80,10 @@ def _fixed(study: Study, name: str, value: Value, option: str) -> Study:
     return found
 
 
-def _value(what: Parameter, text: str) -> Value:
+def _value(what: Parameter, text: str) -> Value | None:
     kind = what.kind
+    if text == "None" and what.optional:
+        return None
     try:
         return text if kind in ("choice", "text") else int(text) if kind == "int" else float(text)
     except ValueError:

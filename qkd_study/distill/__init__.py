@@ -13,10 +13,11 @@ from qkd_study.distill.objective import Objective, Terms, spoiled
 from qkd_study.distill.replicates import run_replicates, runs_in_batch
 from qkd_study.distill.run import RunResult, run, training_config
 from qkd_study.distill.samples import Samples, sample_splits
+from qkd_study.distill.teacher import Teacher
 from qkd_study.distill.teacher_cache import TeacherCache
 from qkd_study.distill.teacher_runs import run_phase, teachers_in_batch
 from qkd_study.distill.teacher_spec import TeacherSpec
-from qkd_study.distill.teachers import Teacher, TeacherStore
+from qkd_study.distill.teachers import TeacherStore
 from qkd_study.distill.training import (
     Diverged,
     Epoch,

@@ -181,7 +181,8 @@ class _Call:
         }
         for replicate, (setup, training, metrics, predictions) in done.items():
             validation = {"seconds_validation": training.seconds_validation}
+            tested = self.teachers.test_shots(setup.teacher_spec) if self.test else None
             results[replicate] = setup.result(
-                training, metrics, executions[replicate], seconds | validation, predictions
+                training, metrics, executions[replicate], seconds | validation, predictions, tested
             )
         return [results[replicate] for replicate in replicates]

@@ -16,10 +16,11 @@ from qkd_study.distill import scores
 from qkd_study.distill.objective import Objective, spoiled
 from qkd_study.distill.own_optimizer import OwnMaker
 from qkd_study.distill.samples import Samples, sample_splits, transfer_inputs
+from qkd_study.distill.teacher import Teacher
 from qkd_study.distill.teacher_spec import TeacherSpec
-from qkd_study.distill.teachers import Teacher, TeacherStore
+from qkd_study.distill.teachers import TeacherStore
 from qkd_study.distill.training import Epoch, TrainingConfig, TrainingResult, train
-from qkd_study.models import Model, Outputs, count_parameters, predict
+from qkd_study.models import Model, Outputs, Shots, count_parameters, predict, shots_of
 from qkd_study.students import StudentSpec, probabilities, weights_of
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
@@ -120,7 +121,8 @@ def run(
         "seconds_total": time.perf_counter() - start - (teachers.waited - waited_before),
     }
     executions = teachers.executions - executions_before
-    return setup.result(trained, metrics, executions, seconds, predictions)
+    tested = teachers.test_shots(setup.teacher_spec) if test else None
+    return setup.result(trained, metrics, executions, seconds, predictions, tested)
 
 
 @dataclass(frozen=True)
@@ -212,9 +214,11 @@ class RunSetup:
         teacher_executions: int,
         seconds: Mapping[str, float],
         predictions: Predictions | None = None,
+        tested: Shots | None = None,
     ) -> RunResult:
-        """The run's result, from its metrics, the circuit executions of its teacher, and times."""
+        """The run's result, from its metrics, its teacher's executions and shots, and times."""
         student, teacher = self.student, self.teacher
+        fired = shots_of(student)
         gates, executions = student.circuit_gates, student.circuit_executions
         if gates == 0 and teacher is not None:
             gates = teacher.gates
@@ -230,6 +234,9 @@ class RunSetup:
             "gates": gates,
             "labels": self.labels,
             "circuit_executions": executions,
+            "shots": None if student.uncounted else fired.training,
+            "test_shots": None if student.uncounted else fired.test,
+            **teacher_shots(teacher, tested),
             **seconds,
         }
         quantum: Model | Teacher = student
@@ -238,6 +245,14 @@ class RunSetup:
         weights = None if predictions is None else weights_of(self.spec, student)
         where = quantum.backend, quantum.plan
         return RunResult(metrics, costs, *where, trained.curve, predictions, weights)
+
+
+def teacher_shots(teacher: Teacher | None, tested: Shots | None = None) -> dict[str, int | None]:
+    """The columns of the shots of a teacher; `tested` are those of its answers to the test set."""
+    if teacher is None or not teacher.counted:
+        return {"teacher_shots": None, "teacher_test_shots": None}
+    total = teacher.shots.plus(tested or Shots())
+    return {"teacher_shots": total.training, "teacher_test_shots": total.test}
 
 
 def predictions_of(logits: Tensor, labels: Tensor) -> Predictions:

@@ -10,9 +10,10 @@ from qkd_study.data import Dataset
 from qkd_study.distill import scores
 from qkd_study.distill.batched import one_thread
 from qkd_study.distill.replicates import run_replicates
-from qkd_study.distill.run import RunResult
+from qkd_study.distill.run import RunResult, teacher_shots
+from qkd_study.distill.teacher import Teacher
 from qkd_study.distill.teacher_spec import TeacherSpec
-from qkd_study.distill.teachers import Teacher, TeacherStore
+from qkd_study.distill.teachers import TeacherStore
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
 from qkd_study.study.models import Ensemble
@@ -110,6 +111,7 @@ def _result(
         "teacher_parameters": teacher.parameters,
         "gates": teacher.gates,
         "circuit_executions": executions if teacher.counted else None,
+        **teacher_shots(teacher),
         **seconds,
     }
     return RunResult(metrics, costs, teacher.backend, teacher.plan, [])

@@ -4,53 +4,39 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from qkd_study.common.artifact_store import ArtifactStore, FolderArtifactStore
 from qkd_study.distill.batched import batch_models, one_thread, train_batched
 from qkd_study.distill.objective import Objective
 from qkd_study.distill.samples import Samples
+from qkd_study.distill.teacher import Teacher
 from qkd_study.distill.teacher_cache import StoredTeacher, TeacherCache
 from qkd_study.distill.teacher_ending import TeacherEnding
 from qkd_study.distill.teacher_spec import TeacherSpec
 from qkd_study.distill.tensors import read_tensors, write_tensors
 from qkd_study.distill.training import Diverged, TrainingResult, train
-from qkd_study.models import EnsembleModel, Model, Outputs, count_parameters, predict
+from qkd_study.models import (
+    EnsembleModel,
+    Model,
+    Outputs,
+    Shots,
+    count_parameters,
+    predict,
+    shots_of,
+)
 from qkd_study.study.external import CachedTeacher
 
+#: Beside tensors in the store: the shots that they took, if any.
+SHOTS_KEY = "cost.shots"
 #: Bytes of teacher outputs in the memory of a process, at most.
 MEMORY_BYTES = 256 * 2**20
-
-
-@dataclass(frozen=True)
-class Teacher:
-    """A trained teacher and its outputs for a student.
-
-    Attributes:
-        train: its outputs for the student's K training samples, then its T transfer samples.
-        validation: its logits (V, classes) for the validation samples.
-        parameters: the number of trained parameters; `None` if only its outputs are known.
-        gates: gates of one of its circuits; `None` if unknown.
-        backend: the device of its circuits; `torch` for a classical teacher; `None` if unknown.
-        plan: their execution plans; `None` for a classical teacher.
-        counted: whether its circuit executions are known.
-        ending: of its training; `None` if it was trained elsewhere, or by an earlier version.
-    """
-
-    train: Outputs
-    validation: Tensor
-    parameters: int | None
-    gates: int | None
-    backend: str | None
-    plan: str | None
-    counted: bool
-    ending: TeacherEnding | None = None
 
 
 def _no_waiting() -> AbstractContextManager[Callable[[], None]]:
@@ -93,6 +79,8 @@ class TeacherStore:
         # Executions of teachers from the cache; those of a fresh one are counted by its model.
         self._cached_executions: dict[str, int] = {}
         self._endings: dict[str, TeacherEnding] = {}
+        # What the names in the store took to compute.
+        self._shots: dict[str, Shots] = {}
 
     def get(self, spec: TeacherSpec) -> Teacher:
         """Get a teacher with its outputs for the training samples; train it if necessary."""
@@ -107,6 +95,7 @@ class TeacherStore:
                     model = self._trained(spec)
             else:
                 model = self._from_elsewhere(spec)
+            trained_with, before = self._shots.get(spec.name(), Shots()), shots_of(model)
             held_out = predict(
                 model, spec.validation_queries(), seed=spec.seed("validation")
             ).logits
@@ -114,12 +103,19 @@ class TeacherStore:
             outputs = predict(model, spec.queries(), seed=spec.seed("outputs"))
             self.executions += _executions(model)
             self.executions += self._cached_executions.pop(spec.name(), 0)
-            size = (_parameters(spec, model), model.circuit_gates)
-            counted = model.circuit_executions is not None
-            about = (*size, model.backend, model.plan, counted, self._endings.get(spec.name()))
-            teacher = Teacher(outputs, held_out, *about)
+            teacher = Teacher(
+                train=outputs,
+                validation=held_out,
+                parameters=_parameters(spec, model),
+                gates=model.circuit_gates,
+                backend=model.backend,
+                plan=model.plan,
+                counted=model.circuit_executions is not None,
+                shots=trained_with.plus(shots_of(model).minus(before)),
+                ending=self._endings.get(spec.name()),
+            )
             self._recent[key] = teacher
-            while len(self._recent) > 1 and sum(map(_bytes, self._recent.values())) > MEMORY_BYTES:
+            while len(self._recent) > 1 and _bytes(self._recent.values()) > MEMORY_BYTES:
                 self._recent.popitem(last=False)
         self._recent.move_to_end(key)
         return self._recent[key]
@@ -197,12 +193,16 @@ class TeacherStore:
         with self._lock(before):
             teacher = self._trained(before)
         self._cached_executions.pop(before.name(), None)  # not counted in rows
-        return predict(teacher, spec.samples()[1].inputs, seed=before.seed("targets"))
+        count = shots_of(teacher)
+        targets = predict(teacher, spec.samples()[1].inputs, seed=before.seed("targets"))
+        asked = shots_of(teacher).minus(count)
+        self._shots[spec.name()] = self._shots.get(before.name(), Shots()).plus(asked)
+        return targets
 
     def test_logits(self, spec: TeacherSpec) -> Tensor:
         """Logits (t, classes) of the teacher for the whole test set, computed once.
 
-        The spec must say that it `answers_test`.
+        The spec must say that it `answers_test`. `test_shots` says what they took.
         """
         if isinstance(spec.model, CachedTeacher):
             return predict(self._from_elsewhere(spec), spec.test_queries()).logits
@@ -213,6 +213,10 @@ class TeacherStore:
                 (tensors,) = self._answer([spec])
             self.executions += self._cached_executions.pop(name, 0)
         return tensors["logits"]
+
+    def test_shots(self, spec: TeacherSpec) -> Shots:
+        """The shots of `test_logits`, whoever asked for them first."""
+        return self._shots.get(_of_test(spec), Shots())
 
     def answer_test(self, specs: Sequence[TeacherSpec]) -> None:
         """Compute missing logits for the test set in batches.
@@ -251,8 +255,10 @@ class TeacherStore:
             with one_thread():
                 found = batch.test(inputs)
         else:
-            before = trained
+            before, fired = trained, [shots_of(model) for model in models]
             found = [predict(model, inputs, seed=first.seed("test")).logits for model in models]
+            for spec, model, earlier in zip(specs, models, fired, strict=True):
+                self._shots[_of_test(spec)] = shots_of(model).minus(earlier)
         answers = [{"logits": logits} for logits in found]
         counts = zip(trained, before, map(_executions, models), strict=True)
         executions = [past + after - start for past, start, after in counts]
@@ -291,6 +297,8 @@ class TeacherStore:
         self._endings[spec.name()] = TeacherEnding.of(results)
         seconds = time.perf_counter() - start
         self.seconds += seconds
+        taught = self._shots.get(spec.name(), Shots())
+        self._shots[spec.name()] = taught.plus(shots_of(model))
         self._write(spec, spec.name(), model.state_dict(), seconds, _executions(model))
         return model
 
@@ -313,6 +321,8 @@ class TeacherStore:
                 self._cached_executions[name] = found.executions
         if tensors is not None and (ending := TeacherEnding.taken(tensors)) is not None:
             self._endings[name] = ending
+        if tensors is not None and SHOTS_KEY in tensors:
+            self._shots[name] = Shots(*map(int, tensors.pop(SHOTS_KEY)))
         return tensors
 
     def _write(
@@ -326,6 +336,8 @@ class TeacherStore:
         """Write tensors, and how the training ended, to the store; with its cost to the cache."""
         if name in self._endings:
             tensors = {**tensors, **self._endings[name].tensors()}
+        if any(shots := self._shots.get(name, Shots())):
+            tensors = {**tensors, SHOTS_KEY: torch.tensor(shots)}
         write_tensors(self._artifacts, name, tensors, spec.recipe())
         if self._cache is not None:
             found = StoredTeacher(tensors, seconds, executions)
@@ -379,6 +391,5 @@ def _parameters(spec: TeacherSpec, model: Model) -> int | None:
     return sum(p.numel() for p in model.parameters()) or None
 
 
-def _bytes(teacher: Teacher) -> int:
-    tensors = (teacher.validation, *teacher.train)
-    return sum(t.numel() * t.element_size() for t in tensors if t is not None)
+def _bytes(teachers: Iterable[Teacher]) -> int:
+    return sum(teacher.bytes for teacher in teachers)

@@ -18,7 +18,7 @@ from qkd_study.distill.optimizers import Optimizer
 from qkd_study.distill.own_optimizer import OwnMaker
 from qkd_study.distill.samples import Samples
 from qkd_study.distill.scores import accuracy
-from qkd_study.models import Model, Outputs, seed_dropout, seeded_where_drawn
+from qkd_study.models import Model, Outputs, seed_dropout, seed_shots, seeded_where_drawn
 
 NO_WEIGHTS = "the weights after epoch {} are no longer numbers"
 
@@ -147,6 +147,7 @@ def train(
     """
     order = torch.Generator().manual_seed(seed)
     seed_dropout(model, seed)
+    seed_shots(model, seed, training=True)
     trained = [p for p in model.parameters() if p.requires_grad and p.numel()]
     own = config.own.make(trained) if trained and config.own is not None else None
     optimizer = config.make(trained) if trained and own is None else None
@@ -189,6 +190,7 @@ def train(
             score, trained_at = None, time.perf_counter()
             if config.validates(epoch):
                 model.eval()
+                seed_shots(model, derive(seed, 0, "validation"), training=False)
                 with seeded_draws("validation"), torch.no_grad():
                     val_logits = model(val_inputs).logits
                 score = accuracy(val_logits, validation.labels)

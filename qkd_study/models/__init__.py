@@ -15,6 +15,7 @@ from qkd_study.models.classical import MLP, AlexNet, ConvNet, LeNet5
 from qkd_study.models.convolution import ConvolutionStudent, PatchNetwork, QuanvolutionTeacher
 from qkd_study.models.effective import effective_size
 from qkd_study.models.ensemble import EnsembleModel
+from qkd_study.models.measurement import Measurement, Shots, seed_shots, shots_of
 from qkd_study.models.outputs import Model, Outputs, count_parameters, predict
 from qkd_study.models.products import ExpandedMLP, PatchPolynomialModel, products
 from qkd_study.models.reductions import Reduction, make_reduction
@@ -33,12 +34,14 @@ __all__ = [
     "HybridImageModel",
     "HybridModel",
     "LeNet5",
+    "Measurement",
     "Model",
     "Outputs",
     "PatchNetwork",
     "PatchPolynomialModel",
     "QuanvolutionTeacher",
     "Reduction",
+    "Shots",
     "build_ansatz",
     "build_model",
     "count_parameters",
@@ -48,6 +51,8 @@ __all__ = [
     "predict",
     "products",
     "seed_dropout",
+    "seed_shots",
     "seeded",
     "seeded_where_drawn",
+    "shots_of",
 ]

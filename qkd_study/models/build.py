@@ -24,6 +24,7 @@ from qkd_study.models.convolution import ConvolutionStudent, PatchNetwork, Quanv
 from qkd_study.models.effective import effective_size
 from qkd_study.models.ensemble import EnsembleModel
 from qkd_study.models.external import build_cached, build_frozen
+from qkd_study.models.measurement import Measurement
 from qkd_study.models.outputs import Model
 from qkd_study.models.products import (
     Components,
@@ -38,6 +39,7 @@ from qkd_study.quantum import (
     ExecutionPlan,
     Precision,
     Quanvolution,
+    ShotGradient,
     Simulator,
     without_entanglers,
 )
@@ -60,6 +62,12 @@ def simulator(config: Config) -> Simulator:
         cast(Precision, config.precision),
         None if config.plan in (None, "auto") else cast(ExecutionPlan, config.plan),
     )
+
+
+def measurement(config: Config) -> Measurement:
+    """The shots of a configuration's circuits."""
+    gradient = cast(ShotGradient, config.gradient or "parameter-shift")
+    return Measurement(config.shots, config.test_shots, gradient)
 
 
 def _reduction(config: Config, shape: Shape) -> Reduction:
@@ -119,7 +127,7 @@ def _quanvolution(
         simulator=simulator(config),
     )
     layer.theta.requires_grad_(of.trainable)
-    return QuanvolutionTeacher(layer, down * across, classes)
+    return QuanvolutionTeacher(layer, down * across, classes, measurement(config))
 
 
 def _circuit(of: Any, config: Config, shape: Shape, classes: int, seed: int) -> CircuitModel:
@@ -128,11 +136,18 @@ def _circuit(of: Any, config: Config, shape: Shape, classes: int, seed: int) -> 
     parts = circuit, simulator(config), classes
     angle_range = cast(float, config.angle_range)
     if isinstance(of, quantum_spec.HybridImage):
-        return HybridImageModel(*parts, shape=shape, channels=of.channels, angle_range=angle_range)
+        return HybridImageModel(
+            *parts,
+            shape=shape,
+            channels=of.channels,
+            angle_range=angle_range,
+            measurement=measurement(config),
+        )
     inputs = Inputs(
         reduction=_reduction(config, shape),
         embedding=cast(str, config.embedding),
         angle_range=angle_range,
+        measurement=measurement(config),
     )
     if isinstance(of, quantum_spec.FullyQuantum):
         return FullyQuantumModel(*parts, scale=of.scale, assignment=of.assignment, **inputs)
@@ -153,6 +168,7 @@ def _reuploading(
         classes,
         reduction=_reduction(config, shape),
         angle_range=cast(float, config.angle_range),
+        measurement=measurement(config),
     )
 
 

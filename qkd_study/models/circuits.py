@@ -5,23 +5,28 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, TypedDict, Unpack
+from typing import Any, NotRequired, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from qkd_study.models.classical import sequence, two_convolutions
+from qkd_study.models.measurement import Measurement
 from qkd_study.models.outputs import HeadedModel, Model, Outputs
 from qkd_study.models.reductions import Reduction
 from qkd_study.quantum import (
     Circuit,
+    Sampler,
     Simulator,
     amplitude_embedding,
     angle_embedding,
     basis_embedding,
     class_groups,
     effective_parameters,
+    measured,
+    on_angles,
+    on_states,
     z_values,
 )
 
@@ -116,6 +121,7 @@ class Inputs(TypedDict):
     reduction: Reduction | None
     embedding: str
     angle_range: float
+    measurement: NotRequired[Measurement | None]
 
 
 class CircuitModel(QuantumModel):
@@ -127,6 +133,7 @@ class CircuitModel(QuantumModel):
         reduction: from samples to features; `None` if a subclass computes the features.
         embedding: `angle`, `amplitude` or `basis`.
         angle_range: the rotation of a feature of value 1, in radians; angle embedding only.
+        measurement: the shots; default: exact values.
     """
 
     def __init__(
@@ -137,8 +144,10 @@ class CircuitModel(QuantumModel):
         reduction: Reduction | None,
         embedding: str,
         angle_range: float,
+        measurement: Measurement | None = None,
     ) -> None:
         super().__init__()
+        self.measurement = measurement or Measurement()
         self.circuit, self.simulator, self.reduction = circuit, simulator, reduction
         self.embedding, self.angle_range = embedding, angle_range
         angles = torch.rand(circuit.parameters, dtype=torch.float64)
@@ -177,13 +186,32 @@ class CircuitModel(QuantumModel):
 
     def run(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
         """Probabilities (batch, 2^n) of prepared inputs, and the states, if `keeps_state`."""
-        states = inputs
-        if self.reduction is not None and self.reduction.trainable:
-            states = self.embed(self.reduction(inputs))
+        features, sampler = self.features_of(inputs), self.measurement.sampler
+        if sampler is not None:
+            return self._measured(inputs, features, sampler), None
+        states = inputs if features is None else self.embed(features)
         if not self.keeps_state:
             return self.simulator.probabilities(self.circuit, self.theta, states), None
         final = self.simulator.evolve(self.circuit, self.theta, states)
         return final.real**2 + final.imag**2, final
+
+    def features_of(self, inputs: Tensor) -> Tensor | None:
+        """Features (batch, f) that trained layers compute; `None` if inputs are states."""
+        if self.reduction is not None and self.reduction.trainable:
+            features: Tensor = self.reduction(inputs)
+            return features
+        return None
+
+    def _measured(self, inputs: Tensor, features: Tensor | None, sampler: Sampler) -> Tensor:
+        """Frequencies (batch, 2^n) of the basis states."""
+        run = self.simulator, self.circuit
+        if features is None:
+            circuit, numbers = on_states(*run, inputs)
+        elif self.embedding == "angle":
+            circuit, numbers = on_angles(*run, features * self.angle_range)
+        else:
+            circuit, numbers = on_states(*run, self.embed(features))
+        return measured(circuit, self.theta, numbers, sampler)
 
 
 class HybridModel(CircuitModel, HeadedModel):
@@ -232,8 +260,11 @@ class HybridImageModel(HybridModel):
         shape: tuple[int, ...],
         channels: tuple[int, int],
         angle_range: float,
+        measurement: Measurement | None = None,
     ) -> None:
-        inputs = Inputs(reduction=None, embedding="angle", angle_range=angle_range)
+        inputs = Inputs(
+            reduction=None, embedding="angle", angle_range=angle_range, measurement=measurement
+        )
         super().__init__(circuit, simulator, classes, **inputs)
         self.shape = shape
         *colours, height, width = shape
@@ -249,9 +280,9 @@ class HybridImageModel(HybridModel):
         """Images with a channel axis."""
         return samples if samples.ndim == 4 else samples[:, None]
 
-    def forward(self, inputs: Tensor) -> Outputs:
-        """Logits (batch, classes) and expectations <Z> (batch, n)."""
-        return super().forward(self.embed(torch.tanh(self.layers(inputs))))
+    def features_of(self, inputs: Tensor) -> Tensor:
+        """What the convolutions and the linear layer return, in [-1, 1], (batch, n)."""
+        return torch.tanh(self.layers(inputs))
 
 
 class FullyQuantumModel(CircuitModel):
@@ -290,11 +321,19 @@ class FullyQuantumModel(CircuitModel):
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits (batch, classes) and probabilities of the basis states (batch, 2^n)."""
         probabilities, state = self.run(inputs)
-        return Outputs(self.logits_of(probabilities), probabilities, state)
+        sampler = self.measurement.sampler
+        shots = None if sampler is None else sampler.shots
+        return Outputs(self.logits_of(probabilities, shots), probabilities, state)
 
-    def logits_of(self, probabilities: Tensor) -> Tensor:
-        """Logits (batch, classes) of the probabilities of the basis states (batch, 2^n)."""
+    def logits_of(self, probabilities: Tensor, shots: int | None = None) -> Tensor:
+        """Logits (batch, classes) of the probabilities of the basis states (batch, 2^n).
+
+        Of frequencies over shots, every class has half a shot more than was measured (Krichevsky
+        and Trofimov 1981, doi:10.1109/TIT.1981.1056331): a class without any has a logarithm.
+        """
         grouped = probabilities @ self.get_buffer("groups").to(probabilities.dtype)
+        if shots is not None:
+            grouped = (grouped * shots + 0.5) / (shots + grouped.shape[-1] / 2)
         logits = grouped.clamp_min(SMALLEST).log()
         return logits if self.scale is None else logits * functional.softplus(self.scale)
 

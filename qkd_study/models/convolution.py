@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from qkd_study.models.activations import ACTIVATIONS, Dropout
 from qkd_study.models.circuits import QuantumModel, rank_of_readouts
+from qkd_study.models.measurement import Measurement
 from qkd_study.models.outputs import HeadedModel, Outputs
 from qkd_study.quantum import Quanvolution
 
@@ -131,20 +132,35 @@ class QuanvolutionTeacher(QuantumModel, HeadedModel):
         layer: the quanvolution.
         patches: of an image.
         classes: how many.
+        measurement: the shots; default: exact values.
     """
 
-    def __init__(self, layer: Quanvolution, patches: int, classes: int) -> None:
+    def __init__(
+        self,
+        layer: Quanvolution,
+        patches: int,
+        classes: int,
+        measurement: Measurement | None = None,
+    ) -> None:
         super().__init__()
+        self.measurement = measurement or Measurement()
         self.quanvolution, self.circuit, self.simulator = layer, layer.circuit, layer.simulator
         self.head = nn.Linear(len(layer.theta) * patches, classes)
 
     def prepare(self, samples: Tensor) -> Tensor:
-        """The states of all patches; see `Quanvolution.embed`."""
-        return self.quanvolution.embed(samples)
+        """The features of all patches, or if there are shots their states.
+
+        See `Quanvolution.embed` and `Quanvolution.states`.
+        """
+        layer = self.quanvolution
+        return layer.embed(samples) if self.measurement.is_exact else layer.states(samples)
 
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits (batch, classes) and maps (batch, filters, patches down, patches across)."""
-        maps = self.quanvolution(inputs)
+        if self.measurement.is_exact:
+            maps = self.quanvolution(inputs)
+        else:
+            maps = self.quanvolution.of_states(inputs, self.measurement.sampler)
         return Outputs(self.head(maps.flatten(1)), maps)
 
     @property

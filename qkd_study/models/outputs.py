@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from qkd_study.common.randomness import seeded_where_drawn
+from qkd_study.models.measurement import seed_shots
 
 
 class Outputs(NamedTuple):
@@ -112,9 +113,10 @@ def predict(model: Model, samples: Tensor, chunk: int = 250, *, seed: int = 0) -
     Args:
         model: is set to evaluation mode.
         samples: float32 (n, ...).
-        seed: of random numbers that the model draws.
+        seed: of random numbers that the model draws, such as the outcomes of shots.
     """
     model.eval()
+    seed_shots(model, seed, training=False)
     with seeded_where_drawn(seed, [model]):
         parts = [model(model.prepare(part)) for part in samples.split(chunk)]
     states = [p.state for p in parts if p.state is not None]

@@ -10,8 +10,17 @@ import torch
 from torch import Tensor
 
 from qkd_study.models.circuits import HybridModel
+from qkd_study.models.measurement import Measurement
 from qkd_study.models.reductions import Reduction
-from qkd_study.quantum import Circuit, Reuploaded, Simulator, effective_parameters, z_values
+from qkd_study.quantum import (
+    Circuit,
+    Reuploaded,
+    Simulator,
+    effective_parameters,
+    measured,
+    on_reuploaded,
+    z_values,
+)
 
 
 class ReuploadingModel(HybridModel):
@@ -26,6 +35,7 @@ class ReuploadingModel(HybridModel):
         classes: how many.
         reduction: from samples to at most n features.
         angle_range: the rotation of a feature of value 1, in radians.
+        measurement: the shots; default: exact values.
     """
 
     def __init__(
@@ -36,6 +46,7 @@ class ReuploadingModel(HybridModel):
         *,
         reduction: Reduction,
         angle_range: float,
+        measurement: Measurement | None = None,
     ) -> None:
         reuploaded = Reuploaded(layers, reduction.features or math.prod(reduction.shape))
         super().__init__(
@@ -45,6 +56,7 @@ class ReuploadingModel(HybridModel):
             reduction=reduction,
             embedding="angle",
             angle_range=angle_range,
+            measurement=measurement,
         )
         self.reuploaded = reuploaded
 
@@ -56,6 +68,10 @@ class ReuploadingModel(HybridModel):
         """See `CircuitModel.run`."""
         assert self.reduction is not None
         angles = self.embed(self.reduction(inputs)) if self.reduction.trainable else inputs
+        sampler = self.measurement.sampler
+        if sampler is not None:
+            circuit, numbers = on_reuploaded(self.simulator, self.reuploaded, angles)
+            return measured(circuit, self.theta, numbers, sampler), None
         final = self.reuploaded.evolve(self.simulator, self.theta, angles)
         probabilities = (final.real**2 + final.imag**2).to(angles.dtype)
         return probabilities, final if self.keeps_state else None

@@ -11,6 +11,7 @@ from qkd_study.common.errors import InputError, StudyWarning
 from qkd_study.common.memory import check_memory
 from qkd_study.data import Data, Dataset, Datasets, check_draw
 from qkd_study.planning.external import check_external, external_features
+from qkd_study.planning.shots import check_shots
 from qkd_study.study.arms import Arm
 from qkd_study.study.circuits import Quanvolution
 from qkd_study.study.dataset_factor import DATASET
@@ -94,6 +95,7 @@ def _check_arm(study: Study, arm: Arm, values: Mapping[str, Any], dataset: Datas
     student = study.setting.student_of(arm)
     values = {**values, **study.resolved(values, arm)}
     _check_model(student, values, dataset, "student")
+    check_shots(study, arm, values)
     if isinstance(student, EffectiveMlp):
         from qkd_study.models import effective_widths  # needs torch
 

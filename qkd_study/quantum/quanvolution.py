@@ -13,8 +13,10 @@ from qkd_study.common.memory import check_allocation
 from qkd_study.quantum._bilinear import BilinearForms
 from qkd_study.quantum._filters import FilterForms, Floats, Forms, halves, pauli_expectations
 from qkd_study.quantum.ansatze import quanvolution_filter, without_entanglers
-from qkd_study.quantum.embeddings import amplitude_embedding, check_finite
+from qkd_study.quantum.embeddings import amplitude_embedding, angle_embedding, check_finite
 from qkd_study.quantum.readouts import mean_z
+from qkd_study.quantum.sampled import measured, on_states
+from qkd_study.quantum.shots import Sampler
 from qkd_study.quantum.simulator import Simulator
 
 
@@ -114,7 +116,7 @@ class Quanvolution(nn.Module):
         Raises:
             ValueError: a pixel is not finite, or the features do not fit into memory.
         """
-        pixels = image_patches(images, self.kernel, self.stride)
+        pixels = self._pixels(images)
         if self.embedding == "amplitude":
             states = amplitude_embedding(
                 pixels.movedim(1, -1),
@@ -129,6 +131,40 @@ class Quanvolution(nn.Module):
         check_allocation(needed, f"embedding {patch_count} patches")
         angles = (pixels * self.angle_range).split(split, dim=1)
         return torch.cat([pauli_expectations(half) for half in angles], dim=1)
+
+    def states(self, images: Tensor) -> Tensor:
+        """The states of all patches, for `of_states`; arguments as for `embed`.
+
+        Returns:
+            (batch, patches down, patches across, 2^qubits), in the images' precision.
+        """
+        pixels, qubits = self._pixels(images).movedim(1, -1), self.circuit.qubits
+        if self.embedding == "amplitude":
+            return amplitude_embedding(pixels, qubits, zeros="ground")
+        return angle_embedding(pixels * self.angle_range, qubits)
+
+    def of_states(self, states: Tensor, sampler: Sampler | None) -> Tensor:
+        """As `forward`, of what `states` returns; measured if there is a sampler.
+
+        The outcome of a shot is how many wires are 1: the mean of Z needs no more.
+        """
+        flat, maps = states.flatten(0, -2), []
+        z = self.get_buffer("z")
+        values, place = z.unique(return_inverse=True)
+        groups = torch.nn.functional.one_hot(place).to(torch.float64).numpy()
+        for theta in self.theta:
+            if sampler is None:
+                exact = self.simulator.probabilities(self.circuit, theta, flat)
+                maps.append(exact @ z.to(exact.dtype))
+                continue
+            circuit, none = on_states(self.simulator, self.circuit, flat, outcomes=groups)
+            maps.append(measured(circuit, theta, none, sampler) @ values.to(none.dtype))
+        out: Tensor = torch.stack(maps, 1).unflatten(0, states.shape[:-1]).movedim(-1, 1)
+        return out
+
+    def _pixels(self, images: Tensor) -> Tensor:
+        """The pixels of all patches, (batch, pixels, patches down, patches across)."""
+        return image_patches(images, self.kernel, self.stride)
 
     def forms(self, theta: Floats, simulators: Sequence[Simulator] | None = None) -> FilterForms:
         """Filters with angles `theta` (F, P) as bilinear forms of what `embed` returns.

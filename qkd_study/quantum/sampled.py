@@ -28,7 +28,12 @@ _NONE = GateAngles((), (), (), 0)
 
 
 def on_states(
-    simulator: Simulator, circuit: Circuit, states: Tensor, features: Tensor | None = None
+    simulator: Simulator,
+    circuit: Circuit,
+    states: Tensor,
+    features: Tensor | None = None,
+    *,
+    outcomes: Floats | None = None,
 ) -> tuple[ShiftedCircuit, Tensor]:
     """A circuit on states that nothing before it changes.
 
@@ -37,6 +42,8 @@ def on_states(
         circuit: n qubits.
         states: amplitudes (B, 2^n), without a gradient.
         features: the samples' angles between the gates, in radians, (B, F), if there are any.
+        outcomes: which of K outcomes a basis state counts as, zeros and ones, (2^n, K); default:
+            every basis state is one.
 
     Returns:
         For `measured`: the circuit, and its samples' numbers.
@@ -54,7 +61,8 @@ def on_states(
 
     def probabilities(theta: Floats, angles: Floats) -> Floats:
         between = torch.from_numpy(angles) if circuit.features else None
-        return _exact(simulator, single, theta, states, between)
+        exact = _exact(simulator, single, theta, states, between)
+        return exact if outcomes is None else exact @ outcomes
 
     given = states.new_zeros(len(states), 0) if features is None else features
     return ShiftedCircuit(trained, data, probabilities), given

@@ -206,6 +206,32 @@ COSTS = (
         + UNKNOWN,
     ),
     Column(
+        "cost.shots",
+        INT,
+        "",
+        "shots of the student's circuits in training, those of gradients included: what hardware "
+        "would have measured; 0 if exact" + UNKNOWN,
+    ),
+    Column(
+        "cost.test_shots",
+        INT,
+        "",
+        "the same in validations and the test" + UNKNOWN,
+    ),
+    Column(
+        "cost.teacher_shots",
+        INT,
+        "",
+        "shots of the training of the teacher, whichever run trained it, and of those that taught "
+        "it; null without a teacher" + UNKNOWN,
+    ),
+    Column(
+        "cost.teacher_test_shots",
+        INT,
+        "",
+        "the same in their validations, for what the student got, and for the test; null likewise",
+    ),
+    Column(
         "cost.seconds_train",
         REAL,
         "s",

@@ -102,3 +102,29 @@ class CircuitParameters:
         role="circuit",
         changes_time=True,
     )
+    shots: int | None = parameter_field(
+        None,
+        "how often a student's circuit is measured for one sample in training; left out: exact "
+        "values and gradients",
+        low=1,
+        role="circuit",
+        optional=True,
+        cost="every shot is one more measurement",
+        changes_time=True,
+    )
+    test_shots: int | None = parameter_field(
+        None,
+        "the same for validation and test; left out: exact values",
+        low=1,
+        role="circuit",
+        optional=True,
+        cost="every shot is one more measurement",
+        changes_time=True,
+    )
+    gradient: str | None = parameter_field(
+        "parameter-shift",
+        "how gradients are estimated from shots; without shots they are exact",
+        choices=("parameter-shift", "spsa"),
+        role="circuit",
+        changes_time=True,
+    )

@@ -198,7 +198,7 @@ class Claim:
                 f"between datasets takes two or more, better six."
             )
 
-    def having(self, name: str, value: Value) -> Claim | None:
+    def having(self, name: str, value: Value | None) -> Claim | None:
         """The claim if a factor is fixed to a value; `None` if nothing of it is left."""
         if name == DATASET and self.over == DATASETS:
             return None

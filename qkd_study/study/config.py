@@ -252,6 +252,26 @@ class RunParameters:
         follows="embedding",
         changes_time=True,
     )
+    teacher_shots: int | None = parameter_field(
+        None,
+        "how often a teacher's circuit is measured for one sample in training; left out: exact "
+        "values and gradients",
+        low=1,
+        role="teacher",
+        optional=True,
+        cost="every shot is one more measurement",
+        changes_time=True,
+    )
+    teacher_test_shots: int | None = parameter_field(
+        None,
+        "the same of a trained teacher: for validation, test and what its student gets; left out: "
+        "exact values",
+        low=1,
+        role="teacher",
+        optional=True,
+        cost="every shot is one more measurement",
+        changes_time=True,
+    )
     activation: str | None = parameter_field(
         "auto",
         "activation function of a classical student; auto: that of the model's declaration",

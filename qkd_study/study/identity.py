@@ -87,7 +87,10 @@ _RESOURCES = ("trial_cpus", "trial_memory", "predictions", "weights")
 _BY_DEFAULT = {"sampler": "tpe", "pruner": "quartile", "optimizer": None}
 
 #: Parameters that earlier versions lack; their default is what those did.
-_LATER = ("teacher_ansatz", "teacher_embedding")
+_LATER = (
+    *("teacher_ansatz", "teacher_embedding"),
+    *("shots", "test_shots", "gradient", "teacher_shots", "teacher_test_shots"),
+)
 
 
 def fingerprint(study: Study, dataset_digest: str) -> str:

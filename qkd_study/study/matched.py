@@ -152,7 +152,8 @@ class EffectiveMlp(ModelSpec):
     @property
     def reads(self) -> frozenset[str]:  # type: ignore[override]
         """Those of a network, and what the circuit's effective parameters depend on."""
-        return self.of.reads - {"device", "precision", "plan"} | NETWORK
+        run = {"device", "precision", "plan", "shots", "test_shots", "gradient"}
+        return self.of.reads - run | NETWORK
 
     def embedding(self, values: Values) -> str:
         """As of the circuit."""

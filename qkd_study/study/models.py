@@ -28,7 +28,12 @@ Values = Mapping[str, Any]
 #: Parameters that classical models with hidden units read.
 NETWORK = frozenset({"activation", "dropout"})
 #: Parameters that every circuit reads.
-CIRCUIT = frozenset({"qubits", "depth", "embedding", "angle_range", "device", "precision", "plan"})
+CIRCUIT = frozenset(
+    {
+        *("qubits", "depth", "embedding", "angle_range", "device", "precision", "plan"),
+        *("shots", "test_shots", "gradient"),
+    }
+)
 
 
 class ModelSpec(ABC):

@@ -75,6 +75,7 @@ class Parameter:
         follows: the parameter whose value it has if a study does not set it.
         decides_fit: whether it affects which data and models fit together.
         changes_time: whether the time of a run depends on it.
+        optional: whether leaving it out has a meaning of its own, which `None` has in `fixed`, too.
         unit: of its column; empty if there is none.
         low, high: inclusive bounds of numbers.
         above: an exclusive lower bound.
@@ -96,6 +97,7 @@ class Parameter:
     follows: str | None = None
     decides_fit: bool = False
     changes_time: bool = False
+    optional: bool = False
     unit: str = ""
     low: float = -math.inf
     high: float = math.inf
@@ -122,7 +124,8 @@ class Parameter:
             bounds.append(f">= {self.low:g}")
         if self.high < math.inf:
             bounds.append(f"<= {self.high:g}")
-        return " and ".join([f"{noun} {bounds[0]}", *bounds[1:]]) if bounds else noun
+        text = " and ".join([f"{noun} {bounds[0]}", *bounds[1:]]) if bounds else noun
+        return f"{text}, or left out" if self.optional else text
 
     def check(self, value: object) -> Value:
         """Return `value` in the parameter's type.

@@ -9,7 +9,7 @@ from qkd_study.study.arms import Arm
 from qkd_study.study.models import Ensemble, Own
 from qkd_study.study.own_parameters import together
 from qkd_study.study.parameters import Parameter
-from qkd_study.study.setting import NETWORKS, TAUGHT, TEACHERS, Setting
+from qkd_study.study.setting import NETWORKS, SHOTS, TAUGHT, TEACHERS, Setting
 from qkd_study.study.space import Range
 
 
@@ -64,13 +64,15 @@ def reads(study: Declaration, arm: Arm, what: Parameter) -> bool:
         return False
     if what.unlabelled:
         return any(not term.labels for term in arm.comparisons)
+    if what.name == "gradient":
+        return _estimates_gradients(study, arm, trains_teacher)
     if what.role in ("student", "both"):
         return _matters(study, arm, what)
     if what.role in ("circuit", "network") and what.name in study.setting.student_of(arm).reads:
         return True
     if not trains_teacher:
         return False
-    if what.name in (*TEACHERS.values(), *NETWORKS, *NETWORKS.values()):
+    if what.name in (*TEACHERS.values(), *NETWORKS, *NETWORKS.values(), *SHOTS, *SHOTS.values()):
         return what.name in study.setting.read_by_teacher(arm, study.generations)
     return what.role == "teacher" or what.name in study.setting.teacher_of(arm).reads
 
@@ -80,6 +82,14 @@ def _by_term(arm: Arm, what: Parameter) -> bool:
     if not set(what.terms).isdisjoint(arm.term_names):
         return True
     return any(what.name in term.term.reads for term in arm.own_terms)
+
+
+def _estimates_gradients(study: Declaration, arm: Arm, trains_teacher: bool) -> bool:
+    """Whether student or teacher are circuits that are trained with shots."""
+    models = {"shots": study.setting.student_of(arm)}
+    if trains_teacher:
+        models["teacher_shots"] = study.setting.teacher_of(arm)
+    return any(study.sets(shots) and "gradient" in of.reads for shots, of in models.items())
 
 
 def _matters(study: Declaration, arm: Arm, what: Parameter) -> bool:

@@ -22,6 +22,8 @@ TEACHERS = {
 }
 #: Parameters of classical students -> those of their classical teachers.
 NETWORKS = {name: f"teacher_{name}" for name, what in PARAMETERS.items() if what.role == "network"}
+#: Parameters of a student's measurements -> those of its teacher's.
+SHOTS = {"shots": "teacher_shots", "test_shots": "teacher_test_shots"}
 #: The term by which successive teachers teach each other.
 TEACHING = TERMS["soft"]
 #: Parameters that a teacher reads if it was taught itself.
@@ -149,15 +151,16 @@ class Setting(ABC):
         reads, own = self.teacher_of(arm).reads, self.has_own_circuit(arm)
         circuit = (teachers for name, teachers in TEACHERS.items() if own and name in reads)
         networks = NETWORKS if self.has_own_network(arm) else {}
-        network = (networks.get(name, name) for name in self._teacher_reads(arm, generation))
-        return [*network, *circuit]
+        apart = {**networks, **SHOTS}
+        names = (apart.get(name, name) for name in self._teacher_reads(arm, generation))
+        return [*names, *circuit]
 
     def _teacher_reads(self, arm: Arm, generation: int) -> list[str]:
         if not self.trains_teacher(arm):
             return []
         reads = self.teacher_of(arm).reads | (TAUGHT if generation > 1 else frozenset())
         # A teacher does not depend on later ones.
-        apart = {*TEACHERS.values(), *NETWORKS.values(), "generations"}
+        apart = {*TEACHERS.values(), *NETWORKS.values(), *SHOTS.values(), "generations"}
         built_in = [
             name
             for name, what in PARAMETERS.items()
@@ -174,7 +177,11 @@ class Setting(ABC):
             generation: of the teacher, counted from 1.
         """
         own = self.of_teacher(values, arm)
-        return {name: own[name] for name in self._teacher_reads(arm, generation)}
+        found = {name: own[name] for name in self._teacher_reads(arm, generation)}
+        for name in (*SHOTS, "gradient"):  # so that a recipe without shots is as before them
+            if name in found and own["shots" if name == "gradient" else name] is None:
+                del found[name]
+        return found
 
     def has_own_circuit(self, arm: Arm) -> bool:
         """Whether an arm's teacher has a circuit apart from the student's: see `TEACHERS`."""
@@ -192,9 +199,10 @@ class Setting(ABC):
         `activation`, `hidden` and `dropout` are those with `teacher_` before them, unless the
         teacher is a student. If only the teacher is quantum, `qubits`, `depth`, `reduction`,
         `ansatz` and `embedding` are its own; if both are, those with `teacher_` before them are,
-        which default to the former.
+        which default to the former. `shots` and `test_shots` are `teacher_shots` and
+        `teacher_test_shots` in any case.
         """
-        own = dict(values)
+        own = {**values, **{name: values[teachers] for name, teachers in SHOTS.items()}}
         if self.has_own_circuit(arm):
             for name, teachers in TEACHERS.items():
                 own[name] = values[teachers] or values[name]

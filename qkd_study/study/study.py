@@ -166,7 +166,8 @@ class Study:
         check_place({at: {p.name: v for p, v in self._named(at)} for at in places})
         for where in ("search", "teacher_search"):
             self._set(where, {p.name: check_range(p, v, where) for p, v in self._named(where)})
-        self._set("fixed", {p.name: p.check(v) for p, v in self._named("fixed")})
+        fixed = [(p, v) for p, v in self._named("fixed") if v is not None or not p.optional]
+        self._set("fixed", {p.name: p.check(v) for p, v in fixed})
         self._check_size()
         check_optimizer(self.optimizer, as_parameter=self.sets("optimizer"))
         arms = (
@@ -383,7 +384,7 @@ class Study:
         """A copy with some fields changed, which is checked again."""
         return dataclasses.replace(self, **changes)
 
-    def with_fixed(self, name: str, value: Value) -> Study:
+    def with_fixed(self, name: str, value: Value | None) -> Study:
         """A copy in which one parameter is fixed to a value, wherever it was before."""
         parameter(name, self.parameters)
         claims = [claim.having(name, value) for claim in self.claims]

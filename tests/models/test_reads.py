@@ -58,6 +58,12 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "hidden": (4, 6),
     "dropout": (0.0, 0.5),
 }
+#: Without shots, nothing reads the gradient; with them, rounding is lost in the frequencies.
+MEASURED: dict[str, tuple[Any, Any]] = {
+    "shots": (3, 4),
+    "test_shots": (5, 6),
+    "gradient": ("parameter-shift", "spsa"),
+}
 FIXED = {"samples": 9, "validation_samples": 12, "epochs": 2, "batch_size": 4}
 
 
@@ -110,7 +116,7 @@ def of_study(of: ModelSpec, **fixed: Any) -> tuple[Study, Config]:
 
 @pytest.mark.parametrize("of", MODELS, ids=repr)
 def test_what_a_model_reads_is_what_it_depends_on(of: ModelSpec, tmp_path: Path) -> None:
-    assert set(VALUES) == {
+    assert {*VALUES, *MEASURED} == {
         name for name, what in PARAMETERS.items() if what.role in ("circuit", "network")
     }
     first = {name: values[0] for name, values in VALUES.items()}
@@ -127,11 +133,25 @@ def test_what_a_model_reads_is_what_it_depends_on(of: ModelSpec, tmp_path: Path)
         whole = [did(of, replace(config, features=0, qubits=n), tmp_path) for n in VALUES["qubits"]]
         assert whole[0] != whole[1]
         matters.add("qubits")
-    assert matters == of.reads
+    assert matters == of.reads - MEASURED.keys()
     assert Ensemble(of).reads == of.reads
     # And what is not read is null in the rows.
     _, stated = of_study(of, **first)
-    assert {name for name in VALUES if getattr(stated, name) is not None} == of.reads
+    read = {name for name in VALUES if getattr(stated, name) is not None}
+    assert read == of.reads - MEASURED.keys()
+
+
+@pytest.mark.parametrize("of", MODELS, ids=repr)
+def test_whose_circuits_read_shots_depends_on_them(of: ModelSpec, tmp_path: Path) -> None:
+    first = {name: values[0] for name, values in {**VALUES, **MEASURED}.items()}
+    config = replace(of_study(of)[1], **first)
+    base = did(of, config, tmp_path)
+    assert did(of, config, tmp_path) == base
+    others = {name: replace(config, **{name: other}) for name, (_, other) in MEASURED.items()}
+    matters = {name for name, other in others.items() if did(of, other, tmp_path) != base}
+    assert matters == of.reads & MEASURED.keys()
+    _, stated = of_study(of, **first)
+    assert {name for name in MEASURED if getattr(stated, name) is not None} == matters
 
 
 @pytest.mark.parametrize("name", [p.name for p in PARAMETERS.values() if p.only_with])

@@ -315,7 +315,7 @@ def test_every_parameter_can_be_fixed_crossed_or_searched(name: str) -> None:
     if what.role == "network" or name.removeprefix("teacher_") in NETWORKS:
         setting = ClassicalToClassical(Mlp(), Mlp())
         arms = ("scratch", "soft", "self-teacher")
-    other, allowed = what.only_with or ("epochs", (5,))
+    other, allowed = what.only_with or (("shots", (5,)) if name == "gradient" else ("epochs", (5,)))
     parts: tuple[dict[str, dict[str, Any]], ...] = (
         {"fixed": {name: values[0]}},
         {"factors": {name: values}},

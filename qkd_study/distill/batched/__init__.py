@@ -66,6 +66,8 @@ def can_batch(spec: ModelSpec, terms: Iterable[Term], config: Config, shape: Sha
         spec, config, shape: as for `BatchedModel.accepts`.
         terms: of the loss, without the cross-entropy.
     """
+    if config.shots or config.test_shots:  # every replicate draws its own
+        return False
     kind = KINDS.get(type(spec))
     with_gradients = all(term.name in BATCHED_TERMS for term in terms)
     return with_gradients and kind is not None and kind.accepts(spec, config, shape)
