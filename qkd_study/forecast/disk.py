@@ -16,7 +16,9 @@ from qkd_study.data import Data, Dataset
 from qkd_study.distill import Epoch, RunResult
 from qkd_study.forecast.workload import Workload, suggestions_of
 from qkd_study.results import Record, finished, start_tables, write_records
-from qkd_study.results.schema import COSTS, METRICS, REAL
+from qkd_study.results.column import REAL
+from qkd_study.results.costs import COSTS
+from qkd_study.results.schema import METRICS
 from qkd_study.students import StudentSpec
 from qkd_study.study.study import Study
 from qkd_study.study.trial import Trial

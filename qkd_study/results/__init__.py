@@ -1,5 +1,6 @@
 """The tables of a run, its folder, and its copy in an object store."""
 
+from qkd_study.results.column import Column
 from qkd_study.results.compact import compact_tables, finish_compaction
 from qkd_study.results.description import describe
 from qkd_study.results.folder import (
@@ -27,7 +28,6 @@ from qkd_study.results.rows import Record, Row, finished, mean_score, score, wit
 from qkd_study.results.schema import (
     RUNS,
     TABLES,
-    Column,
     is_share,
     largest_difference,
     schema,

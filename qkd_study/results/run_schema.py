@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from qkd_study.results.schema import INT, REAL, TEXT, Column, loss_column, own_fields, schema
+from qkd_study.results.column import INT, REAL, TEXT, Column
+from qkd_study.results.schema import loss_column, own_fields, schema
 from qkd_study.study.config import TERMS
 from qkd_study.study.study import Study
 

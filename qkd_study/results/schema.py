@@ -6,33 +6,26 @@ import math
 import types
 import typing
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
 import pyarrow as pa
 
+from qkd_study.results.column import (
+    INT,
+    REAL,
+    REPEATED_TEXT,
+    SMALL_INT,
+    TEXT,
+    TIME,
+    UNKNOWN,
+    Column,
+)
+from qkd_study.results.costs import COSTS
 from qkd_study.study.config import PARAMETERS, TERMS, Config
 from qkd_study.study.parameters import Term
 
 #: Incremented when a column changes its meaning or is removed, not for new columns.
 TABLE_VERSION = 1
-
-TEXT, INT, REAL = pa.string(), pa.int64(), pa.float64()
-#: For tables with many rows per run: texts that repeat, and small integers.
-REPEATED_TEXT, SMALL_INT = pa.dictionary(pa.int32(), pa.string()), pa.int32()
-TIME = pa.timestamp("us", tz="UTC")
-#: For values that a model of a study's own may provide as properties of `qkd_study.models.Model`.
-UNKNOWN = "; null if a quantum model of the study's own does not say"
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column: its name, Arrow type, unit (empty if there is none) and meaning."""
-
-    name: str
-    type: pa.DataType
-    unit: str
-    meaning: str
-
 
 KEYS = (
     Column("study", TEXT, "", "name of the study"),
@@ -157,112 +150,6 @@ METRICS = (
         "epochs",
         "the chosen epoch: the last, or of those validated the first with the highest accuracy",
     ),
-)
-
-COSTS = (
-    Column("cost.parameters", INT, "", "trainable numbers of the student"),
-    Column(
-        "cost.parameters_quantum", INT, "", "those of them that are angles of circuits" + UNKNOWN
-    ),
-    Column(
-        "cost.parameters_effective",
-        INT,
-        "",
-        "those of the angles that act: the rank, summed over circuits, of the Jacobian of what is "
-        "read out in the angles; null above 12 qubits" + UNKNOWN,
-    ),
-    Column(
-        "cost.teacher_parameters",
-        INT,
-        "",
-        "trainable numbers of the teacher, also of one that was trained elsewhere; null without "
-        "one, and where only its outputs are known",
-    ),
-    Column(
-        "cost.teacher_queries",
-        INT,
-        "",
-        "samples for which the student got outputs of its teacher: its training samples and its "
-        "transfer samples; null without a teacher",
-    ),
-    Column(
-        "cost.gates",
-        INT,
-        "",
-        "gates of one circuit of the student, else of the teacher; 0 without any" + UNKNOWN,
-    ),
-    Column(
-        "cost.labels",
-        INT,
-        "",
-        "labelled samples of the run's draw: for training, also the teacher's, and for validation; "
-        "not those of a teacher that was trained elsewhere",
-    ),
-    Column(
-        "cost.circuit_executions",
-        INT,
-        "",
-        "circuit executions of this run, teacher included unless it was trained elsewhere"
-        + UNKNOWN,
-    ),
-    Column(
-        "cost.shots",
-        INT,
-        "",
-        "shots of the student's circuits in training, those of gradients included: what hardware "
-        "would have measured; 0 if exact" + UNKNOWN,
-    ),
-    Column(
-        "cost.test_shots",
-        INT,
-        "",
-        "the same in validations and the test" + UNKNOWN,
-    ),
-    Column(
-        "cost.teacher_shots",
-        INT,
-        "",
-        "shots of the training of the teacher, whichever run trained it, and of those that taught "
-        "it; null without a teacher" + UNKNOWN,
-    ),
-    Column(
-        "cost.teacher_test_shots",
-        INT,
-        "",
-        "the same in their validations, for what the student got, and for the test; null likewise",
-    ),
-    Column(
-        "cost.seconds_train",
-        REAL,
-        "s",
-        "wall time of training the student; of replicates trained together, an even share",
-    ),
-    Column(
-        "cost.seconds_validation",
-        REAL,
-        "s",
-        "of it, validations of the student; an even share likewise",
-    ),
-    Column(
-        "cost.seconds_test",
-        REAL,
-        "s",
-        "wall time of the test set, the teacher's logits for it included; an even share likewise",
-    ),
-    Column(
-        "cost.seconds_teacher",
-        REAL,
-        "s",
-        "wall time of training a teacher in this run, or before if it came from the cache; else 0; "
-        "an even share likewise",
-    ),
-    Column(
-        "cost.seconds_total",
-        REAL,
-        "s",
-        "wall time of the run, without waiting for a teacher; an even share likewise",
-    ),
-    Column("cost.peak_rss_mb", REAL, "MB", "peak memory of the worker process so far"),
 )
 
 WHERE = (

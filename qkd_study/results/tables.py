@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from qkd_study.common.atomic import PARTIAL, replaced
+from qkd_study.results.column import Column
 from qkd_study.results.reading import read_table
 from qkd_study.results.rows import Record, Row
 from qkd_study.results.run_schema import (
@@ -23,7 +24,7 @@ from qkd_study.results.run_schema import (
     run_schema,
     write_options,
 )
-from qkd_study.results.schema import RUN_KEY, TABLES, Column, schema
+from qkd_study.results.schema import RUN_KEY, TABLES, schema
 from qkd_study.study.trial import Trial
 
 #: The tables with several rows per run; a trial's file in `runs/` is written after theirs.
