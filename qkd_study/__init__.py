@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from qkd_study.analysis import Results, load
     from qkd_study.cli.from_python import plan, run
     from qkd_study.common.errors import InputError, StudyWarning
-    from qkd_study.data import Arrays, DataFile, Subset
+    from qkd_study.data import Arrays, DataFile, EvolvedStates, GroundStates, Subset
     from qkd_study.students import Student, load_student
     from qkd_study.study import (
         ARMS,
@@ -67,9 +67,11 @@ __all__ = [
     "Convolution",
     "DataFile",
     "Ensemble",
+    "EvolvedStates",
     "Float",
     "FrozenTeacher",
     "FullyQuantum",
+    "GroundStates",
     "HybridCircuit",
     "HybridImage",
     "InputError",
@@ -102,7 +104,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    **dict.fromkeys(("Arrays", "DataFile", "Subset"), "qkd_study.data"),
+    **dict.fromkeys(
+        ("Arrays", "DataFile", "EvolvedStates", "GroundStates", "Subset"), "qkd_study.data"
+    ),
     **dict.fromkeys(("Results", "load"), "qkd_study.analysis"),
     **dict.fromkeys(("plan", "run"), "qkd_study.cli.from_python"),
     **dict.fromkeys(("Student", "load_student"), "qkd_study.students"),

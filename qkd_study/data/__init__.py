@@ -12,6 +12,8 @@ from qkd_study.data.datasets import (
 )
 from qkd_study.data.declared import Arrays, DataFile, DataSource, Subset, whole, within
 from qkd_study.data.draw import Draw, check_draw, draw, noisy_labels
+from qkd_study.data.evolved_states import EvolvedStates
+from qkd_study.data.ground_states import GroundStates
 
 __all__ = [
     "SOURCES",
@@ -22,6 +24,8 @@ __all__ = [
     "Dataset",
     "Datasets",
     "Draw",
+    "EvolvedStates",
+    "GroundStates",
     "Subset",
     "check_draw",
     "choose",

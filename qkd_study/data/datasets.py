@@ -13,6 +13,7 @@ from qkd_study.data.dataset import Dataset
 from qkd_study.data.declared import Arrays, DataFile, DataSource, Subset, absence, file_of
 from qkd_study.data.download import through
 from qkd_study.data.sources import SOURCES, Source, named
+from qkd_study.data.state_sets import StateSet
 
 __all__ = [
     "SOURCES",
@@ -26,18 +27,18 @@ __all__ = [
 ]
 
 
-def source(entry: DataSource) -> Source | Subset | Arrays | DataFile:
+def source(entry: DataSource) -> Source | Subset | Arrays | DataFile | StateSet:
     """The object that fetches and loads an entry of a study's `datasets`.
 
     Raises:
         InputError: no dataset has this name, or it is neither a name nor a declaration.
     """
-    if isinstance(entry, Subset | Arrays | DataFile):
+    if isinstance(entry, Subset | Arrays | DataFile | StateSet):
         return entry
     if not isinstance(entry, str):
         raise InputError(
-            f"a dataset must be a name ({', '.join(SOURCES)}) or one of Subset(...), Arrays(...) "
-            f"and DataFile(...), but got {safe_repr(entry)}."
+            f"a dataset must be a name ({', '.join(SOURCES)}) or one of Subset(...), Arrays(...), "
+            f"DataFile(...), GroundStates(...) and EvolvedStates(...), but got {safe_repr(entry)}."
         )
     return named(entry)
 
@@ -106,7 +107,7 @@ def fetch_all(entries: Sequence[DataSource], progress: Progress = no_progress) -
 
 
 def _fetched(
-    entry: DataSource, candidate: Source | Subset | Arrays | DataFile, progress: Progress
+    entry: DataSource, candidate: Source | Subset | Arrays | DataFile | StateSet, progress: Progress
 ) -> str | None:
     """Fetch an entry; returns why it cannot be had, if so."""
     if not candidate.available():

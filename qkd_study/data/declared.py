@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from qkd_study.common.errors import InputError, is_text, safe_repr
+from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.common.progress import Progress, no_progress
 from qkd_study.common.python_values import as_python
 from qkd_study.data.arrays import TEST_SHARE, build
@@ -21,22 +21,15 @@ from qkd_study.data.data_file import (
     read_data_file,
 )
 from qkd_study.data.dataset import Dataset, Ints, Raw
+from qkd_study.data.declared_names import checked_class_names, checked_name
 from qkd_study.data.hugging_face import read_folder
-from qkd_study.data.sources import SOURCES, Source, named
+from qkd_study.data.sources import Source, named
+from qkd_study.data.state_sets import StateSet
+from qkd_study.data.states import KINDS, state_samples
 from qkd_study.data.torch_dataset import names_in, read_torch_dataset
 
 #: Above every number of a class.
 MOST_CLASSES = 1_000_000_000
-
-
-def _checked_name(kind: str, name: object) -> str:
-    if not is_text(name) or not name.isprintable() or len(name) > 100:
-        raise InputError(f"name of {kind} must be a line of text, but got {safe_repr(name)}.")
-    if name in SOURCES:
-        raise InputError(
-            f"name of {kind} must not be that of a known dataset, but got {safe_repr(name)}."
-        )
-    return str(name)
 
 
 @dataclass(frozen=True)
@@ -82,7 +75,7 @@ class Subset:
         of = self.of if isinstance(self.of, str) else self.of.name
         if not self.name:
             object.__setattr__(self, "name", f"{of}:{','.join(map(str, chosen))}")
-        object.__setattr__(self, "name", _checked_name("Subset", self.name))
+        object.__setattr__(self, "name", checked_name("Subset", self.name))
         if isinstance(base, Subset):
             self._check(len(base.classes))
         elif isinstance(base, Arrays):
@@ -134,7 +127,7 @@ class Subset:
         """The same declaration, with a relative path of a file resolved from `folder`."""
         return replace(self, of=within(self.of, folder))
 
-    def _base(self) -> Source | Subset | Arrays | DataFile:
+    def _base(self) -> Source | Subset | Arrays | DataFile | StateSet:
         return named(self.of) if isinstance(self.of, str) else self.of
 
     def _check(self, count: int) -> None:
@@ -176,6 +169,9 @@ class Arrays:
             whole. Both numbers are those of the pool, the samples without the test set.
         class_names: names of the integers 0, 1, ... in `y`, for tables and figures; by default
             the classes are their own names.
+        kind: `samples`, or `states`: `x` holds amplitudes of states of qubits, real or complex,
+            (n, 2^qubits), of norm 1. They are normalised to the last digit; complex ones become
+            their real and imaginary parts, (n, 2, 2^qubits).
     """
 
     name: str
@@ -187,21 +183,30 @@ class Arrays:
     divide_by: float | None = None
     standardise: bool = False
     class_names: Sequence[str] | None = field(default=None, repr=False)
+    kind: str = field(default="samples", repr=False, metadata={"later": True})
     _dataset: Dataset = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", _checked_name("Arrays", self.name))
+        object.__setattr__(self, "name", checked_name("Arrays", self.name))
         object.__setattr__(self, "test_share", as_python(self.test_share))
         object.__setattr__(self, "divide_by", as_python(self.divide_by))
+        who, x, test_x, divide_by = f"dataset {self.name!r}", self.x, self.test_x, self.divide_by
+        if self.kind not in KINDS:
+            raise InputError(
+                f"{who}: kind must be one of {', '.join(KINDS)}, but got {safe_repr(self.kind)}."
+            )
+        if self.kind == "states":
+            x, test_x = state_samples(who, x, test_x, divide_by, self.standardise)
+            divide_by = 1
         dataset = build(
-            f"dataset {self.name!r}",
+            who,
             self.name,
-            (self.x, self.y),
-            (self.test_x, self.test_y),
+            (x, self.y),
+            (test_x, self.test_y),
             self.test_share,
-            self.divide_by,
+            divide_by,
             standardise=self.standardise,
-            names=_names(self.name, self.class_names),
+            names=checked_class_names(self.name, self.class_names),
         )
         object.__setattr__(self, "_dataset", dataset)
 
@@ -295,7 +300,7 @@ class DataFile:
             )
         if not self.name:
             object.__setattr__(self, "name", Path(self.path).stem)
-        object.__setattr__(self, "name", _checked_name("DataFile", self.name))
+        object.__setattr__(self, "name", checked_name("DataFile", self.name))
         dropped = (self.drop,) if isinstance(self.drop, str) else self.drop
         object.__setattr__(self, "drop", tuple(dropped) if isinstance(dropped, list) else dropped)
         check_table_options(Path(self.path), self.options)
@@ -344,18 +349,7 @@ class DataFile:
         )
 
 
-def _names(of: str, given: object) -> Sequence[str] | None:
-    if given is None:
-        return None
-    if isinstance(given, str) or not isinstance(given, Sequence) or not all(map(is_text, given)):
-        raise InputError(
-            f"dataset {of!r}: class_names must be such as ('cat', 'dog'), but got "
-            f"{safe_repr(given)}."
-        )
-    return tuple(given)
-
-
-DataSource = str | Subset | Arrays | DataFile
+DataSource = str | Subset | Arrays | DataFile | StateSet
 
 
 def within(entry: DataSource, folder: Path) -> DataSource:
@@ -363,7 +357,7 @@ def within(entry: DataSource, folder: Path) -> DataSource:
     return entry.within(folder) if isinstance(entry, Subset | DataFile) else entry
 
 
-def whole(entry: DataSource) -> str | Arrays | DataFile:
+def whole(entry: DataSource) -> str | Arrays | DataFile | StateSet:
     """The underlying dataset of a `Subset`, or the entry itself."""
     while isinstance(entry, Subset):
         entry = entry.of
