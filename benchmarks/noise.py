@@ -43,7 +43,11 @@ def measure(qubits: int, pair: float, repeats: int) -> tuple[list[float], float]
     states = rng.normal(size=(SAMPLES, 2**qubits))
     states /= np.linalg.norm(states, axis=1, keepdims=True)
     angles: list[float] = rng.uniform(-3, 3, circuit.parameters).tolist()
-    noisy, given, theta = NoisyCircuit(circuit, noise), torch.tensor(states), torch.tensor(angles)
+    noisy, given, theta = (
+        NoisyCircuit(circuit, noise),
+        torch.tensor(states),
+        torch.tensor(angles, dtype=torch.float64),
+    )
 
     def forward() -> torch.Tensor:
         return noisy.probabilities(theta, given)

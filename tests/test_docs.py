@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from qkd_study import Noise
 from qkd_study.cli.main import main
 from qkd_study.data import choose, load, name_of
 from qkd_study.planning.plan import make_plan
@@ -128,6 +129,35 @@ def test_any_quantum_model_teaches_any_classical_one(tmp_path: Path, cli: Cli) -
     soft = rows[(rows["phase"] == "confirm") & (rows["arm"] == "soft")]
     assert set(soft["cost.teacher_parameters"]) == {2 * 6 * 3 + 7 * 10}
     assert set(soft["where.backend"]) == {"lightning.qubit"}
+
+
+def on_hardware() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "on_hardware.md").read_text(), re.S)
+
+
+def test_studies_with_noise_can_be_planned(tmp_path: Path) -> None:
+    for number, code in enumerate(on_hardware()):
+        path = tmp_path / f"noise{number}.py"
+        path.write_text(code)
+        assert make_plan(load_study(path), load("digits")).teachers > 0
+    page = (ROOT / "docs" / "on_hardware.md").read_text()
+    (calibration,) = re.findall(r"```json\n(.*?)```", page, re.S)
+    (tmp_path / "device.json").write_text(calibration)
+    assert Noise.from_calibration(tmp_path / "device.json").qubits == 2
+
+
+@pytest.mark.slow
+def test_a_study_with_noise_runs(tmp_path: Path, cli: Cli) -> None:
+    (tmp_path / "noisy.py").write_text(on_hardware()[1])
+    few = ["--set", "epochs=2", "--set", "teacher_epochs=2", "--replicates", "2"]
+    done = cli("run", "noisy.py", *few)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = pd.read_parquet(tmp_path / "results" / "noisy" / "latest" / "runs")
+    plans = rows.groupby("config.noise_scale")["where.plan"].unique().map(set).to_dict()
+    assert "density-matrix" not in plans[0.0]
+    assert plans[1.0] == plans[4.0] == {"density-matrix"}
+    again = cli("replay", "noisy", "--replicate", "1000").stdout.splitlines()
+    assert [line.endswith("equal to the last bit") for line in again] == [True] * 6
 
 
 @pytest.mark.slow

@@ -16,7 +16,16 @@ from qkd_study.study.dataset_factor import DATASET
 from qkd_study.study.study import Study
 
 #: Parameters of models that are no numbers and change the cost.
-UNORDERED = ("ansatz", "reduction", "embedding", "device", "precision", "plan", "activation")
+UNORDERED = (
+    "ansatz",
+    "reduction",
+    "embedding",
+    "device",
+    "precision",
+    "plan",
+    "activation",
+    "noise_in",
+)
 #: Every parameter that the cost of a run depends on.
 COSTLY = frozenset(p.name for p in PARAMETERS.values() if p.changes_time)
 
@@ -105,7 +114,7 @@ def shape_of(study: Study, training: Training) -> Shape:
     if DATASET in study.factors:
         kind[DATASET] = config.dataset
     kind |= {one.name: vars(config)[one.name] for one in model.declares if one.kind != "int"}
-    kind["drops"] = bool(own.get("dropout"))
+    kind["drops"], kind["noisy"] = bool(own.get("dropout")), bool(own.get("noise_scale"))
     wires, depth = 2.0 ** (own.get("qubits") or 0), own.get("depth") or 1
     sizes = samples, ceil(samples / batch), answered, validation, wires, depth, training.group
     width = own.get("hidden") or 1

@@ -25,6 +25,7 @@ from qkd_study.models.effective import effective_size
 from qkd_study.models.ensemble import EnsembleModel
 from qkd_study.models.external import build_cached, build_frozen
 from qkd_study.models.measurement import Measurement
+from qkd_study.models.noise import noisy_circuit
 from qkd_study.models.outputs import Model
 from qkd_study.models.products import (
     Components,
@@ -36,6 +37,7 @@ from qkd_study.models.products import (
 from qkd_study.models.reductions import Reduction, make_reduction
 from qkd_study.models.reuploading import ReuploadingModel
 from qkd_study.quantum import (
+    Circuit,
     ExecutionPlan,
     Precision,
     Quanvolution,
@@ -133,6 +135,15 @@ def _quanvolution(
 def _circuit(of: Any, config: Config, shape: Shape, classes: int, seed: int) -> CircuitModel:
     ansatz = build_ansatz(config, of.ansatz, seed)
     circuit = ansatz if of.entangling else without_entanglers(ansatz)
+    model = _of_circuit(of, circuit, config, shape, classes)
+    model.noisy = noisy_circuit(of.noise, config, circuit)
+    model.noisy_training = config.noise_in == "training+test"
+    return model
+
+
+def _of_circuit(
+    of: Any, circuit: Circuit, config: Config, shape: Shape, classes: int
+) -> CircuitModel:
     parts = circuit, simulator(config), classes
     angle_range = cast(float, config.angle_range)
     if isinstance(of, quantum_spec.HybridImage):

@@ -17,6 +17,7 @@ from qkd_study.models.outputs import HeadedModel, Model, Outputs
 from qkd_study.models.reductions import Reduction
 from qkd_study.quantum import (
     Circuit,
+    NoisyCircuit,
     Sampler,
     Simulator,
     amplitude_embedding,
@@ -134,7 +135,14 @@ class CircuitModel(QuantumModel):
         embedding: `angle`, `amplitude` or `basis`.
         angle_range: the rotation of a feature of value 1, in radians; angle embedding only.
         measurement: the shots; default: exact values.
+
+    Attributes:
+        noisy: the circuit with noise; `None` without any.
+        noisy_training: whether it acts in training too, and not in evaluation alone.
     """
+
+    noisy: NoisyCircuit | None = None
+    noisy_training: bool = False
 
     def __init__(
         self,
@@ -187,9 +195,15 @@ class CircuitModel(QuantumModel):
     def run(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
         """Probabilities (batch, 2^n) of prepared inputs, and the states, if `keeps_state`."""
         features, sampler = self.features_of(inputs), self.measurement.sampler
+        noisy = self.noisy if self.noisy_training or not self.training else None
+        if noisy is not None:
+            self.simulator.plans.add("density-matrix")
         if sampler is not None:
-            return self._measured(inputs, features, sampler), None
+            return self._measured(inputs, features, sampler, noisy), None
         states = inputs if features is None else self.embed(features)
+        if noisy is not None:
+            self.simulator.executions += 1
+            return noisy.probabilities(self.theta, states), None
         if not self.keeps_state:
             return self.simulator.probabilities(self.circuit, self.theta, states), None
         final = self.simulator.evolve(self.circuit, self.theta, states)
@@ -202,15 +216,21 @@ class CircuitModel(QuantumModel):
             return features
         return None
 
-    def _measured(self, inputs: Tensor, features: Tensor | None, sampler: Sampler) -> Tensor:
+    def _measured(
+        self,
+        inputs: Tensor,
+        features: Tensor | None,
+        sampler: Sampler,
+        noisy: NoisyCircuit | None,
+    ) -> Tensor:
         """Frequencies (batch, 2^n) of the basis states."""
         run = self.simulator, self.circuit
         if features is None:
-            circuit, numbers = on_states(*run, inputs)
+            circuit, numbers = on_states(*run, inputs, noisy=noisy)
         elif self.embedding == "angle":
-            circuit, numbers = on_angles(*run, features * self.angle_range)
+            circuit, numbers = on_angles(*run, features * self.angle_range, noisy=noisy)
         else:
-            circuit, numbers = on_states(*run, self.embed(features))
+            circuit, numbers = on_states(*run, self.embed(features), noisy=noisy)
         return measured(circuit, self.theta, numbers, sampler)
 
 

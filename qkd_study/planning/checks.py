@@ -122,7 +122,12 @@ def _check_arm(study: Study, arm: Arm, values: Mapping[str, Any], dataset: Datas
                 f"`relational`, which compares samples with each other."
             )
     if arm.compares("state"):
-        for model in (student, teacher):
+        for model, of in ((student, values), (teacher, own)):
+            if _is_noisy(model, of):
+                raise InputError(
+                    f"arm {arm.name!r} compares amplitudes, but {type(model).__name__} has noise, "
+                    f"which leaves no pure state. Take another loss term, or noise_scale=0."
+                )
             if not model.quantum or isinstance(model, Quanvolution | Ensemble | PennyLaneModel):
                 raise InputError(
                     f"arm {arm.name!r} compares quantum states, but {type(model).__name__} has no "
@@ -135,6 +140,10 @@ def _check_arm(study: Study, arm: Arm, values: Mapping[str, Any], dataset: Datas
             )
 
 
+def _is_noisy(model: ModelSpec, values: Mapping[str, Any]) -> bool:
+    return getattr(_inner(model), "noise", None) is not None and bool(values["noise_scale"])
+
+
 def _check_model(model: ModelSpec, values: Mapping[str, Any], dataset: Dataset, whose: str) -> None:
     try:
         model.check(values, dataset.shape, dataset.classes)
@@ -143,6 +152,10 @@ def _check_model(model: ModelSpec, values: Mapping[str, Any], dataset: Dataset, 
         if kind in str(error):
             raise
         raise InputError(f"{error} This is about {kind}, the {whose}.") from None
+    if _is_noisy(model, values):
+        from qkd_study.planning.noise import check_noisy_model  # needs torch
+
+        check_noisy_model(_inner(model), values, dataset, teaches=whose != "student")
     if model.quantum:
         check_memory(
             values["qubits"],

@@ -14,6 +14,7 @@ are those of autograd, and exact.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from qkd_study.common.memory import check_allocation
 from qkd_study.quantum._transfer import of_angle, of_gate, of_noise, of_rotation, readout_matrix
 from qkd_study.quantum.circuit import Circuit
 from qkd_study.quantum.noise import CircuitNoise
+from qkd_study.quantum.parameter_shift import unshared
 
 #: Density matrices of more qubits are not simulated.
 LARGEST_NOISY = 8
@@ -84,7 +86,7 @@ class NoisyCircuit:
                 f"noise is simulated on up to {LARGEST_NOISY} qubits, but the circuit has "
                 f"{circuit.qubits}"
             )
-        self.circuit = circuit
+        self.circuit, self._noise, self._precision = circuit, noise, precision
         self.dtype = torch.float32 if precision == "complex64" else torch.float64
         turn = 1 + noise.over_rotation
         self._fixed: dict[int, Tensor] = {}
@@ -108,6 +110,11 @@ class NoisyCircuit:
             )
             self._rotations.append(rotations)
         self._readout = self._constant(readout_matrix(noise, circuit.qubits))
+
+    @cached_property
+    def unshared(self) -> NoisyCircuit:
+        """The same noise on the circuit in which every gate has an angle of its own."""
+        return NoisyCircuit(unshared(self.circuit)[0], self._noise, self._precision)
 
     def _constant(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.dtype)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from qkd_study.quantum._first_order import first_derivatives_only
 from qkd_study.quantum.circuit import Circuit, Gate
+from qkd_study.quantum.density import NoisyCircuit
 from qkd_study.quantum.embeddings import angle_embedding
 from qkd_study.quantum.parameter_shift import (
     Floats,
@@ -34,6 +35,7 @@ def on_states(
     features: Tensor | None = None,
     *,
     outcomes: Floats | None = None,
+    noisy: NoisyCircuit | None = None,
 ) -> tuple[ShiftedCircuit, Tensor]:
     """A circuit on states that nothing before it changes.
 
@@ -44,6 +46,7 @@ def on_states(
         features: the samples' angles between the gates, in radians, (B, F), if there are any.
         outcomes: which of K outcomes a basis state counts as, zeros and ones, (2^n, K); default:
             every basis state is one.
+        noisy: the circuit with noise, in whose place it is measured.
 
     Returns:
         For `measured`: the circuit, and its samples' numbers.
@@ -58,10 +61,11 @@ def on_states(
             "angle embedding, or use no shots"
         )
     single, trained, data = unshared(circuit)
+    noisy = noisy and noisy.unshared
 
     def probabilities(theta: Floats, angles: Floats) -> Floats:
         between = torch.from_numpy(angles) if circuit.features else None
-        exact = _exact(simulator, single, theta, states, between)
+        exact = _exact(simulator, noisy or single, theta, states, between)
         return exact if outcomes is None else exact @ outcomes
 
     given = states.new_zeros(len(states), 0) if features is None else features
@@ -69,16 +73,17 @@ def on_states(
 
 
 def on_angles(
-    simulator: Simulator, circuit: Circuit, angles: Tensor
+    simulator: Simulator, circuit: Circuit, angles: Tensor, *, noisy: NoisyCircuit | None = None
 ) -> tuple[ShiftedCircuit, Tensor]:
     """As `on_states`, of RY(angle) on the first f qubits, whose angles (B, f) are data."""
     single, trained, _ = unshared(circuit)
+    noisy = noisy and noisy.unshared
     rotations = [Gate("RY", (wire,), parameter=wire) for wire in range(angles.shape[1])]
     data = GateAngles.of(rotations, range(len(rotations)), len(rotations))
 
     def probabilities(theta: Floats, given: Floats) -> Floats:
         states = angle_embedding(torch.from_numpy(given), circuit.qubits)
-        return _exact(simulator, single, theta, states, None)
+        return _exact(simulator, noisy or single, theta, states, None)
 
     return ShiftedCircuit(trained, data, probabilities), angles
 
@@ -102,8 +107,16 @@ def on_reuploaded(
 
 @torch.no_grad()
 def _exact(
-    simulator: Simulator, circuit: Circuit, theta: Floats, states: Tensor, features: Tensor | None
+    simulator: Simulator,
+    circuit: Circuit | NoisyCircuit,
+    theta: Floats,
+    states: Tensor,
+    features: Tensor | None,
 ) -> Floats:
+    if isinstance(circuit, NoisyCircuit):
+        simulator.executions += 1
+        noisy: Floats = circuit.probabilities(torch.from_numpy(theta), states).numpy()
+        return noisy
     found = simulator.probabilities(circuit, torch.from_numpy(theta), states, features=features)
     exact: Floats = found.numpy()
     return exact

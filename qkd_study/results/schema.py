@@ -163,8 +163,9 @@ WHERE = (
         "where.plan",
         TEXT,
         "",
-        "how circuits were run: `register`, `matrix`, `plain`, joined by `+`; null without any"
-        + UNKNOWN,
+        "how circuits were run: `register`, `matrix` or `plain`, with gradients by the adjoint "
+        "method, or `density-matrix`, with noise and exact gradients by autograd; joined by `+`; "
+        "null without any" + UNKNOWN,
     ),
     Column("where.node", TEXT, "", "host name"),
     Column("where.worker", INT, "", "process id of the worker"),

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, cast
 
 from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.models import BUILDERS
 from qkd_study.study.models import ModelSpec, Own
+from qkd_study.study.noise import Noise
 
 #: The declarations of the package, by the name of their class.
-KINDS = {kind.__name__: kind for kind in BUILDERS if kind is not Own}
+KINDS: dict[str, Any] = {kind.__name__: kind for kind in (*BUILDERS, Noise) if kind is not Own}
 _PLAIN = (str, int, float, bool, type(None))
 
 
@@ -27,7 +28,7 @@ def written(model: ModelSpec) -> dict[str, Any] | None:
 
 
 def _written(value: Any) -> Any:
-    if isinstance(value, ModelSpec):
+    if isinstance(value, ModelSpec | Noise):
         if not is_dataclass(value) or KINDS.get(type(value).__name__) is not type(value):
             raise InputError(f"{type(value).__name__} is defined in the study file.")
         return {
@@ -54,9 +55,10 @@ def read(values: Mapping[str, Any]) -> ModelSpec:
             f"Known: {', '.join(KINDS)}."
         )
     try:
-        return kind(**{name: _read(value) for name, value in values.items() if name != "kind"})
+        found = kind(**{name: _read(value) for name, value in values.items() if name != "kind"})
     except TypeError as error:
         raise InputError(f"{safe_repr(dict(values))} is no {kind.__name__}: {error}.") from None
+    return cast(ModelSpec, found)
 
 
 def _read(value: Any) -> Any:

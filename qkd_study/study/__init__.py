@@ -22,6 +22,7 @@ from qkd_study.study.models import (
     ModelSpec,
     Own,
 )
+from qkd_study.study.noise import Noise
 from qkd_study.study.own_ansatz import OwnAnsatz
 from qkd_study.study.own_terms import OwnTerm
 from qkd_study.study.parameters import Parameter
@@ -72,6 +73,7 @@ __all__ = [
     "MatchedMlp",
     "Mlp",
     "ModelSpec",
+    "Noise",
     "Own",
     "OwnAnsatz",
     "OwnTerm",

@@ -189,3 +189,26 @@ def weight_count(ansatz: Callable[..., Any], qubits: int, depth: int) -> int | N
     if found.shapes is None:
         return None
     return found.layers * sum(map(prod, found.shapes.values()))
+
+
+def minimal_brickwork_angles(qubits: int, depth: int) -> int:
+    """Angles of the ansatz `brickwork-minimal`.
+
+    Three per wire at first and after each block, but two after its last, and the blocks. A block
+    itself has three, but two where neither of its wires has another block.
+    """
+    layers = range(depth if qubits > 2 else 1)
+    blocks = [(first, first + 1) for i in layers for first in range(i % 2, qubits - 1, 2)]
+    wires = {wire for block in blocks for wire in block}
+    last = {wire: max(i for i, block in enumerate(blocks) if wire in block) for wire in wires}
+    ending = sum(all(last[wire] == i for wire in block) for i, block in enumerate(blocks))
+    return 3 * len(wires) + 6 * len(blocks) - len(wires) + 3 * len(blocks) - ending
+
+
+def check_entangling(of: Any, values: Mapping[str, Any]) -> None:
+    """Check that a control without entangling gates has several qubits; raises `InputError`."""
+    if not of.entangling and values["qubits"] < 2:
+        raise InputError(
+            f"{type(of).__name__} without entangling gates needs qubits >= 2, but got qubits="
+            f"{values['qubits']}: a circuit on one qubit has none, so the control has no meaning."
+        )

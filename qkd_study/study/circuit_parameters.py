@@ -81,6 +81,21 @@ class CircuitParameters:
         decides_fit=True,
         changes_time=True,
     )
+    noise_scale: float | None = parameter_field(
+        1.0,
+        "what the declared noise of a circuit is multiplied with; 0: exact",
+        low=0,
+        role="circuit",
+        decides_fit=True,
+        changes_time=True,
+    )
+    noise_in: str | None = parameter_field(
+        "training+test",
+        "where noise acts; test: on validation and test samples, and on what a teacher answers",
+        choices=("test", "training+test"),
+        role="circuit",
+        changes_time=True,
+    )
     device: str | None = parameter_field(
         "lightning.qubit",
         "PennyLane device that runs the circuits",

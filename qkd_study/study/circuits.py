@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import pi, prod
 from typing import Any, ClassVar
 
 from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.common.python_values import keep_python_values
-from qkd_study.study.ansatze import check_ansatz, is_quantum_function, weight_count
+from qkd_study.study.ansatze import (
+    check_ansatz,
+    check_entangling,
+    is_quantum_function,
+    minimal_brickwork_angles,
+    weight_count,
+)
+from qkd_study.study.canonical import LATER
 from qkd_study.study.field_checks import are_integers, check_bool, check_field, keep_tuple
 from qkd_study.study.models import (
     CIRCUIT,
@@ -19,6 +26,7 @@ from qkd_study.study.models import (
     Values,
     check_images,
 )
+from qkd_study.study.noise import NOISE, Noise, check_is_noise, check_noise
 from qkd_study.study.own_ansatz import circuit_of, declared
 from qkd_study.study.parameters import Parameter
 from qkd_study.study.reductions import REDUCTIONS, check_reduction
@@ -60,7 +68,7 @@ class Quanvolution(Convolution):
                 f"{embedding} embedding of the {inputs} pixels of a {self.kernel}x{self.kernel} "
                 f"patch needs qubits >= {needed}, but got qubits={qubits}."
             )
-        _check_entangling(self, values)
+        check_entangling(self, values)
         return str(embedding)
 
     def parameters(self, values: Values, shape: Shape, classes: int) -> int:
@@ -98,12 +106,14 @@ class OneCircuit(ModelSpec):
     inputs: ClassVar[frozenset[str]] = frozenset({"embedding", "reduction", "features"})
     ansatz: Callable[..., Any] | None
     entangling: bool
+    noise: Noise | None = None
 
     @property
     def reads(self) -> frozenset[str]:  # type: ignore[override]
-        """All parameters of circuits, but not `ansatz` if the study has its own."""
+        """All parameters of circuits, but not those of an ansatz or noise that it does not have."""
         own = frozenset() if self.ansatz is not None else frozenset({"ansatz"})
-        return (CIRCUIT - {"embedding"}) | self.inputs | own
+        noise = frozenset() if self.noise is None else NOISE
+        return (CIRCUIT - {"embedding"}) | self.inputs | own | noise
 
     @property
     def declares(self) -> tuple[Parameter, ...]:  # type: ignore[override]
@@ -154,7 +164,7 @@ class OneCircuit(ModelSpec):
             case "brickwork":
                 return int(15 * sum((qubits - layer % 2) // 2 for layer in range(depth)))
             case "brickwork-minimal":
-                return _minimal_brickwork_angles(qubits, depth)
+                return minimal_brickwork_angles(qubits, depth)
             case "arbitrary":
                 return int(4**qubits - 1)
             case "random":
@@ -171,7 +181,9 @@ class OneCircuit(ModelSpec):
         return int(angles + (prod(shape) + 1) * features + head)
 
     def _check_ansatz(self, values: Values) -> None:
-        _check_entangling(self, values)
+        check_entangling(self, values)
+        if self.noise is not None:
+            check_noise(self.noise, values)
         if self.ansatz is not None:
             return
         ansatz, qubits, depth = values["ansatz"], values["qubits"], values["depth"]
@@ -196,15 +208,18 @@ class HybridCircuit(OneCircuit):
             `Circuit`, or a PennyLane function or template of weights and wires; see
             `PennyLaneAnsatz`.
         entangling: whether the circuit has its gates on two wires; without, it is a control.
+        noise: of the device, which `noise_scale` multiplies; default: none.
     """
 
     ansatz: Callable[..., Any] | None = None
     entangling: bool = True
+    noise: Noise | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         keep_python_values(self)
         check_ansatz(self)
         check_bool(self, "entangling")
+        check_is_noise(self)
 
 
 @dataclass(frozen=True)
@@ -216,13 +231,14 @@ class FullyQuantum(OneCircuit):
             the log-probabilities themselves.
         assignment: the class of every basis state, 2^qubits entries; default: neighbouring states,
             in groups of equal size as far as possible.
-        ansatz, entangling: as for `HybridCircuit`.
+        ansatz, entangling, noise: as for `HybridCircuit`.
     """
 
     scale: bool = False
     assignment: tuple[int, ...] | None = None
     ansatz: Callable[..., Any] | None = None
     entangling: bool = True
+    noise: Noise | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         keep_python_values(self)
@@ -230,6 +246,7 @@ class FullyQuantum(OneCircuit):
         check_ansatz(self)
         check_bool(self, "scale")
         check_bool(self, "entangling")
+        check_is_noise(self)
         fits = self.assignment is None or are_integers(self.assignment, least=0)
         allowed = "a tuple of classes as integers, one for each basis state"
         check_field(self, "assignment", fits, allowed)
@@ -277,12 +294,13 @@ class HybridImage(OneCircuit):
 
     Attributes:
         channels: of the two 3x3 convolutions, each followed by ReLU and 2x2 pooling.
-        ansatz, entangling: as for `HybridCircuit`.
+        ansatz, entangling, noise: as for `HybridCircuit`.
     """
 
     channels: tuple[int, int] = (4, 8)
     ansatz: Callable[..., Any] | None = None
     entangling: bool = True
+    noise: Noise | None = field(default=None, metadata=LATER)
 
     inputs: ClassVar[frozenset[str]] = frozenset()
     smallest: ClassVar[int] = 4
@@ -292,6 +310,7 @@ class HybridImage(OneCircuit):
         keep_tuple(self, "channels")
         check_ansatz(self)
         check_bool(self, "entangling")
+        check_is_noise(self)
         fits = are_integers(self.channels) and len(self.channels) == 2
         check_field(self, "channels", fits, "a tuple of two integers >= 1")
 
@@ -323,27 +342,6 @@ class HybridImage(OneCircuit):
         linear = (second * (height // 4) * (width // 4) + 1) * values["qubits"]
         head = (values["qubits"] + 1) * classes
         return int(angles + maps + linear + head)
-
-
-def _minimal_brickwork_angles(qubits: int, depth: int) -> int:
-    """Three angles per wire at first and after each block, but two after its last, and the blocks.
-
-    A block itself has three, but two where neither of its wires has another block.
-    """
-    layers = range(depth if qubits > 2 else 1)
-    blocks = [(first, first + 1) for i in layers for first in range(i % 2, qubits - 1, 2)]
-    wires = {wire for block in blocks for wire in block}
-    last = {wire: max(i for i, block in enumerate(blocks) if wire in block) for wire in wires}
-    ending = sum(all(last[wire] == i for wire in block) for i, block in enumerate(blocks))
-    return 3 * len(wires) + 6 * len(blocks) - len(wires) + 3 * len(blocks) - ending
-
-
-def _check_entangling(of: Any, values: Values) -> None:
-    if not of.entangling and values["qubits"] < 2:
-        raise InputError(
-            f"{type(of).__name__} without entangling gates needs qubits >= 2, but got qubits="
-            f"{values['qubits']}: a circuit on one qubit has none, so the control has no meaning."
-        )
 
 
 def embeddable(values: Values) -> Sizes | None:

@@ -272,6 +272,23 @@ class RunParameters:
         cost="every shot is one more measurement",
         changes_time=True,
     )
+    teacher_noise_scale: float | None = parameter_field(
+        None,
+        "noise_scale of the teacher where student and teacher are quantum. Default: the student's",
+        low=0,
+        role="teacher",
+        decides_fit=True,
+        follows="noise_scale",
+        changes_time=True,
+    )
+    teacher_noise_in: str | None = parameter_field(
+        None,
+        "noise_in of the teacher where student and teacher are quantum. Default: the student's",
+        choices=("test", "training+test"),
+        role="teacher",
+        follows="noise_in",
+        changes_time=True,
+    )
     activation: str | None = parameter_field(
         "auto",
         "activation function of a classical student; auto: that of the model's declaration",

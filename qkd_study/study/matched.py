@@ -11,6 +11,7 @@ from qkd_study.common.errors import InputError
 from qkd_study.study.circuits import FullyQuantum, HybridCircuit, OneCircuit, Quanvolution
 from qkd_study.study.field_checks import check_field
 from qkd_study.study.models import NETWORK, ModelSpec, Shape, Values
+from qkd_study.study.noise import NOISE
 from qkd_study.study.parameters import Parameter
 
 #: By how much the number of parameters of a matched model may differ, as a share.
@@ -152,7 +153,7 @@ class EffectiveMlp(ModelSpec):
     @property
     def reads(self) -> frozenset[str]:  # type: ignore[override]
         """Those of a network, and what the circuit's effective parameters depend on."""
-        run = {"device", "precision", "plan", "shots", "test_shots", "gradient"}
+        run = {"device", "precision", "plan", "shots", "test_shots", "gradient", *NOISE}
         return self.of.reads - run | NETWORK
 
     def embedding(self, values: Values) -> str:

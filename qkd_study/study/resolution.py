@@ -9,6 +9,7 @@ from qkd_study.common.errors import InputError
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import OWN
 from qkd_study.study.models import ModelSpec
+from qkd_study.study.noise import NOISE
 from qkd_study.study.setting import NETWORKS, TEACHERS, Setting
 
 
@@ -56,7 +57,10 @@ def _embedding_of_own_circuit(teacher: ModelSpec, own: Mapping[str, Any], arm: A
     try:
         return teacher.embedding(own)
     except InputError as error:
+        # Parameters of noise are read only where there is some.
+        unread = NOISE - teacher.reads
+        names = [teachers for name, teachers in TEACHERS.items() if name not in unread]
         raise InputError(
             f"{error} This is about {type(teacher).__name__}, the teacher of arm {arm.name!r}, "
-            f"whose circuit {', '.join(TEACHERS.values())} set."
+            f"whose circuit {', '.join(names)} set."
         ) from None

@@ -205,7 +205,7 @@ class Setting(ABC):
         own = {**values, **{name: values[teachers] for name, teachers in SHOTS.items()}}
         if self.has_own_circuit(arm):
             for name, teachers in TEACHERS.items():
-                own[name] = values[teachers] or values[name]
+                own[name] = values[name] if values[teachers] is None else values[teachers]
         if self.has_own_network(arm):
             own |= {name: values[teachers] for name, teachers in NETWORKS.items()}
         return own

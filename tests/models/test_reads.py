@@ -28,6 +28,7 @@ from qkd_study.study import (
     LeNet,
     MatchedConvolution,
     Mlp,
+    Noise,
     PatchPolynomial,
     Polynomial,
     Quanvolution,
@@ -51,6 +52,8 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "angle_range": (1.5, 1.0),
     "qubits": (4, 6),
     "depth": (1, 2),
+    "noise_scale": (1.0, 2.0),
+    "noise_in": ("test", "training+test"),
     "device": ("lightning.qubit", "default.qubit"),
     "precision": ("complex128", "complex64"),
     "plan": ("register", "matrix"),
@@ -88,6 +91,7 @@ MODELS: list[ModelSpec] = [
         for kind in (HybridCircuit, FullyQuantum, HybridImage, ReuploadingCircuit)
         for own in (None, ladder)
     ),
+    HybridCircuit(noise=Noise(one_qubit=0.05, readout_1_as_0=0.1)),
 ]
 
 

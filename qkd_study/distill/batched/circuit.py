@@ -28,7 +28,8 @@ class BatchedCircuit(BatchedModel):
     @classmethod
     def accepts(cls, spec: Any, config: Config, shape: Shape) -> bool:
         """See `BatchedModel.accepts`."""
-        return prod(shape) != 1 and 2 <= (config.qubits or 0) <= MAX_QUBITS
+        noisy = spec.noise is not None and bool(config.noise_scale)
+        return prod(shape) != 1 and 2 <= (config.qubits or 0) <= MAX_QUBITS and not noisy
 
     def __init__(self, models: Sequence[Model]) -> None:
         super().__init__(models)
