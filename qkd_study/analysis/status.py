@@ -207,7 +207,9 @@ def _branches(
                     arm,
                     search=(len(search), trials * replicates["search"]),
                     confirm=(len(confirm), wanted.get((cell, arm), first)),
-                    best=max((mean_score(own) for _, own in scores), default=None),
+                    best=max(
+                        (mean_score(own) for _, own in scores if own.notna().all()), default=None
+                    ),
                     failed=int((rows["status"] == "failed").sum()),
                 )
             )

@@ -37,7 +37,7 @@ def student_of(
         cell: may be left out if there is one only.
         arm: likewise.
         replicate: default: of those of the cell and arm the first with the highest validation
-            accuracy.
+            accuracy; the first without validation samples.
         best: of the cells and arms that are left open, those with the highest mean validation
             accuracy over confirm replicates.
 
@@ -90,6 +90,12 @@ def chosen_row(
         )
     if best:
         means = rows.groupby(["cell", "arm"], sort=False)[BY_VALIDATION].mean()
+        if len(means) > 1 and means.isna().any():
+            raise InputError(
+                f"{run.name} has no validation samples, on which the best cell and arm would be "
+                f"chosen: say which cell and arm."
+            )
+        means = means.fillna(0.0)
         cell, arm = means.idxmax()  # type: ignore[misc]
         rows = rows[(rows["cell"] == cell) & (rows["arm"] == arm)]
     if replicate is not None:
@@ -102,7 +108,7 @@ def chosen_row(
             )
         rows = matching
     rows = rows.sort_values("replicate")
-    chosen = rows.iloc[int(rows[BY_VALIDATION].to_numpy().argmax())]
+    chosen = rows.iloc[int(rows[BY_VALIDATION].fillna(0.0).to_numpy().argmax())]
     return {str(name): value for name, value in chosen.to_dict().items()}
 
 
@@ -153,7 +159,7 @@ def about(run: RunTables, row: dict[str, Any], digest: str) -> dict[str, Any]:
         "replicates": {
             "n": len(same),
             "mean_test_accuracy": float(same["metric.test_accuracy"].mean()),
-            "mean_val_accuracy": float(same[BY_VALIDATION].mean()),
+            "mean_val_accuracy": _known(same[BY_VALIDATION].mean()),
         },
         "parameters": int(row["cost.parameters"]),
         "dataset": {
@@ -171,6 +177,11 @@ def about(run: RunTables, row: dict[str, Any], digest: str) -> dict[str, Any]:
             **session.get("packages", {}),
         },
     }
+
+
+def _known(value: float) -> float | None:
+    """A number, or null without validation samples."""
+    return None if pd.isna(value) else float(value)
 
 
 def _plain(value: Any) -> Any:

@@ -165,18 +165,20 @@ class RunSetup:
     def validation_metrics(self, trained: TrainingResult) -> dict[str, float | int | None]:
         """Metrics on the validation samples, and of the teacher before the test."""
         labels = self.validation.labels
-        metrics: dict[str, float | int | None] = {
-            "val_accuracy": scores.accuracy(trained.val_logits, labels),
-            "val_f1_macro": scores.f1_macro(trained.val_logits, labels),
-            "best_epoch": trained.best_epoch,
-        }
+        metrics: dict[str, float | int | None] = {"best_epoch": trained.best_epoch}
+        if len(labels):
+            metrics |= {
+                "val_accuracy": scores.accuracy(trained.val_logits, labels),
+                "val_f1_macro": scores.f1_macro(trained.val_logits, labels),
+            }
         if self.teacher is None:
             return metrics
         held_out, train = self.teacher.validation, self.teacher.train
-        metrics |= {
-            "teacher_val_accuracy": scores.accuracy(held_out, labels),
-            "teacher_val_ece": scores.expected_calibration_error(held_out, labels),
-        }
+        if len(labels):
+            metrics |= {
+                "teacher_val_accuracy": scores.accuracy(held_out, labels),
+                "teacher_val_ece": scores.expected_calibration_error(held_out, labels),
+            }
         if self.teacher.ending is not None:
             metrics |= self.teacher.ending.metrics()
         if self.temperature is not None:

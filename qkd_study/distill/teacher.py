@@ -16,7 +16,7 @@ class Teacher:
 
     Attributes:
         train: its outputs for the student's K training samples, then its T transfer samples.
-        validation: its logits (V, classes) for the validation samples.
+        validation: its logits (V, classes) for the validation samples; empty without any.
         parameters: the number of trained parameters; `None` if only its outputs are known.
         gates: gates of one of its circuits; `None` if unknown.
         backend: the device of its circuits; `torch` for a classical teacher; `None` if unknown.

@@ -195,8 +195,10 @@ class TeacherSpec:
         """The parameters of its training."""
         config = self.config
         rate, epochs = config.teacher_learning_rate, config.teacher_epochs
-        every = config.validate_every or 1
-        return TrainingConfig("adam", rate, epochs, BATCH_SIZE, validate_every=every)
+        every, choice = config.validate_every or 1, "best" if config.validation_samples else "last"
+        return TrainingConfig(
+            "adam", rate, epochs, BATCH_SIZE, epoch_choice=choice, validate_every=every
+        )
 
     def order_seed(self, member: int = 0) -> int:
         """The seed of a member's order of samples."""

@@ -59,8 +59,8 @@ class TrainingResult:
     Attributes:
         curve: one entry per epoch.
         best_epoch: the chosen epoch, counted from 1: of those that were validated the first with
-            the highest accuracy.
-        val_logits: (V, classes), of that epoch.
+            the highest accuracy, or the last without validation samples.
+        val_logits: (V, classes), of that epoch; empty without validation samples.
         seconds_validation: wall time of all validations; of models trained together, a share.
     """
 
@@ -133,7 +133,7 @@ def train(
     Args:
         model: teacher or student; parameters without `requires_grad` are not changed.
         training: the training samples.
-        validation: the samples on which epochs are scored.
+        validation: the samples on which epochs are scored; without any, the last is chosen.
         objective: the loss.
         config: of the training.
         teacher: outputs of the teacher for the training samples, then the transfer samples,
@@ -156,7 +156,8 @@ def train(
     with seeded_draws("preparation"), torch.no_grad():
         model.fit(training.inputs)
         given = training.inputs if transfer is None else torch.cat([training.inputs, transfer])
-        inputs, val_inputs = model.prepare(given), model.prepare(validation.inputs)
+        inputs, held_out = model.prepare(given), len(validation.labels)
+        val_inputs = model.prepare(validation.inputs) if held_out else inputs[:0]
     labelled, unlabelled = len(training.labels), 0 if transfer is None else len(transfer)
     transfer_order = torch.Generator().manual_seed(transfer_seed(seed))
     targets = None if teacher is None else detached(teacher)
@@ -188,7 +189,7 @@ def train(
             if not math.isfinite(means["total"]):
                 raise Diverged(f"the loss was {means['total']} in epoch {epoch}")
             score, trained_at = None, time.perf_counter()
-            if config.validates(epoch):
+            if held_out and config.validates(epoch):
                 model.eval()
                 seed_shots(model, derive(seed, 0, "validation"), training=False)
                 with seeded_draws("validation"), torch.no_grad():
@@ -197,8 +198,11 @@ def train(
                 result.seconds_validation += time.perf_counter() - trained_at
             result.curve.append(Epoch.of(epoch, means, score, time.perf_counter() - start))
             if score is not None and score > best:
-                best, result.best_epoch, result.val_logits = score, epoch, val_logits
-                weights = {name: value.clone() for name, value in model.state_dict().items()}
+                best, result.val_logits = score, val_logits
+            elif held_out or epoch < config.epochs:
+                continue
+            result.best_epoch = epoch
+            weights = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(weights)
     if not all(bool(parameter.isfinite().all()) for parameter in trained):
         raise Diverged(NO_WEIGHTS.format(result.best_epoch))

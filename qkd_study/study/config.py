@@ -53,8 +53,9 @@ class RunParameters:
     )
     validation_samples: int = parameter_field(
         400,
-        "samples held out to choose the epoch and the configuration",
-        low=10,
+        "samples held out to choose the epoch and the configuration; 0: none, for fixed "
+        "configurations and the last epoch",
+        low=0,
         role="both",
         decides_fit=True,
         changes_time=True,
@@ -167,7 +168,8 @@ class RunParameters:
     epoch_choice: str = parameter_field(
         "best",
         "which epoch's weights the student keeps: the best on validation, or the last, of which "
-        "alone there is a validation then; teachers keep the best",
+        "alone there is a validation then; teachers keep the best, or without validation samples "
+        "the last",
         choices=("best", "last"),
         changes_time=True,
     )

@@ -31,6 +31,7 @@ from qkd_study.study.setting import Setting
 from qkd_study.study.settings import QuantumToClassical
 from qkd_study.study.space import Range, check_range
 from qkd_study.study.teacher_reading import check_teacher_search
+from qkd_study.study.validation import check_validation
 
 #: Cells that a study may have.
 MOST_CELLS = 10_000
@@ -180,6 +181,7 @@ class Study:
         if len(set(names)) < len(names):
             raise InputError(f"arms must have different names, but got {safe_repr(names)}.")
         self._check_places()
+        check_validation(self)
         self._check_claims()
         for cell in self.cells():
             for values in self.extremes(cell):
@@ -256,10 +258,6 @@ class Study:
             for name in in_a:
                 if name in in_b:
                     raise InputError(f"{name} stands in both {a} and {b}: keep it in one of them.")
-        if self.sets("validation_samples") and self.sets("validation_share"):
-            raise InputError(
-                "validation_samples follows from validation_share and samples: set one of the two."
-            )
         for name in self.search:
             if (cost := self.parameters[name].cost) and self.minimise is None:
                 warnings.warn(

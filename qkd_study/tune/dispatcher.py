@@ -16,6 +16,7 @@ from qkd_study.results import (
     RunFolder,
     RunJournal,
     may_be_retried,
+    score,
     without_result,
     write_records,
 )
@@ -231,7 +232,7 @@ class TrialDispatcher:
             value = None
             if frozen is not None:
                 self._journal.add(self.schedule.search_of(trial), frozen)
-                if all(row["status"] == "ok" for row in rows):
+                if all(score(row) is not None for row in rows):
                     value = running_means(rows)[-1]
             shown = f"{trial.arm.name} teacher" if trial.phase == "teacher" else trial.arm.name
             self._display.advance(len(rows), trial.cell.key, shown, value)

@@ -123,9 +123,9 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         records = self._run(trial, replicates)
         for record in records:
             value = score(record.row)
-            if value is None:
+            if record.row["status"] == "failed":
                 running.failed = True
-            else:
+            elif value is not None:  # there may be no validation samples
                 running.add(value, record.row)
         return records
 

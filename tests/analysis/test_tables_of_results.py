@@ -18,7 +18,9 @@ from qkd_study.analysis.report.scores import scores
 from qkd_study.analysis.report.search import in_order
 from qkd_study.analysis.statistics import data_efficiency, replicates_needed
 from qkd_study.analysis.status import status_of
+from qkd_study.analysis.students import chosen_row
 from qkd_study.analysis.summary import by_unit, summarise
+from qkd_study.common.errors import InputError
 from qkd_study.results import RunFolder
 from tests.analysis.made import CLAIM, made_results, made_study, written
 
@@ -319,3 +321,18 @@ def test_every_dataset_has_a_pareto_front_of_its_own() -> None:
         ("dataset=xor4,weight_soft=1.0", "scratch"),
     ]
     assert found["arm"].value_counts().to_dict() == {"soft": 4, "scratch": 2}
+
+
+def test_a_run_without_validation_samples_has_a_report(tmp_path: Path) -> None:
+    none = {"validation_samples": 0, "epoch_choice": "last"}
+    results = made_results(study=made_study(search={}, fixed=none))
+    gone = {"metric.val_accuracy": np.nan, "metric.val_f1_macro": np.nan}
+    runs, curves = results.runs.assign(**gone), results.curves
+    curves = curves.assign(**{"metric.val_accuracy": np.nan})
+    results = replace(results, runs=runs, curves=curves)
+    assert [one.status for one in results.judge()] == ["supported"]
+    page = results.report(tmp_path).read_text()
+    assert ">nan<" not in page
+    assert chosen_row(results, "samples=50", "soft", None, best=False)["replicate"] == 1000
+    with pytest.raises(InputError, match="no validation samples, on which the best cell and arm"):
+        chosen_row(results, None, None, None, best=True)

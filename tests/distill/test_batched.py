@@ -236,6 +236,16 @@ def test_a_batch_is_one_by_one(tmp_path: Path, name: str) -> None:
             assert counts[0] <= counts[1]
 
 
+def test_a_batch_without_validation_samples_is_one_by_one(tmp_path: Path) -> None:
+    batched, alone = both(tmp_path, "Q2C soft", (1000, 1001), validation_samples=0)
+    for mine, other in zip(batched, alone, strict=True):
+        assert mine.metrics.keys() == other.metrics.keys()
+        assert "val_accuracy" not in mine.metrics
+        assert (mine.metrics["best_epoch"], mine.metrics["teacher_late_rise"]) == (5, None)
+        assert mine.metrics["test_nll"] == pytest.approx(other.metrics["test_nll"], rel=1e-4)
+        assert mine.curve[-1].total == pytest.approx(other.curve[-1].total, rel=1e-4)
+
+
 @pytest.mark.parametrize(
     "name",
     [

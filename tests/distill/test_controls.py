@@ -644,6 +644,31 @@ def test_the_chosen_epoch_is_in_the_result(tmp_path: Path, choice: str) -> None:
     assert result.metrics["val_accuracy"] == scores[expected - 1]
 
 
+def test_without_validation_samples_students_and_teachers_keep_the_last_epoch(
+    tmp_path: Path,
+) -> None:
+    weights = []
+    for held_out in (True, False):
+        model, training, validation = taught_samples()
+        if not held_out:
+            validation = Samples(validation.inputs[:0], validation.labels[:0])
+        recipe = TrainingConfig("sgd", 0.1, epochs=6, batch_size=5, epoch_choice="last")
+        result = train(model, training, validation, Objective(), recipe, seed=7)
+        assert result.best_epoch == 6
+        weights.append(model.state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert [epoch.val_accuracy for epoch in result.curve] == [None] * 6
+    none = {"validation_samples": 0, "epochs": 5, "epoch_choice": "last", "teacher_epochs": 7}
+    store = TeacherStore(tmp_path)
+    for setting in (QuantumToClassical(), ClassicalToHybrid(teacher=Ensemble(Mlp((4,)), 2))):
+        ran = go(store, setting, "soft", **none)
+        found = ran.metrics
+        assert (found["best_epoch"], found["teacher_best_epoch"]) == (5, 7)
+        assert found["teacher_late_rise"] is None
+        assert not {"val_accuracy", "val_f1_macro", "teacher_val_accuracy"} & found.keys()
+        assert [epoch.val_accuracy for epoch in ran.curve] == [None] * 5
+
+
 # Draws
 
 

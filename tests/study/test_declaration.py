@@ -117,6 +117,24 @@ def study(**changes: Any) -> Study:
             {"fixed": {"validation_samples": 50, "validation_share": 0.5}},
             "validation_samples follows from validation_share and samples: set one of the two.",
         ),
+        (
+            {"fixed": {"validation_samples": 5}},
+            "validation_samples must be 0 or an integer >= 10, but got validation_samples=5.",
+        ),
+        (
+            {"fixed": {"validation_samples": 0}},
+            "nothing to choose an epoch by, but got epoch_choice='best'. Ask for some with",
+        ),
+        (
+            {"fixed": {"epoch_choice": "last"}, "factors": {"validation_samples": (0, 50)}}
+            | {"search": {"learning_rate": LogFloat(1e-3, 0.1)}},
+            "nothing to choose configurations by, but search varies learning_rate. Ask for some",
+        ),
+        (
+            {"fixed": {"validation_samples": 0, "epoch_choice": "last"}}
+            | {"teacher_search": {"teacher_epochs": Int(2, 9)}},
+            "nothing to choose configurations by, but teacher_search varies teacher_epochs.",
+        ),
         ({"trials": 0}, "trials must be an integer from 1 to 1000000, but got 0"),
         ({"seed": -1}, "seed must be an integer from 0 to"),
         ({"name": "a/b"}, "name must be letters, digits"),
@@ -300,7 +318,8 @@ def test_every_parameter_can_be_fixed_crossed_or_searched(name: str) -> None:
     elif name in ("qubits", "teacher_qubits"):
         values = (3, 4)
     elif what.kind == "int":
-        values = (max(int(what.low), 4), max(int(what.low), 4) + 1)
+        least = 10 if name == "validation_samples" else max(int(what.low), 4)
+        values = (least, least + 1)
     else:
         values = (0.5, 0.75)
     space = (

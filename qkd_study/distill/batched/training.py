@@ -101,7 +101,9 @@ class _Group:
             dropout.seed(seeds)
         for model, mine in zip(models.models, training, strict=True):
             model.fit(mine.inputs)
+        self.samples, self.validated = len(training[0].labels), len(validation[0].labels)
         inputs = [samples.inputs for samples in training]
+        held_out = [mine.inputs for mine in (validation if self.validated else training)]
         if transfers is not None:
             inputs = [torch.cat(both) for both in zip(inputs, transfers, strict=True)]
         self.inputs, validated = (
@@ -112,10 +114,9 @@ class _Group:
                     for model, mine in zip(models.models, given, strict=True)
                 ),
             )
-            for given in (inputs, [samples.inputs for samples in validation])
+            for given in (inputs, held_out)
         )
         self.validation = validated.data
-        self.samples, self.validated = len(training[0].labels), len(validation[0].labels)
         self.unlabelled = 0 if transfers is None else len(transfers[0])
         self.labels = torch.stack([mine.labels for mine in training])
         self.val_labels = torch.stack([mine.labels for mine in validation])
@@ -151,7 +152,7 @@ class _Group:
             optimizer.step(rate)
             sums.add(terms, hits, index.shape[1])
         logits, right, trained_at = None, [], time.perf_counter()
-        if config.validates(number):
+        if self.validated and config.validates(number):
             logits = self.models.evaluate(self.validation, self.validated)[..., : self.validated]
             right = (logits.max(1).indices == self.val_labels).sum(1).tolist()
         validated = (time.perf_counter() - trained_at) / self.size
@@ -167,10 +168,13 @@ class _Group:
             score = None if logits is None else right[model] / self.validated
             result.curve.append(Epoch.of(number, mean, score, seconds))
             if logits is not None and score is not None and score > self.best[model]:
-                self.best[model], result.best_epoch = score, number
+                self.best[model] = score
                 result.val_logits = logits[model].T.contiguous()
-                for best_rows, rows in zip(self.weights, self.models.parameters.rows, strict=True):
-                    best_rows[model] = rows[model]
+            elif self.validated or number < config.epochs:
+                continue
+            result.best_epoch = number
+            for best_rows, rows in zip(self.weights, self.models.parameters.rows, strict=True):
+                best_rows[model] = rows[model]
         return None in self.failures
 
     def check_weights(self) -> None:
