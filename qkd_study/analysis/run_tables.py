@@ -230,8 +230,9 @@ class RunTables:
 
     @property
     def searches(self) -> int:
-        """The independent searches of each cell and arm."""
-        return int(self.declaration["replicates"].get("searches", 1))
+        """The independent searches of each cell and arm; one if nothing was searched."""
+        searched = self.declaration.get("search")
+        return int(self.declaration["replicates"].get("searches", 1)) if searched else 1
 
     @property
     def minimised(self) -> str | None:

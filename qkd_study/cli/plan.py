@@ -175,7 +175,7 @@ def _budgets(study: Study, counted: Plan) -> list[str]:
 
 def _searches(study: Study) -> list[str]:
     """How many searches there are per cell and arm, if several."""
-    number = study.replicates.searches
+    number = study.searches
     if number == 1:
         return []
     return [

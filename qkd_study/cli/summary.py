@@ -27,7 +27,7 @@ def print_summary(study: Study, folder: Any, counted: Plan, console: Any) -> Non
         counted.arms,
         minimised,
         shared=counted.shared,
-        searches=study.replicates.searches,
+        searches=study.searches,
     )
     shown = [line for line in lines if line.score.count]
     entries = [
@@ -42,7 +42,7 @@ def print_summary(study: Study, folder: Any, counted: Plan, console: Any) -> Non
     ]
     if shown:
         headings = ("arm", "n", "score", f"gain over {study.baseline}, paired")
-        over = "replicates" if study.replicates.searches == 1 else "searches"
+        over = "replicates" if study.searches == 1 else "searches"
         title = f"test accuracy in %, mean and 95 % interval over {over}"
         console.print(TerminalTable.of_cells(title, headings, entries, keys=2))
     for word, note in NOTES.items():

@@ -110,9 +110,9 @@ def width_of(study: Study, counted: Plan, options: Namespace) -> Width | None:
             f"--width takes spreads from {results.name}, which has no confirm rows yet: let it run "
             f"on, or name another run with --from."
         )
-    replicates, once = study.replicates, float(seconds.get("search", 0.0))
+    once = float(seconds.get("search", 0.0))
     costs = (
-        counted.runs_search / replicates.searches * once,
+        counted.runs_search / study.searches * once,
         counted.branches * float(seconds["confirm"]),
     )
     claims, chosen = needed_for_width(

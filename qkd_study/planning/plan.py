@@ -135,7 +135,7 @@ def make_plan(study: Study, dataset: Data) -> Plan:
 
 def _teachers(study: Study) -> int:
     """Teachers, at most: one per replicate, teacher configuration and generation."""
-    both = study.replicates.search * study.replicates.searches + study.replicates.confirm
+    both = study.replicates.search * study.searches + study.replicates.confirm
     tried = study.teacher_trials * study.replicates.search
     count = sum(
         tried * _members(study.setting.teacher_of(search.arm)) for search in teacher_searches(study)

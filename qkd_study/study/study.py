@@ -171,12 +171,8 @@ class Study:
         self._set("fixed", {p.name: p.check(v) for p, v in fixed})
         self._check_size()
         check_optimizer(self.optimizer, as_parameter=self.sets("optimizer"))
-        arms = (
-            self._default_arms()
-            if self.arms is None
-            else sequence_of("arms", self.arms, MOST_CELLS)
-        )
-        self._set("arms", tuple(map(resolve_arm, arms)))
+        given = self._default_arms() if self.arms is None else self.arms
+        self._set("arms", tuple(map(resolve_arm, sequence_of("arms", given, MOST_CELLS))))
         names = [arm.name for arm in self.all_arms]
         if len(set(names)) < len(names):
             raise InputError(f"arms must have different names, but got {safe_repr(names)}.")
@@ -325,6 +321,11 @@ class Study:
         """The search space of `arm`: the ranges that it reads."""
         ranges, known = self.search.items(), self.parameters
         return {name: space for name, space in ranges if self.uses(arm, known[name])}
+
+    @property
+    def searches(self) -> int:
+        """Searches of each cell and arm, over which tests are: one if nothing is searched."""
+        return self.replicates.searches if self.search else 1
 
     def searches_of(self, arm: Arm) -> int:
         """Searches per cell: one if nothing is searched."""

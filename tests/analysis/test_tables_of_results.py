@@ -89,6 +89,14 @@ def test_with_several_searches_everything_is_over_their_means() -> None:
     assert "searches won, %" in [column.name for column in shown.columns]
 
 
+def test_where_nothing_is_searched_all_replicates_count() -> None:
+    study = made_study(search={}, replicates=Replicates(search=2, confirm=12, searches=4))
+    assert study.searches == 1
+    (judged,) = made_results(study=study).judge()
+    assert judged.overall.paired is not None
+    assert (judged.overall.paired.n, judged.overall.unit) == (12, "replicates")
+
+
 def test_intervals_over_searches_hold_for_a_new_search() -> None:
     """The spread of searches is that of an A/A test: 1.6 points."""
     rng, held = np.random.default_rng(0), dict.fromkeys((1, 3), 0)
