@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         Replicates,
         ReuploadingCircuit,
         SelfDistillation,
+        StateCircuit,
         Study,
     )
 
@@ -94,6 +95,7 @@ __all__ = [
     "Results",
     "ReuploadingCircuit",
     "SelfDistillation",
+    "StateCircuit",
     "Student",
     "Study",
     "StudyWarning",

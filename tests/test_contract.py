@@ -64,6 +64,7 @@ from qkd_study.study import (
     Replicates,
     ReuploadingCircuit,
     SelfDistillation,
+    StateCircuit,
     Study,
 )
 from qkd_study.study.config import OWN, PARAMETERS, TERMS
@@ -652,6 +653,7 @@ SPECS: list[tuple[ModelSpec, tuple[int, ...], dict[str, Any]]] = [
         {},
     ),
     (ReuploadingCircuit(), (4, 4), {"qubits": 3, "reduction": "average"}),
+    (StateCircuit(), (2, 16), {"qubits": 2}),
     (HybridImage(), (3, 8, 8), {"qubits": 1}),
     (Ensemble(Mlp((6,)), members=2), (4, 4), {}),
     (Ensemble(ConvNet(), members=2, mean="probabilities"), (8, 8), {}),

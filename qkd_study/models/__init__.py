@@ -19,6 +19,7 @@ from qkd_study.models.measurement import Measurement, Shots, seed_shots, shots_o
 from qkd_study.models.outputs import Model, Outputs, count_parameters, predict
 from qkd_study.models.products import ExpandedMLP, PatchPolynomialModel, products
 from qkd_study.models.reductions import Reduction, make_reduction
+from qkd_study.models.state_circuits import StateModel, reduced_states
 
 __all__ = [
     "BUILDERS",
@@ -42,6 +43,7 @@ __all__ = [
     "QuanvolutionTeacher",
     "Reduction",
     "Shots",
+    "StateModel",
     "build_ansatz",
     "build_model",
     "count_parameters",
@@ -50,6 +52,7 @@ __all__ = [
     "make_reduction",
     "predict",
     "products",
+    "reduced_states",
     "seed_dropout",
     "seed_shots",
     "seeded",

@@ -36,6 +36,7 @@ from qkd_study.models.products import (
 )
 from qkd_study.models.reductions import Reduction, make_reduction
 from qkd_study.models.reuploading import ReuploadingModel
+from qkd_study.models.state_circuits import StateModel
 from qkd_study.quantum import (
     Circuit,
     ExecutionPlan,
@@ -55,6 +56,7 @@ from qkd_study.study.models import Shape
 from qkd_study.study.own_parameters import config_kind
 from qkd_study.study.qnodes import PennyLaneModel
 from qkd_study.study.reuploading import ReuploadingCircuit
+from qkd_study.study.state_circuits import StateCircuit
 
 
 def simulator(config: Config) -> Simulator:
@@ -179,6 +181,19 @@ def _reuploading(
         classes,
         reduction=_reduction(config, shape),
         angle_range=cast(float, config.angle_range),
+        measurement=measurement(config),
+    )
+
+
+def _state_circuit(
+    of: StateCircuit, config: Config, shape: Shape, classes: int, seed: int
+) -> Model:
+    ansatz = build_ansatz(config, of.ansatz, seed)
+    return StateModel(
+        ansatz if of.entangling else without_entanglers(ansatz),
+        simulator(config),
+        classes,
+        part=of.part(cast(int, config.qubits), shape),
         measurement=measurement(config),
     )
 
@@ -327,6 +342,7 @@ BUILDERS: dict[type[spec.ModelSpec], Callable[[Any, Config, Shape, int, int], Mo
     quantum_spec.FullyQuantum: _circuit,
     quantum_spec.HybridImage: _circuit,
     ReuploadingCircuit: _reuploading,
+    StateCircuit: _state_circuit,
     controls.PatchPolynomial: _patch_polynomial,
     controls.Polynomial: _polynomial,
     matched.MatchedConvolution: _matched_convolution,

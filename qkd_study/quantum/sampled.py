@@ -36,6 +36,7 @@ def on_states(
     *,
     outcomes: Floats | None = None,
     noisy: NoisyCircuit | None = None,
+    weights: Tensor | None = None,
 ) -> tuple[ShiftedCircuit, Tensor]:
     """A circuit on states that nothing before it changes.
 
@@ -47,6 +48,8 @@ def on_states(
         outcomes: which of K outcomes a basis state counts as, zeros and ones, (2^n, K); default:
             every basis state is one.
         noisy: the circuit with noise, in whose place it is measured.
+        weights: of mixed states: the probabilities (B, rank) of `rank` neighbouring rows of
+            `states`, which are (B rank, 2^n) then; without `features`.
 
     Returns:
         For `measured`: the circuit, and its samples' numbers.
@@ -66,9 +69,13 @@ def on_states(
     def probabilities(theta: Floats, angles: Floats) -> Floats:
         between = torch.from_numpy(angles) if circuit.features else None
         exact = _exact(simulator, noisy or single, theta, states, between)
+        if weights is not None:
+            mixed = exact.reshape(*weights.shape, -1) * weights.numpy()[:, :, None]
+            exact = mixed.sum(axis=1)
         return exact if outcomes is None else exact @ outcomes
 
-    given = states.new_zeros(len(states), 0) if features is None else features
+    rows = states if weights is None else weights
+    given = rows.new_zeros(len(rows), 0) if features is None else features
     return ShiftedCircuit(trained, data, probabilities), given
 
 

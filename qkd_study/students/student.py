@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from qkd_study.common.errors import InputError
 from qkd_study.common.seeds import derive
-from qkd_study.models import FullyQuantumModel, HybridImageModel, HybridModel, Model
+from qkd_study.models import FullyQuantumModel, HybridImageModel, HybridModel, Model, StateModel
 from qkd_study.models import predict as predict_outputs
 from qkd_study.students.bound import BoundCircuit, Measured
 from qkd_study.students.probabilities import probabilities
@@ -157,7 +157,8 @@ class Student(nn.Module):
         """The model, if it is one of one circuit that `to_qnode` and `to_qasm` can write."""
         if not isinstance(self.model, FullyQuantumModel | HybridModel):
             return None
-        return None if self.model.circuit.features else self.model
+        reads_states = isinstance(self.model, StateModel)
+        return None if self.model.circuit.features or reads_states else self.model
 
     def _circuit_model(self, method: str) -> FullyQuantumModel | HybridModel:
         if self.circuit_model is not None:

@@ -39,6 +39,7 @@ from qkd_study.study.settings import (
     SelfDistillation,
 )
 from qkd_study.study.space import Choice, Float, Int, LogFloat, Range
+from qkd_study.study.state_circuits import StateCircuit
 from qkd_study.study.study import Cell, Study
 
 __all__ = [
@@ -90,5 +91,6 @@ __all__ = [
     "ReuploadingCircuit",
     "SelfDistillation",
     "Setting",
+    "StateCircuit",
     "Study",
 ]

@@ -33,6 +33,7 @@ from qkd_study.study import (
     Polynomial,
     Quanvolution,
     ReuploadingCircuit,
+    StateCircuit,
     Study,
 )
 from qkd_study.study.config import PARAMETERS, Config
@@ -88,18 +89,24 @@ MODELS: list[ModelSpec] = [
     FourierFeatures(6),
     *(
         kind(ansatz=own)
-        for kind in (HybridCircuit, FullyQuantum, HybridImage, ReuploadingCircuit)
+        for kind in (HybridCircuit, FullyQuantum, HybridImage, ReuploadingCircuit, StateCircuit)
         for own in (None, ladder)
     ),
     HybridCircuit(noise=Noise(one_qubit=0.05, readout_1_as_0=0.1)),
 ]
 
 
+#: What `StateCircuit` is tried on.
+_VECTORS = _PIXELS.reshape(60, 256) / np.linalg.norm(_PIXELS, axis=(1, 2))[:, None]
+STATES = load(Arrays("states", _VECTORS, _LABELS, test_share=0.2, kind="states"))
+
+
 def did(of: ModelSpec, config: Config, folder: Path) -> tuple[Any, ...]:
     """What a run of a student did."""
     setting = ClassicalToClassical(Mlp(()), of)
     arm = Study(question="?", setting=setting, arms=("scratch",)).all_arms[0]
-    result = run(setting, arm, config, DATASET, TeacherStore(folder), replicate=0, test=True)
+    data = STATES if isinstance(of, StateCircuit) else DATASET
+    result = run(setting, arm, config, data, TeacherStore(folder), replicate=0, test=True)
     counts = {name: n for name, n in result.costs.items() if not name.startswith("seconds")}
     return (
         [(epoch.total, epoch.val_accuracy) for epoch in result.curve],
@@ -112,6 +119,8 @@ def did(of: ModelSpec, config: Config, folder: Path) -> tuple[Any, ...]:
 
 def of_study(of: ModelSpec, **fixed: Any) -> tuple[Study, Config]:
     """A study of a model alone, and its configuration."""
+    if isinstance(of, StateCircuit):  # which refuses other embeddings
+        fixed["embedding"] = "amplitude"
     setting = ClassicalToClassical(Mlp(()), of)
     study = Study(question="?", setting=setting, arms=("scratch",), fixed={**FIXED, **fixed})
     (arm,) = study.all_arms

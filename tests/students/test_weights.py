@@ -36,6 +36,7 @@ from qkd_study.study.external import CachedTeacher, FrozenTeacher
 from qkd_study.study.models import ModelSpec
 from qkd_study.study.qnodes import PennyLaneModel
 from qkd_study.study.reuploading import ReuploadingCircuit
+from qkd_study.study.state_circuits import StateCircuit
 
 MODELS: list[ModelSpec] = [
     Mlp((4, 3)),
@@ -48,6 +49,7 @@ MODELS: list[ModelSpec] = [
     FullyQuantum(scale=True, assignment=(0, 1, 1, 0, 1, 0, 0, 1)),
     HybridImage(channels=(2, 3)),
     ReuploadingCircuit(),
+    StateCircuit(first=1),
     Ensemble(Mlp((3,)), members=2, mean="probabilities"),
     controls.PatchPolynomial(order="all"),
     controls.Polynomial(),
@@ -73,7 +75,8 @@ def spec_of(model: ModelSpec, **changes: Any) -> StudentSpec:
         changes = {"qubits": 4, **changes}
     if isinstance(model, matched.EffectiveMlp):
         changes = {"qubits": 6, "depth": 3, "ansatz": "hardware-efficient-minimal", **changes}
-    return StudentSpec(model, config_of(**changes), (16, 16), 2, 255.0, 1003)
+    shape = (2, 16) if isinstance(model, StateCircuit) else (16, 16)
+    return StudentSpec(model, config_of(**changes), shape, 2, 255.0, 1003)
 
 
 def trained(spec: StudentSpec) -> Any:
@@ -99,7 +102,7 @@ def test_a_declaration_and_its_weights_come_back(model: ModelSpec) -> None:
     assert body is not None
     again, after = restored(body)
     assert again == spec
-    samples = torch.rand(7, 16, 16)
+    samples = torch.rand(7, *spec.shape)
     assert torch.equal(predict(before, samples).logits, predict(after, samples).logits)
     assert weights_of(spec, before) == body
     assert set(load(body)) == set(before.state_dict())

@@ -31,6 +31,7 @@ from qkd_study import (
     Replicates,
     ReuploadingCircuit,
     SelfDistillation,
+    StateCircuit,
     Study,
 )
 from qkd_study.data import load
@@ -57,6 +58,7 @@ def node(inputs: Any, weights: Any) -> Any:
 
 
 IMAGES = Arrays("images", RNG.random((120, 16, 16)), np.arange(120) % 2)
+STATES = Arrays("states", RNG.dirichlet(np.ones(16), 120) ** 0.5, np.arange(120) % 2, kind="states")
 ARGUMENTS: dict[type[ModelSpec], dict[str, Any]] = {
     Mlp: {"hidden": (3,)},
     LeNet: {},
@@ -68,6 +70,7 @@ ARGUMENTS: dict[type[ModelSpec], dict[str, Any]] = {
     FullyQuantum: {},
     HybridImage: {},
     ReuploadingCircuit: {},
+    StateCircuit: {},
     PatchPolynomial: {"filters": 2},
     Polynomial: {},
     MatchedConvolution: {},
@@ -83,6 +86,10 @@ ARGUMENTS: dict[type[ModelSpec], dict[str, Any]] = {
 }
 
 
+def data_of(setting: Setting) -> Arrays:
+    return STATES if isinstance(setting.student_model, StateCircuit) else IMAGES
+
+
 def study(setting: Setting) -> Study:
     small = {"samples": 8, "validation_samples": 10, "epochs": 1, "teacher_epochs": 1}
     of = setting.model if isinstance(setting, SelfDistillation) else None
@@ -90,7 +97,7 @@ def study(setting: Setting) -> Study:
     return Study(
         question="?",
         setting=setting,
-        datasets=(IMAGES,),
+        datasets=(data_of(setting),),
         arms=("soft",),
         fixed={**small, "reduction": "average", "features": features},
         replicates=Replicates(1, 2),
@@ -104,7 +111,7 @@ def setting(model: ModelSpec) -> Setting:
 
 def metrics(made: Study, folder: Path) -> dict[str, Any]:
     """Of a run as a worker does it; nan where there is none, as for the rise in a single epoch."""
-    dataset, arm = load(IMAGES), made.arm("soft")
+    dataset, arm = load(data_of(made.setting)), made.arm("soft")
     config = made.config(made.cells()[0], arm, {}, dataset.name)
     store = TeacherStore(folder)
     (found,) = run_replicates(made.setting, arm, config, dataset, store, replicates=(0,), test=True)
@@ -120,7 +127,7 @@ def metrics(made: Study, folder: Path) -> dict[str, Any]:
 def test_a_subclass_trains_as_its_base_does(kind: type[ModelSpec], tmp_path: Path) -> None:
     below = type("Below", (type("Between", (kind,), {}),), {})
     made = study(setting(below(**ARGUMENTS[kind])))
-    assert make_plan(made, load(IMAGES)).runs == 3
+    assert make_plan(made, load(data_of(made.setting))).runs == 3
     base = study(setting(kind(**ARGUMENTS[kind])))
     found = metrics(made, tmp_path / "below"), metrics(base, tmp_path / "base")
     # One by one and side by side, sums run in another order.
