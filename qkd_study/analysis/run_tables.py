@@ -12,7 +12,11 @@ from typing import Any
 import pandas as pd
 
 from qkd_study.analysis.predictions import Correctness, correctness
-from qkd_study.analysis.search_analysis import parameter_importance, pareto_table
+from qkd_study.analysis.search_analysis import (
+    expected_best,
+    parameter_importance,
+    pareto_table,
+)
 from qkd_study.analysis.summary import SharedCells, by_unit, confirmed, in_every_cell
 from qkd_study.common.errors import InputError
 from qkd_study.results import (
@@ -248,6 +252,14 @@ class RunTables:
     @cached_property
     def _importance(self) -> pd.DataFrame:  # takes seconds, and the report needs it twice
         return parameter_importance(self.runs, self.declaration.get("search", {}), pooled=True)
+
+    def expected_best(self) -> pd.DataFrame:
+        """What a search of so many trials would find; see `search_analysis.expected_best`."""
+        return self._expected_best.copy()
+
+    @cached_property
+    def _expected_best(self) -> pd.DataFrame:
+        return expected_best(self.runs)
 
     def pareto(self, cost: str | None = None) -> pd.DataFrame:
         """Test accuracy against a cost, and Pareto fronts; see `search_analysis.pareto_table`.

@@ -24,7 +24,7 @@ from qkd_study.search.suggestions import RANDOM_TRIALS, EndedTrial, Suggestions,
 from qkd_study.study.arms import Arm
 from qkd_study.study.config import Config
 from qkd_study.study.parameters import Value
-from qkd_study.study.replicates import TRIALS_PER_SEARCH
+from qkd_study.study.replicates import FIRST_WEAK_TRIAL, TRIALS_PER_SEARCH
 from qkd_study.study.search_methods import MINIMISED
 from qkd_study.study.study import Cell, Study
 from qkd_study.study.trial import Phase, Trial
@@ -32,8 +32,6 @@ from qkd_study.study.trial import Phase, Trial
 #: A trial is pruned if its mean so far is below what this share of the trials of earlier batches
 #: reached. A change of this rule increments `study.identity.SEARCH_RULE`.
 KEPT_PERCENT = 75.0
-#: The trial that has the baseline's configuration n, with weak extra terms, has this number plus n.
-FIRST_WEAK_TRIAL = 1_000_000
 #: Confirm replicates of one trial: few enough to use many workers, enough for a small overhead.
 CONFIRM_BLOCK = 5
 #: Configurations of a Pareto front that are confirmed, at most.

@@ -13,6 +13,8 @@ from qkd_study.common.python_values import as_python
 FIRST_CONFIRM_REPLICATE = 1000
 #: The trials of search s of a cell and arm are numbered from s times this.
 TRIALS_PER_SEARCH = 10_000_000
+#: The trial that has the baseline's configuration n, with weak extra terms, has this number plus n.
+FIRST_WEAK_TRIAL = 1_000_000
 #: The largest number of confirm replicates.
 MOST_CONFIRM = 100_000
 

@@ -427,6 +427,21 @@ def test_complete_runs_give_all_figures() -> None:
     assert {"error-scaling", "cost-scaling", "pareto", "calibration", "curves-1"} <= set(names)
 
 
+def test_search_curves_are_means_over_cells() -> None:
+    results = made_results()
+    (axes,) = figures.search_curves(results).axes
+    found = results.expected_best()
+    expected = 100 * found[found["arm"] == "soft"].groupby("n")["best"].mean()
+    (line,) = lines(axes, "soft")
+    assert np.asarray(line.get_xydata()) == pytest.approx(
+        np.column_stack([expected.index, expected])
+    )
+    none = replace(results, runs=results.runs[results.runs["phase"] == "confirm"])
+    with pytest.raises(InputError, match=r"no search .* has two configurations"):
+        figures.search_curves(none)
+    assert "search-curves" in {name for name, _, _ in figures.for_report(results)}
+
+
 def test_more_panels_than_six_are_said() -> None:
     figure = figures.score_by_factor(
         made({"samples": [20, 50], "ansatz": list("abcdefgh")}), "samples"

@@ -19,6 +19,9 @@ from qkd_study.analysis.search_analysis import (
     ALL_CELLS,
     best_configurations,
     convergence,
+    expected_best,
+    expected_maximum,
+    levelling,
     parameter_importance,
     pareto_front,
     pareto_table,
@@ -59,6 +62,45 @@ def trial(
 
 def frame(*rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(list(itertools.chain(*rows)))
+
+
+# --- search curves ---
+
+
+def test_the_expected_maximum_is_that_of_all_subsets() -> None:
+    scores = [0.3, 0.9, 0.5, 0.5, 0.7, 0.1]
+    subsets = [itertools.combinations(scores, n) for n in range(1, 7)]
+    expected = [np.mean([max(subset) for subset in of_size]) for of_size in subsets]
+    assert expected_maximum(scores) == pytest.approx(np.array(expected), rel=1e-12)
+    many = expected_maximum(np.linspace(0, 1, 2000))  # no overflow: n / (n + 1) of a uniform score
+    assert many[[0, 9, 1999]] == pytest.approx(np.array([0.5, 10 / 11, 1.0]), abs=1e-3)
+    for bad in ([], [0.1, math.nan], [[0.1]]):
+        with pytest.raises(ValueError, match="one or more finite scores"):
+            expected_maximum(bad)
+
+
+def test_search_curves_are_of_what_was_suggested() -> None:
+    other = 10_000_000  # the second search
+    runs = frame(
+        *(trial(n, 0.1 * n, 0.1 * n) for n in range(1, 5)),
+        *(trial(other + n, 0.5, 0.5) for n in range(3)),
+        trial(other + 3, 0.1, None),  # stopped: with what it has
+        trial(other + 4, None, None, lost="failed"),
+        trial(other + 1_000_002, 0.99, 0.99),  # the baseline's configuration
+        trial(0, 0.8, arm="b"),
+    )
+    found = expected_best(runs)
+    first = expected_maximum([0.1, 0.2, 0.3, 0.4])
+    second = expected_maximum([0.5, 0.5, 0.5, 0.1])
+    own = found[found["arm"] == "a"]
+    assert own["n"].to_list() == [1, 2, 3, 4]
+    assert own["best"].to_numpy() == pytest.approx((first + second) / 2)
+    assert set(own["searches"]) == {2}
+    table = levelling(found).set_index("arm")
+    gain = ((first + second) / 2)[[2, 3]]
+    assert table.loc["a", "gain"] == pytest.approx(gain[1] - gain[0])
+    assert table["climbing"].to_dict() == {"a": True, "b": False}
+    assert table["gain"].isna().to_dict() == {"a": False, "b": True}
 
 
 # --- importance ---
@@ -449,6 +491,8 @@ def test_a_run_without_rows_has_empty_tables(tmp_path: Path) -> None:
         search_budget(runs),
         convergence(runs),
         pareto_table(runs),
+        expected_best(runs),
+        levelling(expected_best(runs)),
     ):
         assert len(table) == 0
         assert list(table)[:2] == ["cell", "arm"]

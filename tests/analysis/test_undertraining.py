@@ -115,3 +115,20 @@ def test_teachers_that_still_rose_are_marked() -> None:
     assert entry["marks"] == ["undertrained teachers"]
     assert entry["rising_teachers"][0] == ["samples=50", "classical-teacher"]
     assert entry["rising"] == []
+
+
+def test_claims_that_rest_on_short_searches_are_marked() -> None:
+    results = made_results()  # four configurations, a point of accuracy apart
+    (claim,) = results.judge()
+    assert (claim.climbing, claim.short_search) == ([], False)
+    runs = results.runs.copy()
+    steep = (runs["phase"] == "search") & (runs["arm"] == "soft")
+    runs.loc[steep, "metric.val_accuracy"] = 0.9 - 0.05 * runs["trial"]
+    (claim,) = replace(results, runs=runs).judge()
+    assert claim.climbing == [("samples=50", "soft"), ("samples=100", "soft")]
+    assert claim.marks == ("undertrained", "search not levelled off")
+    said = " ".join(statement(claim).lines)
+    assert "more than half a point of validation accuracy in 2 of 4 compared arms" in said
+    assert summary([claim])[-1] == "1 of them rests on arms whose search had not levelled off."
+    (entry,) = as_json([claim])
+    assert entry["climbing"] == [["samples=50", "soft"], ["samples=100", "soft"]]

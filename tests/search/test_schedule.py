@@ -19,11 +19,11 @@ from qkd_study import Choice, Claim, ClassicalToHybrid, Float, Int, LogFloat, Re
 from qkd_study.analysis import best_trials, confirmed
 from qkd_study.common.seeds import derive
 from qkd_study.results import RUNS, Record, Row, without_result
-from qkd_study.search.arm_search import CONFIRM_BLOCK, FIRST_WEAK_TRIAL, running_means
+from qkd_study.search.arm_search import CONFIRM_BLOCK, running_means
 from qkd_study.search.ranges import distribution
 from qkd_study.search.schedule import Schedule
 from qkd_study.search.suggestions import RANDOM_TRIALS, directions
-from qkd_study.study.replicates import TRIALS_PER_SEARCH
+from qkd_study.study.replicates import FIRST_WEAK_TRIAL, TRIALS_PER_SEARCH
 from qkd_study.study.trial import Trial
 from qkd_study.tune.in_flight import InFlightTrial
 from qkd_study.tune.worker import _RunningTrial

@@ -17,6 +17,7 @@ from qkd_study.analysis.claims.progress import Progress, follow, look_of
 from qkd_study.analysis.claims.sensitivity import only_if_sensitive
 from qkd_study.analysis.claims.sides import compared
 from qkd_study.analysis.run_tables import RunTables
+from qkd_study.analysis.search_analysis import CELL_ARM, levelling
 from qkd_study.analysis.statistics import Paired
 from qkd_study.analysis.undertraining import TOLERATED, teacher_undertraining, undertraining
 
@@ -71,6 +72,8 @@ class ClaimResult:
         taught: cell and arm of all that the claim compares, its controls too, whose teachers are
             known to have still risen or not; see `teacher_undertraining`.
         rising_teachers: those of them whose teachers still rose when their training ended.
+        climbing: those that the claim compares whose search had not levelled off: see
+            `search_analysis.levelling`.
     """
 
     claim: Mapping[str, Any]
@@ -87,6 +90,12 @@ class ClaimResult:
     taught: Sequence[tuple[str, str]] = ()
     rising_teachers: Sequence[tuple[str, str]] = ()
     look: Look | None = None
+    climbing: Sequence[tuple[str, str]] = ()
+
+    @property
+    def short_search(self) -> bool:
+        """Whether the search of more than a quarter of what the claim compares still gained."""
+        return len(self.climbing) > TOLERATED * len(self.compared)
 
     @property
     def undertrained(self) -> bool:
@@ -102,13 +111,14 @@ class ClaimResult:
     def marks(self) -> tuple[str, ...]:
         """What limits the verdict, in words that stand behind it: the marks of the contrast over
         all cells; `depends on` a factor, or on `cells`, with an interaction at 5 %; `undertrained`;
-        `undertrained teachers`.
+        `undertrained teachers`; `search not levelled off`.
         """
         depends = tuple(
             f"depends on {found.over}" for found in self.interactions if found.p < ALPHA
         )
         short = {"undertrained": self.undertrained}
         short["undertrained teachers"] = self.undertrained_teachers
+        short["search not levelled off"] = self.short_search
         return (*self.overall.marks, *depends, *(mark for mark, holds in short.items() if holds))
 
     @property
@@ -147,6 +157,8 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
     family = [evidence.member("all", one.claim, one.last) for one in progress]
     overall = evaluate_family(family, alpha, design)
     students, teachers = (_risen(f(results)) for f in (undertraining, teacher_undertraining))
+    trends = levelling(results.expected_best())
+    climbing = set(zip(*(trends.loc[trends["climbing"], name] for name in CELL_ARM), strict=True))
     judged = []
     for number, (entry, one, contrast) in enumerate(zip(claims, progress, overall, strict=True)):
         claim = one.claim
@@ -173,6 +185,7 @@ def judge(results: RunTables, *, alpha: float = 0.05) -> list[ClaimResult]:
                 cut_to=cut_to,
                 compared=both,
                 rising=[side for side in both if students.get(side)],
+                climbing=[side for side in both if (results.branch(*side), side[1]) in climbing],
                 taught=taught,
                 rising_teachers=[side for side in taught if teachers[side]],
                 look=None if design is None or number >= len(made) else look_of(one, design),

@@ -72,8 +72,9 @@ def as_json(judged: Sequence[ClaimResult]) -> list[dict[str, Any]]:
     Returns:
         says, verdict, marks (a list), interactions (over, means, p), rising (cell and arm of what
         still rose when training ended), rising_teachers (of what had a teacher that still rose;
-        null if that of none is known), look (see `Look`; null without looks), declared_after,
-        withdrawn, and contrasts; null where the table has nan.
+        null if that of none is known), climbing (of what had a search that had not levelled off),
+        look (see `Look`; null without looks), declared_after, withdrawn, and contrasts; null where
+        the table has nan.
     """
     table = verdicts(judged).drop(columns="marks")
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
@@ -87,6 +88,7 @@ def as_json(judged: Sequence[ClaimResult]) -> list[dict[str, Any]]:
                 for i in one.interactions
             ],
             "rising": [list(side) for side in one.rising],
+            "climbing": [list(side) for side in one.climbing],
             "rising_teachers": [list(s) for s in one.rising_teachers] if one.taught else None,
             "look": None if one.look is None else asdict(one.look),
             "declared_after": one.declared_after,

@@ -7,6 +7,7 @@ from qkd_study.analysis.figures.laws import cost_scaling, error_scaling
 from qkd_study.analysis.figures.layout import alt_text
 from qkd_study.analysis.figures.reliability import calibration
 from qkd_study.analysis.figures.report import for_report
+from qkd_study.analysis.figures.searches import search_curves
 from qkd_study.analysis.figures.style import Style, styles
 from qkd_study.analysis.figures.tradeoff import importance, pareto
 from qkd_study.analysis.figures.training import learning_curves
@@ -25,6 +26,7 @@ __all__ = [
     "png",
     "save",
     "score_by_factor",
+    "search_curves",
     "styles",
     "verdicts",
 ]

@@ -14,6 +14,7 @@ from qkd_study.analysis.figures import (
     laws,
     pooled,
     reliability,
+    searches,
     tradeoff,
     training,
     values,
@@ -125,6 +126,14 @@ def _scaling(results: RunTables) -> Iterator[Drawable]:
 
 
 def _others(results: RunTables) -> Iterator[Drawable]:
+    if results.expected_best()["n"].max() > 1:
+        yield (
+            "search-curves",
+            "The best validation accuracy that a search is expected to find, against the number of "
+            "its configurations: means over cells and searches. A line that still rises at its end "
+            "says that more trials would have found more.",
+            partial(searches.search_curves, results),
+        )
     yield (
         "importance",
         "Share of the variation of the validation accuracy that each searched parameter explains "

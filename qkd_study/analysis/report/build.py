@@ -32,6 +32,7 @@ PLACES = {
     "cost-": "Scaling laws",
     "pareto": "Scaling laws",
     "importance": "The search",
+    "search-curves": "The search",
     "curves-": "How soon a target is reached",
 }
 

@@ -82,6 +82,8 @@ def statement(judged: ClaimResult) -> Statement:
         lines.append(_undertrained(judged))
     if judged.undertrained_teachers:
         lines.append(_undertrained_teachers(judged))
+    if judged.short_search:
+        lines.append(_short_search(judged))
     if judged.cut_to is not None:
         lines.append(
             f"This rests on the first {judged.cut_to} replicates, which were declared before there "
@@ -156,6 +158,16 @@ def _undertrained_teachers(judged: ClaimResult) -> str:
         f"Undertrained teachers: the validation accuracy of the teacher still rose over the last "
         f"fifth of its epochs in {len(rising)} of {len(judged.taught)} arms with a teacher that "
         f"are compared, controls included ({_named(rising)}). With more epochs of teachers the "
+        f"verdict may be another."
+    )
+
+
+def _short_search(judged: ClaimResult) -> str:
+    """Whose search still gained."""
+    return (
+        f"Search not levelled off: the last third of the configurations is expected to gain more "
+        f"than half a point of validation accuracy in {len(judged.climbing)} of "
+        f"{len(judged.compared)} compared arms ({_named(judged.climbing)}). With more trials the "
         f"verdict may be another."
     )
 
@@ -315,6 +327,8 @@ def summary(judged: Sequence[ClaimResult]) -> list[str]:
             f"{_of_them(len(short), 'rest')} on teachers whose training ended while they were "
             f"still rising."
         )
+    if short := [j for j in judged if j.short_search]:
+        lines.append(f"{_of_them(len(short), 'rest')} on arms whose search had not levelled off.")
     late = [j for j in judged if j.declared_after or j.changes or j.withdrawn]
     if late:
         lines.append(
