@@ -21,6 +21,7 @@ from qkd_study.quantum.drawing import drawn
 from qkd_study.quantum.effective import effective_parameters
 from qkd_study.quantum.embeddings import amplitude_embedding, angle_embedding, basis_embedding
 from qkd_study.quantum.execution import CircuitExecution
+from qkd_study.quantum.executions import CircuitExecutions
 from qkd_study.quantum.noise import CircuitNoise, PairNoise, QubitNoise
 from qkd_study.quantum.parameter_shift import parameter_shift, spsa
 from qkd_study.quantum.plans import ExecutionPlan
@@ -35,6 +36,7 @@ __all__ = [
     "LARGEST_NOISY",
     "Circuit",
     "CircuitExecution",
+    "CircuitExecutions",
     "CircuitNoise",
     "ExecutionPlan",
     "Gate",

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from qkd_study.distill.batched.model import BatchedModel, linear
 from qkd_study.models import CircuitModel, Model
-from qkd_study.quantum import CircuitExecution, ExecutionPlan
+from qkd_study.quantum import CircuitExecutions
 from qkd_study.study.config import Config
 from qkd_study.study.models import Shape
 
@@ -51,22 +51,22 @@ class BatchedCircuit(BatchedModel):
         states, found = self._states, torch.zeros_like(self._states)
         self._plan = first.simulator.plan(first.circuit, count)
         self._by_matrix = self._plan == "matrix"
-        self._executions = self._execute(states)
+        self._execute(states)
+        executed, running = self._executed, self._running
         if self._by_matrix:
             size = states.shape[2]
             self._parts = torch.full((len(states), size, 2 * size), torch.nan)
-            for mine, execution in zip(self._parts, self._executions, strict=True):
-                if execution is not None:
-                    mine[:, :size] = torch.from_numpy(execution.final.real)
-                    mine[:, size:] = torch.from_numpy(execution.final.imag)
+            if executed is not None:
+                final = torch.from_numpy(executed.final)
+                self._parts[running, :, :size] = final.real.to(torch.float32)
+                self._parts[running, :, size:] = final.imag.to(torch.float32)
             self._products = torch.bmm(states, self._parts)
             real, imaginary = self._products[..., :size], self._products[..., size:]
             torch.mul(real, real, out=found).addcmul_(imaginary, imaginary)
         else:
-            for mine, execution in zip(found, self._executions, strict=True):
-                mine[:count] = (
-                    torch.nan if execution is None else torch.from_numpy(execution.probabilities)
-                )
+            found[:, :count] = torch.nan
+            if executed is not None:
+                found[running, :count] = torch.from_numpy(executed.probabilities).to(found.dtype)
         return found
 
     def _embed(self, inputs: Tensor) -> None:
@@ -92,22 +92,34 @@ class BatchedCircuit(BatchedModel):
         self._samples = inputs
         return linear(values[WEIGHT], values[BIAS], inputs.transpose(1, 2)).transpose(1, 2)
 
-    def _execute(self, states: Tensor) -> list[CircuitExecution | None]:
-        """Run the circuit of each model on its states, or on all basis states for its matrix."""
+    def _execute(self, states: Tensor) -> None:
+        """Run the circuits of models that are finite: on their states, or for their matrices."""
         theta = self.parameters.values["theta"]
-        finite, angles = theta.isfinite().all(1).tolist(), theta.numpy()
-        rows = np.eye(states.shape[2])[None] if self._by_matrix else states.numpy()
-        count = rows.shape[1] if self._by_matrix else self._count
-        plan: ExecutionPlan = "register" if self._by_matrix else self._plan
-        found: list[CircuitExecution | None] = []
-        for number, model in enumerate(self._circuits):
-            if self._failed[number] or not finite[number]:
-                found.append(None)
-                continue
-            simulator, mine = model.simulator, rows[0 if self._by_matrix else number, :count]
+        finite = theta.isfinite().all(1).tolist()
+        running = [
+            number for number, failed in enumerate(self._failed) if finite[number] and not failed
+        ]
+        # A slice makes no copies.
+        self._running = slice(None) if len(running) == len(states) else running
+        self._executed: CircuitExecutions | None = None
+        if not running:
+            return
+        models = [self._circuits[number] for number in running]
+        simulators = [model.simulator for model in models]
+        for simulator in simulators:
             simulator.plans.add(self._plan)
-            found.append(CircuitExecution(simulator, model.circuit, plan, angles[number], mine))
-        return found
+        rows = (
+            np.eye(states.shape[2])[None]
+            if self._by_matrix
+            else states[self._running, : self._count].numpy()
+        )
+        self._executed = CircuitExecutions(
+            simulators,
+            [model.circuit for model in models],
+            "register" if self._by_matrix else self._plan,
+            theta[self._running].numpy(),
+            rows,
+        )
 
     def _backward_probabilities(self, found: Tensor) -> None:
         """Set the gradients of angles and reduction from that of the probabilities (R, B, 2^n)."""
@@ -122,16 +134,15 @@ class BatchedCircuit(BatchedModel):
                 torch.bmm(cotangents, self._parts.transpose(1, 2), out=for_states).mul_(2)
         else:
             arrays = found[:, : self._count].numpy()
-        rows = zip(self.parameters.gradients["theta"], self._executions, arrays, strict=True)
-        for number, (mine, execution, array) in enumerate(rows):
-            if execution is None:
-                continue
-            gradient, back, _ = execution.gradient(
-                array, squared=not self._by_matrix, states=trained and not self._by_matrix
+        if self._executed is not None:
+            gradient, back = self._executed.gradient(
+                arrays[self._running],
+                squared=not self._by_matrix,
+                states=trained and not self._by_matrix,
             )
-            mine.copy_(torch.from_numpy(gradient))
+            self.parameters.gradients["theta"][self._running] = torch.from_numpy(gradient)
             if for_states is not None and back is not None:
-                for_states[number, : self._count] = torch.from_numpy(back.real)
+                for_states[self._running, : self._count] = torch.from_numpy(back.real).float()
         if for_states is not None:
             self._backward_embedding(for_states)
 
