@@ -13,7 +13,7 @@ from torch import Tensor
 
 from qkd_study.quantum._first_order import first_derivatives_only
 from qkd_study.quantum.circuit import Circuit
-from qkd_study.quantum.simulator import Simulator
+from qkd_study.quantum.simulator import Simulator, matrix_executions
 
 Floats = NDArray[np.floating[Any]]
 
@@ -66,7 +66,7 @@ class FilterForms:
     and of the second half of the wires.
 
     Args:
-        simulators: run the circuit of each filter, and count the executions.
+        simulators: of each filter, with the same device states; they count the executions.
         circuit: n qubits, without features.
         z: the readout's value in every basis state, (2^n,).
         theta: angles in radians, (F, P).
@@ -91,11 +91,8 @@ class FilterForms:
         inputs: int,
         product: bool,
     ) -> None:
-        self._executions = [
-            simulator.matrix_execution(circuit, angles)
-            for simulator, angles in zip(simulators, theta, strict=True)
-        ]
-        self._unitaries = np.stack([execution.final for execution in self._executions])
+        self._executed = matrix_executions(simulators, circuit, theta)
+        self._unitaries = self._executed.final
         self._z = z.astype(self._unitaries.real.dtype)
         self._wires = inputs if product else None
         self._states = slice(None, None, 1 << circuit.qubits - inputs) if product else slice(inputs)
@@ -109,8 +106,7 @@ class FilterForms:
         used = self._unitaries[:, self._states]
         given = np.zeros_like(self._unitaries)
         given[:, self._states] = (matrices + matrices.transpose(0, 2, 1)) @ (used * self._z)
-        pairs = zip(self._executions, given, strict=True)
-        return np.stack([execution.gradient(one, squared=False)[0] for execution, one in pairs])
+        return self._executed.gradient(given, squared=False, states=False)[0]
 
 
 def _expand(matrices: Floats, wires: int) -> Floats:

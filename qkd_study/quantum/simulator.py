@@ -13,6 +13,7 @@ If data enters again between the gates, every sample needs its own circuit: *pla
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -27,6 +28,7 @@ from qkd_study.quantum._lightning import LightningState
 from qkd_study.quantum._product import Product
 from qkd_study.quantum.circuit import Circuit
 from qkd_study.quantum.execution import CircuitExecution, State
+from qkd_study.quantum.executions import CircuitExecutions
 from qkd_study.quantum.plans import ExecutionPlan, fastest_plan
 
 Precision = Literal["complex128", "complex64"]
@@ -261,6 +263,30 @@ class Simulator:
         call = (self, circuit, plan, squared)
         out: Tensor = _Evolve.apply(theta, states, features, call)  # type: ignore[no-untyped-call]
         return out
+
+
+def matrix_executions(
+    simulators: Sequence[Simulator], circuit: Circuit, theta: NDArray[Any]
+) -> CircuitExecutions:
+    """As `Simulator.matrix_execution` for each of R simulators with the same device states.
+
+    Args:
+        simulators: they count the executions; one may be there several times.
+        circuit: n qubits, P parameters, no features.
+        theta: angles in radians, (R, P).
+
+    Returns:
+        `final` are the matrices, (R, 2^n, 2^n).
+
+    Raises:
+        ValueError: an angle is not finite, or a matrix does not fit into memory.
+    """
+    for simulator in simulators:
+        simulator.plans.add("matrix")
+    rows = np.eye(simulators[0]._matrix_size(circuit))[None]
+    for angles in theta:
+        _check_angles(circuit, angles, None)
+    return CircuitExecutions(simulators, [circuit] * len(theta), "register", theta, rows)
 
 
 def _check_angles(circuit: Circuit, theta: NDArray[Any], features: NDArray[Any] | None) -> None:
