@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         Replicates,
         ReuploadingCircuit,
         SelfDistillation,
+        Snapshots,
         StateCircuit,
         Study,
     )
@@ -95,6 +96,7 @@ __all__ = [
     "Results",
     "ReuploadingCircuit",
     "SelfDistillation",
+    "Snapshots",
     "StateCircuit",
     "Student",
     "Study",

@@ -64,6 +64,7 @@ from qkd_study.study import (
     Replicates,
     ReuploadingCircuit,
     SelfDistillation,
+    Snapshots,
     StateCircuit,
     Study,
 )
@@ -654,6 +655,8 @@ SPECS: list[tuple[ModelSpec, tuple[int, ...], dict[str, Any]]] = [
     ),
     (ReuploadingCircuit(), (4, 4), {"qubits": 3, "reduction": "average"}),
     (StateCircuit(), (2, 16), {"qubits": 2}),
+    (Snapshots(Mlp((3,))), (16,), {"snapshots": 5}),
+    (Snapshots(observables="outcomes"), (2, 16), {"snapshots": 5}),
     (HybridImage(), (3, 8, 8), {"qubits": 1}),
     (Ensemble(Mlp((6,)), members=2), (4, 4), {}),
     (Ensemble(ConvNet(), members=2, mean="probabilities"), (8, 8), {}),

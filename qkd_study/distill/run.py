@@ -13,6 +13,7 @@ from qkd_study.common.predictions import Predictions
 from qkd_study.common.seeds import derive
 from qkd_study.data import Dataset
 from qkd_study.distill import scores
+from qkd_study.distill.copies import copies
 from qkd_study.distill.objective import Objective, spoiled
 from qkd_study.distill.own_optimizer import OwnMaker
 from qkd_study.distill.samples import Samples, sample_splits, transfer_inputs
@@ -239,6 +240,7 @@ class RunSetup:
             "shots": None if student.uncounted else fired.training,
             "test_shots": None if student.uncounted else fired.test,
             **teacher_shots(teacher, tested),
+            **self._copies(),
             **seconds,
         }
         quantum: Model | Teacher = student
@@ -247,6 +249,16 @@ class RunSetup:
         weights = None if predictions is None else weights_of(self.spec, student)
         where = quantum.backend, quantum.plan
         return RunResult(metrics, costs, *where, trained.curve, predictions, weights)
+
+    def _copies(self) -> dict[str, int | None]:
+        """The columns of copies of states, of the student and of its teacher."""
+        more = len(self.validation.labels) + (0 if self.transfer is None else len(self.transfer))
+        spec, config = self.spec, self.spec.config
+        mine = copies(spec.model, config, len(self.training.labels) + more)
+        of_teacher = None
+        if self.teacher is not None:
+            of_teacher = copies(self.teacher_spec.model, config, config.teacher_samples + more)
+        return {"copies": mine, "teacher_copies": of_teacher}
 
 
 def teacher_shots(teacher: Teacher | None, tested: Shots | None = None) -> dict[str, int | None]:

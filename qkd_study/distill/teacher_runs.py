@@ -9,6 +9,7 @@ from qkd_study.common.errors import StorageError
 from qkd_study.data import Dataset
 from qkd_study.distill import scores
 from qkd_study.distill.batched import one_thread
+from qkd_study.distill.copies import copies
 from qkd_study.distill.replicates import run_replicates
 from qkd_study.distill.run import RunResult, teacher_shots
 from qkd_study.distill.teacher import Teacher
@@ -112,6 +113,9 @@ def _result(
         "gates": teacher.gates,
         "circuit_executions": executions if teacher.counted else None,
         **teacher_shots(teacher),
+        "teacher_copies": copies(
+            spec.model, spec.config, spec.config.teacher_samples + len(labels)
+        ),
         **seconds,
     }
     return RunResult(metrics, costs, teacher.backend, teacher.plan, [])

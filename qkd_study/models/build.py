@@ -36,6 +36,7 @@ from qkd_study.models.products import (
 )
 from qkd_study.models.reductions import Reduction, make_reduction
 from qkd_study.models.reuploading import ReuploadingModel
+from qkd_study.models.snapshots import SnapshotModel
 from qkd_study.models.state_circuits import StateModel
 from qkd_study.quantum import (
     Circuit,
@@ -56,7 +57,8 @@ from qkd_study.study.models import Shape
 from qkd_study.study.own_parameters import config_kind
 from qkd_study.study.qnodes import PennyLaneModel
 from qkd_study.study.reuploading import ReuploadingCircuit
-from qkd_study.study.state_circuits import StateCircuit
+from qkd_study.study.snapshots import SNAPSHOTS, Snapshots
+from qkd_study.study.state_circuits import StateCircuit, sites_of
 
 
 def simulator(config: Config) -> Simulator:
@@ -196,6 +198,13 @@ def _state_circuit(
         part=of.part(cast(int, config.qubits), shape),
         measurement=measurement(config),
     )
+
+
+def _snapshots(of: Snapshots, config: Config, shape: Shape, classes: int, seed: int) -> Model:
+    values = vars(config)
+    inner = build_model(of.of, config, of.inputs(values, shape), classes, seed=seed)
+    sites, count = sites_of("Snapshots", shape), values[SNAPSHOTS.name]
+    return SnapshotModel(inner, sites, count, of.observables, derive(seed, 0, "snapshots"))
 
 
 def _patch_polynomial(
@@ -343,6 +352,7 @@ BUILDERS: dict[type[spec.ModelSpec], Callable[[Any, Config, Shape, int, int], Mo
     quantum_spec.HybridImage: _circuit,
     ReuploadingCircuit: _reuploading,
     StateCircuit: _state_circuit,
+    Snapshots: _snapshots,
     controls.PatchPolynomial: _patch_polynomial,
     controls.Polynomial: _polynomial,
     matched.MatchedConvolution: _matched_convolution,

@@ -31,6 +31,7 @@ from qkd_study.quantum.reuploaded import Reuploaded
 from qkd_study.quantum.sampled import measured, on_angles, on_reuploaded, on_states
 from qkd_study.quantum.shots import Sampler, ShotGradient
 from qkd_study.quantum.simulator import Precision, Simulator
+from qkd_study.quantum.snapshots import local_paulis, measure, shadow_estimates, signs
 
 __all__ = [
     "LARGEST_NOISY",
@@ -63,7 +64,9 @@ __all__ = [
     "hardware_efficient",
     "hardware_efficient_minimal",
     "image_patches",
+    "local_paulis",
     "mean_z",
+    "measure",
     "measured",
     "noisy_bytes",
     "on_angles",
@@ -74,6 +77,8 @@ __all__ = [
     "quanvolution_filter",
     "random_layers",
     "reuploading",
+    "shadow_estimates",
+    "signs",
     "spsa",
     "strongly_entangling",
     "strongly_entangling_minimal",

@@ -77,6 +77,19 @@ COSTS = (
         "the same in their validations, for what the student got, and for the test; null likewise",
     ),
     Column(
+        "cost.copies",
+        INT,
+        "",
+        "copies of states that the snapshots of the student's training, validation and transfer "
+        "samples take; null unless it reads snapshots",
+    ),
+    Column(
+        "cost.teacher_copies",
+        INT,
+        "",
+        "the same of its teacher; null unless that reads snapshots",
+    ),
+    Column(
         "cost.seconds_train",
         REAL,
         "s",

@@ -105,13 +105,14 @@ class StudentSpec:
                     "file of weights does not hold. Take it from the run, whose folder has the "
                     "study file: qkd_study.load(RUN).student(cell=..., arm=..., replicate=...)."
                 )
-            kind = config_kind(own.declares) if own is not None else Config
+            model = own if own is not None else read(declared)
+            kind = config_kind(model.declares)
             known = {field.name for field in fields(kind)}
             given = {name: value for name, value in values["config"].items() if name in known}
             every: dict[str, Any] = {**dict.fromkeys(known), **given}
             config = kind(**every)
             return cls(
-                own if own is not None else read(declared),
+                model,
                 config,
                 tuple(int(side) for side in values["shape"]),
                 int(values["classes"]),

@@ -38,6 +38,7 @@ from qkd_study.study.settings import (
     QuantumToQuantum,
     SelfDistillation,
 )
+from qkd_study.study.snapshots import Snapshots
 from qkd_study.study.space import Choice, Float, Int, LogFloat, Range
 from qkd_study.study.state_circuits import StateCircuit
 from qkd_study.study.study import Cell, Study
@@ -91,6 +92,7 @@ __all__ = [
     "ReuploadingCircuit",
     "SelfDistillation",
     "Setting",
+    "Snapshots",
     "StateCircuit",
     "Study",
 ]

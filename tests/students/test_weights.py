@@ -34,8 +34,10 @@ from qkd_study.study import controls, matched
 from qkd_study.study.config import Config
 from qkd_study.study.external import CachedTeacher, FrozenTeacher
 from qkd_study.study.models import ModelSpec
+from qkd_study.study.own_parameters import config_kind
 from qkd_study.study.qnodes import PennyLaneModel
 from qkd_study.study.reuploading import ReuploadingCircuit
+from qkd_study.study.snapshots import Snapshots
 from qkd_study.study.state_circuits import StateCircuit
 
 MODELS: list[ModelSpec] = [
@@ -50,6 +52,7 @@ MODELS: list[ModelSpec] = [
     HybridImage(channels=(2, 3)),
     ReuploadingCircuit(),
     StateCircuit(first=1),
+    Snapshots(Mlp((3,)), observables=3),
     Ensemble(Mlp((3,)), members=2, mean="probabilities"),
     controls.PatchPolynomial(order="all"),
     controls.Polynomial(),
@@ -75,8 +78,11 @@ def spec_of(model: ModelSpec, **changes: Any) -> StudentSpec:
         changes = {"qubits": 4, **changes}
     if isinstance(model, matched.EffectiveMlp):
         changes = {"qubits": 6, "depth": 3, "ansatz": "hardware-efficient-minimal", **changes}
-    shape = (2, 16) if isinstance(model, StateCircuit) else (16, 16)
-    return StudentSpec(model, config_of(**changes), shape, 2, 255.0, 1003)
+    shape = (2, 16) if isinstance(model, StateCircuit | Snapshots) else (16, 16)
+    config = config_of(**changes)
+    if isinstance(model, Snapshots):
+        config = config_kind(model.declares)(**vars(config), snapshots=9)
+    return StudentSpec(model, config, shape, 2, 255.0, 1003)
 
 
 def trained(spec: StudentSpec) -> Any:

@@ -31,6 +31,7 @@ from qkd_study import (
     Replicates,
     ReuploadingCircuit,
     SelfDistillation,
+    Snapshots,
     StateCircuit,
     Study,
 )
@@ -71,6 +72,7 @@ ARGUMENTS: dict[type[ModelSpec], dict[str, Any]] = {
     HybridImage: {},
     ReuploadingCircuit: {},
     StateCircuit: {},
+    Snapshots: {"of": Mlp((3,))},
     PatchPolynomial: {"filters": 2},
     Polynomial: {},
     MatchedConvolution: {},
@@ -87,7 +89,7 @@ ARGUMENTS: dict[type[ModelSpec], dict[str, Any]] = {
 
 
 def data_of(setting: Setting) -> Arrays:
-    return STATES if isinstance(setting.student_model, StateCircuit) else IMAGES
+    return STATES if isinstance(setting.student_model, StateCircuit | Snapshots) else IMAGES
 
 
 def study(setting: Setting) -> Study:
