@@ -81,7 +81,7 @@ def spec_of(model: ModelSpec, **changes: Any) -> StudentSpec:
     shape = (2, 16) if isinstance(model, StateCircuit | Snapshots) else (16, 16)
     config = config_of(**changes)
     if isinstance(model, Snapshots):
-        config = config_kind(model.declares)(**vars(config), snapshots=9)
+        config = config_kind(model.declares)(**{**vars(config), "snapshots": 9})
     return StudentSpec(model, config, shape, 2, 255.0, 1003)
 
 
