@@ -1,0 +1,92 @@
+"""How many shots does training take, and does a teacher save any?
+
+On hardware every expectation value is a mean over shots, and every gradient is made of many. A
+student is trained with 10, 100 or 1,000 shots per circuit and sample, by parameter shift or by
+SPSA, which takes two circuits for any number of angles; it is validated and tested with 1,000. Read
+the accuracy against `cost.shots`, all shots of a training. `decayed` and `label-smoothing` ask
+whether a teacher is needed, `separable-student` whether entangling gates are.
+"""
+
+from qkd_study import (
+    Claim,
+    ClassicalToHybrid,
+    HybridCircuit,
+    Int,
+    LogFloat,
+    Mlp,
+    Replicates,
+    Study,
+    Subset,
+)
+
+study = Study(
+    question="Does a teacher save shots in the training of a quantum student?",
+    setting=ClassicalToHybrid(teacher=Mlp((32,)), student=HybridCircuit()),
+    datasets=(Subset("fashion-mnist", (0, 1, 2, 3)), Subset("digits", (0, 1, 2, 3))),
+    factors={"shots": (10, 100, 1000), "gradient": ("parameter-shift", "spsa")},
+    search={
+        "learning_rate": LogFloat(3e-3, 1e-1),
+        "temperature": LogFloat(1.0, 10.0),
+        "weight_soft": LogFloat(0.1, 10.0),
+        "label_smoothing": LogFloat(0.01, 0.5),
+        "weight_decay": LogFloat(1e-2, 3.0),
+    },
+    teacher_search={
+        "teacher_learning_rate": LogFloat(1e-3, 1e-1),
+        "teacher_epochs": Int(20, 150),
+    },
+    teacher_trials=8,
+    fixed={
+        "qubits": 4,
+        "depth": 2,
+        "ansatz": "hardware-efficient-minimal",
+        "embedding": "angle",
+        "reduction": "pca",
+        "test_shots": 1000,
+        "samples": 100,
+        "validation_samples": 100,
+        "validate_every": 5,
+        "epochs": 60,
+    },
+    arms=("scratch", "label-smoothing", "decayed", "soft", "separable-student"),
+    claims=(
+        Claim(
+            says="With ten shots, a classical teacher improves the student.",
+            better="soft",
+            than="scratch",
+            where={"shots": (10,)},
+            margin=0.01,
+            controls=("label-smoothing", "decayed"),
+        ),
+        Claim(
+            says="With a thousand shots it does.",
+            better="soft",
+            than="scratch",
+            where={"shots": (1000,)},
+            margin=0.01,
+            controls=("label-smoothing", "decayed"),
+        ),
+        Claim(
+            says="A thousand shots train a better student than ten.",
+            better={"shots": 1000},
+            than={"shots": 10},
+            arm="scratch",
+            margin=0.01,
+        ),
+        Claim(
+            says="By parameter shift a student learns more than by SPSA.",
+            better={"gradient": "parameter-shift"},
+            than={"gradient": "spsa"},
+            arm="scratch",
+            margin=0.01,
+        ),
+        Claim(
+            says="The circuit learns more than it does without entangling gates.",
+            better="soft",
+            than="separable-student",
+            margin=0.01,
+        ),
+    ),
+    trials=5,
+    replicates=Replicates(search=1, confirm=18, searches=6),
+)
