@@ -25,6 +25,7 @@ UNORDERED = (
     "plan",
     "activation",
     "noise_in",
+    "mitigation",
 )
 #: Every parameter that the cost of a run depends on.
 COSTLY = frozenset(p.name for p in PARAMETERS.values() if p.changes_time)

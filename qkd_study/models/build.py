@@ -25,7 +25,7 @@ from qkd_study.models.effective import effective_size
 from qkd_study.models.ensemble import EnsembleModel
 from qkd_study.models.external import build_cached, build_frozen
 from qkd_study.models.measurement import Measurement
-from qkd_study.models.noise import noisy_circuit
+from qkd_study.models.noise import mitigation, noisy_circuit
 from qkd_study.models.outputs import Model
 from qkd_study.models.products import (
     Components,
@@ -141,6 +141,7 @@ def _circuit(of: Any, config: Config, shape: Shape, classes: int, seed: int) -> 
     circuit = ansatz if of.entangling else without_entanglers(ansatz)
     model = _of_circuit(of, circuit, config, shape, classes)
     model.noisy = noisy_circuit(of.noise, config, circuit)
+    model.mitigation = mitigation(of.noise, config, circuit)
     model.noisy_training = config.noise_in == "training+test"
     return model
 

@@ -17,6 +17,7 @@ from qkd_study.models.outputs import HeadedModel, Model, Outputs
 from qkd_study.models.reductions import Reduction
 from qkd_study.quantum import (
     Circuit,
+    Mitigation,
     NoisyCircuit,
     Sampler,
     Simulator,
@@ -26,6 +27,7 @@ from qkd_study.quantum import (
     class_groups,
     effective_parameters,
     measured,
+    nearest_probabilities,
     on_angles,
     on_states,
     z_values,
@@ -139,10 +141,12 @@ class CircuitModel(QuantumModel):
     Attributes:
         noisy: the circuit with noise; `None` without any.
         noisy_training: whether it acts in training too, and not in evaluation alone.
+        mitigation: of the noise, in evaluation; `None` without any.
     """
 
     noisy: NoisyCircuit | None = None
     noisy_training: bool = False
+    mitigation: Mitigation | None = None
 
     def __init__(
         self,
@@ -195,15 +199,11 @@ class CircuitModel(QuantumModel):
     def run(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
         """Probabilities (batch, 2^n) of prepared inputs, and the states, if `keeps_state`."""
         features, sampler = self.features_of(inputs), self.measurement.sampler
-        noisy = self.noisy if self.noisy_training or not self.training else None
-        if noisy is not None:
-            self.simulator.plans.add("density-matrix")
+        if self.noisy is not None and (self.noisy_training or not self.training):
+            return self._with_noise(self.noisy, inputs, features), None
         if sampler is not None:
-            return self._measured(inputs, features, sampler, noisy), None
+            return self._measured(inputs, features, sampler), None
         states = inputs if features is None else self.embed(features)
-        if noisy is not None:
-            self.simulator.executions += 1
-            return noisy.probabilities(self.theta, states), None
         if not self.keeps_state:
             return self.simulator.probabilities(self.circuit, self.theta, states), None
         final = self.simulator.evolve(self.circuit, self.theta, states)
@@ -216,15 +216,31 @@ class CircuitModel(QuantumModel):
             return features
         return None
 
+    def _with_noise(self, noisy: NoisyCircuit, inputs: Tensor, features: Tensor | None) -> Tensor:
+        """Probabilities or frequencies (batch, 2^n), mitigated in evaluation if they are to be."""
+        self.simulator.plans.add("density-matrix")
+        sampler = self.measurement.sampler
+
+        def one(of: NoisyCircuit) -> Tensor:
+            if sampler is not None:
+                return self._measured(inputs, features, sampler, of)
+            self.simulator.executions += 1
+            return of.probabilities(self.theta, states)
+
+        states = inputs if features is None else self.embed(features)
+        if self.mitigation is None or self.training:
+            return one(noisy)
+        return self.mitigation.estimate(one)
+
     def _measured(
         self,
         inputs: Tensor,
         features: Tensor | None,
         sampler: Sampler,
-        noisy: NoisyCircuit | None,
+        noisy: NoisyCircuit | None = None,
     ) -> Tensor:
         """Frequencies (batch, 2^n) of the basis states."""
-        run = self.simulator, self.circuit
+        run = self.simulator, self.circuit if noisy is None else noisy.circuit
         if features is None:
             circuit, numbers = on_states(*run, inputs, noisy=noisy)
         elif self.embedding == "angle":
@@ -341,6 +357,8 @@ class FullyQuantumModel(CircuitModel):
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits (batch, classes) and probabilities of the basis states (batch, 2^n)."""
         probabilities, state = self.run(inputs)
+        if self.mitigation is not None and not self.training:
+            probabilities = nearest_probabilities(probabilities)
         sampler = self.measurement.sampler
         shots = None if sampler is None else sampler.shots
         return Outputs(self.logits_of(probabilities, shots), probabilities, state)

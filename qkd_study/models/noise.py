@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from qkd_study.common.errors import InputError
-from qkd_study.quantum import Circuit, CircuitNoise, NoisyCircuit, PairNoise, QubitNoise
+from qkd_study.quantum import (
+    Circuit,
+    CircuitNoise,
+    Mitigation,
+    NoisyCircuit,
+    PairNoise,
+    QubitNoise,
+)
 from qkd_study.study.config import Config
 from qkd_study.study.noise import Noise
 
@@ -49,3 +56,26 @@ def noisy_circuit(noise: Noise | None, config: Config, circuit: Circuit) -> Nois
         return None
     errors = circuit_noise(noise.at(config.noise_scale), circuit)
     return NoisyCircuit(circuit, errors, config.precision or "complex128")
+
+
+def mitigation(noise: Noise | None, config: Config, circuit: Circuit) -> Mitigation | None:
+    """How the errors of a model's circuit are mitigated; `None` if they are not.
+
+    Raises:
+        InputError: as for `noisy_circuit`, or a readout cannot be inverted.
+    """
+    kinds = (config.mitigation or "none").split("+")
+    if noise is None or not config.noise_scale or kinds == ["none"]:
+        return None
+    errors = circuit_noise(noise.at(config.noise_scale), circuit)
+    precision, wanted = (
+        config.precision or "complex128",
+        {k: k in kinds for k in ("readout", "zne")},
+    )
+    try:
+        return Mitigation.of(circuit, errors, precision, **wanted)
+    except ValueError as error:
+        raise InputError(
+            f"mitigation={config.mitigation!r} with noise_scale={config.noise_scale:g}: {error}. "
+            f"Take mitigation='zne' or 'none', or a weaker readout error."
+        ) from None

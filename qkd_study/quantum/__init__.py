@@ -22,6 +22,7 @@ from qkd_study.quantum.effective import effective_parameters
 from qkd_study.quantum.embeddings import amplitude_embedding, angle_embedding, basis_embedding
 from qkd_study.quantum.execution import CircuitExecution
 from qkd_study.quantum.executions import CircuitExecutions
+from qkd_study.quantum.mitigation import Mitigation, nearest_probabilities
 from qkd_study.quantum.noise import CircuitNoise, PairNoise, QubitNoise
 from qkd_study.quantum.parameter_shift import parameter_shift, spsa
 from qkd_study.quantum.plans import ExecutionPlan
@@ -41,6 +42,7 @@ __all__ = [
     "CircuitNoise",
     "ExecutionPlan",
     "Gate",
+    "Mitigation",
     "NoisyCircuit",
     "PairNoise",
     "Precision",
@@ -68,6 +70,7 @@ __all__ = [
     "mean_z",
     "measure",
     "measured",
+    "nearest_probabilities",
     "noisy_bytes",
     "on_angles",
     "on_reuploaded",

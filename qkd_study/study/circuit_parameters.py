@@ -96,6 +96,14 @@ class CircuitParameters:
         role="circuit",
         changes_time=True,
     )
+    mitigation: str | None = parameter_field(
+        "none",
+        "how noise is mitigated where it acts but in training; zne: zero-noise extrapolation",
+        choices=("none", "readout", "zne", "readout+zne"),
+        role="circuit",
+        decides_fit=True,
+        changes_time=True,
+    )
     device: str | None = parameter_field(
         "lightning.qubit",
         "PennyLane device that runs the circuits",

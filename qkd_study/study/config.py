@@ -291,6 +291,15 @@ class RunParameters:
         follows="noise_in",
         changes_time=True,
     )
+    teacher_mitigation: str | None = parameter_field(
+        None,
+        "mitigation of the teacher where student and teacher are quantum. Default: the student's",
+        choices=("none", "readout", "zne", "readout+zne"),
+        role="teacher",
+        decides_fit=True,
+        follows="mitigation",
+        changes_time=True,
+    )
     activation: str | None = parameter_field(
         "auto",
         "activation function of a classical student; auto: that of the model's declaration",

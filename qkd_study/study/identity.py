@@ -91,6 +91,7 @@ _LATER = (
     *("teacher_ansatz", "teacher_embedding"),
     *("shots", "test_shots", "gradient", "teacher_shots", "teacher_test_shots"),
     *("noise_scale", "noise_in", "teacher_noise_scale", "teacher_noise_in"),
+    *("mitigation", "teacher_mitigation"),
 )
 
 

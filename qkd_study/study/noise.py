@@ -24,7 +24,7 @@ PROBABILITIES = (
 )
 _PAIRS = ("two_qubit", "two_qubit_time")
 #: Parameters that models with noise read.
-NOISE = frozenset({"noise_scale", "noise_in"})
+NOISE = frozenset({"noise_scale", "noise_in", "mitigation"})
 #: Density matrices of more qubits are not simulated.
 LARGEST = 8
 

@@ -119,6 +119,28 @@ def test_noisy_circuits_are_measured_with_shots() -> None:
     assert model.simulator.plans_used == "density-matrix"
 
 
+def test_mitigation_acts_in_evaluation(tmp_path: Path) -> None:
+    clean, noisy = built(FullyQuantum()), built(FullyQuantum(noise=LINE))
+    states = clean.embed(torch.rand(6, 4, dtype=torch.float64))
+
+    def found(mitigation: str, training: bool) -> torch.Tensor:
+        model = built(FullyQuantum(noise=LINE), mitigation=mitigation)
+        model.train(training)
+        out: torch.Tensor = model(states).features.detach()
+        return out
+
+    exact, raw = (of.eval()(states).features.detach() for of in (clean, noisy))
+    for kind in ("readout", "zne", "readout+zne"):
+        assert torch.equal(found(kind, training=True), noisy.train()(states).features)
+        np.testing.assert_allclose(found(kind, training=False).sum(-1).detach(), 1, atol=1e-12)
+    errors = [
+        float((found(kind, training=False) - exact).abs().max())
+        for kind in ("none", "readout", "readout+zne")
+    ]
+    assert errors[0] == float((raw - exact).abs().max())
+    assert errors[2] < errors[1] / 5 < errors[0] / 5
+
+
 def outcome(study: Study, arm: str, folder: Path) -> tuple[Any, ...]:
     config = study.config(study.cells()[0], study.arm(arm), {}, "xor4")
     store = TeacherStore(folder)
@@ -170,6 +192,11 @@ def test_a_declared_student_can_be_written_and_read() -> None:
     [
         (FullyQuantum(noise=LINE), {"ansatz": "hardware-efficient"}, "couples the qubits 0 and 3"),
         (FullyQuantum(noise=LINE), {"qubits": 6}, "numbers of 5 qubits, but got qubits=6"),
+        (
+            FullyQuantum(noise=Noise(readout_0_as_1=0.25, readout_1_as_0=0.25)),
+            {"noise_scale": 2.0, "mitigation": "readout"},
+            "mitigation='readout' with noise_scale=2: qubit 0 is read as 1 with probability 0.5",
+        ),
         (FullyQuantum(noise=LINE), {"noise_scale": 50.0}, "noise_scale=50 makes a probability"),
         (FullyQuantum(noise=Noise()), {"qubits": 9}, "on up to 8 qubits, but got qubits=9"),
         (FullyQuantum(noise=LINE), {"device": "default.qubit"}, "not on a device, but got device="),

@@ -55,6 +55,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "depth": (1, 2),
     "noise_scale": (1.0, 2.0),
     "noise_in": ("test", "training+test"),
+    "mitigation": ("none", "readout"),
     "device": ("lightning.qubit", "default.qubit"),
     "precision": ("complex128", "complex64"),
     "plan": ("register", "matrix"),
