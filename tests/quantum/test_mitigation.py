@@ -54,7 +54,8 @@ def noise_of(
 
 def states(samples: int = 4) -> torch.Tensor:
     found = torch.randn(samples, 8, dtype=torch.float64)
-    return found / found.norm(dim=1, keepdim=True)
+    out: torch.Tensor = found / found.norm(dim=1, keepdim=True)
+    return out
 
 
 def exact(of: torch.Tensor) -> torch.Tensor:

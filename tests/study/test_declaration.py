@@ -331,7 +331,8 @@ def test_every_parameter_can_be_fixed_crossed_or_searched(name: str) -> None:
     kinds = ("surrogate", "quadratic")
     known = [a for a in ARMS.values() if a.teacher not in kinds and a.student not in kinds]
     arms: tuple[Any, ...] = (*known, Arm("mine", (lambda student, teacher, labels: None,)))
-    noise = Noise(one_qubit=0.01) if "noise" in name and name != "label_noise" else None
+    of_noise = ("noise_scale", "noise_in", "mitigation")
+    noise = Noise(one_qubit=0.01) if name.removeprefix("teacher_") in of_noise else None
     setting: Setting = QuantumToQuantum(HybridCircuit(noise=noise))
     if what.role == "network" or name.removeprefix("teacher_") in NETWORKS:
         setting = ClassicalToClassical(Mlp(), Mlp())

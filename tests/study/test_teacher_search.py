@@ -57,7 +57,12 @@ def test_one_search_per_kind_of_teacher_and_what_it_reads() -> None:
     assert plan.runs == plan.runs_teacher + plan.runs_search + plan.runs_confirm
     # The search replicates of the best teacher are trained already.
     assert plan.teachers == plan.runs_teacher + 6 * replicates.confirm
-    twice = make_plan(study(replicates=Replicates(search=2, searches=2, confirm=4)), DIGITS)
+    several = Replicates(search=2, searches=2, confirm=4)
+    # Where nothing is searched, there is no second search.
+    once = make_plan(study(replicates=several), DIGITS)
+    assert once.teachers == once.runs_teacher + 6 * 4
+    searched = study(replicates=several, search={"learning_rate": LogFloat(1e-3, 1e-1)})
+    twice = make_plan(searched, DIGITS)
     assert twice.teachers == twice.runs_teacher + 6 * (2 + 4)
     assert study().with_fixed("teacher_learning_rate", 0.01).teacher_search == {}
 
