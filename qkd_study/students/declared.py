@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from qkd_study.common.errors import InputError, safe_repr
 from qkd_study.models import BUILDERS
+from qkd_study.students.recorded import KIND, RecordedAnsatz
 from qkd_study.study.models import ModelSpec, Own
 from qkd_study.study.noise import Noise
 
@@ -35,6 +36,8 @@ def _written(value: Any) -> Any:
             "kind": type(value).__name__,
             **{field.name: _written(getattr(value, field.name)) for field in fields(value)},
         }
+    if isinstance(value, RecordedAnsatz):
+        return value.described()
     if isinstance(value, tuple | list):
         return [_written(one) for one in value]
     if type(value) not in _PLAIN:
@@ -63,5 +66,6 @@ def read(values: Mapping[str, Any]) -> ModelSpec:
 
 def _read(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return read(value)
+        recorded = value.get("kind") == KIND
+        return RecordedAnsatz.from_description(value) if recorded else read(value)
     return tuple(map(_read, value)) if isinstance(value, list) else value

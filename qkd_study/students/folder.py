@@ -9,8 +9,9 @@ from typing import Any
 from qkd_study.common.atomic import replace_file
 from qkd_study.common.errors import InputError, StorageError
 from qkd_study.students.card import card
+from qkd_study.students.standalone import without_study
 from qkd_study.students.student import Student
-from qkd_study.students.weights import check_digest, description, restored
+from qkd_study.students.weights import check_digest, restored
 
 #: The files of the folder; the last where the circuit can be written without a sample.
 WEIGHTS, ABOUT, CARD, QASM = "student.safetensors", "student.json", "README.md", "circuit.qasm"
@@ -20,20 +21,16 @@ VERSION = 1
 def save_student(student: Student, folder: str | Path) -> Path:
     """Write a student to a folder that `load_student` reads.
 
+    An ansatz of the study's own is written as the circuit that it gave.
+
     Returns:
         The folder.
 
     Raises:
-        InputError: a part of the student is code of its study file; or the folder has other files,
-            or cannot be written.
+        InputError: a part of the student other than an ansatz is code of its study file; or the
+            folder has other files, or cannot be written.
     """
-    if description(student.weights)["model"] is None:
-        raise InputError(
-            f"the student of arm {student.about['arm']!r} is defined in the study file, as a whole "
-            f"or in a part such as its ansatz, so that an export would not load without that file. "
-            f"Take it from its run: qkd_study.load(RUN).student(cell={student.about['cell']!r}, "
-            f"arm={student.about['arm']!r}, replicate={student.about['replicate']})."
-        )
+    student = without_study(student)
     folder = Path(folder)
     files = {
         WEIGHTS: student.weights,
