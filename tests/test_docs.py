@@ -131,8 +131,10 @@ def test_any_quantum_model_teaches_any_classical_one(tmp_path: Path, cli: Cli) -
     assert set(soft["where.backend"]) == {"lightning.qubit"}
 
 
-def on_hardware() -> list[str]:
-    return re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "on_hardware.md").read_text(), re.S)
+def on_hardware(*, studies: bool = True) -> list[str]:
+    page = (ROOT / "docs" / "on_hardware.md").read_text()
+    codes = re.findall(r"```python\n(.*?)```", page, re.S)
+    return [code for code in codes if ("Study(" in code) is studies]
 
 
 def test_studies_with_noise_can_be_planned(tmp_path: Path) -> None:
@@ -144,6 +146,15 @@ def test_studies_with_noise_can_be_planned(tmp_path: Path) -> None:
     (calibration,) = re.findall(r"```json\n(.*?)```", page, re.S)
     (tmp_path / "device.json").write_text(calibration)
     assert Noise.from_calibration(tmp_path / "device.json").qubits == 2
+
+
+def test_circuits_are_described_before_training(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = on_hardware(studies=False)
+    exec(code, {"__name__": "page"})
+    capability, divergence, variance = map(float, capsys.readouterr().out.split())
+    assert 0.4 < capability < 1
+    assert 0 < divergence < 1
+    assert 0.01 < variance < 0.5
 
 
 @pytest.mark.slow

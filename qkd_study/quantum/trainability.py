@@ -75,7 +75,7 @@ def gradient_variance(
     read = readout.to(torch.float64)
     outputs = torch.randint(read.shape[1], (draws,), generator=rng).tolist()
     simulator = Simulator()
-    gradients = []
+    gradients: list[Tensor] = []
     for place, output in enumerate(outputs):
         theta = _angles(circuit, rng).requires_grad_()
         given = None if between is None else between[place : place + 1]
@@ -132,7 +132,7 @@ def entangling_capability(states: NDArray[np.complex128]) -> float:
         parts = states.reshape(len(states), 1 << wire, 2, -1)
         reduced = np.einsum("saib,sajb->sij", parts, parts.conj(), optimize=True)
         purities += float((np.abs(reduced) ** 2).sum()) / len(states)
-    return max(2 * (1 - purities / qubits), 0.0)
+    return max(2.0 * (1.0 - purities / qubits), 0.0)
 
 
 def expressibility(states: NDArray[np.complex128], bins: int = BINS) -> float:
