@@ -1,11 +1,9 @@
 """Does a distilled circuit keep under noise what its larger teacher loses?
 
 The case for quantum distillation is that small circuits fit today's devices. Here student and
-teacher run on the same kind of noisy qubits, with errors of gates and of readout as devices report
-them (about 0.1 and 1 % per gate, 2 to 4 % per readout), and four times as strong. The teacher has
-6 qubits and 4 layers, so that more goes wrong in it. Students are trained exactly and meet noise in
-the test, or are trained under it. `classical-teacher` has no noise, `decayed` has no teacher, and
-`separable-student` leaves out the gates that are the noisiest.
+teacher run on noisy qubits, with errors as devices report them (0.1 and 1 % per gate, 2 to 4 % per
+readout), and four times as strong. The teacher is larger, so that more goes wrong in it. Students
+are trained exactly and meet noise in the test, or are trained under it.
 """
 
 from qkd_study import (

@@ -1,10 +1,8 @@
 """How many shots does training take, and does a teacher save any?
 
-On hardware every expectation value is a mean over shots, and every gradient is made of many. A
-student is trained with 10, 100 or 1,000 shots per circuit and sample, by parameter shift or by
-SPSA, which takes two circuits for any number of angles; it is validated and tested with 1,000. Read
-the accuracy against `cost.shots`, all shots of a training. `decayed` and `label-smoothing` ask
-whether a teacher is needed, `separable-student` whether entangling gates are.
+On hardware, values and gradients are means over shots. A student is trained with 10, 100 or 1,000
+of them per circuit and sample, by parameter shift or by SPSA, and tested with 1,000. Read the
+accuracy against `cost.shots`, all shots of a training.
 """
 
 from qkd_study import (

@@ -127,12 +127,13 @@ def entangling_capability(states: NDArray[np.complex128]) -> float:
         states: normalised, (S, 2^n).
     """
     qubits = states.shape[1].bit_length() - 1
-    purities = 0.0
+    purities: float = 0.0
     for wire in range(qubits):
         parts = states.reshape(len(states), 1 << wire, 2, -1)
         reduced = np.einsum("saib,sajb->sij", parts, parts.conj(), optimize=True)
         purities += float((np.abs(reduced) ** 2).sum()) / len(states)
-    return max(2.0 * (1.0 - purities / qubits), 0.0)
+    capability: float = 2 * (1 - purities / qubits)
+    return max(capability, 0.0)
 
 
 def expressibility(states: NDArray[np.complex128], bins: int = BINS) -> float:
