@@ -26,6 +26,7 @@ from qkd_study.quantum.mitigation import Mitigation, nearest_probabilities
 from qkd_study.quantum.noise import CircuitNoise, PairNoise, QubitNoise
 from qkd_study.quantum.parameter_shift import parameter_shift, spsa
 from qkd_study.quantum.plans import ExecutionPlan
+from qkd_study.quantum.qcnn import qcnn
 from qkd_study.quantum.quanvolution import Quanvolution, form_sides, image_patches
 from qkd_study.quantum.readouts import class_groups, mean_z, z_values
 from qkd_study.quantum.reuploaded import Reuploaded
@@ -77,6 +78,7 @@ __all__ = [
     "on_states",
     "parameter_shift",
     "pauli_expectations",
+    "qcnn",
     "quanvolution_filter",
     "random_layers",
     "reuploading",

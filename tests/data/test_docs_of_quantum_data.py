@@ -24,5 +24,5 @@ def test_the_page_says_what_happens(folders: Path, capsys: pytest.CaptureFixture
         else:
             assert said == text
             shown += 1
-    assert shown == 5
+    assert shown == 6
     assert re.findall(r"^\| `(.+?)` \|", PAGE, re.M) == list(CHAINS)
