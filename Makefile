@@ -62,6 +62,8 @@ bench: $(BIN)/.installed
 	$(BIN)/pip install --quiet --editable ".[bench]"
 	$(BIN)/python benchmarks/quantum_step.py
 	$(BIN)/python benchmarks/plan_choice.py
+	$(BIN)/python -m benchmarks.noise
+	$(BIN)/python -m benchmarks.shots
 
 # The locks follow from pyproject.toml. `lock` keeps each version that still fits, `upgrade` none.
 lock:

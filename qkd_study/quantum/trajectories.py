@@ -170,22 +170,19 @@ class TrajectoryCircuit:
         """A gate (d, d), or one for each trajectory with the Pauli errors after it, (M, d, d)."""
         table = self._paulis if len(after.wires) == 1 else self._pairs
         if after.depolarising:
-            strings = len(table)
-            hit = torch.rand(count, generator=rng) < after.depolarising
-            kinds = torch.randint(1, strings, (count,), generator=rng)
-            matrix = table[torch.where(hit, kinds, 0)] @ matrix
+            matrix = table[_drawn(after.depolarising, len(table), count, rng)] @ matrix
         for place, of in enumerate(after.wires):
+            step = 4 ** (len(after.wires) - 1 - place)  # of this wire's Paulis in the table
+            if of.depolarising:
+                matrix = table[step * _drawn(of.depolarising, 4, count, rng)] @ matrix
             if of.phase_damping:
                 flips = torch.rand(count, generator=rng) < (1 - math.sqrt(1 - of.phase_damping)) / 2
-                index = 3 * flips.long()
-                if len(after.wires) == 2 and place == 0:
-                    index = 4 * index
-                matrix = table[index] @ matrix
+                matrix = table[step * 3 * flips.long()] @ matrix
         return matrix
 
 
 class _After:
-    """What follows a gate: a Pauli error, and the damping of each of its wires, in their order."""
+    """What follows a gate: a Pauli error of both wires, then errors of each, in their order."""
 
     def __init__(self, depolarising: float, wires: tuple[QubitNoise, ...]) -> None:
         self.depolarising, self.wires = depolarising, wires
@@ -198,13 +195,20 @@ def _errors(noise: CircuitNoise, gate: Gate) -> _After:
         )
     if len(gate.wires) == 1:
         of = noise.qubits[gate.wires[0]]
-        return _After(of.depolarising, (of,))
+        return _After(0.0, (of,))
     a, b = gate.wires
     pair = noise.pairs.get((min(a, b), max(a, b)))
     if pair is None:
         raise ValueError(f"the noise has no numbers of the pair {gate.wires}, which a gate couples")
     both = (pair.first, pair.second) if a < b else (pair.second, pair.first)
     return _After(pair.depolarising, both)
+
+
+def _drawn(probability: float, paulis: int, count: int, rng: torch.Generator) -> Tensor:
+    """Errors (count,), from 1 to `paulis` - 1 with this probability in all, or else 0."""
+    hit = torch.rand(count, generator=rng) < probability
+    kinds = torch.randint(1, paulis, (count,), generator=rng)
+    return torch.where(hit, kinds, torch.zeros_like(kinds))
 
 
 def _apply(states: Tensor, matrix: Tensor, wires: tuple[int, ...]) -> Tensor:

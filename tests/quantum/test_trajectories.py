@@ -44,7 +44,9 @@ THETA = torch.tensor([0.4, -1.3, 0.8], dtype=torch.float64)
 
 def noise_of(strength: float, *, readout: bool = True) -> CircuitNoise:
     one = QubitNoise(strength, 2 * strength, 3 * strength)
-    pair = PairNoise(2 * strength, QubitNoise(0.0, strength, 0.0), QubitNoise(0.0, 0.0, strength))
+    pair = PairNoise(
+        2 * strength, QubitNoise(strength, strength, 0.0), QubitNoise(0.0, 0.0, strength)
+    )
     pairs = dict.fromkeys(((0, 1), (1, 2), (0, 2)), pair)
     return CircuitNoise((one,) * 3, pairs, 0.1, ((0.02, 0.05),) * 3 if readout else ())
 
