@@ -19,6 +19,9 @@ from qkd_study import (
 )
 
 NOISE = Noise(one_qubit=0.001, two_qubit=0.01, readout_0_as_1=0.02, readout_1_as_0=0.04)
+CIRCUITS = {"ansatz": "hardware-efficient-minimal", "embedding": "angle", "reduction": "pca"}
+TEACHER = {"teacher_qubits": 6, "teacher_depth": 4}
+SIZES = {"samples": 200, "validation_samples": 200, "validate_every": 5, "epochs": 60}
 
 study = Study(
     question="Does a larger, noisier quantum teacher help a small student on a noisy device?",
@@ -36,23 +39,9 @@ study = Study(
         "weight_soft": LogFloat(0.1, 10.0),
         "weight_decay": LogFloat(1e-2, 3.0),
     },
-    teacher_search={
-        "teacher_learning_rate": LogFloat(3e-3, 1e-1),
-        "teacher_epochs": Int(20, 80),
-    },
+    teacher_search={"teacher_learning_rate": LogFloat(3e-3, 1e-1), "teacher_epochs": Int(20, 80)},
     teacher_trials=6,
-    fixed={
-        "ansatz": "hardware-efficient-minimal",
-        "embedding": "angle",
-        "reduction": "pca",
-        "teacher_qubits": 6,
-        "teacher_depth": 4,
-        "teacher_noise_in": "test",
-        "samples": 200,
-        "validation_samples": 200,
-        "validate_every": 5,
-        "epochs": 60,
-    },
+    fixed={**CIRCUITS, **TEACHER, **SIZES, "teacher_noise_in": "test"},
     arms=("scratch", "decayed", "soft", "classical-teacher", "separable-student"),
     claims=(
         Claim(

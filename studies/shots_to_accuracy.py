@@ -1,8 +1,7 @@
 """How many shots does training take, and does a teacher save any?
 
-On hardware, values and gradients are means over shots. A student is trained with 10, 100 or 1,000
-of them per circuit and sample, by parameter shift or by SPSA, and tested with 1,000. Read the
-accuracy against `cost.shots`, all shots of a training.
+On hardware, all values are means over shots. A student is trained with 10, 100 or 1,000 per
+circuit and sample, by parameter shift or by SPSA; `cost.shots` counts all shots of a training.
 """
 
 from qkd_study import (
@@ -17,6 +16,10 @@ from qkd_study import (
     Subset,
 )
 
+CIRCUIT = {"ansatz": "hardware-efficient-minimal", "embedding": "angle", "reduction": "pca"}
+SIZES = {"qubits": 4, "depth": 2, "test_shots": 1000, "samples": 100, "validation_samples": 100}
+CONTROLS = ("label-smoothing", "decayed")
+
 study = Study(
     question="Does a teacher save shots in the training of a quantum student?",
     setting=ClassicalToHybrid(teacher=Mlp((32,)), student=HybridCircuit()),
@@ -29,24 +32,10 @@ study = Study(
         "label_smoothing": LogFloat(0.01, 0.5),
         "weight_decay": LogFloat(1e-2, 3.0),
     },
-    teacher_search={
-        "teacher_learning_rate": LogFloat(1e-3, 1e-1),
-        "teacher_epochs": Int(20, 150),
-    },
+    teacher_search={"teacher_learning_rate": LogFloat(1e-3, 1e-1), "teacher_epochs": Int(20, 150)},
     teacher_trials=8,
-    fixed={
-        "qubits": 4,
-        "depth": 2,
-        "ansatz": "hardware-efficient-minimal",
-        "embedding": "angle",
-        "reduction": "pca",
-        "test_shots": 1000,
-        "samples": 100,
-        "validation_samples": 100,
-        "validate_every": 5,
-        "epochs": 60,
-    },
-    arms=("scratch", "label-smoothing", "decayed", "soft", "separable-student"),
+    fixed={**CIRCUIT, **SIZES, "validate_every": 5, "epochs": 60},
+    arms=("scratch", *CONTROLS, "soft", "separable-student"),
     claims=(
         Claim(
             says="With ten shots, a classical teacher improves the student.",
@@ -54,7 +43,7 @@ study = Study(
             than="scratch",
             where={"shots": (10,)},
             margin=0.01,
-            controls=("label-smoothing", "decayed"),
+            controls=CONTROLS,
         ),
         Claim(
             says="With a thousand shots it does.",
@@ -62,7 +51,7 @@ study = Study(
             than="scratch",
             where={"shots": (1000,)},
             margin=0.01,
-            controls=("label-smoothing", "decayed"),
+            controls=CONTROLS,
         ),
         Claim(
             says="A thousand shots train a better student than ten.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from abc import ABC, abstractmethod
 from importlib import metadata
 
 import numpy as np
@@ -22,7 +23,7 @@ MOST_QUBITS = 12
 MOST_STATES = 100_000
 
 
-class StateSet:
+class StateSet(ABC):
     """What computed datasets of states have in common; see `GroundStates` and `EvolvedStates`.
 
     A quarter of the states is the test set, as of `Arrays`. They are computed when they are first
@@ -41,6 +42,7 @@ class StateSet:
 
     def fetch(self, progress: Progress) -> None:
         """Do nothing: `load` computes."""
+        return
 
     def load(self) -> Dataset:
         """The states, float32: (n, 2^qubits) if they are real, else (n, 2, 2^qubits)."""
@@ -53,16 +55,17 @@ class StateSet:
         """What the states were computed from, a row each, before the test set is split off."""
         return self._drawn(np.random.RandomState(self.seed))[0]
 
+    @abstractmethod
     def _class_names(self) -> tuple[str, ...]:
-        raise NotImplementedError
+        """The names of the classes 0, 1, ..."""
 
+    @abstractmethod
     def _drawn(self, rng: np.random.RandomState) -> tuple[NDArray[np.float64], Ints]:
         """Parameters (n, k) and classes (n,) of all states."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _computed(self, drawn: NDArray[np.float64], labels: Ints) -> Floats:
         """The states of drawn parameters and classes, as samples."""
-        raise NotImplementedError
 
     def _cached(self) -> tuple[Floats, Ints]:
         declared = vars(self) | {"name": None, "kind": type(self).__name__}

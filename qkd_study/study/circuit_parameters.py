@@ -14,6 +14,8 @@ ANSATZE = (
     *("strongly-entangling", "strongly-entangling-minimal"),
     *("brickwork", "brickwork-minimal", "arbitrary", "random"),
 )
+NOISE_PLACES = ("test", "training+test")
+MITIGATIONS = ("none", "readout", "zne", "readout+zne")
 EMBEDDINGS = ("auto", "angle", "amplitude", "basis")
 
 
@@ -92,14 +94,14 @@ class CircuitParameters:
     noise_in: str | None = parameter_field(
         "training+test",
         "where noise acts; test: on validation and test samples, and on what a teacher answers",
-        choices=("test", "training+test"),
+        choices=NOISE_PLACES,
         role="circuit",
         changes_time=True,
     )
     mitigation: str | None = parameter_field(
         "none",
         "how noise is mitigated where it acts but in training; zne: zero-noise extrapolation",
-        choices=("none", "readout", "zne", "readout+zne"),
+        choices=MITIGATIONS,
         role="circuit",
         decides_fit=True,
         changes_time=True,

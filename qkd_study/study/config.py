@@ -9,7 +9,13 @@ from typing import ClassVar
 
 from qkd_study.common.errors import InputError
 from qkd_study.common.names import unknown
-from qkd_study.study.circuit_parameters import ANSATZE, EMBEDDINGS, CircuitParameters
+from qkd_study.study.circuit_parameters import (
+    ANSATZE,
+    EMBEDDINGS,
+    MITIGATIONS,
+    NOISE_PLACES,
+    CircuitParameters,
+)
 from qkd_study.study.parameters import (
     Parameter,
     Term,
@@ -286,7 +292,7 @@ class RunParameters:
     teacher_noise_in: str | None = parameter_field(
         None,
         "noise_in of the teacher where student and teacher are quantum. Default: the student's",
-        choices=("test", "training+test"),
+        choices=NOISE_PLACES,
         role="teacher",
         follows="noise_in",
         changes_time=True,
@@ -294,7 +300,7 @@ class RunParameters:
     teacher_mitigation: str | None = parameter_field(
         None,
         "mitigation of the teacher where student and teacher are quantum. Default: the student's",
-        choices=("none", "readout", "zne", "readout+zne"),
+        choices=MITIGATIONS,
         role="teacher",
         decides_fit=True,
         follows="mitigation",

@@ -21,7 +21,7 @@ def test_shipped_studies_load_and_say_what_they_ask(path: Path) -> None:
     study = load_study(path)
     assert study.name == path.stem
     assert study.question.endswith("?")
-    assert len(path.read_text().splitlines()) < 100
+    assert len(path.read_text().splitlines()) < 80
 
 
 @pytest.mark.parametrize(
